@@ -1,0 +1,94 @@
+# Tripswitch. `make` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+NAME ?= default
+NODE ?= kwok
+E2E ?= kwok
+WORKERS ?= 5
+SEED ?= 1
+STEPS ?= 1000000
+
+##@ Try it
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup ## a good rollout, a bad one and its rollback, and a first one that stalls: live
+	$(BIN)/python -m tests.demo
+
+.PHONY: up
+up: setup ## start a throwaway cluster with the operator, to try things by hand (NAME=, NODE=)
+	$(BIN)/python -m tests.cluster up --name $(NAME) --node $(NODE)
+	$(BIN)/python -m tests.operator_process up --name $(NAME)
+
+.PHONY: down
+down: setup ## stop what `make up` started (NAME=)
+	$(BIN)/python -m tests.operator_process down --name $(NAME)
+	$(BIN)/python -m tests.cluster down --name $(NAME)
+
+##@ Test it
+
+.PHONY: test
+test: unit e2e ## everything that proves it: unit, property, contract and end-to-end tests
+
+.PHONY: unit
+unit: setup ## unit and property tests (under 30 s), with the coverage of the core
+	$(BIN)/coverage run -m pytest -q -m "not cluster and not real" tests operator/tripswitch/domain
+	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=99 --skip-covered
+
+.PHONY: e2e
+e2e: setup ## end-to-end tests on a throwaway control plane (E2E=kwok|current)
+	E2E=$(E2E) $(BIN)/python -m pytest -q -m "cluster or real" -n $(WORKERS) --dist loadgroup tests/e2e
+
+.PHONY: cluster-test
+cluster-test: setup ## tests of the throwaway cluster itself, and of each simulated failure
+	$(BIN)/python -m pytest -q tests/cluster
+
+##@ Keep it in order
+
+.PHONY: lint
+lint: setup ## lint, format, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: setup ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: crds
+crds: setup ## write the generated files again
+	$(BIN)/python -m tripswitch.api.crd
+	$(BIN)/python -m tests.diagrams
+
+.PHONY: verify
+verify: setup ## check that the generated files are current
+	$(BIN)/python -m tripswitch.api.crd --check
+	$(BIN)/python -m tests.diagrams --check
+
+.PHONY: lock
+lock: setup ## resolve the dependencies again
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate pyproject.toml --group test --group lint -o requirements.lock --upgrade
+
+.PHONY: setup
+setup: .venv/installed ## make .venv with the locked dependencies
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Tripswitch needs Python 3.11 or newer; say which with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was made here (not the cache of built programs)
+	rm -rf .venv .clusters .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -1,0 +1,1 @@
+"""Tripswitch: the Amazon ECS deployment circuit breaker, for Kubernetes."""

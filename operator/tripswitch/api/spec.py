@@ -1,0 +1,270 @@
+"""``spec`` as users write it. Descriptions are what ``kubectl explain`` prints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from tripswitch.api.base import ApiModel
+from tripswitch.domain.model import ThresholdType, Verdict
+
+Text = Annotated[str, Field(max_length=253)]
+
+IntOrPercent = Annotated[
+    int | str,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "minimum": 0,
+            "pattern": "^[0-9]+%$",
+        }
+    ),
+]
+"""A number of pods, or a percentage of ``replicas``."""
+
+PodTemplate = Annotated[dict[str, Any], WithJsonSchema({"x-pod-template": True})]
+"""A PodTemplateSpec; the CRD generator puts Kubernetes' own schema here."""
+
+
+class SelectorOperator(StrEnum):
+    """How a label selector requirement compares."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class SelectorRequirement(ApiModel):
+    """One requirement of a label selector."""
+
+    key: Text = Field(description="The label's key.")
+    operator: SelectorOperator = Field(description="How the label is compared with the values.")
+    values: list[Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Values for In and NotIn; empty for Exists and DoesNotExist.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic", "default": None},
+    )
+
+
+class Selector(ApiModel):
+    """A label selector."""
+
+    match_labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Labels that the pods must have, with these values.",
+        json_schema_extra={"default": None},
+    )
+    match_expressions: list[SelectorRequirement] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Further requirements; all of them must hold.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic", "default": None},
+    )
+
+
+class ThresholdConfiguration(ApiModel):
+    """How many failures trip the breaker (rules T1 to T4)."""
+
+    type: ThresholdType = Field(
+        default=ThresholdType.BOUNDED_PERCENT,
+        description=(
+            "How value is read. BOUNDED_PERCENT: percent of replicas, rounded up, at least 3 and at "
+            "most 200. UNBOUNDED_PERCENT: the same without the bounds, at least 1. COUNT: a number "
+            "of failures. Computed from the latest replicas at every look."
+        ),
+    )
+    value: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Percent (1 to 100), or a number of failures (1 to 1000) with COUNT.",
+    )
+
+
+class ExitCodes(ApiModel):
+    """Exit codes of containers that a rule of the failure policy looks at."""
+
+    container_name: Text | None = Field(
+        default=None, description="Only exits of this container; any container if left out."
+    )
+    operator: Literal["In", "NotIn"] = Field(
+        default="In", description="Whether the exit code must be one of values, or none of them."
+    )
+    values: list[Annotated[int, Field(ge=0, le=255)]] = Field(
+        min_length=1,
+        max_length=255,
+        description="Exit codes.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class PolicyRule(ApiModel):
+    """One rule of the failure policy. All criteria that are given must hold."""
+
+    action: Verdict = Field(
+        description=(
+            "Count: the failure counts, as by default. Ignore: it does not. FailNow: the breaker "
+            "trips at once."
+        )
+    )
+    on_reasons: list[Text] = Field(
+        default_factory=list,
+        max_length=32,
+        description=(
+            "Reasons of the failure, such as ErrImagePull, ImagePullBackOff, OOMKilled, Error, "
+            "Completed, Evicted, NotReadyInTime. One of them must be the failure's."
+        ),
+        json_schema_extra={"x-kubernetes-list-type": "set", "default": None},
+    )
+    on_exit_codes: ExitCodes | None = Field(
+        default=None, description="Exit codes of the container that failed."
+    )
+    container_name: Text | None = Field(
+        default=None, description="Only failures of this container."
+    )
+
+
+class FailurePolicy(ApiModel):
+    """What counts as a failure, where the default is not right (rule F6)."""
+
+    rules: list[PolicyRule] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Rules in order; the first that matches a failure decides.",
+        json_schema_extra={"x-kubernetes-list-type": "atomic", "default": None},
+    )
+
+
+class CircuitBreaker(ApiModel):
+    """The deployment circuit breaker (ECS deploymentCircuitBreaker)."""
+
+    enable: bool = Field(
+        default=True,
+        description="Whether failures are counted and can trip. Default true (ECS: false).",
+    )
+    rollback: bool = Field(
+        default=True,
+        description=(
+            "Whether a trip goes back to the last completed revision. With false, or with no such "
+            "revision, the rollout stalls: nothing more is launched."
+        ),
+    )
+    reset_on_healthy_task: bool = Field(
+        default=True,
+        description="Whether the count goes back to 0 when another pod becomes healthy.",
+    )
+    threshold_configuration: ThresholdConfiguration = Field(
+        default_factory=ThresholdConfiguration,
+        description="How many failures trip the breaker; by default half of replicas, 3 to 200.",
+    )
+    failure_policy: FailurePolicy = Field(
+        default_factory=FailurePolicy,
+        description="Failures to ignore, or to trip on at once.",
+    )
+
+
+class DeploymentConfiguration(ApiModel):
+    """How revisions are rolled out (ECS deploymentConfiguration)."""
+
+    minimum_healthy_percent: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description=(
+            "Lower bound of healthy pods during a rollout, in percent of replicas, rounded up. "
+            "Default 100. Not together with strategy."
+        ),
+    )
+    maximum_percent: int | None = Field(
+        default=None,
+        ge=100,
+        le=1000,
+        description=(
+            "Upper bound of pods during a rollout, in percent of replicas, rounded down. "
+            "Default 200. Not together with strategy."
+        ),
+    )
+    deployment_circuit_breaker: CircuitBreaker = Field(
+        default_factory=CircuitBreaker,
+        description="Detects a rollout that fails, and goes back to the last completed revision.",
+    )
+
+
+class RollingUpdate(ApiModel):
+    """Bounds of a rolling update in a Deployment's words."""
+
+    max_surge: IntOrPercent = Field(
+        default="25%",
+        description="Pods above replicas during a rollout: a number or percent, rounded up.",
+    )
+    max_unavailable: IntOrPercent = Field(
+        default="25%",
+        description="Pods missing during a rollout: a number or percent, rounded down.",
+    )
+
+
+class Strategy(ApiModel):
+    """A Deployment's strategy."""
+
+    type: Literal["RollingUpdate", "Recreate"] = Field(
+        default="RollingUpdate",
+        description="RollingUpdate, or Recreate: all old pods are gone before any new one.",
+    )
+    rolling_update: RollingUpdate | None = Field(
+        default=None, description="Bounds of the rolling update; only with type RollingUpdate."
+    )
+
+
+class Spec(ApiModel):
+    """``spec`` of a GuardedDeployment."""
+
+    replicas: int = Field(default=1, ge=0, description="Number of pods wanted.")
+    selector: Selector = Field(
+        description="Labels of the pods; must match the template's. Cannot be changed.",
+        json_schema_extra={"x-kubernetes-map-type": "atomic"},
+    )
+    template: PodTemplate = Field(
+        description="The pods, as in a Deployment. A change of it starts a rollout."
+    )
+    min_ready_seconds: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Seconds a pod must be Ready to be healthy. Default 0 when every container has a "
+            "readiness probe, else 40: without a probe a crash-looping pod is Ready at every start."
+        ),
+    )
+    revision_history_limit: int = Field(
+        default=10, ge=0, description="Old ReplicaSets to keep, besides those that are needed."
+    )
+    progress_deadline_seconds: int = Field(
+        default=600,
+        ge=0,
+        description=(
+            "Seconds without one more healthy pod after which the rollout fails as if the breaker "
+            "had tripped; 0 = never."
+        ),
+    )
+    paused: bool = Field(
+        default=False, description="Holds the rollout: nothing launched, removed or counted."
+    )
+    health_check_grace_period_seconds: int = Field(
+        default=0,
+        ge=0,
+        le=2147483647,
+        description="Seconds a running pod is given on top of its readiness probe's own budget.",
+    )
+    deployment_configuration: DeploymentConfiguration = Field(
+        default_factory=DeploymentConfiguration,
+        description="Bounds of the rolling update and the circuit breaker.",
+    )
+    strategy: Strategy | None = Field(
+        default=None,
+        description="Bounds of the rolling update in a Deployment's words, instead of percentages.",
+    )

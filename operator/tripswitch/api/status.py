@@ -1,0 +1,199 @@
+"""``status`` as it is stored: the core's memory in camelCase, times as RFC 3339.
+
+The models mirror :mod:`tripswitch.domain.status` field by field, so both ways are one generic call.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    model_serializer,
+)
+
+from tripswitch.api.base import ApiModel, Time
+from tripswitch.domain import status as domain
+
+Truth = Annotated[
+    bool,
+    BeforeValidator(lambda value: value == "True" if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "enum": ["True", "False", "Unknown"]}),
+]
+"""A condition's status."""
+
+
+class Compact(ApiModel):
+    """Leaves out what is as by default; there may be one for each pod."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if not field.is_required() and getattr(self, name) == field.default:
+                dumped.pop(field.alias or name, None)
+                dumped.pop(name, None)
+        return dumped
+
+
+class Tally(Compact):
+    """Failures of one container seen so far."""
+
+    container: str = Field(description="The container's name.")
+    runs: int = Field(default=0, description="Runs that ended (rule F1).")
+    waits: int = Field(default=0, description="Failures to start at all (rule F2).")
+    since: Time | None = Field(default=None, description="Since when it has been unable to start.")
+
+
+class Counted(Compact):
+    """What has been seen of one pod, so that nothing counts twice (rule F7)."""
+
+    pod: str = Field(description="UID of the pod.")
+    containers: tuple[Tally, ...] = Field(default=(), description="Its containers' failures.")
+    failed: bool = Field(default=False, description="It was counted as failed as a whole (F3).")
+    unhealthy: bool = Field(default=False, description="It missed its health deadline (F4).")
+    seen: domain.Seen = Field(default=domain.Seen.NONE, description="The best it has been.")
+    before: bool = Field(default=False, description="It was there before the rollout began.")
+
+
+class FailureRecord(ApiModel):
+    """Failures of one cause."""
+
+    revision: int = Field(description="Revision whose pods failed.")
+    kind: domain.FailureKind = Field(
+        description="LAUNCH if the pod never was Ready, HEALTH otherwise."
+    )
+    reason: str = Field(description="Why, in Kubernetes' word.")
+    container: str | None = Field(default=None, description="The container that failed.")
+    exit_code: int | None = Field(default=None, description="Its exit code.")
+    signal: int | None = Field(default=None, description="The signal that ended it.")
+    pod: str = Field(description="The latest pod that failed like this.")
+    node: str | None = Field(default=None, description="The node it was on.")
+    count: int = Field(description="How many failures of this cause were counted.")
+    last_seen: Time = Field(description="When the latest one was counted.")
+    message: str = Field(default="", description="The kubelet's words, at most 1 KiB.")
+
+
+class Breaker(ApiModel):
+    """The circuit breaker."""
+
+    status: domain.BreakerState = Field(
+        default=domain.BreakerState.MONITORING, description="What it does now."
+    )
+    stage: domain.Stage = Field(
+        default=domain.Stage.LAUNCH,
+        description="LAUNCH until one pod has been running, then HEALTH.",
+    )
+    failure_count: int = Field(default=0, ge=0, description="Failures that count now.")
+    threshold: int = Field(default=3, description="Failures at which it trips.")
+    summary: str = Field(default="", description="Failures and threshold, as 2/3.")
+    counted: tuple[Counted, ...] = Field(
+        default=(),
+        description="Pods whose failures are already in the count.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["pod"]},
+    )
+    failures: tuple[FailureRecord, ...] = Field(
+        default=(), description="Why, newest first, at most 10 causes."
+    )
+
+
+class Rollout(ApiModel):
+    """The current or latest rollout."""
+
+    revision: int = Field(description="The revision it makes run.")
+    kind: domain.RolloutKind = Field(description="DEPLOY or ROLLBACK.")
+    status: domain.RolloutStatus = Field(
+        description="Its status, in ECS ServiceDeployment's words."
+    )
+    started_at: Time = Field(description="When it began.")
+    finished_at: Time | None = Field(default=None, description="When it ended.")
+    failed_revision: int | None = Field(
+        default=None, description="The revision that a rollback came from."
+    )
+    reason: domain.Reason = Field(
+        default=domain.Reason.ROLLOUT_IN_PROGRESS, description="Why it is in this status."
+    )
+    message: str = Field(default="", description="The same in words.")
+    healthy_high_water: int = Field(
+        default=0, description="The most healthy pods of the revision so far (rule P1)."
+    )
+    progressed_at: Time = Field(default=0.0, description="When that was reached.")
+    paused_at: Time | None = Field(default=None, description="Since when it is paused.")
+
+
+class Revision(ApiModel):
+    """One pod template and its ReplicaSet."""
+
+    revision: int = Field(description="Its number.")
+    replica_set: str = Field(description="Its ReplicaSet.")
+    digest: str = Field(alias="templateHash", description="Identity of the pod template.")
+    status: str = Field(default="INACTIVE", description="PRIMARY, ACTIVE or INACTIVE, as in ECS.")
+    rollout_state: domain.RolloutState = Field(
+        default=domain.RolloutState.IN_PROGRESS, description="How its latest rollout ended."
+    )
+    desired: int = Field(default=0, description="Size of its ReplicaSet.")
+    running: int = Field(default=0, description="Its running pods.")
+    healthy: int = Field(default=0, description="Its healthy pods.")
+    failed_tasks: int = Field(default=0, description="Failures counted against it, ever.")
+    images: tuple[str, ...] = Field(default=(), description="Its containers' images.")
+    created_at: Time = Field(description="When it was first wanted.")
+    finished_at: Time | None = Field(default=None, description="When its latest rollout ended.")
+    completed_at: Time | None = Field(default=None, description="When it last COMPLETED.")
+    reason: str = Field(default="", description="Why it failed or was stopped.")
+
+
+class Condition(ApiModel):
+    """One condition, as kstatus reads it."""
+
+    type: str = Field(description="Available, Progressing, Ready, Stalled or Reconciling.")
+    status: Truth = Field(description="True, False or Unknown.")
+    reason: domain.Reason = Field(description="Why, in one word.")
+    message: str = Field(description="Why, in one sentence.")
+    last_transition_time: Time = Field(description="When status last changed.")
+
+
+class Status(ApiModel):
+    """``status`` of a GuardedDeployment."""
+
+    observed_generation: int = Field(default=0, description="The generation this status is about.")
+    replicas: int = Field(default=0, description="Pods of all revisions.")
+    updated_replicas: int = Field(default=0, description="Pods of the desired revision.")
+    ready_replicas: int = Field(default=0, description="Ready pods of all revisions.")
+    available_replicas: int = Field(default=0, description="Healthy pods of all revisions.")
+    selector: str = Field(default="", description="The label selector, for the scale subresource.")
+    rollout_state: domain.RolloutState | None = Field(
+        default=None,
+        description="State of the rollout that runs, else of the desired revision (ECS words).",
+    )
+    rollout_state_reason: str = Field(default="", description="The same in one sentence.")
+    rollout: Rollout | None = Field(default=None, description="The current or latest rollout.")
+    desired_revision: int | None = Field(default=None, description="The revision of spec.template.")
+    last_completed_revision: int | None = Field(
+        default=None, description="Where a rollback would go; none while one runs."
+    )
+    circuit_breaker: Breaker = Field(default=Breaker(), description="The circuit breaker.")
+    revisions: tuple[Revision, ...] = Field(
+        default=(),
+        description="History, newest first.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["revision"],
+        },
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        description="Available, Progressing, Ready, Stalled, Reconciling.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")
+    observed_retry: str | None = Field(
+        default=None, description="The retry annotation as last seen (rule C1)."
+    )
+    observed_stop: str | None = Field(
+        default=None, description="The stop annotation as last seen (rule C2)."
+    )

@@ -1,0 +1,182 @@
+"""The one seam to the API server: every request of every resource goes through here.
+
+Below it is the official asynchronous client, used only as the owner of connections and
+credentials: bodies are plain dicts, statuses are checked here (its raw calls do not raise on 4xx and
+5xx), and every request has a time-out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.errors import (
+    ApiError,
+    UnauthorizedError,
+    UnreachableError,
+    error_from,
+)
+from tripswitch.cluster.resources import FIELD_MANAGER, describe_request
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+PAGE = "500"
+
+REQUEST_SECONDS = 20.0
+"""Longest time for one request. The API server's own limit is 60 s; nobody should wait that long."""
+
+Observer = Callable[[str, str, str], None]
+"""Called with verb, resource and HTTP status of every request; "0" when there was no answer."""
+
+_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+
+
+class Client:
+    """Requests and watch streams on one API server."""
+
+    def __init__(self, credentials: Credentials, observe: Observer | None = None) -> None:
+        self._credentials = credentials
+        self._observe = observe
+        self._api: Any = ApiClient(credentials.configuration)
+        self._api.user_agent = FIELD_MANAGER
+
+    async def __aenter__(self) -> Self:
+        """Use it and close it."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> dict[str, Any]:
+        """Send one request and return the decoded answer.
+
+        Writes carry our field manager's name. A time-out or a broken connection of a write leaves
+        open whether the server did it: the next look at the object tells.
+
+        Raises:
+            ApiError: The subclass says what happened.
+        """
+        if method not in ("GET", "DELETE"):
+            query = {**(query or {}), "fieldManager": FIELD_MANAGER}
+        headers = {"Accept": accept, "Content-Type": content_type}
+        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+        response = await self._send(method, path, query or {}, headers, body, timeout)
+        try:
+            answer = json.loads(await response.read())
+        except _BROKEN as error:
+            raise UnreachableError(f"{method} {path}: broken answer: {error!r}") from error
+        finally:
+            response.release()
+        if not isinstance(answer, dict):
+            raise UnreachableError(f"{method} {path}: the answer is not an object")
+        return answer
+
+    async def pages(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield a collection page by page, all of one and the same version.
+
+        Raises:
+            GoneError: It took so long that the server has forgotten that version.
+            ApiError: A page could not be had.
+        """
+        asked = {**(query or {}), "limit": PAGE}
+        while True:
+            page = await self.request("GET", path, query=asked, accept=accept)
+            yield page
+            metadata = page.get("metadata")
+            more = metadata.get("continue") if isinstance(metadata, dict) else None
+            if not more:
+                return
+            asked["continue"] = str(more)
+
+    async def stream(
+        self, path: str, query: Mapping[str, str], *, stall_seconds: float
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the events of a watch until the server closes it.
+
+        Args:
+            path: Of the collection.
+            query: The watch's parameters; ``watch`` itself is added.
+            stall_seconds: How long the server may be silent before the stream counts as dead.
+
+        Raises:
+            ApiError: It could not be opened, broke, or stalled.
+        """
+        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=stall_seconds)
+        query = {**query, "watch": "1"}
+        response = await self._send("GET", path, query, {"Accept": JSON}, None, timeout)
+        try:
+            async for line in response.content:
+                event = json.loads(line)
+                if not isinstance(event, dict):
+                    raise UnreachableError(f"watch {path}: an event is not an object")
+                yield event
+        except _BROKEN as error:
+            raise UnreachableError(f"watch {path}: {error!r}") from error
+        finally:
+            response.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: dict[str, str],
+        body: Mapping[str, Any] | None,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the client's own, for one request
+    ) -> aiohttp.ClientResponse:
+        """Open a response with a good status; raise for all others, and count both."""
+        verb, resource = describe_request(method, path, watch="watch" in query)
+        try:
+            prepared = await self._api.param_serialize(
+                method,
+                path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            sent = await self._api.call_api(*prepared, _request_timeout=timeout)
+            response: aiohttp.ClientResponse = sent.response
+            error = None if response.status < 400 else await _read_error(response)
+        except _BROKEN as broken:
+            self._count(verb, resource, 0)
+            raise UnreachableError(f"{method} {path}: {broken!r}") from broken
+        self._count(verb, resource, response.status)
+        if error is None:
+            return response
+        if isinstance(error, UnauthorizedError):
+            await self._credentials.load()  # for the next try
+        raise error
+
+    def _count(self, verb: str, resource: str, status: int) -> None:
+        if self._observe is not None:
+            self._observe(verb, resource, str(status))
+
+
+async def _read_error(response: aiohttp.ClientResponse) -> ApiError:
+    text = (await response.read()).decode(errors="replace")
+    try:
+        body: object = json.loads(text)
+    except ValueError:
+        body = text
+    return error_from(response.status, body, response.headers.get("Retry-After"))

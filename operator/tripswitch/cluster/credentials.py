@@ -1,0 +1,69 @@
+"""Where the API server is, and who we are to it: one source for our client and for kopf."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes.aio import config as kubernetes_config
+from kubernetes.aio.client import Configuration
+
+from tripswitch.cluster.errors import UnauthorizedError
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What another HTTP client needs to reach the same API server as the same user."""
+
+    server: str
+    ca_path: str | None
+    insecure: bool
+    certificate_path: str | None
+    private_key_path: str | None
+    authorization: str | None
+
+
+class Credentials:
+    """The client's configuration, from a kubeconfig file or from the pod's service account.
+
+    Args:
+        kubeconfig: A path (or several, as in ``KUBECONFIG``); None means: ``KUBECONFIG`` if set,
+            else the service account when in a pod, else the default kubeconfig file.
+    """
+
+    def __init__(self, kubeconfig: str | None = None) -> None:
+        self.configuration: Any = Configuration()
+        self._loaders: Any = kubernetes_config  # it has no types
+        self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
+
+    async def load(self) -> None:
+        """Read the credentials (again): tokens of files and plugins may have changed.
+
+        Raises:
+            UnauthorizedError: There are none, or the file or plugin that has them failed.
+        """
+        in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
+        try:
+            if self._kubeconfig is None and in_pod:
+                self._loaders.load_incluster_config(client_configuration=self.configuration)
+            else:
+                await self._loaders.load_kube_config(
+                    config_file=self._kubeconfig,
+                    client_configuration=self.configuration,
+                    persist_config=False,
+                )
+        except (kubernetes_config.ConfigException, OSError) as error:
+            raise UnauthorizedError(f"no usable credentials: {error}") from error
+
+    async def connection(self) -> Connection:
+        """Return what is in force now."""
+        settings = self.configuration
+        return Connection(
+            server=settings.host,
+            ca_path=settings.ssl_ca_cert,
+            insecure=not settings.verify_ssl,
+            certificate_path=settings.cert_file,
+            private_key_path=settings.key_file,
+            authorization=await settings.get_api_key_with_prefix("BearerToken"),
+        )

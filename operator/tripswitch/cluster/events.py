@@ -1,0 +1,156 @@
+"""Kubernetes Events about a GuardedDeployment: best effort, and never in the way of a reconcile.
+
+They go through a bounded queue and one task. A repeat within ten minutes raises the count of the
+event that is there already; many different messages of one reason are combined into one event, so
+that a thousand failing pods do not make a thousand events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tripswitch.api.base import format_time
+from tripswitch.cluster.client import MERGE_PATCH, Client
+from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.resources import API_VERSION, EVENTS, FIELD_MANAGER, KIND
+from tripswitch.cluster.store import Record
+from tripswitch.domain.model import Instant
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 600.0
+"""Repeats within so many seconds are aggregated."""
+MAX_MESSAGES = 10
+"""So many different messages of one reason become events of their own within the window."""
+MAX_WAITING = 1000
+MAX_REMEMBERED = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    about: Record
+    reason: str
+    message: str
+    warning: bool
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class _Posted:
+    """An event that is there already."""
+
+    name: str
+    count: int
+    last: Instant
+
+
+_Topic = tuple[str, str, str]
+"""UID of the object, reason, message (empty: the combined one)."""
+
+
+class Recorder:
+    """Posts events in the background. Run :meth:`run` as a task."""
+
+    def __init__(self, client: Client, clock: Callable[[], Instant]) -> None:
+        self._client = client
+        self._clock = clock
+        self._waiting: asyncio.Queue[_Said] = asyncio.Queue(MAX_WAITING)
+        self._posted: dict[_Topic, _Posted] = {}
+
+    def say(self, about: Record, reason: str, message: str, *, warning: bool) -> None:
+        """Hand over an event; it is dropped if too many are waiting."""
+        said = _Said(about, reason, message[:1024], warning, self._clock())
+        try:
+            self._waiting.put_nowait(said)
+        except asyncio.QueueFull:
+            logger.warning("event %s about %s/%s dropped: too many", reason, *about.key)
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        while True:
+            said = await self._waiting.get()
+            try:
+                await self._post(said)
+            except ApiError as error:
+                logger.warning("event %s about %s/%s lost: %s", said.reason, *said.about.key, error)
+            finally:
+                self._waiting.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything that was handed over is posted, but no longer than that."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._waiting.join()
+        except TimeoutError:
+            logger.warning("%d events were not posted in time", self._waiting.qsize())
+
+    async def _post(self, said: _Said) -> None:
+        topic, message = self._find_topic(said)
+        known = self._posted.get(topic)
+        if known is not None and said.at - known.last <= WINDOW:
+            again = replace(known, count=known.count + 1, last=said.at)
+            changes = {
+                "count": again.count,
+                "lastTimestamp": format_time(said.at),
+                "message": message,
+            }
+            path = EVENTS.path(said.about.key.namespace, known.name)
+            try:
+                await self._client.request("PATCH", path, body=changes, content_type=MERGE_PATCH)
+            except NotFoundError:
+                pass  # it has expired: a new one is due
+            else:
+                self._posted[topic] = again
+                return
+        body = _build_event(said, message)
+        await self._client.request("POST", EVENTS.path(said.about.key.namespace), body=body)
+        self._remember(topic, _Posted(body["metadata"]["name"], 1, said.at))
+
+    def _find_topic(self, said: _Said) -> tuple[_Topic, str]:
+        uid, reason = said.about.uid, said.reason
+        topic = (uid, reason, said.message)
+        others = [
+            known
+            for (known_uid, known_reason, _), known in self._posted.items()
+            if (known_uid, known_reason) == (uid, reason) and said.at - known.last <= WINDOW
+        ]
+        if topic in self._posted or len(others) < MAX_MESSAGES:
+            return topic, said.message
+        return (uid, reason, ""), f"(combined from similar events) {said.message}"
+
+    def _remember(self, topic: _Topic, posted: _Posted) -> None:
+        self._posted.pop(topic, None)
+        self._posted[topic] = posted
+        if len(self._posted) > MAX_REMEMBERED:
+            del self._posted[next(iter(self._posted))]
+
+
+def _build_event(said: _Said, message: str) -> dict[str, Any]:
+    namespace, name = said.about.key
+    at = format_time(said.at)
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"namespace": namespace, "name": f"{name[:230]}.{secrets.token_hex(8)}"},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": namespace,
+            "name": name,
+            "uid": said.about.uid,
+            "resourceVersion": said.about.resource_version,
+        },
+        "type": "Warning" if said.warning else "Normal",
+        "reason": said.reason,
+        "message": message,
+        "count": 1,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+    }

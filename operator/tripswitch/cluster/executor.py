@@ -1,0 +1,228 @@
+"""Writes decisions: the status first and fenced, then the actions (rule W1).
+
+Every write carries the version it was decided on, so a stale look loses the race before it touches a
+pod. Every answer goes into the store at once: a watch that lags never makes the next decision repeat
+this one. Nothing is tried twice here; a failed write is decided again from a newer look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
+from tripswitch.cluster.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from tripswitch.cluster.raw import field, text
+from tripswitch.cluster.replicasets import (
+    DIGEST,
+    build_patch,
+    build_replica_set,
+    find_controller,
+    find_guard,
+    target_of,
+)
+from tripswitch.cluster.resources import (
+    API_VERSION,
+    GUARDED_DEPLOYMENTS,
+    KIND,
+    PODS,
+    REPLICA_SETS,
+)
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.table import Table
+from tripswitch.domain.decision import (
+    Action,
+    AdoptReplicaSet,
+    CreateReplicaSet,
+    DeletePod,
+    DeleteReplicaSet,
+    MarkCompleted,
+    ScaleReplicaSet,
+)
+from tripswitch.domain.model import CreateError, Instant
+
+_Fenced = AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | DeleteReplicaSet | DeletePod
+
+
+class Executor:
+    """Carries out what was decided about one GuardedDeployment at a time."""
+
+    def __init__(self, client: Client, store: Store, clock: Callable[[], Instant]) -> None:
+        self._client = client
+        self._store = store
+        self._clock = clock
+
+    async def write_status(self, record: Record, status: Mapping[str, Any]) -> None:
+        """Replace the status of the very version that was looked at.
+
+        Only the parts that the status subresource reads are sent: the rest of the object stays as
+        it is on the server, and whatever is not in ``status`` is gone afterwards.
+
+        Raises:
+            ConflictError: The object has moved on. The store knows its latest version now.
+            ApiError: Something else; after an ``UnreachableError`` it may have been written.
+        """
+        namespace, name = record.key
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {
+                "namespace": namespace,
+                "name": name,
+                "uid": record.uid,
+                "resourceVersion": record.resource_version,
+            },
+            "status": status,
+        }
+        path = GUARDED_DEPLOYMENTS.path(namespace, name, "status")
+        try:
+            self._store.upsert_guarded(await self._client.request("PUT", path, body=body))
+        except (ConflictError, NotFoundError):
+            await self.refresh(record.key)
+            raise
+
+    async def refresh(self, key: Key) -> None:
+        """Ask the API server for the latest version of a GuardedDeployment."""
+        try:
+            answer = await self._client.request("GET", GUARDED_DEPLOYMENTS.path(*key))
+        except NotFoundError:
+            known = self._store.find(key)
+            if known is not None:
+                self._store.remove_guarded(known.uid)
+        else:
+            self._store.upsert_guarded(answer)
+
+    async def act(self, record: Record, digest: str, actions: Iterable[Action]) -> Instant | None:
+        """Carry out the actions: those on one object in order, all others at the same time.
+
+        Args:
+            record: The version of the GuardedDeployment that was decided on.
+            digest: Of its template.
+            actions: What was decided.
+
+        Returns:
+            When a refused creation is to be tried again.
+
+        Raises:
+            ApiError: At least one action failed; all others have been tried. A ``ConflictError`` is
+                raised only if nothing worse happened.
+        """
+        groups: dict[str, list[Action]] = {}
+        for action in actions:
+            groups.setdefault(target_of(action), []).append(action)
+        results = await asyncio.gather(
+            *(self._act_in_turn(record, digest, group) for group in groups.values()),
+            return_exceptions=True,
+        )
+        errors = [result for result in results if isinstance(result, BaseException)]
+        if errors:
+            raise min(errors, key=lambda error: isinstance(error, ConflictError))
+        return min((at for at in results if isinstance(at, float)), default=None)
+
+    async def _act_in_turn(
+        self, record: Record, digest: str, group: Iterable[Action]
+    ) -> Instant | None:
+        version, retry_at = "", None
+        for action in group:
+            if isinstance(action, CreateReplicaSet):
+                retry_at = await self._create(record, digest, action)
+                continue
+            # The action before has made a newer version of the same object.
+            fenced = replace(action, resource_version=version) if version else action
+            answer = await self._write(record, fenced)
+            version = text(field(answer, "metadata", "resourceVersion"))
+        return retry_at
+
+    async def _confirm(self, record: Record) -> None:
+        """Make sure, at the API server itself, that the GuardedDeployment is not on its way out.
+
+        When one is deleted with ``--cascade=orphan`` its ReplicaSets lose their owner first. Adopted
+        again by a look that does not know yet, they and their pods would be deleted with it.
+        """
+        await self.refresh(record.key)
+        latest = self._store.find(record.key)
+        if latest is None or latest.uid != record.uid or latest.deleting:
+            raise ConflictError(f"{record.key.name} is being deleted: its orphans stay orphans")
+
+    async def _write(self, record: Record, action: _Fenced) -> dict[str, Any]:
+        pod = isinstance(action, DeletePod)
+        table: Table[Any] = self._store.pods if pod else self._store.replica_sets
+        path = (PODS if pod else REPLICA_SETS).path(record.key.namespace, action.name)
+        if isinstance(action, AdoptReplicaSet):
+            await self._confirm(record)
+        try:
+            if isinstance(action, DeletePod | DeleteReplicaSet):
+                answer = await self._client.request("DELETE", path, body=_delete_options(action))
+            else:
+                answer = await self._client.request(
+                    "PATCH",
+                    path,
+                    body=build_patch(record.decode(), action),
+                    content_type=(
+                        # Adds to the list of owners; a merge patch would replace it.
+                        STRATEGIC_PATCH if isinstance(action, AdoptReplicaSet) else MERGE_PATCH
+                    ),
+                )
+        except NotFoundError as error:
+            table.forget(action.uid)
+            raise ConflictError(f"{action.name} is gone", status=error.status) from error
+        if answer.get("kind") == "Status":  # deleted at once, nothing is left of it
+            table.forget(action.uid)
+        else:
+            table.upsert(answer)
+        return answer
+
+    async def _create(
+        self, record: Record, digest: str, action: CreateReplicaSet
+    ) -> Instant | None:
+        """Create a ReplicaSet, unless it was refused a short while ago; return when to try again."""
+        due = self._store.retry_at(record, action.name)
+        if due is not None and due > self._clock():
+            return due
+        path = REPLICA_SETS.path(record.key.namespace)
+        body = build_replica_set(record.decode(), action, digest)
+        try:
+            created = await self._client.request("POST", path, body=body)
+        except AlreadyExistsError:
+            await self._take(record, digest, action)
+            return None
+        except (InvalidError, ForbiddenError) as error:
+            words = str(error)
+            self._store.refuse(record, CreateError(digest, action.name, message=words))
+            return self._store.retry_at(record, action.name)
+        self._store.accept(record, created)
+        return None
+
+    async def _take(self, record: Record, digest: str, action: CreateReplicaSet) -> None:
+        """Find out whose the ReplicaSet is that has the name already.
+
+        Ours: an earlier try whose answer was lost. An orphan of ours: the next look adopts it.
+        """
+        path = REPLICA_SETS.path(record.key.namespace, action.name)
+        try:
+            found = await self._client.request("GET", path)
+        except NotFoundError as error:
+            raise ConflictError(f"{action.name} has just gone", status=error.status) from error
+        same = field(found, "metadata", "annotations", DIGEST) == digest
+        orphan = find_controller(found) is None
+        if same and (orphan or find_guard(found) == record.uid):
+            self._store.accept(record, found)
+        else:
+            self._store.refuse(record, CreateError(digest, action.name, name_taken=True))
+
+
+def _delete_options(action: DeletePod | DeleteReplicaSet) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": action.uid, "resourceVersion": action.resource_version},
+        "propagationPolicy": "Background",
+    }

@@ -1,0 +1,133 @@
+"""List, then watch: keeps a sink at what the API server has, through every kind of interruption.
+
+kopf does this for GuardedDeployments only. For their children its watcher loses deletions after a 410,
+ends on any other error in a stream, and reopens a stream that closes at once thousands of times a
+second (measured; see ``docs/adr``). This one re-lists after every error that a stream reports and
+then lets the sink compare by UID, backs off before every reconnect, and takes a silent stream for a
+dead one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.client import Client
+from tripswitch.cluster.errors import ApiError, GoneError, error_from
+from tripswitch.cluster.raw import field, number, objects, text, whole
+from tripswitch.cluster.resources import Resource
+
+logger = logging.getLogger(__name__)
+
+STALL_SECONDS = 90.0
+"""The server sends a bookmark about once a minute; a stream that is silent for longer is dead."""
+STREAM_SECONDS = (240, 480)
+"""After how long the server ends a stream by itself; spread, so that not all come back at once."""
+
+
+class Sink(Protocol):
+    """Where the objects go. Calls never block and never raise on what an object contains."""
+
+    def upsert(self, raw: Mapping[str, Any]) -> None:
+        """Take an object that was listed, added or modified."""
+
+    def remove(self, raw: Mapping[str, Any]) -> None:
+        """Drop an object that was deleted."""
+
+    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
+        """Drop every object of the namespace (None: of all) that a complete list did not have.
+
+        ``listed_at`` is the list's version: an object newer than that is kept.
+        """
+
+
+class Reflector:
+    """Keeps one sink at one resource, in one namespace or in all (None).
+
+    ``synced`` is set once the first list is complete. ``last_turn`` is the loop's time of the last
+    sign of life: it grows also while the API server is away, and stands still only if this is stuck.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        sink: Sink,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        backoff: Backoff = Backoff(first=0.2, most=10.0),  # noqa: B008 - it is frozen
+    ) -> None:
+        self.synced = asyncio.Event()
+        self.last_turn = 0.0
+        self._client = client
+        self.path = resource.path(namespace)
+        self._sink = sink
+        self._namespace = namespace
+        self._query = {"labelSelector": labels} if labels else {}
+        self._backoff = backoff
+        self._version = ""
+        """Where to go on from; empty means: list."""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        loop, fails = asyncio.get_running_loop(), 0
+        while True:
+            began = self.last_turn = loop.time()
+            try:
+                if not self._version:
+                    await self._list()
+                    self.synced.set()
+                await self._watch()
+            except ApiError as error:
+                level = logging.DEBUG if isinstance(error, GoneError) else logging.WARNING
+                logger.log(level, "watch of %s interrupted: %s", self.path, error)
+                if isinstance(error, GoneError):
+                    self._version = ""
+            lasted = loop.time() - began
+            fails = 1 if lasted >= self._backoff.most else fails + 1
+            await asyncio.sleep(self._backoff.delay(fails))
+
+    async def _list(self) -> None:
+        """Read everything page by page; no more than one page of raw objects is ever held."""
+        seen: set[str] = set()
+        listed = ""
+        async for page in self._client.pages(self.path, self._query):
+            self.last_turn = asyncio.get_running_loop().time()
+            listed = text(field(page, "metadata", "resourceVersion"))
+            for raw in objects(page.get("items")):
+                seen.add(text(field(raw, "metadata", "uid")))
+                self._sink.upsert(raw)
+        self._sink.retain(self._namespace, seen, number(listed))
+        self._version = listed
+
+    async def _watch(self) -> None:
+        """Follow the changes since the last known version until the stream ends."""
+        query = {
+            **self._query,
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(random.randint(*STREAM_SECONDS)),  # noqa: S311 - not a secret
+        }
+        stream = self._client.stream(self.path, query, stall_seconds=STALL_SECONDS)
+        async with aclosing(stream) as events:
+            async for event in events:
+                self.last_turn = asyncio.get_running_loop().time()
+                self._take(text(event.get("type")), event.get("object"))
+
+    def _take(self, kind: str, raw: Any) -> None:
+        if kind == "ERROR":
+            # Whatever it is, going on from the same version could end the same way for ever.
+            self._version = ""
+            raise error_from(whole(field(raw, "code")), raw)
+        if kind in ("ADDED", "MODIFIED"):
+            self._sink.upsert(raw)
+        elif kind == "DELETED":
+            self._sink.remove(raw)
+        if number(field(raw, "metadata", "resourceVersion")):
+            self._version = raw["metadata"]["resourceVersion"]

@@ -1,0 +1,190 @@
+"""What is known of the cluster, by owner, and how a snapshot of one GuardedDeployment is put together.
+
+Everything here is synchronous: a snapshot is one moment. Whatever changes in a way that a decision
+could depend on is reported by the key of the GuardedDeployment it concerns.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from tripswitch.api.convert import read_guarded
+from tripswitch.cluster.raw import field, mapping, text, version
+from tripswitch.cluster.refusals import Refusals
+from tripswitch.cluster.replicasets import (
+    SeenReplicaSet,
+    orphan_owner,
+    see_replica_set,
+    selector_matches,
+)
+from tripswitch.cluster.table import Table, Tombstones
+from tripswitch.cluster.views import SeenPod, see_pod
+from tripswitch.domain.model import CreateError, Guarded, Instant, ReplicaSetView, Snapshot
+
+
+class Key(NamedTuple):
+    """Which GuardedDeployment."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One version of a GuardedDeployment.
+
+    ``document`` is the object as JSON text without its managed fields: a tenth of the memory of the
+    decoded one, which is needed only to read it once and to create a ReplicaSet.
+    """
+
+    key: Key
+    uid: str
+    resource_version: str
+    version: int
+    deleting: bool
+    selector: Mapping[str, Any]
+    document: str
+
+    def decode(self) -> dict[str, Any]:
+        """Return the object."""
+        decoded: dict[str, Any] = json.loads(self.document)
+        return decoded
+
+
+class Store:
+    """All views.
+
+    Args:
+        dirty: Called with the key of each GuardedDeployment that should be looked at.
+        clock: Gives the time for what changes before our eyes.
+    """
+
+    def __init__(self, dirty: Callable[[Key], None], clock: Callable[[], Instant]) -> None:
+        self._dirty = dirty
+        self._clock = clock
+        self._records: dict[Key, Record] = {}
+        self._keys: dict[str, Key] = {}
+        self._parsed: dict[str, tuple[int, Guarded]] = {}
+        self._gone = Tombstones()
+        self._refusals = Refusals()
+        self.pods: Table[SeenPod] = Table(
+            lambda raw, before: see_pod(raw, before, clock()), self._mark_owner_of_pod
+        )
+        self.replica_sets: Table[SeenReplicaSet] = Table(see_replica_set, self._mark_owner)
+
+    def find(self, key: Key) -> Record | None:
+        """Return the latest known version of a GuardedDeployment."""
+        return self._records.get(key)
+
+    def records(self) -> list[Record]:
+        """Return all of them."""
+        return list(self._records.values())
+
+    def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
+        """Take a version of a GuardedDeployment, unless one that is at least as new is known."""
+        record = _record(raw)
+        before = self._records.get(record.key)
+        if not record.uid or record.uid in self._gone:
+            return
+        if before is not None and 0 < record.version <= before.version:
+            return
+        if before is not None and before.uid != record.uid:
+            self.remove_guarded(before.uid)  # deleted and made again while nobody looked
+        self._records[record.key] = record
+        self._keys[record.uid] = record.key
+        self._dirty(record.key)
+
+    def remove_guarded(self, uid: str) -> None:
+        """Forget a GuardedDeployment for good."""
+        self._gone.add(uid)
+        key = self._keys.pop(uid, None)
+        if key is None:
+            return
+        del self._records[key]
+        self._parsed.pop(uid, None)
+        self._refusals.forget(uid)
+        self._dirty(key)
+
+    def snapshot(self, record: Record) -> Snapshot:
+        """Return everything one decision is made from.
+
+        Raises:
+            InvalidObjectError: The object cannot be understood.
+        """
+        guarded = self._read(record)
+        return Snapshot(
+            guarded=guarded,
+            replica_sets=tuple(self._view(seen, record) for seen in self._sets_of(record)),
+            create_error=self._refusals.find(record.uid, guarded.spec.template.digest),
+        )
+
+    def refuse(self, record: Record, error: CreateError) -> None:
+        """Remember that the API server would not create a ReplicaSet."""
+        known = self._refusals.find(record.uid, error.digest)
+        self._refusals.note(record.uid, error, self._clock())
+        if known != error:
+            self._dirty(record.key)
+
+    def accept(self, record: Record, created: Mapping[str, Any]) -> None:
+        """Take a ReplicaSet that was created just now, or that turned out to be there."""
+        self._refusals.forget(record.uid)
+        self.replica_sets.upsert(created)
+
+    def retry_at(self, record: Record, replica_set: str) -> Instant | None:
+        """Return when a refused ReplicaSet may be asked for again, None if at any time."""
+        return self._refusals.retry_at(record.uid, replica_set)
+
+    def _read(self, record: Record) -> Guarded:
+        known = self._parsed.get(record.uid)
+        if known is not None and known[0] == record.version:
+            return known[1]
+        guarded = read_guarded(record.decode())
+        self._parsed[record.uid] = (record.version, guarded)
+        return guarded
+
+    def _sets_of(self, record: Record) -> Iterator[SeenReplicaSet]:
+        yield from self.replica_sets.owned_by(record.uid)
+        for orphan in self.replica_sets.owned_by(orphan_owner(record.key.namespace)):
+            if selector_matches(record.selector, mapping(orphan.labels)):
+                yield orphan
+
+    def _view(self, seen: SeenReplicaSet, record: Record) -> ReplicaSetView:
+        pods = tuple(pod.view for pod in self.pods.owned_by(seen.view.uid))
+        return replace(seen.view, pods=pods, owned=seen.owner == record.uid)
+
+    def _mark_owner_of_pod(self, pod: SeenPod) -> None:
+        replica_set = self.replica_sets.find(pod.owner)
+        if replica_set is not None:
+            self._mark_owner(replica_set)
+
+    def _mark_owner(self, seen: SeenReplicaSet) -> None:
+        for key in self._owners_of(seen):
+            self._dirty(key)
+
+    def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
+        if seen.labels is None:
+            key = self._keys.get(seen.owner)
+            return [] if key is None else [key]
+        return [
+            key
+            for key, record in self._records.items()
+            if key.namespace == seen.namespace
+            and selector_matches(record.selector, mapping(seen.labels))
+        ]
+
+
+def _record(raw: Mapping[str, Any]) -> Record:
+    metadata = dict(mapping(field(raw, "metadata")))
+    metadata.pop("managedFields", None)
+    return Record(
+        key=Key(text(metadata.get("namespace")), text(metadata.get("name"))),
+        uid=text(metadata.get("uid")),
+        resource_version=text(metadata.get("resourceVersion")),
+        version=version(raw),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        selector=dict(mapping(field(raw, "spec", "selector"))),
+        document=json.dumps({**raw, "metadata": metadata}),
+    )

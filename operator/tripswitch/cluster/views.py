@@ -1,0 +1,235 @@
+"""Raw pods -> the frozen views of the core. Tolerant: nothing that a pod contains raises.
+
+Times. The clocks of nodes may be minutes off ours, and a health deadline must not be. So what changed
+before our eyes (there was an earlier look at the same pod) changed *now*, on our clock; only at the
+first look at a pod, after a restart of the operator, the pod's own times are taken, never later than
+now and never earlier than the pod's creation (which is the API server's clock). A state that has not
+changed keeps its time, so a view changes only when the pod does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tripswitch.cluster.raw import field, mapping, objects, parse_instant, text, whole
+from tripswitch.cluster.replicasets import find_controller
+from tripswitch.domain.model import (
+    ContainerRole,
+    ContainerView,
+    Ended,
+    Instant,
+    PodPhase,
+    PodView,
+)
+
+SETTING_UP = frozenset({"ContainerCreating", "PodInitializing"})
+"""Waiting reasons behind which there is no fault yet: image, volumes or network are on their way."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPod:
+    """A pod's view, and whose it is.
+
+    ``owner`` is the UID of its ReplicaSet, empty if it has none. ``ready_mark`` is the raw time of
+    the last change of Ready: a change and back that nobody saw is a change, too.
+    """
+
+    view: PodView
+    namespace: str = ""
+    owner: str = ""
+    ready_mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at a pod: what the last one saw (None at the first), and the clocks."""
+
+    before: SeenPod | None
+    created: Instant
+    now: Instant
+
+    def since(self, written: object) -> Instant:
+        """Return when a state began that the last look, if there was one, did not see."""
+        if self.before is not None:
+            return self.now
+        return max(self.created, min(parse_instant(written) or self.now, self.now))
+
+
+def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
+    """Return the view of a pod.
+
+    Args:
+        raw: The pod as the API server sent it.
+        before: What the last look at this pod (the same UID) returned, None at the first.
+        now: The moment of this look.
+    """
+    metadata, status = mapping(field(raw, "metadata")), mapping(field(raw, "status"))
+    created = min(parse_instant(metadata.get("creationTimestamp")) or 0.0, now)
+    look = _Look(before, created, now)
+    conditions = {text(item.get("type")): item for item in objects(status.get("conditions"))}
+    containers = tuple(_see_containers(mapping(field(raw, "spec")), status, look))
+    ready = mapping(conditions.get("Ready"))
+    is_ready = ready.get("status") == "True"
+    by_node = not is_ready and _is_taken_by_node(ready, conditions)
+    view = PodView(
+        name=text(metadata.get("name")),
+        uid=text(metadata.get("uid")),
+        resource_version=text(metadata.get("resourceVersion")),
+        phase=_see_phase(status.get("phase")),
+        reason=text(status.get("reason")),
+        message=text(status.get("message")),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        disrupted=field(conditions.get("DisruptionTarget"), "status") == "True",
+        ready_since=_ready_since(ready, look) if is_ready else None,
+        unready_since=None if is_ready else _unready_since(ready, status, look, by_node=by_node),
+        unready_by_node=by_node,
+        waiting_for=_see_waiting_for(conditions, containers),
+        node=text(field(raw, "spec", "nodeName")),
+        containers=containers,
+    )
+    return SeenPod(
+        view=view,
+        namespace=text(metadata.get("namespace")),
+        owner=text(field(find_controller(raw), "uid")),
+        ready_mark=text(ready.get("lastTransitionTime")),
+    )
+
+
+def _see_phase(phase: object) -> PodPhase:
+    try:
+        return PodPhase(text(phase))
+    except ValueError:
+        return PodPhase.UNKNOWN if phase else PodPhase.PENDING
+
+
+def _ready_since(ready: Mapping[str, Any], look: _Look) -> Instant:
+    written = ready.get("lastTransitionTime")
+    before = look.before
+    if before is not None and before.view.ready_since is not None:
+        if before.ready_mark == text(written):
+            return before.view.ready_since
+        return look.now  # it was lost and came back while nobody looked
+    return look.since(written)
+
+
+def _unready_since(
+    ready: Mapping[str, Any], status: Mapping[str, Any], look: _Look, *, by_node: bool
+) -> Instant | None:
+    """Return when a pod that was Ready lost it; None if it never was Ready, as far as one can tell.
+
+    At the first look there is only the pod to ask. The kubelet writes Ready=False when it begins
+    with a pod and does not touch its time until Ready changes. So a time later than the start of
+    every container means that it had been True. (One that restarted since is judged from that start
+    anyway.) Both times are of the same clock. Guessing wrong costs a little patience, no pod.
+    """
+    written = ready.get("lastTransitionTime")
+    if look.before is None:
+        lost, started = parse_instant(written), _latest_start(status)
+        if lost is None or started is None or lost <= started + 1.0:
+            return None
+        return look.since(written)
+    view = look.before.view
+    if view.ready_since is not None:
+        return look.now
+    if view.unready_by_node and view.unready_since is not None and not by_node:
+        return look.now  # its node reports again: the budget begins here, not when it was lost
+    return view.unready_since
+
+
+def _latest_start(status: Mapping[str, Any]) -> Instant | None:
+    listed = objects(status.get("containerStatuses"))
+    starts = [parse_instant(field(one, "state", "running", "startedAt")) for one in listed]
+    return max((start for start in starts if start is not None), default=None)
+
+
+def _is_taken_by_node(ready: Mapping[str, Any], conditions: Mapping[str, Any]) -> bool:
+    """The kubelet says Ready=False of ready containers only for the sake of readiness gates."""
+    containers_ready = field(conditions.get("ContainersReady"), "status") == "True"
+    gated = ready.get("reason") == "ReadinessGatesNotReady"
+    return ready.get("status") == "False" and containers_ready and not gated
+
+
+def _see_waiting_for(conditions: Mapping[str, Any], containers: tuple[ContainerView, ...]) -> str:
+    scheduled = mapping(conditions.get("PodScheduled"))
+    if scheduled.get("status") == "False":
+        reason = text(scheduled.get("reason")) or "Unschedulable"
+        words = text(scheduled.get("message"))
+        return text(f"{reason}: {words}" if words else reason)
+    waiting = [container for container in containers if container.waiting is not None]
+    creating = [container for container in waiting if container.waiting == "ContainerCreating"]
+    if not creating or any(container.waiting not in SETTING_UP for container in waiting):
+        return ""
+    words = creating[0].message or "image, volumes or network are not there yet"
+    return text(f"ContainerCreating: {words}")
+
+
+def _see_containers(
+    spec: Mapping[str, Any], status: Mapping[str, Any], look: _Look
+) -> Iterator[ContainerView]:
+    """Every container of the spec, with or without a status; ephemeral ones are left out."""
+    roles: dict[str, ContainerRole] = {}
+    for container in objects(spec.get("initContainers")):
+        lasting = container.get("restartPolicy") == "Always"
+        roles[text(container.get("name"))] = (
+            ContainerRole.SIDECAR if lasting else ContainerRole.INIT
+        )
+    for container in objects(spec.get("containers")):
+        roles[text(container.get("name"))] = ContainerRole.APP
+    statuses: dict[str, Mapping[str, Any]] = {}
+    for listed, role in (
+        ("initContainerStatuses", ContainerRole.INIT),
+        ("containerStatuses", ContainerRole.APP),
+    ):
+        for one in objects(status.get(listed)):
+            statuses[text(one.get("name"))] = one
+            roles.setdefault(text(one.get("name")), role)
+    known = () if look.before is None else look.before.view.containers
+    before = {container.name: container for container in known}
+    for name, role in roles.items():
+        yield _see_container(name, role, statuses.get(name), before.get(name), look)
+
+
+def _see_container(
+    name: str,
+    role: ContainerRole,
+    raw: Mapping[str, Any] | None,
+    before: ContainerView | None,
+    look: _Look,
+) -> ContainerView:
+    if raw is None:
+        return ContainerView(name, role)
+    restarts = max(0, whole(raw.get("restartCount")))
+    state = mapping(raw.get("state"))
+    running, ended = state.get("running"), _see_end(state.get("terminated"))
+    waiting = mapping(state.get("waiting"))
+    is_running = isinstance(running, dict)
+    since: Instant | None = None
+    if is_running:
+        same = before is not None and before.restarts == restarts
+        kept = before.running_since if before is not None and same else None
+        since = kept if kept is not None else look.since(field(running, "startedAt"))
+    return ContainerView(
+        name=name,
+        role=role,
+        restarts=restarts,
+        # A status without a state is one that waits, by the API's own definition.
+        waiting=None if is_running or ended else text(waiting.get("reason")),
+        message=text(waiting.get("message")),
+        running_since=since,
+        started=is_running and raw.get("started") is not False,  # older servers do not say
+        ended=None if is_running else ended,
+        last_ended=_see_end(field(raw, "lastState", "terminated")),
+    )
+
+
+def _see_end(terminated: object) -> Ended | None:
+    if not isinstance(terminated, dict):
+        return None
+    return Ended(
+        exit_code=whole(terminated.get("exitCode")),
+        reason=text(terminated.get("reason")),
+        signal=whole(terminated.get("signal")),
+        message=text(terminated.get("message")),
+    )

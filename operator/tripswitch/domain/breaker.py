@@ -1,0 +1,251 @@
+"""Rules S, F7, H2 and T5: the breaker. Its memory, its states, and one look's worth of counting.
+
+Theory. The breaker watches one rollout. Its status is no state of its own but follows from the
+rollout's (``STATUS``), so the two can never disagree. While it is MONITORING it is in one of two
+stages (``STAGES``): LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
+rest of the rollout (S1). One counter serves both stages (S2). A look folds every pod of the target
+revision into the memory: first the pods that became healthy (H2), then the failures, so that a
+failure seen together with a success is never forgotten. The order of pods does not matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from tripswitch.domain.failures import Failure, Observed, count_failures, judge
+from tripswitch.domain.health import running_at
+from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Spec, Verdict
+from tripswitch.domain.status import (
+    Breaker,
+    BreakerState,
+    Counted,
+    FailureRecord,
+    RolloutStatus,
+    Seen,
+    Stage,
+)
+from tripswitch.domain.threshold import compute_threshold
+
+STATUS = MappingProxyType(
+    {
+        RolloutStatus.PENDING: BreakerState.MONITORING,
+        RolloutStatus.IN_PROGRESS: BreakerState.MONITORING,
+        RolloutStatus.ROLLBACK_IN_PROGRESS: BreakerState.MONITORING,
+        RolloutStatus.SUCCESSFUL: BreakerState.MONITORING_COMPLETE,
+        RolloutStatus.ROLLBACK_SUCCESSFUL: BreakerState.MONITORING_COMPLETE,
+        RolloutStatus.STOPPED: BreakerState.MONITORING_COMPLETE,
+        RolloutStatus.FAILED: BreakerState.TRIGGERED,
+        RolloutStatus.ROLLBACK_FAILED: BreakerState.TRIGGERED,
+    }
+)
+"""The breaker's status for each rollout status (S3); DISABLED when it is not enabled."""
+
+STAGES = MappingProxyType(
+    {(Stage.LAUNCH, "RUNNING"): Stage.HEALTH, (Stage.HEALTH, "RUNNING"): Stage.HEALTH}
+)
+"""The one way through the stages (S1)."""
+
+MAX_RECORDS = 10
+MAX_MESSAGE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One look of the breaker: its next memory and what the look found.
+
+    ``cause`` says why it trips (T5 or FailNow), None while it does not.
+    """
+
+    breaker: Breaker
+    failures: tuple[Failure, ...] = ()
+    cause: str | None = None
+    wake_at: Instant | None = None
+
+
+def begin(
+    spec: Spec,
+    target: ReplicaSetView | None,
+    now: Instant,
+    failures: tuple[FailureRecord, ...] = (),
+) -> Breaker:
+    """Return the memory at the start of a rollout.
+
+    Pods that are there already start from their count at this moment, and their health will not
+    reset the count (rule F, H2). ``failures`` of the rollout before stay to be read in a rollback.
+    """
+    threshold = compute_threshold(spec.breaker, spec.replicas)
+    fresh = Breaker(threshold=threshold, failures=failures)
+    return rebase(fresh, target, spec, now, before=True)
+
+
+def rebase(
+    breaker: Breaker,
+    target: ReplicaSetView | None,
+    spec: Spec,
+    now: Instant,
+    *,
+    before: bool = False,
+) -> Breaker:
+    """Return the memory with everything the pods show now taken as seen, and nothing counted.
+
+    For the start of a rollout, and for what happened while nothing was to be counted: a pause (R7),
+    or a breaker that was disabled (S3).
+    """
+    if target is None:
+        return breaker
+    known = {entry.pod: entry for entry in breaker.counted}
+    observed = [
+        count_failures(
+            pod,
+            known.get(pod.uid, Counted(pod.uid, before=before)),
+            target.template.readiness,
+            spec,
+            now,
+        )
+        for pod in target.pods
+    ]
+    return replace(breaker, counted=_kept(observed))
+
+
+def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Instant) -> Watched:
+    """Fold one look at the pods of the target revision into the breaker's memory."""
+    threshold = compute_threshold(spec.breaker, spec.replicas)  # T4: at every look
+    if target is None:
+        return Watched(replace(breaker, threshold=threshold))
+    known = {entry.pod: entry for entry in breaker.counted}
+    observed = [
+        count_failures(
+            pod, known.get(pod.uid, Counted(pod.uid)), target.template.readiness, spec, now
+        )
+        for pod in sorted(target.pods, key=lambda pod: pod.name)
+    ]
+    failures = tuple(
+        judged
+        for look in observed
+        for failure in look.failures
+        if (judged := judge(failure, spec.breaker.policy)).verdict is not Verdict.IGNORE
+    )
+    resets = spec.breaker.reset_on_healthy_task and any(
+        _became_healthy(look.after, known) for look in observed
+    )
+    count = (0 if resets else breaker.failure_count) + sum(f.count for f in failures)
+    records = tuple(r for r in breaker.failures if not resets or r.revision != target.revision)
+    ran = any(look.after.seen is not Seen.NONE for look in observed)
+    stage, stage_wake = _next_stage(breaker.stage, target.pods, now, ran=ran)
+    after = replace(
+        breaker,
+        stage=stage,
+        threshold=threshold,
+        failure_count=count,
+        counted=_kept(observed),
+        failures=_record(records, failures, target.revision, now),
+    )
+    wakes = [at for look in observed if (at := look.wake_at) is not None]
+    return Watched(
+        breaker=after,
+        failures=failures,
+        cause=_find_cause(after, failures, target.revision),
+        wake_at=min([*wakes, *stage_wake], default=None),
+    )
+
+
+def describe_failures(records: tuple[FailureRecord, ...], most: int = 3) -> str:
+    """Return the causes as one clause, newest first: "container web exited 2 (Error, x3)"."""
+    shown = [f"{describe(record)} (x{record.count})" for record in records[:most]]
+    if len(records) > most:
+        shown.append(f"and {len(records) - most} other causes")
+    return "; ".join(shown)
+
+
+def describe(failure: Failure | FailureRecord) -> str:
+    """Return one cause in words: which container failed how."""
+    if failure.container is None:
+        return f"{failure.reason}: {failure.message}" if failure.message else failure.reason
+    if failure.exit_code is None:
+        words = f": {failure.message}" if failure.message else ""
+        return f"container {failure.container} cannot start: {failure.reason}{words}"
+    how = f"exited {failure.exit_code}"
+    if failure.reason != "Error":
+        how += f" ({failure.reason})"
+    return f"container {failure.container} {how}"
+
+
+def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) -> str | None:
+    """T5, and F6's FailNow."""
+    for failure in failures:
+        if failure.verdict is Verdict.FAIL_NOW:
+            return f"failurePolicy says FailNow: {describe(failure)} in pod {failure.pod}"
+    if breaker.failure_count >= breaker.threshold:
+        own = tuple(record for record in breaker.failures if record.revision == revision)
+        return (
+            f"{breaker.failure_count} of {breaker.threshold} allowed failures: "
+            f"{describe_failures(own)}"
+        )
+    return None
+
+
+def _became_healthy(after: Counted, known: dict[str, Counted]) -> bool:
+    """H2: another pod became healthy: for the first time, and not one from before the rollout."""
+    before = known.get(after.pod)
+    return (
+        after.seen is Seen.HEALTHY
+        and not after.before
+        and (before is None or before.seen is not Seen.HEALTHY)
+    )
+
+
+def _next_stage(
+    stage: Stage, pods: tuple[PodView, ...], now: Instant, *, ran: bool
+) -> tuple[Stage, list[Instant]]:
+    """S1. A pod that was Ready for long enough has been RUNNING, whoever saw it (``ran``)."""
+    if stage is Stage.HEALTH:
+        return stage, []
+    moments = [at for pod in pods if (at := running_at(pod)) is not None]
+    if ran or any(at <= now for at in moments):
+        return STAGES[stage, "RUNNING"], []
+    return stage, moments
+
+
+def _kept(observed: list[Observed]) -> tuple[Counted, ...]:
+    """Entries worth writing down, in a fixed order; those of vanished pods are gone (F7)."""
+    entries = (look.after for look in observed)
+    return tuple(sorted((e for e in entries if e != Counted(e.pod)), key=lambda e: e.pod))
+
+
+def _record(
+    records: tuple[FailureRecord, ...],
+    failures: tuple[Failure, ...],
+    revision: int,
+    now: Instant,
+) -> tuple[FailureRecord, ...]:
+    """Add failures to the records for people: same causes together, newest first, at most 10."""
+    by_cause = {(r.revision, *_cause(r)): r for r in reversed(records)}
+    for failure in failures:
+        cause = (revision, *_cause(failure))
+        earlier = by_cause.pop(cause, None)
+        by_cause[cause] = FailureRecord(
+            revision=revision,
+            kind=failure.kind,
+            reason=failure.reason,
+            pod=failure.pod,
+            count=failure.count + (0 if earlier is None else earlier.count),
+            last_seen=now,
+            container=failure.container,
+            exit_code=failure.exit_code,
+            signal=failure.signal,
+            node=failure.node or None,
+            message=failure.message[:MAX_MESSAGE],
+        )
+    return tuple(reversed(by_cause.values()))[:MAX_RECORDS]
+
+
+def _cause(failure: Failure | FailureRecord) -> tuple[object, ...]:
+    """Return what makes two failures the same to a person."""
+    return (
+        failure.kind,
+        failure.reason,
+        failure.container,
+        failure.exit_code,
+        failure.signal,
+    )

@@ -1,0 +1,121 @@
+"""The status that says it all: numbers, states, sentences and conditions of a finished draft."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain import breaker as breakers
+from tripswitch.domain import conditions
+from tripswitch.domain import revisions as history
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.draft import Draft
+from tripswitch.domain.health import count_live, count_ready
+from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
+from tripswitch.domain.status import (
+    BreakerState,
+    Reason,
+    Revision,
+    RolloutState,
+    RolloutStatus,
+    Status,
+)
+
+
+def conclude(draft: Draft) -> Status:
+    """Everything the status shows, from what has been decided."""
+    spec, guarded = draft.spec, draft.snapshot.guarded
+    sets = draft.snapshot.replica_sets
+    desired = draft.record(draft.status.desired_revision)
+    assert desired is not None, "the spec was not followed"
+    running = draft.rollout.status in rollouts.OPEN
+    wanted = draft.replica_set(desired.revision)
+    explanation = _explain(draft)
+    breaker = draft.status.circuit_breaker
+    state = breakers.STATUS[draft.rollout.status] if spec.breaker.enable else BreakerState.DISABLED
+    return replace(
+        draft.status,
+        observed_generation=guarded.generation,
+        replicas=sum(count_live(rs) for rs in sets),
+        updated_replicas=0 if wanted is None else count_live(wanted),
+        ready_replicas=sum(count_ready(rs) for rs in sets),
+        available_replicas=draft.healthy,
+        selector=spec.selector,
+        rollout_state=(rollouts.STATE[draft.rollout.status] if running else desired.rollout_state),
+        rollout_state_reason=explanation,
+        # What was counted is of no use to anybody once nothing is watched.
+        circuit_breaker=replace(breaker, status=state, counted=breaker.counted if running else ()),
+        revisions=_conclude_revisions(draft),
+        conditions=conditions.compute_conditions(
+            _gather_facts(draft, desired.rollout_state, explanation),
+            draft.status.conditions,
+            draft.now,
+        ),
+    )
+
+
+def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
+    remembered = history.select_remembered(
+        draft.status.revisions,
+        draft.snapshot.replica_sets,
+        draft.kept,
+        draft.spec.revision_history_limit,
+    )
+    refreshed = []
+    for record in remembered:
+        rs = draft.replica_set(record.revision)
+        crowd = None if rs is None else draft.crowds[rs.name]
+        primary = record.revision == draft.rollout.revision
+        refreshed.append(history.refresh(record, rs, crowd, primary=primary))
+    return tuple(refreshed)
+
+
+def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -> conditions.Facts:
+    spec, error, target = draft.spec, draft.snapshot.create_error, draft.target
+    late_at = compute_late_at(draft)
+    late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
+    refused = ""
+    if error is not None and error.digest == spec.template.digest and not error.name_taken:
+        refused = error.message
+    return conditions.Facts(
+        rollout=draft.rollout,
+        desired_state=desired_state,
+        healthy=draft.healthy,
+        replicas=spec.replicas,
+        bounds=draft.bounds,
+        paused=spec.paused,
+        refused=refused if target is None else "",
+        blocked="" if target is None else target.create_error,
+        late=describe_lateness(draft) if late else "",
+        explanation=explanation,
+    )
+
+
+def _explain(draft: Draft) -> str:
+    """Return the state of the rollout as one sentence that says what comes next."""
+    rollout, replicas = draft.rollout, draft.spec.replicas
+    healthy = draft.crowd(rollout.revision).healthy
+    progress = f"{healthy} of {replicas} pods healthy"
+    match rollout.status:
+        case RolloutStatus.PENDING:
+            return f"revision {rollout.revision} waits for the end of the pause"
+        case RolloutStatus.IN_PROGRESS:
+            words = compute_waiting_words(draft)
+            held = " (paused)" if draft.spec.paused else f"; waiting: {words}" if words else ""
+            return f"rolling out revision {rollout.revision}: {progress}{held}"
+        case RolloutStatus.ROLLBACK_IN_PROGRESS:
+            return f"rolling back to revision {rollout.revision}: {rollout.message}"
+        case RolloutStatus.SUCCESSFUL:
+            if rollout.reason is Reason.SCALED_TO_ZERO:
+                return f"revision {rollout.revision} is scaled to zero and not yet proved"
+            return f"revision {rollout.revision} completed"
+        case RolloutStatus.ROLLBACK_SUCCESSFUL:
+            if draft.status.desired_revision == rollout.revision:
+                return f"revision {rollout.revision} completed"
+            return (
+                f"revision {rollout.failed_revision} failed and was rolled back to revision "
+                f"{rollout.revision}: {rollout.message}"
+            )
+        case RolloutStatus.FAILED | RolloutStatus.STOPPED:
+            return f"revision {rollout.revision} stalled: {rollout.message}"
+        case RolloutStatus.ROLLBACK_FAILED:
+            return f"rollback to revision {rollout.revision} failed: {rollout.message}"

@@ -1,0 +1,127 @@
+"""The conditions: one clear sentence each, in the form that kstatus, Helm, Flux and Argo CD read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.model import Instant
+from tripswitch.domain.scaling import Bounds
+from tripswitch.domain.status import Condition, Reason, Rollout, RolloutState
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the conditions are made from.
+
+    ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
+    create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
+    ``desired_state`` is that of the revision in ``spec``.
+    """
+
+    rollout: Rollout
+    desired_state: RolloutState
+    healthy: int
+    replicas: int
+    bounds: Bounds
+    paused: bool = False
+    refused: str = ""
+    blocked: str = ""
+    late: str = ""
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    type: str
+    status: bool
+    reason: Reason
+    message: str
+
+
+def compute_conditions(
+    facts: Facts, before: tuple[Condition, ...], now: Instant
+) -> tuple[Condition, ...]:
+    """Return the conditions, with the transition times of those whose status did not change."""
+    known = {condition.type: condition for condition in before}
+    return tuple(_timed(wanted, known.get(wanted.type), now) for wanted in _wanted(facts))
+
+
+def is_ready(facts: Facts) -> bool:
+    """Return whether what ``spec`` asks for is what runs: COMPLETED and Available."""
+    return facts.desired_state is RolloutState.COMPLETED and _is_available(facts)
+
+
+def _is_available(facts: Facts) -> bool:
+    return facts.healthy >= facts.bounds.lower
+
+
+def _wanted(facts: Facts) -> list[_Wanted]:
+    progressing = _progressing(facts)
+    wanted = [_available(facts), progressing, _ready(facts, progressing)]
+    # kstatus takes the first that is True, and a rollback in progress already is a failure (B7).
+    stalled = _stalled(facts, progressing)
+    if stalled is not None:
+        wanted.append(stalled)
+    if facts.rollout.status in rollouts.OPEN:
+        wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
+    return wanted
+
+
+def _available(facts: Facts) -> _Wanted:
+    enough = _is_available(facts)
+    return _Wanted(
+        "Available",
+        enough,
+        Reason.MINIMUM_HEALTHY if enough else Reason.BELOW_MINIMUM_HEALTHY,
+        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.bounds.lower} needed",
+    )
+
+
+def _progressing(facts: Facts) -> _Wanted:
+    rollout = facts.rollout
+    if rollout.status in rollouts.OPEN:
+        if facts.refused:
+            return _Wanted("Progressing", False, Reason.REPLICA_SET_CREATE_ERROR, facts.refused)
+        if facts.paused:
+            return _Wanted("Progressing", False, Reason.PAUSED, "the rollout is paused")
+        if facts.blocked:
+            return _Wanted("Progressing", False, Reason.REPLICA_SET_CREATE_ERROR, facts.blocked)
+        if facts.late:
+            return _Wanted("Progressing", False, Reason.PROGRESS_DEADLINE_EXCEEDED, facts.late)
+    return _Wanted(
+        "Progressing",
+        rollout.status not in rollouts.STALLED,
+        rollout.reason,
+        facts.explanation,
+    )
+
+
+def _ready(facts: Facts, progressing: _Wanted) -> _Wanted:
+    if is_ready(facts):
+        return _Wanted("Ready", True, facts.rollout.reason, facts.explanation)
+    if facts.desired_state is RolloutState.COMPLETED:
+        available = _available(facts)
+        return _Wanted("Ready", False, available.reason, available.message)
+    return _Wanted("Ready", False, progressing.reason, progressing.message)
+
+
+def _stalled(facts: Facts, progressing: _Wanted) -> _Wanted | None:
+    """B7: a trip is never success, also not after a finished rollback."""
+    if facts.refused and facts.rollout.status in rollouts.OPEN:
+        return _Wanted("Stalled", True, Reason.REPLICA_SET_CREATE_ERROR, facts.refused)
+    failed = facts.desired_state in (RolloutState.FAILED, RolloutState.STOPPED)
+    if failed or facts.rollout.status in rollouts.STALLED:
+        return _Wanted("Stalled", True, progressing.reason, progressing.message)
+    return None
+
+
+def _timed(wanted: _Wanted, before: Condition | None, now: Instant) -> Condition:
+    changed = before is None or before.status is not wanted.status
+    return Condition(
+        type=wanted.type,
+        status=wanted.status,
+        reason=wanted.reason,
+        message=wanted.message,
+        last_transition_time=now if changed or before is None else before.last_transition_time,
+    )

@@ -1,0 +1,181 @@
+"""The one way through: ``decide(snapshot, now)``. Everything else in this room is called from here.
+
+1. ``desired``: what the spec and a person's commands ask for, and which rollout follows from it;
+2. ``observe``: count failures and progress, and let the rollout trip, complete, or go on;
+3. sizes: the next step of the rolling update, as actions;
+4. the status that says it all.
+
+It is level-triggered: called twice with the same snapshot, the second call decides nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain import revisions as history
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.conclude import conclude
+from tripswitch.domain.decision import (
+    Action,
+    AdoptReplicaSet,
+    CreateReplicaSet,
+    Decision,
+    DeletePod,
+    DeleteReplicaSet,
+    MarkCompleted,
+    ScaleReplicaSet,
+)
+from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
+from tripswitch.domain.draft import Draft, begin_draft
+from tripswitch.domain.health import health_deadline
+from tripswitch.domain.model import Instant, Recreate, Snapshot
+from tripswitch.domain.observe import compute_next_healthy_at, observe
+from tripswitch.domain.scaling import Crowd, resize, roll, stall
+from tripswitch.domain.status import RolloutState, RolloutStatus
+
+
+def decide(snapshot: Snapshot, now: Instant) -> Decision:
+    """Return the next status, the actions, the events, and when to look again.
+
+    ``now`` is rounded to milliseconds, as the status will hold it. Pure: the same snapshot and
+    moment give the same decision, whatever was decided before.
+    """
+    draft = begin_draft(snapshot, now)
+    for step in (remember, rename_on_collision, follow_spec, obey, resume, observe, _forget):
+        draft = step(draft)
+    sizes = _plan_sizes(draft)
+    draft = draft.wake(compute_next_healthy_at(draft))
+    return Decision(
+        status=conclude(draft),
+        actions=(
+            *_adopt(draft),
+            *_resize(draft, sizes),
+            *_replace_pods(draft),
+            *_mark_completed(draft),
+            *_prune(draft),
+        ),
+        events=draft.events,
+        failures=draft.failures,
+        wake_at=min(draft.wakes, default=None),
+    )
+
+
+def _forget(draft: Draft) -> Draft:
+    """B8: a completed revision whose ReplicaSet is gone, and cannot be made again, is no candidate."""
+    last = draft.record(draft.status.last_completed_revision)
+    lost = last is None or (
+        draft.replica_set(last.revision) is None and last.digest != draft.spec.template.digest
+    )
+    if draft.status.last_completed_revision is None or not lost:
+        return draft
+    return replace(draft, status=replace(draft.status, last_completed_revision=None))
+
+
+def _plan_sizes(draft: Draft) -> dict[str, int]:
+    """Rules R3, R7 and B3: the next size of every ReplicaSet, by name."""
+    target = draft.crowd(draft.rollout.revision)
+    names = {rs.name for rs in draft.snapshot.replica_sets if not rs.deleting}
+    others = _in_order_of_leaving(draft, target)
+    status, bounds = draft.rollout.status, draft.bounds
+    recreate = isinstance(draft.spec.strategy, Recreate)
+    if status in rollouts.STALLED:
+        sizes = stall(target, others, bounds)
+    elif status is RolloutStatus.PENDING or (status in rollouts.RUNNING and draft.spec.paused):
+        return _plan_paused(draft, names)
+    else:
+        sizes = roll(target, others, draft.spec.replicas, bounds, recreate=recreate)
+    return {name: size for name, size in sizes.items() if name in names or name == target.name}
+
+
+def _plan_paused(draft: Draft, names: set[str]) -> dict[str, int]:
+    """R7: everything is held, but a fleet of one completed revision still follows ``replicas``."""
+    last = draft.replica_set(draft.status.last_completed_revision)
+    held = {name: draft.crowds[name].size for name in names}
+    if last is not None and all(
+        crowd.occupied == 0 for name, crowd in draft.crowds.items() if name != last.name
+    ):
+        alone = draft.crowds[last.name]
+        spare = alone.surely_healthy(alone.size) - draft.bounds.lower
+        held[last.name] = resize(alone, draft.spec.replicas, spare)
+    return held
+
+
+def _in_order_of_leaving(draft: Draft, target: Crowd) -> list[Crowd]:
+    """R3: what failed or was stopped goes before what completed, older before newer."""
+
+    def rank(crowd: Crowd) -> tuple[bool, int]:
+        record = next((r for r in draft.status.revisions if r.replica_set == crowd.name), None)
+        if record is None:
+            return (False, 0)
+        return (record.rollout_state is RolloutState.COMPLETED, record.revision)
+
+    return sorted((c for name, c in draft.crowds.items() if name != target.name), key=rank)
+
+
+def _adopt(draft: Draft) -> list[Action]:
+    return [
+        AdoptReplicaSet(rs.name, rs.uid, rs.resource_version)
+        for rs in draft.snapshot.replica_sets
+        if not rs.owned and not rs.deleting
+    ]
+
+
+def _resize(draft: Draft, sizes: dict[str, int]) -> list[Action]:
+    actions: list[Action] = []
+    record = draft.record(draft.rollout.revision)
+    if (
+        record is not None
+        # Also one that is being deleted has the name, until it is gone.
+        and all(rs.name != record.replica_set for rs in draft.snapshot.replica_sets)
+        and draft.rollout.status not in rollouts.STALLED | {RolloutStatus.PENDING}
+        and record.digest == draft.spec.template.digest
+        and record.replica_set in sizes
+    ):
+        actions.append(
+            CreateReplicaSet(record.replica_set, record.revision, sizes[record.replica_set])
+        )
+    # Raising before lowering: capacity comes first (R3).
+    changes = [
+        ScaleReplicaSet(rs.name, rs.uid, rs.resource_version, sizes[rs.name])
+        for rs in draft.snapshot.replica_sets
+        if rs.owned and not rs.deleting and sizes.get(rs.name, rs.size) != rs.size
+    ]
+    current = {rs.name: rs.size for rs in draft.snapshot.replica_sets}
+    return actions + sorted(changes, key=lambda change: change.size < current[change.name])
+
+
+def _replace_pods(draft: Draft) -> list[Action]:
+    """F4: pods counted as missing their health deadline, and still missing it, are replaced."""
+    target = draft.target
+    if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
+        return []
+    late = {entry.pod for entry in draft.status.circuit_breaker.counted if entry.unhealthy}
+    return [
+        DeletePod(pod.name, pod.uid, pod.resource_version)
+        for pod in target.pods
+        if pod.uid in late
+        and not pod.disrupted
+        and (
+            at := health_deadline(
+                pod, target.template.readiness, draft.spec.health_check_grace_period
+            )
+        )
+        is not None
+        and at <= draft.now
+    ]
+
+
+def _mark_completed(draft: Draft) -> list[Action]:
+    """W2: the completion also stands on the ReplicaSet."""
+    record = draft.record(draft.status.last_completed_revision)
+    rs = draft.replica_set(draft.status.last_completed_revision)
+    if record is None or rs is None or record.completed_at in (None, rs.completed_at):
+        return []
+    assert record.completed_at is not None
+    return [MarkCompleted(rs.name, rs.uid, rs.resource_version, record.completed_at)]
+
+
+def _prune(draft: Draft) -> list[Action]:
+    limit = draft.spec.revision_history_limit
+    prunable = history.select_prunable(draft.snapshot.replica_sets, draft.kept_names, limit)
+    return [DeleteReplicaSet(rs.name, rs.uid, rs.resource_version) for rs in prunable]

@@ -1,0 +1,130 @@
+"""What one look leads to: the next status, then actions, then events (rule W1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tripswitch.domain.failures import Failure
+    from tripswitch.domain.model import Instant
+    from tripswitch.domain.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReplicaSet:
+    """Create the ReplicaSet of the desired revision from ``spec.template``."""
+
+    name: str
+    revision: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptReplicaSet:
+    """Become the controller of an orphaned ReplicaSet that carries our marks."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleReplicaSet:
+    """Set ``spec.replicas``; only on the very version that was looked at."""
+
+    name: str
+    uid: str
+    resource_version: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkCompleted:
+    """Write the completion onto the ReplicaSet, so that history survives a lost status (W2)."""
+
+    name: str
+    uid: str
+    resource_version: str
+    completed_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReplicaSet:
+    """Prune history; only on the very version that was looked at."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Replace a pod that missed its health deadline (F4); only the version looked at."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+Action = (
+    CreateReplicaSet
+    | AdoptReplicaSet
+    | ScaleReplicaSet
+    | MarkCompleted
+    | DeleteReplicaSet
+    | DeletePod
+)
+
+
+class EventReason(StrEnum):
+    """Reasons of the Kubernetes Events on a GuardedDeployment; a closed set."""
+
+    ROLLOUT_STARTED = "RolloutStarted"
+    ROLLOUT_COMPLETED = "RolloutCompleted"
+    POD_LAUNCH_FAILED = "PodLaunchFailed"
+    POD_HEALTH_CHECK_FAILED = "PodHealthCheckFailed"
+    CIRCUIT_BREAKER_TRIGGERED = "CircuitBreakerTriggered"
+    ROLLBACK_STARTED = "RollbackStarted"
+    ROLLBACK_COMPLETED = "RollbackCompleted"
+    ROLLBACK_FAILED = "RollbackFailed"
+    ROLLOUT_STALLED = "RolloutStalled"
+    ROLLOUT_STOPPED = "RolloutStopped"
+
+
+WARNINGS = frozenset(
+    {
+        EventReason.POD_LAUNCH_FAILED,
+        EventReason.POD_HEALTH_CHECK_FAILED,
+        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        EventReason.ROLLBACK_FAILED,
+        EventReason.ROLLOUT_STALLED,
+    }
+)
+"""Events of type Warning; the others are Normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event about the GuardedDeployment."""
+
+    reason: EventReason
+    message: str
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is of type Warning."""
+        return self.reason in WARNINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next status, what to do once it is written, and when time alone changes something."""
+
+    status: Status
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """Failures counted by this look (for metrics)."""
+    wake_at: Instant | None = None

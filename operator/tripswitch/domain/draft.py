@@ -1,0 +1,191 @@
+"""The decision while it is being made: a status that each step replaces, never changes in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tripswitch.domain import breaker as breakers
+from tripswitch.domain import revisions as history
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.decision import Event, EventReason
+from tripswitch.domain.failures import Failure
+from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot, Spec
+from tripswitch.domain.rollout import Cause
+from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, crowd
+from tripswitch.domain.status import (
+    Breaker,
+    Reason,
+    Revision,
+    Rollout,
+    RolloutKind,
+    RolloutState,
+    Status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A snapshot, the moment, and what has been decided so far."""
+
+    snapshot: Snapshot
+    now: Instant
+    status: Status
+    crowds: dict[str, Crowd]
+    events: tuple[Event, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    wakes: tuple[Instant, ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """The wish."""
+        return self.snapshot.guarded.spec
+
+    @property
+    def rollout(self) -> Rollout:
+        """The current rollout; there is one as soon as the wish has been followed."""
+        assert self.status.rollout is not None, "asked for a rollout before there was one"
+        return self.status.rollout
+
+    @property
+    def target(self) -> ReplicaSetView | None:
+        """The ReplicaSet of the revision that is being made to run, if it is there."""
+        return self.replica_set(self.rollout.revision)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rules R1 and R2 on the latest ``replicas`` (R4)."""
+        return compute_bounds(self.spec.strategy, self.spec.replicas)
+
+    @property
+    def healthy(self) -> int:
+        """Healthy pods of all revisions."""
+        return sum(crowd.healthy for crowd in self.crowds.values())
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Revisions that history never drops: the running, the desired, the last completed one."""
+        status = self.status
+        named = (self.rollout.revision, status.desired_revision, status.last_completed_revision)
+        return frozenset(number for number in named if number is not None)
+
+    @property
+    def kept_names(self) -> frozenset[str]:
+        """The ReplicaSets of those; a number on a ReplicaSet may be older than its record."""
+        return frozenset(r.replica_set for r in self.status.revisions if r.revision in self.kept)
+
+    def record(self, revision: int | None) -> Revision | None:
+        """Return a revision of the history."""
+        return history.find_by_number(self.status.revisions, revision)
+
+    def replica_set(self, revision: int | None) -> ReplicaSetView | None:
+        """Return a revision's ReplicaSet, under the revision's number.
+
+        The number on the ReplicaSet itself may be older: the record may have been forgotten.
+        """
+        record = self.record(revision)
+        found = history.find_replica_set(self.snapshot.replica_sets, record)
+        if record is None or found is None or found.revision == record.revision:
+            return found
+        return replace(found, revision=record.revision)
+
+    def crowd(self, revision: int) -> Crowd:
+        """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""
+        found = self.replica_set(revision)
+        if found is not None:
+            return self.crowds[found.name]
+        record = self.record(revision)
+        return Crowd(record.replica_set if record is not None else "", size=0)
+
+    def say(self, reason: EventReason, message: str) -> Draft:
+        """Add an event."""
+        return replace(self, events=(*self.events, Event(reason, message)))
+
+    def wake(self, at: Instant | None) -> Draft:
+        """Ask to look again at a moment."""
+        if at is None or at <= self.now:
+            return self
+        return replace(self, wakes=(*self.wakes, at))
+
+    def with_status(
+        self,
+        *,
+        rollout: Rollout | None = None,
+        breaker: Breaker | None = None,
+        revisions: tuple[Revision, ...] | None = None,
+    ) -> Draft:
+        """Replace parts of the status that are never taken away again."""
+        status = self.status
+        return replace(
+            self,
+            status=replace(
+                status,
+                rollout=status.rollout if rollout is None else rollout,
+                circuit_breaker=status.circuit_breaker if breaker is None else breaker,
+                revisions=status.revisions if revisions is None else revisions,
+            ),
+        )
+
+    def with_record(self, record: Revision) -> Draft:
+        """Replace one revision of the history."""
+        return self.with_status(revisions=history.update(self.status.revisions, record))
+
+    def start(self, revision: int, kind: RolloutKind, *, failed: int | None = None) -> Draft:
+        """Begin a rollout of a revision (B1, C1, C3).
+
+        A revision that is rolled out leaves COMPLETED: until it is COMPLETED again it is nothing
+        that could be rolled back to.
+        """
+        deploy = kind is RolloutKind.DEPLOY
+        record = self.record(revision)
+        assert record is not None, "a rollout of a revision that history does not know"
+        kept = self.status.last_completed_revision if deploy else None
+        target = self.replica_set(revision)
+        begun = rollouts.begin(
+            revision,
+            kind,
+            self.now,
+            pending=deploy and self.spec.paused,
+            failed_revision=failed,
+            healthy=self.crowd(revision).healthy,
+        )
+        breaker = breakers.begin(
+            self.spec,
+            target if self.spec.breaker.enable else None,
+            self.now,
+            failures=() if deploy else self.status.circuit_breaker.failures,
+        )
+        status = replace(self.status, last_completed_revision=None if kept == revision else kept)
+        return (
+            replace(self, status=status)
+            .with_status(rollout=begun, breaker=breaker)
+            .with_record(
+                replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, reason="")
+            )
+        )
+
+    def finish(self, cause: Cause, reason: Reason, message: str) -> Draft:
+        """End the current rollout, and say so in its revision's history."""
+        rollout = rollouts.move(self.rollout, cause, reason, message, self.now)
+        record = self.record(rollout.revision)
+        assert record is not None, "a rollout of a revision that history does not know"
+        proved = cause is Cause.COMPLETED and self.spec.replicas > 0
+        return self.with_status(rollout=rollout).with_record(
+            replace(
+                record,
+                rollout_state=rollouts.STATE[rollout.status],
+                finished_at=self.now,
+                completed_at=self.now if proved else record.completed_at,
+                reason="" if cause is Cause.COMPLETED else message,
+            )
+        )
+
+
+def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
+    """Start from what is written."""
+    guarded = snapshot.guarded
+    return Draft(
+        snapshot=snapshot,
+        now=now,
+        status=guarded.status,
+        crowds={rs.name: crowd(rs, guarded.spec, now) for rs in snapshot.replica_sets},
+    )

@@ -1,0 +1,354 @@
+"""Rules F: how many failures a pod shows, and whose fault they are.
+
+``count_failures`` compares a pod with what has been seen of it before (:class:`Counted`) and returns
+what is new. Nothing here remembers anything: the marks it returns are written to the status, so a
+restart, a repeated event or another leader neither loses nor doubles a failure (F7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.health import effective_min_ready_seconds, health_deadline, healthy_at
+from tripswitch.domain.health import running_at as pod_running_at
+from tripswitch.domain.model import (
+    ContainerRole,
+    ContainerView,
+    Ended,
+    Instant,
+    PodPhase,
+    PodView,
+    PolicyRule,
+    Readiness,
+    Spec,
+    Verdict,
+)
+from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
+
+CANNOT_START = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "PostStartHookError",
+        "RunContainerError",
+        "SignatureValidationFailed",
+    }
+)
+"""Waiting reasons that are the revision's own fault (F2, F5). Any other one (ContainerCreating,
+PodInitializing, a reason of a newer kubelet) never counts: the progress deadline covers it."""
+
+ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
+"""Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
+
+NODE_ENDED = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""Runs whose end the node lost sight of (a reboot, a restarted runtime): never count (F5)."""
+
+NODE_FAULTS = frozenset(
+    {
+        "NodeAffinity",
+        "NodeLost",
+        "NodeShutdown",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "Preempted",
+        "Preempting",
+        "Shutdown",
+        "Terminated",
+        "TopologyAffinityError",
+        "UnexpectedAdmissionError",
+    }
+)
+"""Reasons of failed pods that are the node's or the scheduler's doing: never count (F5)."""
+
+NODE_EVICTIONS = ("The node had condition", "The node was low on resource", "Pod was rejected")
+"""How the kubelet begins the message of an eviction that is not the pod's own doing. Any other
+eviction without DisruptionTarget means that the pod went over its own storage limit (F5)."""
+
+POD_FAILED = frozenset({"DeadlineExceeded", "Evicted"})
+NOT_READY_IN_TIME = "NotReadyInTime"
+FAILURE_REASONS = (
+    CANNOT_START
+    | ENDED
+    | NODE_FAULTS
+    | POD_FAILED
+    | {NOT_READY_IN_TIME, "OutOfResource", "PodFailed"}
+)
+"""Every reason a failure can have: a closed set, fit for metric labels and ``onReasons``."""
+
+BACK_OFFS = (10, 20, 40, 80, 160, 300)
+"""The kubelet's image pull back-off, in seconds; the last one repeats (F2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """``count`` failures of one cause that a look found new."""
+
+    kind: FailureKind
+    reason: str
+    pod: str
+    count: int = 1
+    container: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    node: str = ""
+    message: str = ""
+    verdict: Verdict = Verdict.COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look at one pod found: new marks, new failures, and when time alone adds more."""
+
+    after: Counted
+    failures: tuple[Failure, ...] = ()
+    wake_at: Instant | None = None
+
+
+def count_failures(
+    pod: PodView, before: Counted, readiness: Readiness, spec: Spec, now: Instant
+) -> Observed:
+    """Return what is new about a pod of the target revision since ``before``."""
+    tallies = {tally.container: tally for tally in before.containers}
+    failures: list[Failure] = []
+    wakes: list[Instant] = []
+    whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
+    for container in pod.containers:
+        tally = tallies.get(container.name, Tally(container.name))
+        after = _advance(container, tally, now)
+        if after != Tally(container.name):
+            tallies[container.name] = after
+        # In a pod that failed as a whole, ended containers are the consequence, not the cause.
+        if not whole_pod:
+            failures += _container_failures(pod, container, tally, after, before.seen)
+        if after.since is not None:
+            wakes.append(_next_back_off(after.since, now))
+    counted = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
+    if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marks(counted)):
+        counted = replace(counted, failed=True)
+        failures.append(_pod_failure(pod))
+    deadline = None if counted.unhealthy else _deadline(pod, readiness, spec)
+    if deadline is not None and deadline <= now:
+        counted = replace(counted, unhealthy=True)
+        failures.append(_health_failure(pod, now))
+    elif deadline is not None:
+        wakes.append(deadline)
+    seen, seen_wakes = _best_seen(pod, before.seen, readiness, spec, now)
+    return Observed(
+        after=replace(counted, seen=seen),
+        # F5: whatever a pod shows while it is being taken away is never its revision's fault. The
+        # marks move on all the same, so that it is not counted later either.
+        failures=() if pod.deleting or pod.disrupted else tuple(failures),
+        wake_at=min([*wakes, *seen_wakes], default=None),
+    )
+
+
+def judge(failure: Failure, policy: tuple[PolicyRule, ...]) -> Failure:
+    """Return the failure with the verdict of the first rule that matches it (F6)."""
+    for rule in policy:
+        if _matches(rule, failure):
+            return replace(failure, verdict=rule.action)
+    return failure
+
+
+def compute_waits(elapsed: float) -> int:
+    """Return the failures of a container that has been unable to start for ``elapsed`` s (F2).
+
+    One at once, one more each time the kubelet's back-off has passed:
+
+    >>> [compute_waits(s) for s in (0, 9, 10, 30, 70, 150, 310, 610, 910)]
+    [1, 1, 2, 3, 4, 5, 6, 7, 8]
+    """
+    waits, passed = 1, 0.0
+    while (passed := passed + _back_off(waits)) <= elapsed:
+        waits += 1
+    return waits
+
+
+def compute_ended_runs(container: ContainerView) -> int:
+    """Return how many runs of a container have ended (F1).
+
+    >>> crashed = Ended(exit_code=2, reason="Error")
+    >>> compute_ended_runs(ContainerView("web", restarts=1, running_since=0.0, last_ended=crashed))
+    1
+    >>> compute_ended_runs(
+    ...     ContainerView("web", restarts=1, waiting="CrashLoopBackOff", last_ended=crashed)
+    ... )
+    2
+
+    An init container that ended with 0 did what it is for:
+
+    >>> compute_ended_runs(
+    ...     ContainerView("setup", ContainerRole.INIT, ended=Ended(0, "Completed"))
+    ... )
+    0
+    """
+    ended = container.ended or (container.last_ended if container.waiting is not None else None)
+    return container.restarts + (1 if ended is not None and not _succeeded(container, ended) else 0)
+
+
+def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
+    """Raise the marks of one container; none ever falls, whatever the pod's status says (F7)."""
+    stuck = (
+        container.waiting in CANNOT_START
+        and compute_ended_runs(container) == 0
+        and not ("failed to sync" in container.message and "cache" in container.message)
+    )
+    runs = max(tally.runs, compute_ended_runs(container))
+    if not stuck:
+        return replace(tally, runs=runs, since=None)
+    # A wait that was interrupted by a blameless one goes on where it stopped, and counts again only
+    # after the next back-off: a reason that flips back and forth must not count at every flip.
+    since = now - _passed(tally.waits - 1) if tally.since is None else tally.since
+    return replace(
+        tally,
+        runs=runs,
+        since=since,
+        waits=max(tally.waits, compute_waits(max(0.0, now - since))),
+    )
+
+
+def _container_failures(
+    pod: PodView, container: ContainerView, before: Tally, after: Tally, seen: Seen
+) -> list[Failure]:
+    found = []
+    if after.waits > before.waits and container.waiting is not None:
+        found.append(
+            Failure(
+                kind=FailureKind.LAUNCH,
+                reason=container.waiting,
+                pod=pod.name,
+                count=after.waits - before.waits,
+                container=container.name,
+                node=pod.node,
+                message=container.message,
+            )
+        )
+    ends = [end for end in (container.ended, container.last_ended) if end is not None]
+    # An init container that succeeded in the end failed before, if its count says so.
+    ended = next((end for end in ends if not _succeeded(container, end)), None)
+    blameless = ended.reason in NODE_ENDED if ended is not None else bool(ends)
+    if after.runs > before.runs and not blameless:
+        found.append(
+            Failure(
+                kind=FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
+                reason=_ended_reason(container, ended),
+                pod=pod.name,
+                count=after.runs - before.runs,
+                container=container.name,
+                exit_code=None if ended is None else ended.exit_code,
+                signal=None if ended is None else ended.signal or None,
+                node=pod.node,
+                message=(ended.message if ended is not None else "") or container.message,
+            )
+        )
+    return found
+
+
+def _ended_reason(container: ContainerView, ended: Ended | None) -> str:
+    if container.waiting == "PostStartHookError":
+        return container.waiting
+    if ended is None:
+        return "Error"
+    if ended.reason in ENDED:
+        return ended.reason
+    return "Completed" if ended.exit_code == 0 and not ended.signal else "Error"
+
+
+def _succeeded(container: ContainerView, ended: Ended) -> bool:
+    return container.role is ContainerRole.INIT and ended.exit_code == 0 and not ended.signal
+
+
+def _pod_failure(pod: PodView) -> Failure:
+    """F3, with F5's verdict on the reason."""
+    reason, verdict = pod.reason, Verdict.COUNT
+    if reason.startswith("OutOf") and reason not in NODE_FAULTS:
+        reason = "OutOfResource"  # OutOf<any resource a node offers>
+    evicted_by_node = reason == "Evicted" and pod.message.startswith(NODE_EVICTIONS)
+    if reason in NODE_FAULTS or reason == "OutOfResource" or evicted_by_node:
+        verdict = Verdict.IGNORE
+    elif reason not in POD_FAILED:
+        reason = "PodFailed"
+    return Failure(
+        kind=FailureKind.LAUNCH,
+        reason=reason,
+        pod=pod.name,
+        node=pod.node,
+        message=pod.message or pod.reason,
+        verdict=verdict,
+    )
+
+
+def _deadline(pod: PodView, readiness: Readiness, spec: Spec) -> Instant | None:
+    return health_deadline(pod, readiness, spec.health_check_grace_period)
+
+
+def _health_failure(pod: PodView, now: Instant) -> Failure:
+    """F4: once per pod, which is then replaced."""
+    running = pod_running_at(pod)
+    since = max(running or now, pod.unready_since or 0.0)
+    verb = "lost its readiness and was" if pod.unready_since is not None else "was"
+    return Failure(
+        kind=FailureKind.HEALTH,
+        reason=NOT_READY_IN_TIME,
+        pod=pod.name,
+        node=pod.node,
+        message=f"the pod {verb} not Ready {max(0.0, now - since):.0f} s after it was RUNNING",
+    )
+
+
+def _best_seen(
+    pod: PodView, seen: Seen, readiness: Readiness, spec: Spec, now: Instant
+) -> tuple[Seen, list[Instant]]:
+    """Return the best the pod has been, and when it will be better if nothing changes."""
+    if seen is Seen.HEALTHY:
+        return seen, []
+    healthy = healthy_at(pod, effective_min_ready_seconds(spec, readiness))
+    running = pod_running_at(pod)
+    if healthy is None:
+        return seen, []
+    if healthy <= now:
+        return Seen.HEALTHY, []
+    wakes = [healthy]
+    if running is not None and running <= now:
+        seen = Seen.READY
+    elif running is not None:
+        wakes.append(running)
+    return seen, wakes
+
+
+def _marks(counted: Counted) -> int:
+    return sum(tally.runs + tally.waits for tally in counted.containers)
+
+
+def _matches(rule: PolicyRule, failure: Failure) -> bool:
+    if rule.reasons and failure.reason not in rule.reasons:
+        return False
+    if rule.container is not None and failure.container != rule.container:
+        return False
+    if rule.exit_codes:
+        listed = failure.exit_code in rule.exit_codes
+        return failure.exit_code is not None and listed is not rule.exit_codes_negated
+    return True
+
+
+def _back_off(number: int) -> int:
+    return BACK_OFFS[min(number, len(BACK_OFFS)) - 1]
+
+
+def _passed(back_offs: int) -> float:
+    """Return the seconds that so many back-offs take together."""
+    return sum(_back_off(number) for number in range(1, back_offs + 1))
+
+
+def _next_back_off(since: Instant, now: Instant) -> Instant:
+    at, number = since, 0
+    while at <= now:
+        number += 1
+        at += _back_off(number)
+    return at

@@ -1,0 +1,266 @@
+"""Frozen views of the world: what ``decide`` may know, and nothing else.
+
+Every time is an :data:`Instant`, every duration a number of seconds. Views are made at the edge
+(``tripswitch.cluster.views``) and never change; the memory of the breaker is in
+:mod:`tripswitch.domain.status`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tripswitch.domain.status import Status
+
+Instant = float
+"""Seconds since the Unix epoch, UTC, rounded to milliseconds so that it survives the status."""
+
+
+class ThresholdType(StrEnum):
+    """How ``thresholdConfiguration.value`` is read (ECS ThresholdConfiguration; rules T1 to T3)."""
+
+    BOUNDED_PERCENT = "BOUNDED_PERCENT"
+    UNBOUNDED_PERCENT = "UNBOUNDED_PERCENT"
+    COUNT = "COUNT"
+
+
+class Verdict(StrEnum):
+    """What becomes of a failure (rules F5 and F6)."""
+
+    COUNT = "Count"
+    IGNORE = "Ignore"
+    FAIL_NOW = "FailNow"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """One rule of ``failurePolicy`` (F6). Every criterion that is given must hold."""
+
+    action: Verdict
+    reasons: frozenset[str] = frozenset()
+    container: str | None = None
+    exit_codes: frozenset[int] = frozenset()
+    exit_codes_negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerSpec:
+    """``deploymentCircuitBreaker`` as the user wrote it, defaults filled in."""
+
+    enable: bool = True
+    rollback: bool = True
+    reset_on_healthy_task: bool = True
+    threshold_type: ThresholdType = ThresholdType.BOUNDED_PERCENT
+    threshold_value: int = 50
+    policy: tuple[PolicyRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Percentages:
+    """ECS bounds of a rolling update, in percent of ``replicas`` (rule R1)."""
+
+    minimum_healthy: int = 100
+    maximum: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A Kubernetes IntOrString: a number of pods, or a percentage of ``replicas``."""
+
+    value: int
+    percent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RollingUpdate:
+    """A Deployment's ``strategy.rollingUpdate`` (rule R1)."""
+
+    max_surge: Amount = Amount(25, percent=True)
+    max_unavailable: Amount = Amount(25, percent=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Recreate:
+    """A Deployment's ``strategy: {type: Recreate}``: all old pods gone before any new one."""
+
+
+Strategy = Percentages | RollingUpdate | Recreate
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What a pod template says about becoming Ready (rules F4 and H1).
+
+    ``budget`` is in seconds: the largest ``initialDelaySeconds + failureThreshold x periodSeconds +
+    timeoutSeconds`` of its readiness probes, and 60 more with ``readinessGates``.
+    """
+
+    all_probed: bool = False
+    budget: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A pod template, as far as the rules look at it. ``digest`` is its full identity."""
+
+    digest: str
+    images: tuple[str, ...] = ()
+    readiness: Readiness = Readiness()
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """``spec`` of a GuardedDeployment, defaults filled in."""
+
+    replicas: int
+    template: Template
+    strategy: Strategy = Percentages()
+    breaker: BreakerSpec = BreakerSpec()
+    min_ready_seconds: int | None = None
+    health_check_grace_period: int = 0
+    progress_deadline: int = 600
+    revision_history_limit: int = 10
+    paused: bool = False
+    selector: str = ""
+
+
+class StopKind(StrEnum):
+    """ECS StopServiceDeployment's stopType (rule C2)."""
+
+    ROLLBACK = "ROLLBACK"
+    ABORT = "ABORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A GuardedDeployment: the wish (``spec``), the commands, and the memory (``status``)."""
+
+    name: str
+    uid: str
+    generation: int
+    spec: Spec
+    status: Status
+    retry: str | None = None
+    stop: str | None = None
+
+
+class ContainerRole(StrEnum):
+    """How the kubelet treats a container's end."""
+
+    APP = "app"
+    SIDECAR = "sidecar"
+    """An init container with ``restartPolicy: Always``; counted like an app container."""
+    INIT = "init"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One ended run of a container (``state.terminated`` or ``lastState.terminated``)."""
+
+    exit_code: int
+    reason: str = ""
+    signal: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container of a pod; at most one of waiting, running, ended is set."""
+
+    name: str
+    role: ContainerRole = ContainerRole.APP
+    restarts: int = 0
+    waiting: str | None = None
+    message: str = ""
+    running_since: Instant | None = None
+    started: bool = False
+    ended: Ended | None = None
+    last_ended: Ended | None = None
+
+
+class PodPhase(StrEnum):
+    """``status.phase``; anything else is read as UNKNOWN."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """One pod of one of our ReplicaSets.
+
+    ``ready_since`` is set while Ready is True. ``unready_since`` is set while Ready is False on a pod
+    that was Ready before. ``unready_by_node`` says that Ready was taken away by the control plane
+    because the node stopped reporting, while every container still is ready. ``waiting_for`` is what
+    holds up a pod that no container rule explains (the scheduler's or a volume's words).
+    """
+
+    name: str
+    uid: str
+    resource_version: str = ""
+    phase: PodPhase = PodPhase.PENDING
+    reason: str = ""
+    message: str = ""
+    deleting: bool = False
+    disrupted: bool = False
+    ready_since: Instant | None = None
+    unready_since: Instant | None = None
+    unready_by_node: bool = False
+    waiting_for: str = ""
+    node: str = ""
+    containers: tuple[ContainerView, ...] = ()
+
+    @property
+    def live(self) -> bool:
+        """Whether its ReplicaSet counts it: not ended, not being deleted (as Kubernetes counts)."""
+        return not self.deleting and self.phase not in (PodPhase.FAILED, PodPhase.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSetView:
+    """One of our ReplicaSets with its pods; ``size`` is its ``spec.replicas``.
+
+    ``owned`` is False for one that carries our marks and has no controller (it was orphaned).
+    """
+
+    name: str
+    uid: str
+    revision: int
+    template: Template
+    size: int
+    pods: tuple[PodView, ...] = ()
+    resource_version: str = ""
+    created_at: Instant = 0.0
+    completed_at: Instant | None = None
+    owned: bool = True
+    deleting: bool = False
+    create_error: str = ""
+    """The ReplicaSet controller's words when it cannot create pods (quota, admission)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateError:
+    """How the latest try to create the ReplicaSet of a template ended, when it failed for good.
+
+    ``name_taken``: another object has that name (a hash collision); otherwise the API server refused
+    the ReplicaSet itself, in ``message``'s words.
+    """
+
+    digest: str
+    replica_set: str
+    message: str = ""
+    name_taken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one decision is made from."""
+
+    guarded: Guarded
+    replica_sets: tuple[ReplicaSetView, ...] = ()
+    create_error: CreateError | None = None

@@ -1,0 +1,232 @@
+"""Rules S, P, R5 and B: look at the pods of a running rollout, and say how it goes on or ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain import breaker as breakers
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.decision import EventReason
+from tripswitch.domain.desired import roll_back
+from tripswitch.domain.draft import Draft
+from tripswitch.domain.failures import Failure
+from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
+from tripswitch.domain.model import ContainerRole, Instant, PodView
+from tripswitch.domain.rollout import Cause
+from tripswitch.domain.scaling import is_complete
+from tripswitch.domain.status import BreakerState, FailureKind, Reason, RolloutKind
+from tripswitch.domain.threshold import compute_threshold
+
+MAX_WORDS = 200
+"""Characters of one pod's words in a message that joins several."""
+
+
+def observe(draft: Draft) -> Draft:
+    """Count, then judge: trip, complete, run late, or go on.
+
+    A rollback that starts here is looked at at once, so that a second look at the same snapshot
+    finds nothing more. It ends, because a rollback never starts another rollout (B5).
+    """
+    draft = _mark_threshold(draft)
+    if draft.rollout.status not in rollouts.RUNNING:
+        return draft
+    if draft.spec.paused:
+        return _hold(draft)
+    draft = _mark_progress(draft)
+    if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
+        return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
+    draft, cause = _watch(draft)
+    if cause is not None:
+        return trip(draft, Reason.CIRCUIT_BREAKER_TRIGGERED, cause)
+    if _is_complete(draft):
+        return _complete(draft)
+    late_at = compute_late_at(draft)
+    if late_at is not None and late_at <= draft.now and draft.spec.breaker.enable:
+        return trip(draft, Reason.PROGRESS_DEADLINE_EXCEEDED, describe_lateness(draft))
+    return draft.wake(late_at)
+
+
+def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
+    """B1 to B5: the rollout has failed; go back, or stall."""
+    failed = draft.rollout
+    draft = draft.finish(Cause.TRIPPED, reason, cause)
+    if failed.kind is RolloutKind.ROLLBACK:
+        message = f"{cause}; a rollback is never rolled back, nothing more is launched"  # B5
+        return draft.with_status(
+            rollout=replace(draft.rollout, reason=Reason.ROLLBACK_FAILED, message=message)
+        ).say(
+            EventReason.ROLLBACK_FAILED, f"rollback to revision {failed.revision} failed: {message}"
+        )
+    draft = draft.say(
+        EventReason.CIRCUIT_BREAKER_TRIGGERED, f"revision {failed.revision} failed: {cause}"
+    )
+    if draft.spec.breaker.rollback:
+        return observe(roll_back(draft, cause))
+    message = f"{cause}; rollback is off, nothing more is launched"  # B4
+    return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
+        EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
+    )
+
+
+def compute_late_at(draft: Draft) -> Instant | None:
+    """P1: when the rollout is late; None when it never is."""
+    if draft.spec.progress_deadline == 0:
+        return None
+    return draft.rollout.progressed_at + draft.spec.progress_deadline
+
+
+def describe_lateness(draft: Draft) -> str:
+    """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
+    crowd = draft.crowd(draft.rollout.revision)
+    told = (
+        f"{crowd.healthy} of {draft.spec.replicas} pods healthy, and no more for "
+        f"{draft.spec.progress_deadline} s"
+    )
+    words = compute_waiting_words(draft)
+    return f"{told}: {words}" if words else told
+
+
+def compute_waiting_words(draft: Draft) -> str:
+    """Return what keeps the target's pods from being healthy, joined in one clause."""
+    error = draft.snapshot.create_error
+    if error is not None and error.digest == draft.spec.template.digest and error.message:
+        return error.message
+    target = draft.target
+    if target is None:
+        return ""
+    reasons: dict[str, int] = {}
+    for pod in sorted(target.pods, key=lambda pod: pod.name):
+        at = healthy_at(pod, effective_min_ready_seconds(draft.spec, target.template.readiness))
+        is_healthy = at is not None and at <= draft.now
+        if pod.live and not is_healthy and (words := _words(pod)):
+            reasons[words] = reasons.get(words, 0) + 1
+    if target.create_error:
+        reasons[target.create_error[:MAX_WORDS]] = draft.spec.replicas
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
+
+
+def _words(pod: PodView) -> str:
+    for container in pod.containers:
+        if container.waiting and container.waiting != "PodInitializing":
+            words = f": {container.message}" if container.message else ""
+            held = pod.waiting_for or f"{container.waiting}{words}"
+            return f"container {container.name} {held}"[:MAX_WORDS]
+    if pod.waiting_for:
+        return pod.waiting_for[:MAX_WORDS]
+    if pod.ready_since is None:
+        up = any(
+            c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
+        )
+        return "running, not Ready" if up else "not started"
+    return "Ready, not yet for long enough"
+
+
+def _mark_threshold(draft: Draft) -> Draft:
+    """T4, also while nothing is watched: the column shows what would trip now. And rule S3."""
+    breaker = draft.status.circuit_breaker
+    threshold = compute_threshold(draft.spec.breaker, draft.spec.replicas)
+    return draft.with_status(breaker=replace(breaker, threshold=threshold))
+
+
+def _hold(draft: Draft) -> Draft:
+    """R7: nothing is counted and the clock of P stands still."""
+    if draft.rollout.paused_at is not None:
+        return draft
+    return draft.with_status(rollout=replace(draft.rollout, paused_at=draft.now))
+
+
+def _mark_progress(draft: Draft) -> Draft:
+    """P1: only a new high-water mark of healthy pods is progress."""
+    healthy = draft.crowd(draft.rollout.revision).healthy
+    if healthy <= draft.rollout.healthy_high_water:
+        return draft
+    return draft.with_status(
+        rollout=replace(draft.rollout, healthy_high_water=healthy, progressed_at=draft.now)
+    )
+
+
+def _is_lost(draft: Draft) -> bool:
+    wanted = draft.record(draft.rollout.revision)
+    can_be_made = wanted is not None and wanted.digest == draft.spec.template.digest
+    return draft.target is None and not can_be_made
+
+
+def _watch(draft: Draft) -> tuple[Draft, str | None]:
+    """Fold the pods into the breaker; return why it trips, if it does."""
+    breaker = draft.status.circuit_breaker
+    if not draft.spec.breaker.enable:
+        return draft.with_status(breaker=replace(breaker, counted=())), None
+    if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
+        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, before=True)
+    watched = breakers.watch(breaker, draft.target, draft.spec, draft.now)
+    record = draft.record(draft.rollout.revision)
+    new = sum(failure.count for failure in watched.failures)
+    if record is not None and new:
+        draft = draft.with_record(replace(record, failed_tasks=record.failed_tasks + new))
+    draft = draft.with_status(breaker=watched.breaker).wake(watched.wake_at)
+    draft = replace(draft, failures=draft.failures + watched.failures)
+    return _tell_failures(draft, watched.failures), watched.cause
+
+
+def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
+    """One event for each kind and cause of this look, however many pods showed it."""
+    by_cause: dict[tuple[FailureKind, str], list[Failure]] = {}
+    for failure in failures:
+        by_cause.setdefault((failure.kind, breakers.describe(failure)), []).append(failure)
+    for (kind, cause), same in by_cause.items():
+        pods = sorted({failure.pod for failure in same})
+        named = f"pod {pods[0]}" + (f" and {len(pods) - 1} more" if len(pods) > 1 else "")
+        draft = draft.say(
+            EventReason.POD_LAUNCH_FAILED
+            if kind is FailureKind.LAUNCH
+            else EventReason.POD_HEALTH_CHECK_FAILED,
+            f"{named}: {cause} ({draft.status.circuit_breaker.summary})",
+        )
+    return draft
+
+
+def _is_complete(draft: Draft) -> bool:
+    if draft.target is None and draft.spec.replicas > 0:
+        return False
+    target = draft.crowd(draft.rollout.revision)
+    others = [crowd for name, crowd in draft.crowds.items() if name != target.name]
+    return is_complete(target, others, draft.spec.replicas)
+
+
+def _complete(draft: Draft) -> Draft:
+    """R5, and R6: with no replicas nothing was proved."""
+    rollout, replicas = draft.rollout, draft.spec.replicas
+    rollback = rollout.kind is RolloutKind.ROLLBACK
+    reason = Reason.ROLLBACK_COMPLETED if rollback else Reason.ROLLOUT_COMPLETED
+    message = rollout.message if rollback else ""
+    if replicas == 0:
+        reason = Reason.SCALED_TO_ZERO if not rollback else reason
+    draft = draft.finish(Cause.COMPLETED, reason, message)
+    if replicas > 0:
+        draft = replace(
+            draft, status=replace(draft.status, last_completed_revision=rollout.revision)
+        )
+    proof = f"{replicas} of {replicas} pods healthy" if replicas else "no replicas, nothing proved"
+    if rollback:
+        return draft.say(
+            EventReason.ROLLBACK_COMPLETED,
+            f"rolled back to revision {rollout.revision}: {proof}; "
+            f"revision {rollout.failed_revision} stays failed",
+        )
+    return draft.say(
+        EventReason.ROLLOUT_COMPLETED, f"revision {rollout.revision} completed: {proof}"
+    )
+
+
+def compute_next_healthy_at(draft: Draft) -> Instant | None:
+    """Return when the next Ready pod will have been Ready for long enough (H1)."""
+    moments = [
+        at
+        for rs in draft.snapshot.replica_sets
+        for pod in rs.pods
+        if (at := healthy_at(pod, effective_min_ready_seconds(draft.spec, rs.template.readiness)))
+        is not None
+        and at > draft.now
+    ]
+    return min(moments, default=None)

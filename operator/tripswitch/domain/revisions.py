@@ -1,0 +1,171 @@
+"""Revisions: their numbers and names, which one is wanted, which may be rolled back to, which go.
+
+A revision is one pod template: one ReplicaSet and one number, for as long as history remembers it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from tripswitch.domain.model import Instant, PodPhase, ReplicaSetView
+from tripswitch.domain.scaling import Crowd
+from tripswitch.domain.status import Revision, RolloutState
+
+HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""No vowels and nothing that looks alike, as Kubernetes does: no word comes out by chance."""
+
+HASH_LENGTH = 10
+
+
+def compute_replica_set_name(owner: str, digest: str, collisions: int) -> str:
+    """Return the ReplicaSet's name: the same for the same template, so that a retry is harmless.
+
+    >>> compute_replica_set_name("web", "5f1d", 0) == compute_replica_set_name("web", "5f1d", 0)
+    True
+    >>> compute_replica_set_name("web", "5f1d", 0) == compute_replica_set_name("web", "5f1d", 1)
+    False
+    """
+    number = int.from_bytes(hashlib.sha256(f"{digest}/{collisions}".encode()).digest())
+    letters = []
+    for _ in range(HASH_LENGTH):
+        number, index = divmod(number, len(HASH_ALPHABET))
+        letters.append(HASH_ALPHABET[index])
+    return f"{owner}-{''.join(letters)}"
+
+
+def find_by_digest(revisions: Iterable[Revision], digest: str) -> Revision | None:
+    """Return the revision of a template, if history remembers it."""
+    return next((record for record in revisions if record.digest == digest), None)
+
+
+def find_by_number(revisions: Iterable[Revision], number: int | None) -> Revision | None:
+    """Return the revision with a number."""
+    return next((record for record in revisions if record.revision == number), None)
+
+
+def find_replica_set(
+    replica_sets: Iterable[ReplicaSetView], revision: Revision | None
+) -> ReplicaSetView | None:
+    """Return the ReplicaSet of a revision; one that is being deleted is as good as gone (B8)."""
+    if revision is None:
+        return None
+    return next(
+        (rs for rs in replica_sets if rs.name == revision.replica_set and not rs.deleting), None
+    )
+
+
+def compute_next_number(
+    revisions: Iterable[Revision], replica_sets: Iterable[ReplicaSetView]
+) -> int:
+    """Return a number that no revision had before."""
+    return 1 + max([0, *(r.revision for r in revisions), *(rs.revision for rs in replica_sets)])
+
+
+def restore(
+    known: Sequence[Revision], replica_sets: Iterable[ReplicaSetView]
+) -> tuple[Revision, ...]:
+    """Return history with what only the ReplicaSets remember of it, newest first (W2)."""
+    names = {record.replica_set for record in known}
+    numbers = {record.revision for record in known}
+    found = list(known)
+    for rs in sorted(replica_sets, key=lambda rs: rs.revision):
+        if rs.revision < 1 or rs.deleting or rs.name in names:
+            continue
+        number = rs.revision if rs.revision not in numbers else compute_next_number(found, ())
+        numbers.add(number)
+        found.append(_restore(number, rs))
+    return newest_first(found)
+
+
+def _restore(number: int, rs: ReplicaSetView) -> Revision:
+    state = RolloutState.STOPPED if rs.completed_at is None else RolloutState.COMPLETED
+    return Revision(
+        revision=number,
+        replica_set=rs.name,
+        digest=rs.template.digest,
+        created_at=rs.created_at,
+        rollout_state=state,
+        images=rs.template.images,
+        finished_at=rs.completed_at,
+        completed_at=rs.completed_at,
+    )
+
+
+def select_last_completed(revisions: Iterable[Revision]) -> Revision | None:
+    """Return the one that completed last, out of a restored history (W2)."""
+    completed = [record for record in revisions if record.completed_at is not None]
+    return max(completed, key=lambda record: record.completed_at or 0.0, default=None)
+
+
+def newest_first(revisions: Iterable[Revision]) -> tuple[Revision, ...]:
+    """Order revisions for the status."""
+    return tuple(sorted(revisions, key=lambda record: -record.revision))
+
+
+def update(revisions: Iterable[Revision], changed: Revision) -> tuple[Revision, ...]:
+    """Return the revisions with one of them replaced, or added."""
+    others = (record for record in revisions if record.revision != changed.revision)
+    return newest_first([*others, changed])
+
+
+def refresh(
+    record: Revision, replica_set: ReplicaSetView | None, crowd: Crowd | None, *, primary: bool
+) -> Revision:
+    """Return the revision with the numbers of pods as they are now."""
+    running = 0
+    if replica_set is not None:
+        running = sum(p.live and p.phase is PodPhase.RUNNING for p in replica_set.pods)
+    active = "ACTIVE" if crowd is not None and crowd.occupied > 0 else "INACTIVE"
+    return replace(
+        record,
+        status="PRIMARY" if primary else active,
+        desired=0 if replica_set is None else replica_set.size,
+        running=running,
+        healthy=0 if crowd is None else crowd.healthy,
+    )
+
+
+def select_prunable(
+    replica_sets: Iterable[ReplicaSetView], kept: Collection[str], limit: int
+) -> tuple[ReplicaSetView, ...]:
+    """Return the ReplicaSets that history has no room for, oldest first.
+
+    Never one of ``kept`` (names of the running, the desired, the last completed revision's), and
+    never one that still has pods.
+    """
+    old = sorted(
+        (
+            rs
+            for rs in replica_sets
+            if rs.name not in kept
+            and rs.owned
+            and not rs.deleting
+            and rs.size == 0
+            and all(pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) for pod in rs.pods)
+        ),
+        key=lambda rs: rs.revision,
+    )
+    return tuple(old[: max(0, len(old) - limit)])
+
+
+def select_remembered(
+    revisions: Sequence[Revision],
+    replica_sets: Iterable[ReplicaSetView],
+    kept: Collection[int],
+    limit: int,
+) -> tuple[Revision, ...]:
+    """Return the records that stay in the status: the kept ones, then the newest, limit + 2 in all.
+
+    Records of ReplicaSets that still have pods to run stay whatever the limit says.
+    """
+    busy = {rs.name for rs in replica_sets if rs.size > 0}
+    must = [r for r in revisions if r.revision in kept or r.replica_set in busy]
+    rest = [r for r in revisions if r not in must]
+    return newest_first([*must, *rest[: max(0, limit + 2 - len(must))]])
+
+
+def restored_at(record: Revision) -> Instant:
+    """Return when a restored revision completed."""
+    return record.completed_at if record.completed_at is not None else record.created_at

@@ -1,0 +1,207 @@
+"""Rules R: the bounds of a rolling update, and the next sizes of the ReplicaSets.
+
+One look makes one step: raise the target as far as the upper bound allows, then lower the others as
+far as the lower bound allows. Sizes are planned against the worst choice a ReplicaSet could make:
+when it is lowered it deletes pods that are not Ready first, but between two Ready pods it may take
+the healthy one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.health import count_healthy, count_live, count_ready
+from tripswitch.domain.model import (
+    Amount,
+    Instant,
+    Percentages,
+    PodPhase,
+    Recreate,
+    ReplicaSetView,
+    RollingUpdate,
+    Spec,
+    Strategy,
+)
+from tripswitch.domain.threshold import percent_down, percent_up
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """``lower`` healthy pods at least, ``upper`` pods in all at most (R1)."""
+
+    lower: int
+    upper: int
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """A ReplicaSet as a number of pods. ``healthy <= ready <= live``."""
+
+    name: str
+    size: int
+    live: int = 0
+    ready: int = 0
+    healthy: int = 0
+    gone: bool = True
+    """Not one pod is left or about to be made, not even one that is terminating."""
+
+    @property
+    def occupied(self) -> int:
+        """Pods that are there or that its ReplicaSet is about to make."""
+        return max(self.size, self.live)
+
+    def surely_healthy(self, size: int) -> int:
+        """Return how many healthy pods are left at ``size``, in the worst case.
+
+        >>> crowd = Crowd("web-1", size=5, live=5, ready=4, healthy=3)
+        >>> [crowd.surely_healthy(size) for size in (5, 4, 3, 1, 0)]
+        [3, 3, 2, 0, 0]
+        """
+        deleted = max(0, self.live - size)
+        unready = self.live - self.ready
+        return max(0, self.healthy - max(0, deleted - unready))
+
+
+def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
+    """Count the pods of a ReplicaSet."""
+    return Crowd(
+        name=replica_set.name,
+        size=replica_set.size,
+        live=count_live(replica_set),
+        ready=count_ready(replica_set),
+        healthy=count_healthy(replica_set, spec, now),
+        gone=replica_set.size == 0
+        and all(p.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) for p in replica_set.pods),
+    )
+
+
+def compute_bounds(strategy: Strategy, replicas: int) -> Bounds:
+    """Return the bounds of a rolling update (R1, R2).
+
+    >>> compute_bounds(Percentages(100, 200), 4)
+    Bounds(lower=4, upper=8)
+    >>> compute_bounds(Percentages(50, 150), 3)
+    Bounds(lower=2, upper=4)
+
+    R2: percentages that round to no room at all get one pod of it.
+
+    >>> compute_bounds(Percentages(100, 110), 4)
+    Bounds(lower=4, upper=5)
+
+    A Deployment's strategy is rounded as Kubernetes does; both at zero means one unavailable.
+
+    >>> compute_bounds(RollingUpdate(Amount(25, percent=True), Amount(25, percent=True)), 10)
+    Bounds(lower=8, upper=13)
+    >>> compute_bounds(RollingUpdate(Amount(0), Amount(0)), 4)
+    Bounds(lower=3, upper=4)
+    >>> compute_bounds(Recreate(), 4)
+    Bounds(lower=0, upper=4)
+    """
+    if replicas == 0:
+        return Bounds(0, 0)
+    match strategy:
+        case Percentages(minimum_healthy, maximum):
+            lower = min(percent_up(minimum_healthy, replicas), replicas)
+            upper = max(percent_down(maximum, replicas), replicas)
+            return Bounds(lower, upper + 1 if lower == upper else upper)  # R2
+        case RollingUpdate(max_surge, max_unavailable):
+            surge = _resolve(max_surge, replicas, up=True)
+            unavailable = _resolve(max_unavailable, replicas, up=False)
+            if surge == 0 and unavailable == 0:
+                unavailable = 1
+            return Bounds(max(0, replicas - unavailable), replicas + surge)
+        case Recreate():
+            return Bounds(0, replicas)
+
+
+def roll(
+    target: Crowd, others: Sequence[Crowd], replicas: int, bounds: Bounds, *, recreate: bool
+) -> Mapping[str, int]:
+    """Return the next size of each ReplicaSet, by name, of a rollout that goes on (R3, R4).
+
+    ``others`` come in the order in which they are to go.
+
+    >>> roll(Crowd("new", 0), [Crowd("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
+    ...      recreate=False)
+    {'new': 4, 'old': 4}
+    >>> roll(Crowd("new", 4, 4, 4, 3), [Crowd("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
+    ...      recreate=False)
+    {'new': 4, 'old': 1}
+    """
+    if recreate:
+        held = target.size if any(not other.gone for other in others) else replicas
+        return {target.name: min(held, replicas), **{other.name: 0 for other in others}}
+    room = bounds.upper - target.occupied - sum(other.occupied for other in others)
+    raised = max(target.size, min(replicas, target.size + room))
+    spare = target.surely_healthy(target.size) - bounds.lower
+    spare += sum(other.surely_healthy(other.size) for other in others)
+    wanted = raised if target.size <= replicas else resize(target, replicas, spare)
+    sizes = {target.name: wanted}
+    # Capacity that is only being raised is nothing to count on yet.
+    spare -= target.surely_healthy(target.size)
+    spare += target.surely_healthy(min(target.size, wanted))
+    # Unhealthy pods go first: no healthy pod can be lost by lowering to the number of Ready ones.
+    for other in (replace(other, size=min(other.size, other.ready)) for other in others):
+        sizes[other.name] = _lowest(other, spare)
+        spare -= other.surely_healthy(other.size) - other.surely_healthy(sizes[other.name])
+    return sizes
+
+
+def stall(target: Crowd, others: Sequence[Crowd], bounds: Bounds) -> Mapping[str, int]:
+    """Return the next sizes when nothing may be launched any more (B3).
+
+    The failed revision keeps the pods that are Ready and every other revision keeps what it has,
+    within the upper bound: scaling down still works.
+
+    >>> stall(Crowd("bad", 4, 4, 1, 1), [Crowd("old", 4, 4, 4, 4)], Bounds(4, 8))
+    {'bad': 1, 'old': 4}
+    >>> stall(Crowd("bad", 4, 4, 1, 1), [Crowd("old", 4, 4, 4, 4)], Bounds(2, 4))
+    {'bad': 0, 'old': 4}
+    """
+    crowds = [replace(target, size=min(target.size, target.ready)), *others]
+    spare = sum(crowd.surely_healthy(crowd.size) for crowd in crowds) - bounds.lower
+    excess = sum(crowd.size for crowd in crowds) - bounds.upper
+    sizes = {}
+    for crowd in crowds:
+        cut = crowd.size - max(crowd.size - max(0, excess), _lowest(crowd, spare))
+        sizes[crowd.name] = crowd.size - cut
+        excess -= cut
+        spare -= crowd.surely_healthy(crowd.size) - crowd.surely_healthy(sizes[crowd.name])
+    return sizes
+
+
+def resize(crowd: Crowd, replicas: int, spare: int) -> int:
+    """Return the next size on the way to ``replicas``: up at once, down as far as is safe (R4).
+
+    ``spare`` healthy pods may be lost.
+
+    >>> resize(Crowd("web", 4, 4, 4, healthy=2), 2, spare=0)
+    4
+    """
+    return replicas if replicas >= crowd.size else max(replicas, _lowest(crowd, spare))
+
+
+def is_complete(target: Crowd, others: Iterable[Crowd], replicas: int) -> bool:
+    """R5: all replicas healthy, every other ReplicaSet at 0; terminating pods do not hold it up."""
+    return (
+        target.size == replicas
+        and target.live == replicas
+        and target.healthy == replicas
+        and all(other.occupied == 0 for other in others)
+    )
+
+
+def _lowest(crowd: Crowd, spare: int) -> int:
+    """Return the smallest size at which no more than ``spare`` healthy pods can be lost."""
+    left, spare = crowd.surely_healthy(crowd.size), max(0, spare)
+    if left <= spare:
+        return 0
+    # One pod less loses at most one healthy pod, and none while pods that are not Ready are left.
+    return min(crowd.size, left - spare + crowd.ready - crowd.healthy)
+
+
+def _resolve(amount: Amount, replicas: int, *, up: bool) -> int:
+    if not amount.percent:
+        return amount.value
+    return percent_up(amount.value, replicas) if up else percent_down(amount.value, replicas)

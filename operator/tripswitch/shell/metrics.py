@@ -1,0 +1,159 @@
+"""Prometheus metrics: emitted only for what has been written, gone when their object is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from tripswitch.cluster.store import Key
+from tripswitch.domain.decision import Decision, EventReason
+from tripswitch.domain.model import Verdict
+
+# They double the number of series, and nobody reads them.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+OBJECT = ("namespace", "name")
+
+RESULTS = {
+    EventReason.ROLLOUT_COMPLETED: "SUCCESSFUL",
+    EventReason.CIRCUIT_BREAKER_TRIGGERED: "FAILED",
+    EventReason.ROLLOUT_STOPPED: "STOPPED",
+    EventReason.ROLLBACK_COMPLETED: "ROLLBACK_SUCCESSFUL",
+    EventReason.ROLLBACK_FAILED: "ROLLBACK_FAILED",
+}
+"""The events that end a rollout, and its result in ``rollouts_total``."""
+
+TRIPS = frozenset({EventReason.CIRCUIT_BREAKER_TRIGGERED, EventReason.ROLLBACK_FAILED})
+
+_LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_DURATIONS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+
+
+class Metrics:
+    """All metrics of the process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._rollouts = Counter(
+            "tripswitch_rollouts",
+            "Rollouts that ended, by result.",
+            (*OBJECT, "result"),
+            registry=registry,
+        )
+        self._failures = Counter(
+            "tripswitch_pod_failures",
+            "Failures that were counted, by kind and reason.",
+            (*OBJECT, "kind", "reason"),
+            registry=registry,
+        )
+        self._trips = Counter(
+            "tripswitch_trips", "Trips of the breaker.", OBJECT, registry=registry
+        )
+        self._count = Gauge(
+            "tripswitch_breaker_failures",
+            "Failure count of the current rollout.",
+            OBJECT,
+            registry=registry,
+        )
+        self._threshold = Gauge(
+            "tripswitch_breaker_threshold",
+            "Failures that trip the breaker.",
+            OBJECT,
+            registry=registry,
+        )
+        self._detect = Histogram(
+            "tripswitch_time_to_detect_seconds",
+            "From the moment the last counted failure was visible until the trip was written.",
+            registry=registry,
+            buckets=_LATENCIES,
+        )
+        self._restore = Histogram(
+            "tripswitch_time_to_restore_seconds",
+            "From the trip until the rollback was completed.",
+            registry=registry,
+            buckets=_DURATIONS,
+        )
+        self._rollout_duration = Histogram(
+            "tripswitch_rollout_duration_seconds",
+            "From the start of a rollout until it was completed.",
+            registry=registry,
+            buckets=_DURATIONS,
+        )
+        self._reconcile_duration = Histogram(
+            "tripswitch_reconcile_duration_seconds",
+            "One look at one object, all writes included.",
+            registry=registry,
+            buckets=_LATENCIES,
+        )
+        self._requests = Counter(
+            "tripswitch_api_requests",
+            'Requests to the API server; code "0" means no answer.',
+            ("verb", "resource", "code"),
+            registry=registry,
+        )
+        self._depth = Gauge(
+            "tripswitch_queue_depth", "Objects that wait to be looked at.", registry=registry
+        )
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def watch_depth(self, depth: Callable[[], float]) -> None:
+        """Read the queue's depth from where it is."""
+        self._depth.set_function(depth)
+
+    def count_request(self, verb: str, resource: str, code: str) -> None:
+        """Count one request to the API server."""
+        self._requests.labels(verb, resource, code).inc()
+
+    def time_reconcile(self, seconds: float) -> None:
+        """Take the duration of one look."""
+        self._reconcile_duration.observe(seconds)
+
+    def take(self, key: Key, decision: Decision, seconds_to_write: float) -> None:
+        """Take what a written decision says.
+
+        Args:
+            key: Of the object.
+            decision: As it was written.
+            seconds_to_write: From the moment something was to be looked at until this was written.
+        """
+        breaker, rollout = decision.status.circuit_breaker, decision.status.rollout
+        self._count.labels(*key).set(breaker.failure_count)
+        self._threshold.labels(*key).set(breaker.threshold)
+        for failure in decision.failures:
+            if failure.verdict is not Verdict.IGNORE:
+                labels = (*key, failure.kind.value, failure.reason)
+                self._failures.labels(*labels).inc(failure.count)
+        for event in decision.events:
+            if event.reason in RESULTS:
+                self._rollouts.labels(*key, RESULTS[event.reason]).inc()
+            if event.reason in TRIPS:
+                self._trips.labels(*key).inc()
+                self._detect.observe(seconds_to_write)
+            if rollout is None or rollout.finished_at is None:
+                continue
+            duration = rollout.finished_at - rollout.started_at
+            if event.reason is EventReason.ROLLOUT_COMPLETED:
+                self._rollout_duration.observe(duration)
+            elif event.reason is EventReason.ROLLBACK_COMPLETED:
+                self._restore.observe(duration)  # a rollback starts with the trip
+
+    def forget(self, key: Key) -> None:
+        """Drop the series of an object that is gone."""
+        labels = dict(zip(OBJECT, key, strict=True))
+        for metric in (self._rollouts, self._failures, self._trips, self._count, self._threshold):
+            metric.remove_by_labels(labels)

@@ -1,0 +1,126 @@
+"""One look at one GuardedDeployment: snapshot, decide, write the status, act, tell.
+
+This is the whole way through the operator; the rest is what feeds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from tripswitch.api.convert import InvalidObjectError, write_status
+from tripswitch.cluster.errors import ApiError, ConflictError, NotFoundError, ThrottledError
+from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.decide import decide
+from tripswitch.domain.decision import Decision
+from tripswitch.domain.model import Instant
+from tripswitch.shell.metrics import Metrics
+from tripswitch.shell.queue import TryAgainError
+
+logger = logging.getLogger(__name__)
+
+INVALID = "InvalidSpec"
+"""Reason of the event about an object that cannot be understood."""
+
+
+def clock() -> Instant:
+    """Return the time as the whole operator uses it; nothing else reads the wall clock."""
+    return round(time.time(), 3)
+
+
+class Reconciler:
+    """Looks at GuardedDeployments, one at a time for each of them."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        recorder: Recorder,
+        metrics: Metrics,
+        now: Callable[[], Instant] = clock,
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._recorder = recorder
+        self._metrics = metrics
+        self._now = now
+        self._told: dict[Key, str] = {}
+
+    async def reconcile(self, key: Key, marked: float) -> float | None:
+        """Look at an object once.
+
+        Args:
+            key: Which one.
+            marked: The loop's time since when it was to be looked at.
+
+        Returns:
+            After how many seconds time alone changes something.
+
+        Raises:
+            TryAgainError: The API server did not take it, for a reason that passes.
+        """
+        record = self._store.find(key)
+        if record is None:
+            self._metrics.forget(key)
+            self._told.pop(key, None)
+            return None
+        if record.deleting:
+            return None  # its ReplicaSets go with it
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            return await self._look(record, marked)
+        except ThrottledError as error:
+            raise TryAgainError(str(error), error.retry_after) from error
+        except (ConflictError, NotFoundError) as error:
+            raise TryAgainError(str(error)) from error  # the look was stale, which is normal
+        except ApiError as error:
+            logger.warning("%s/%s: %s", *key, error)
+            raise TryAgainError(str(error)) from error
+        finally:
+            self._metrics.time_reconcile(loop.time() - began)
+
+    async def _look(self, record: Record, marked: float) -> float | None:
+        now = self._now()
+        try:
+            snapshot = self._store.snapshot(record)
+        except InvalidObjectError as error:
+            self._tell_invalid(record, str(error))
+            return None
+        guarded = snapshot.guarded
+        decision = decide(snapshot, now)
+        if decision.status != guarded.status:
+            status = write_status(decision.status, guarded.generation)
+            await self._executor.write_status(record, status)
+        retry_at: Instant | None = None
+        try:
+            retry_at = await self._executor.act(
+                record, guarded.spec.template.digest, decision.actions
+            )
+        finally:
+            self._tell(record, decision, asyncio.get_running_loop().time() - marked)
+        wakes = [at for at in (decision.wake_at, retry_at) if at is not None]
+        return max(0.001, min(wakes) - self._now()) if wakes else None
+
+    def _tell_invalid(self, record: Record, words: str) -> None:
+        """Say once about each version that it is not understood; its pods are left alone.
+
+        The CRD refuses such an object when it is applied; this is for one that was stored before,
+        under another CRD. An event can always be written, a status of such an object cannot.
+        """
+        if self._told.get(record.key) == record.resource_version:
+            return
+        self._told[record.key] = record.resource_version
+        logger.warning("%s/%s is not understood, its pods are left alone: %s", *record.key, words)
+        self._recorder.say(record, INVALID, words, warning=True)
+
+    def _tell(self, record: Record, decision: Decision, seconds: float) -> None:
+        """Tell what is written by now, also if an action failed: no later look says it again."""
+        for event in decision.events:
+            logger.info("%s/%s: %s: %s", *record.key, event.reason, event.message)
+            self._recorder.say(record, event.reason, event.message, warning=event.warning)
+        self._metrics.take(record.key, decision, seconds)

@@ -1,0 +1,212 @@
+"""The process from start to end: what is built, in which order it starts, and how it stops.
+
+Start: one list of GuardedDeployments, the watches, kopf, the health port; when all lists are complete
+the gate opens and the workers begin. Stop, on a signal: the workers finish what they are writing, then events,
+then kopf. If anything that should run for ever ends by itself, all of it ends, with exit code 1: the
+next process takes up from the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from tripswitch.cluster.client import Client
+from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.raw import field, text
+from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.replicasets import HASH_LABEL
+from tripswitch.cluster.resources import PODS, REPLICA_SETS
+from tripswitch.cluster.store import Key, Store
+from tripswitch.shell.handlers import build_registry, build_settings
+from tripswitch.shell.health import HealthServer
+from tripswitch.shell.metrics import Metrics
+from tripswitch.shell.queue import WorkQueue
+from tripswitch.shell.reconciler import Reconciler, clock
+from tripswitch.shell.sweep import Sweep
+
+logger = logging.getLogger(__name__)
+
+STUCK_SECONDS = 240.0
+"""A watch without any sign of life for so long is stuck: longer than all its time-outs together."""
+FINISH_SECONDS = 10.0
+"""Time for the writes that are under way when the process is told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. No ``namespaces`` means all of them."""
+
+    namespaces: Sequence[str] = ()
+    kubeconfig: str | None = None
+    workers: int = 8
+    health_port: int = 8080
+
+
+async def run(options: Options) -> int:
+    """Run the operator until it is told to stop; return the exit code."""
+    metrics = Metrics()
+    credentials = Credentials(options.kubeconfig)
+    try:
+        await credentials.load()
+        async with Client(credentials, metrics.count_request) as client:
+            return await Process(options, credentials, client, metrics).run()
+    except NotFoundError:
+        logger.critical("cannot start: no GuardedDeployments on this server; is the CRD applied?")
+    except ApiError as error:
+        logger.critical("cannot start: %s", error)
+    return 1
+
+
+class Process:
+    """Everything that runs, put together."""
+
+    def __init__(
+        self, options: Options, credentials: Credentials, client: Client, metrics: Metrics
+    ) -> None:
+        self._options = options
+        self._credentials = credentials
+        self._gate = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._stop_kopf = asyncio.Event()
+        self._kopf_is_up = asyncio.Event()
+        self._queue: WorkQueue[Key] = WorkQueue(
+            self._reconcile, self._gate, workers=options.workers
+        )
+        metrics.watch_depth(lambda: self._queue.depth)
+        self._store = Store(self._queue.mark, clock)
+        executor = Executor(client, self._store, clock)
+        self._recorder = Recorder(client, clock)
+        self._reconciler = Reconciler(self._store, executor, self._recorder, metrics)
+        namespaces: Sequence[str | None] = options.namespaces or [None]
+        self._sweep = Sweep(client, self._store, executor, namespaces)
+        self._reflectors = [
+            Reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
+            for namespace in namespaces
+            for resource, sink in (
+                (REPLICA_SETS, self._store.replica_sets),
+                (PODS, self._store.pods),
+            )
+        ]
+        self._health = HealthServer(self._find_stuck, self._find_unready, metrics.render)
+
+    async def run(self) -> int:
+        """Run until a signal comes (0) or something ends that should not (1).
+
+        Raises:
+            ApiError: The API server is not there, or does not know GuardedDeployments.
+        """
+        await self._sweep.fill()
+        # Before kopf starts: when it ends it cancels every task that is younger than itself.
+        forever = [
+            *(asyncio.create_task(watch.run(), name="watch") for watch in self._reflectors),
+            asyncio.create_task(self._recorder.run(), name="event recorder"),
+            asyncio.create_task(self._sweep.run(), name="comparison"),
+        ]
+        self._queue.start()
+        once = [
+            asyncio.create_task(self._open_gate(), name="first lists"),
+            asyncio.create_task(self._listen_to_signals(), name="signals"),
+        ]
+        kopf_task = asyncio.create_task(self._run_kopf(), name="kopf")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        await self._health.start(self._options.health_port)
+        try:
+            ended = await _wait_for_any([stopping, kopf_task, *forever, *self._queue.tasks], once)
+            # kopf ends well only on a signal that came before ours were listened to.
+            return 0 if ended in (stopping, kopf_task) and _find_error(ended) is None else 1
+        finally:
+            await self._stop(kopf_task)
+            for task in (*forever, *once, stopping):
+                task.cancel()
+
+    async def _reconcile(self, key: Key, marked: float) -> float | None:
+        return await self._reconciler.reconcile(key, marked)
+
+    async def _open_gate(self) -> None:
+        """Let the workers begin once everything that they decide from is there."""
+        for reflector in self._reflectors:
+            await reflector.synced.wait()
+        self._gate.set()
+        logger.info(
+            "ready: %d guarded deployments, %d replica sets, %d pods",
+            len(self._store.records()),
+            len(self._store.replica_sets),
+            len(self._store.pods),
+        )
+
+    async def _listen_to_signals(self) -> None:
+        """Take the signals from kopf, so that the workers stop before it does."""
+        await self._kopf_is_up.wait()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
+
+    async def _run_kopf(self) -> None:
+        await kopf.operator(
+            registry=build_registry(self._take_event, self._credentials.connection),
+            settings=build_settings(),
+            clusterwide=not self._options.namespaces,
+            namespaces=self._options.namespaces,
+            ready_flag=self._kopf_is_up,
+            stop_flag=self._stop_kopf,
+        )
+
+    def _take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        if kind is None:
+            self._sweep.soon()
+        if kind == "DELETED":
+            self._store.remove_guarded(text(field(raw, "metadata", "uid")))
+        else:
+            self._store.upsert_guarded(raw)
+
+    async def _stop(self, kopf_task: asyncio.Task[None]) -> None:
+        logger.info("stopping")
+        await self._queue.stop(FINISH_SECONDS)
+        await self._recorder.drain(2.0)
+        await self._health.stop()
+        self._stop_kopf.set()
+        done, _ = await asyncio.wait([kopf_task], timeout=FINISH_SECONDS)
+        for task in done:
+            _find_error(task)  # told already if it is why we stop, and of no use otherwise
+
+    def _find_stuck(self) -> list[str]:
+        now = asyncio.get_running_loop().time()
+        return [
+            f"watch of {watch.path} is stuck"
+            for watch in self._reflectors
+            if now - watch.last_turn > STUCK_SECONDS
+        ]
+
+    def _find_unready(self) -> list[str]:
+        return [] if self._gate.is_set() else ["the first lists are not complete"]
+
+
+async def _wait_for_any(
+    tasks: Sequence[asyncio.Task[Any]], once: Sequence[asyncio.Task[None]]
+) -> asyncio.Task[Any]:
+    """Wait until one of the tasks ends, or one that may end ends badly; say why, and return it."""
+    waiting = {*tasks, *once}
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = _find_error(task)
+            if error is not None:
+                # kopf's own words are enough; anything else is a bug and needs to be traced.
+                trace = None if task.get_name() == "kopf" else error
+                words = (task.get_name(), type(error).__name__, error)
+                logger.critical("%s ended: %s: %s; the operator ends", *words, exc_info=trace)
+            if error is not None or task not in once:
+                return task
+
+
+def _find_error(task: asyncio.Task[Any]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()

@@ -1,0 +1,149 @@
+"""Start and stop clusters by hand: ``python -m tests.cluster up|down|status|build``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tests.cluster import ownership
+from tests.cluster.build import ensure
+from tests.cluster.components import NODE_PROVIDERS, required_programs
+from tests.cluster.control_plane import ClusterError, ControlPlane
+from tests.cluster.layout import CLUSTERS, REPOSITORY
+from tests.cluster.programs import PROGRAMS
+from tests.cluster.toolchain import BuildError
+
+_READY = "ready"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.cluster", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, help_text in (
+        ("up", "start a cluster that stays until 'down'"),
+        ("down", "stop it; nothing of it is left but the logs"),
+        ("own", argparse.SUPPRESS),
+    ):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("--name", default="default", help="several may run side by side")
+        if name != "down":
+            command.add_argument("--node", choices=sorted(NODE_PROVIDERS), default="kwok")
+            command.add_argument("--nodes", type=int, default=2, help="how many simulated nodes")
+    commands.add_parser("status", help="list the clusters and their processes")
+    build = commands.add_parser("build", help="build programs into the cache")
+    build.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "up":
+            return up(options.name, options.node, options.nodes)
+        if options.command == "own":
+            return own(options.name, options.node, options.nodes)
+        if options.command == "down":
+            return down(options.name)
+        if options.command == "build":
+            for path in ensure(options.programs or PROGRAMS).values():
+                print(path)
+            return 0
+        return status()
+    except (BuildError, ClusterError, ownership.AlreadyRunningError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def up(name: str, node: str, nodes: int) -> int:
+    """Start a cluster in the background and say how to use it."""
+    directory = CLUSTERS / name
+    if ownership.is_owned(directory):
+        print(f"cluster {name!r} already runs")
+        return _explain(directory)
+    ensure(required_programs(node))
+    command = [sys.executable, "-m", "tests.cluster", "own", "--name", name, "--node", node]
+    directory.mkdir(parents=True, exist_ok=True)
+    owner = subprocess.Popen(
+        [*command, "--nodes", str(nodes)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert owner.stdin is not None
+    assert owner.stdout is not None
+    for line in owner.stdout:
+        if line.strip() == _READY:
+            # Only now may the owner outlive this process; see own().
+            owner.stdin.write("stay\n")
+            owner.stdin.close()
+            return _explain(directory)
+        print(line, end="", flush=True)
+    return owner.wait()
+
+
+def own(name: str, node: str, nodes: int) -> int:
+    """Run a cluster in this process until it is told to end (the background half of ``up``)."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    cluster = ControlPlane(CLUSTERS / name, node=node, report=lambda line: print(line, flush=True))
+    try:
+        with cluster:
+            cluster.add_nodes(nodes)
+            (cluster.directory / "kubectl").symlink_to(cluster.kubectl_path)
+            print(_READY, flush=True)
+            if sys.stdin.readline() != "stay\n":
+                return 1  # the starter died before it could take note of this cluster
+            _detach(cluster.logs / "owner.log")
+            stop.wait()
+    except (BuildError, ClusterError, ownership.AlreadyRunningError) as error:
+        print(error, flush=True)
+        return 1
+    return 0
+
+
+def down(name: str) -> int:
+    """Stop a cluster, whatever state it is in."""
+    directory = CLUSTERS / name
+    stopped = ownership.stop_owner(directory)
+    print(f"cluster {name!r} {'stopped' if stopped else 'was not running'}")
+    return 0
+
+
+def status() -> int:
+    """List every cluster of this checkout."""
+    for directory in sorted(CLUSTERS.glob("*/")):
+        state = ownership.read_state(directory)
+        running = "running" if ownership.is_owned(directory) else "stopped"
+        print(f"{directory.name}: {running}, {state.get('server', 'never started')}")
+        for program, entry in state.get("programs", {}).items():
+            there = "there" if ownership.alive(entry) else "gone"
+            print(f"  {program}: process {entry['pid']}, {there}")
+    return 0
+
+
+def _explain(directory: Path) -> int:
+    state = ownership.read_state(directory)
+    print(f"cluster {directory.name!r} is ready at {state.get('server', '?')}")
+    print(f"  export KUBECONFIG={state.get('kubeconfig', '?')}")
+    print(f"  kubectl of the same version: {directory / 'kubectl'}")
+    print(f"  logs: {directory / 'logs'}")
+    return 0
+
+
+def _detach(log: Path) -> None:
+    """Let go of the starter's pipes and terminal."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Where one cluster keeps its files, and the files that are written before it starts."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.certificates import write_certificates, write_private
+from tests.cluster.stages import write_stages
+
+REPOSITORY = Path(__file__).parents[2]
+CLUSTERS = REPOSITORY / ".clusters"
+"""Where clusters have their directories unless somebody says otherwise; git does not see it."""
+
+LOOPBACK = "127.0.0.1"
+
+# Requests per second of each controller: about what a small machine can answer. With no limit
+# they only fill the API server's queues, until it closes watches that it cannot serve in time.
+CLIENT_QPS = 300
+CLIENT_BURST = 100
+
+# User name -> groups. Everybody has a token and a name of their own, so that the audit log tells
+# who made a request. The built-in RBAC roles for the two system users are bound by name.
+USERS = {
+    "admin": ["system:masters"],
+    "system:kube-controller-manager": [],
+    "system:kube-scheduler": [],
+    "kwok": ["system:masters"],
+}
+
+_PORTS = (
+    "etcd",
+    "etcd-peer",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths, ports and tokens of one cluster."""
+
+    directory: Path
+    ports: dict[str, int]
+    tokens: dict[str, str]
+    address: str = LOOPBACK
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return f"https://{self.address}:{self.ports['kube-apiserver']}"
+
+    @property
+    def certificates(self) -> Path:
+        """Folder of keys and certificates."""
+        return self.directory / "certificates"
+
+    @property
+    def logs(self) -> Path:
+        """Folder with one log per program, and the audit log."""
+        return self.directory / "logs"
+
+    @property
+    def audit_log(self) -> Path:
+        """One JSON line per request that the API server answered."""
+        return self.logs / "audit.log"
+
+    def kubeconfig(self, user: str = "admin") -> Path:
+        """The kubeconfig file of one of ``USERS``; the admin's is the one for people."""
+        name = "kubeconfig" if user == "admin" else f"kubeconfig-{user.rpartition(':')[2]}"
+        return self.directory / name
+
+    def settings(self, name: str) -> Path:
+        """A configuration file made for one of the programs."""
+        return self.directory / "settings" / name
+
+
+def prepare(directory: Path, lock_name: str) -> Layout:
+    """Empty the folder (all but the lock), choose ports and tokens, write every file."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != lock_name:
+            path.unlink()
+    layout = Layout(directory, free_ports(), {user: secrets.token_urlsafe(24) for user in USERS})
+    write_certificates(layout.certificates, [layout.address])
+    layout.settings("").mkdir()
+    layout.logs.mkdir()
+    write_private(layout.settings("tokens.csv"), _token_file(layout).encode())
+    for user in USERS:
+        write_private(layout.kubeconfig(user), yaml.safe_dump(_kubeconfig(layout, user)).encode())
+    layout.settings("audit.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+    layout.settings("scheduler.yaml").write_text(yaml.safe_dump(_scheduler(layout)))
+    write_stages(layout.settings("kwok.yaml"))
+    return layout
+
+
+def free_ports() -> dict[str, int]:
+    """A port that is free now for each listener. All are held until the last is chosen."""
+    sockets = [socket.create_server((LOOPBACK, 0)) for _ in _PORTS]
+    ports = {name: held.getsockname()[1] for name, held in zip(_PORTS, sockets, strict=True)}
+    for held in sockets:
+        held.close()
+    return ports
+
+
+# One line for every request: who, verb, object, answer. A watch gives two, at start and end.
+_AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+def _token_file(layout: Layout) -> str:
+    lines = [
+        f'{layout.tokens[user]},{user},{user},"{",".join(groups)}"'
+        for user, groups in USERS.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _kubeconfig(layout: Layout, user: str) -> dict[str, Any]:
+    name = f"tripswitch-{layout.directory.name}"
+    cluster = {
+        "server": layout.server,
+        "certificate-authority": str(layout.certificates / "ca.crt"),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": layout.tokens[user]}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+        "current-context": name,
+    }
+
+
+def _scheduler(layout: Layout) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "leaderElection": {"leaderElect": False},
+        "clientConnection": {
+            "kubeconfig": str(layout.kubeconfig("system:kube-scheduler")),
+            "qps": CLIENT_QPS,
+            "burst": CLIENT_BURST,
+        },
+    }

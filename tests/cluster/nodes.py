@@ -1,0 +1,41 @@
+"""The simulated nodes."""
+
+from __future__ import annotations
+
+from tests.cluster.components import SIMULATED_NODE
+
+_NODE_INFO = {
+    "architecture": "amd64",
+    "operatingSystem": "linux",
+    "kubeletVersion": "simulated",
+    "containerRuntimeVersion": "kwok://",
+    **dict.fromkeys(("bootID", "kernelVersion", "machineID", "osImage", "systemUUID"), ""),
+    "kubeProxyVersion": "",
+}
+
+
+def simulated_node(name: str, pods: int) -> dict[str, object]:
+    """A Node object that kwok keeps alive, with room for ``pods`` pods."""
+    room = {"cpu": "10k", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": str(pods)}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": dict(SIMULATED_NODE),
+            "labels": {
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+            },
+        },
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "addresses": [
+                {"type": "InternalIP", "address": "127.0.0.1"},
+                {"type": "Hostname", "address": name},
+            ],
+            "nodeInfo": _NODE_INFO,
+        },
+    }

@@ -1,0 +1,72 @@
+"""Records what the API server shows of pods, for tests that say what must be seen in which order."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.cluster.control_plane import ControlPlane
+
+Pod = dict[str, Any]
+
+
+class Recorder:
+    """Watches the pods of a namespace; ``pods[name]`` is every version that was shown."""
+
+    def __init__(self, cluster: ControlPlane, namespace: str) -> None:
+        self.pods: dict[str, list[Pod]] = defaultdict(list)
+        self._news = threading.Condition()
+        trust = ssl.create_default_context(cafile=str(cluster.certificate_authority))
+        self._connection = http.client.HTTPSConnection(
+            urlsplit(cluster.server).netloc, context=trust
+        )
+        self._connection.request(
+            "GET",
+            f"/api/v1/namespaces/{namespace}/pods?watch=1",
+            headers={"Authorization": f"Bearer {cluster.token}"},
+        )
+        self._stream = self._connection.getresponse()
+        self._thread = threading.Thread(target=self._read, name=f"record {namespace}")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._connection.sock is not None:
+            self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the reader
+        self._thread.join()
+        self._connection.close()
+
+    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Wait until the condition on what was recorded holds; False when it never did."""
+        deadline = time.monotonic() + seconds
+        with self._news:
+            while not condition():
+                if not self._news.wait(deadline - time.monotonic()):
+                    return condition()
+        return True
+
+    def _read(self) -> None:
+        try:
+            for line in self._stream:
+                pod = json.loads(line)["object"]
+                with self._news:
+                    self.pods[pod["metadata"]["name"]].append(pod)
+                    self._news.notify_all()
+        except (OSError, http.client.HTTPException):
+            pass  # the end, from __exit__ or from the server

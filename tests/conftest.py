@@ -1,0 +1,41 @@
+"""One cluster with one operator for all end-to-end tests of a run, however many workers run them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.environment import Environment, start_environment, stop_environment
+
+_started: dict[str, Environment] = {}
+
+
+def _start() -> Environment:
+    """Start the shared cluster once, in the process that outlives all workers."""
+    if "environment" not in _started:
+        directory = Path(tempfile.mkdtemp(prefix="tripswitch-e2e-"))
+        _started["environment"] = start_environment(os.environ.get("E2E", "kwok"), directory)
+    return _started["environment"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the cluster is."""
+    node.workerinput["environment"] = _start().as_dict()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop it after the last test."""
+    if not hasattr(config, "workerinput") and _started:
+        stop_environment(_started.pop("environment"))
+
+
+@pytest.fixture(scope="session")
+def environment(request: pytest.FixtureRequest) -> Environment:
+    """The cluster, and the operator that runs in it."""
+    given = getattr(request.config, "workerinput", {}).get("environment")
+    return Environment.from_dict(given) if given else _start()

@@ -1,0 +1,60 @@
+"""Each test has a namespace of its own; some have a whole cluster of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.e2e.world import World
+from tests.environment import Environment
+from tests.operator_process import OperatorProcess, install, write_kubeconfig
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a cluster."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture
+def world(environment: Environment, request: pytest.FixtureRequest) -> Iterator[World]:
+    """A fresh namespace in the shared cluster."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    namespace = f"{words[:48].strip('-')}-{abs(hash(request.node.nodeid)) % 10**6}"
+    environment.kubectl("create", "namespace", namespace)
+    yield World(environment, namespace)
+    environment.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@dataclass
+class OwnCluster:
+    """A cluster whose operator a test may kill, starve of rights, or stop."""
+
+    cluster: ControlPlane
+    operator: OperatorProcess
+    world: World
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[OwnCluster]:
+    """A cluster and an operator for one test alone."""
+    with ControlPlane(tmp_path / "cluster") as cluster:
+        cluster.add_nodes(2)
+        install(cluster.kubectl)
+        rights = write_kubeconfig(cluster.kubectl, tmp_path / "operator.kubeconfig")
+        environment = Environment(
+            provider="kwok",
+            kubeconfig=str(cluster.kubeconfig),
+            kubectl_path=str(cluster.kubectl_path),
+            directory=str(tmp_path),
+            audit_log=str(cluster.audit_log),
+        )
+        with OperatorProcess(rights, tmp_path / "operator.log") as operator:
+            yield OwnCluster(cluster, operator, World(environment, "default"))

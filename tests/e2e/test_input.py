@@ -1,0 +1,165 @@
+"""Bad input gets one clear error at the earliest place, and loses nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.e2e.world import World, breaker, conditions, guarded, rollout
+
+COUNT = {"type": "COUNT", "value": 1000}
+HALF = {"type": "BOUNDED_PERCENT", "value": 101}
+
+
+def _change(change: dict[str, Any]) -> dict[str, Any]:
+    """Return a good manifest with parts of its spec replaced."""
+    manifest = copy.deepcopy(guarded())
+    manifest["spec"] |= change
+    return manifest
+
+
+def _refusal(world: World, manifest: dict[str, Any]) -> str:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        world.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
+    return str(refused.value.stderr)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"selector": {"matchLabels": {"app": "other"}}}, "must match spec.selector.matchLabels"),
+        ({"selector": {}}, "spec.selector must not be empty"),
+        ({"deploymentConfiguration": {"minimumHealthyPercent": 101}}, "less than or equal to 100"),
+        ({"deploymentConfiguration": {"maximumPercent": 99}}, "greater than or equal to 100"),
+        (
+            {"deploymentConfiguration": {"maximumPercent": 150}, "strategy": {"type": "Recreate"}},
+            "not both",
+        ),
+        ({"deploymentConfiguration": breaker(thresholdConfiguration=HALF)}, "must be 1 to 100"),
+        (
+            {"strategy": {"type": "Recreate", "rollingUpdate": {"maxSurge": 1}}},
+            "only with type RollingUpdate",
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "0%"}}},
+            "cannot both be 0",
+        ),
+        ({"replicas": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_the_api_server_refuses_it_with_one_clear_sentence(
+    world: World, change: dict[str, Any], words: str
+) -> None:
+    """Schema and CEL, no webhook."""
+    assert words in _refusal(world, _change(change))
+
+
+def test_a_count_of_1000_is_accepted(world: World) -> None:
+    """T3's range."""
+    world.apply(
+        _change({"deploymentConfiguration": breaker(thresholdConfiguration=COUNT), "paused": True})
+    )
+    assert world.until_rollout("PENDING")["circuitBreaker"]["threshold"] == 1000
+
+
+def test_a_typo_in_the_pod_template_is_refused_by_kubectl_apply(world: World) -> None:
+    """The CRD has the whole PodTemplateSpec."""
+    manifest = guarded()
+    manifest["spec"]["template"]["spec"]["containers"][0]["imagePullPolicyy"] = "Always"
+    assert 'unknown field "spec.template.spec.containers[0].imagePullPolicyy"' in _refusal(
+        world, manifest
+    )
+
+
+def test_the_selector_cannot_be_changed(world: World) -> None:
+    """As in a Deployment."""
+    world.completed(guarded(replicas=1))
+    manifest = guarded(replicas=1)
+    manifest["spec"]["selector"]["matchLabels"]["more"] = "labels"
+    manifest["spec"]["template"]["metadata"]["labels"]["more"] = "labels"
+    assert "spec.selector cannot be changed" in _refusal(world, manifest)
+
+
+def test_what_only_the_api_server_can_judge_is_shown_in_its_words_and_costs_no_pod(
+    world: World,
+) -> None:
+    """Two containers that mount a volume which is not there."""
+    world.completed(guarded(image="web:1"))
+    bad = guarded(image="web:2")
+    bad["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "nowhere", "mountPath": "/data"}
+    ]
+    world.apply(bad)
+    status = world.until(
+        lambda status: conditions(status)["Progressing"]["reason"] == "ReplicaSetCreateError"
+    )
+    assert 'Not found: "nowhere"' in conditions(status)["Progressing"]["message"]
+    assert conditions(status)["Stalled"]["status"] == "True"
+    assert conditions(status)["Available"]["status"] == "True"
+    assert len(world.pods()) == 4
+    assert world.completed(guarded(image="web:3"))["rollout"]["revision"] == 3
+
+
+def test_kubectl_explain_has_words_for_every_field_of_the_breaker(world: World) -> None:
+    """Also recursively."""
+    path = "gdeploy.spec.deploymentConfiguration.deploymentCircuitBreaker"
+    for name in (
+        "",
+        ".enable",
+        ".rollback",
+        ".resetOnHealthyTask",
+        ".thresholdConfiguration",
+        ".thresholdConfiguration.type",
+        ".thresholdConfiguration.value",
+        ".failurePolicy",
+        ".failurePolicy.rules",
+        ".failurePolicy.rules.action",
+        ".failurePolicy.rules.onReasons",
+        ".failurePolicy.rules.onExitCodes",
+        ".failurePolicy.rules.onExitCodes.values",
+        ".failurePolicy.rules.containerName",
+    ):
+        told = world.kubectl("explain", path + name)
+        description = told.partition("DESCRIPTION:")[2].partition("FIELDS:")[0].strip()
+        assert len(description) > 10, (name, told)
+        assert "<empty>" not in told
+
+
+def test_server_side_apply_merges_containers_by_name(world: World) -> None:
+    """Two managers, each with a container of its own."""
+    manifest = guarded(replicas=1)
+    for manager, container in (("one", "web"), ("two", "sidecar")):
+        part = copy.deepcopy(manifest)
+        part["spec"]["template"]["spec"]["containers"][0]["name"] = container
+        world.kubectl(
+            "apply",
+            "--server-side",
+            f"--field-manager={manager}",
+            "--filename",
+            "-",
+            stdin=json.dumps(part),
+        )
+    containers = world.get()["spec"]["template"]["spec"]["containers"]
+    assert [c["name"] for c in containers] == ["web", "sidecar"]
+
+
+def test_a_status_edited_to_nonsense_is_healed(world: World) -> None:
+    """W2: history is on the ReplicaSets; no pod is touched."""
+    world.completed(guarded(replicas=2, image="web:1"))
+    pods = {pod.metadata.uid for pod in world.pods()}
+    world.kubectl(
+        "patch",
+        "gdeploy/web",
+        "--subresource=status",
+        "--type=merge",
+        "--patch",
+        json.dumps({"status": {"rollout": None, "revisions": [], "conditions": []}}),
+    )
+    status = world.until(lambda status: bool(status.get("revisions")))
+    assert rollout(status) == "SUCCESSFUL"
+    assert status["lastCompletedRevision"] == 1
+    assert {pod.metadata.uid for pod in world.pods()} == pods

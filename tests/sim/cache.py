@@ -1,0 +1,97 @@
+"""What the operator knows of the cluster: versions that arrived, by watch, by list, or as answers."""
+
+from __future__ import annotations
+
+from tests.sim.api import ApiServer
+from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
+from tests.sim.views import SeenPod, see_guarded, see_pod, see_set
+from tripswitch.domain.model import CreateError, Instant, Snapshot
+
+KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, RawPod)
+
+
+class Cache:
+    """Of two versions the newer one stays; what was seen gone never comes back."""
+
+    def __init__(self) -> None:
+        self.guarded: RawGuarded | None = None
+        self.sets: dict[str, RawSet] = {}
+        self.pods: dict[str, SeenPod] = {}
+        self._gone: set[str] = set()
+
+    def take(self, change: Change, now: Instant) -> bool:
+        """Take a change; return whether anything is different now."""
+        if change.gone:
+            return self.forget(change.raw.uid)
+        return self.upsert(change.raw, now)
+
+    def upsert(self, raw: Raw, now: Instant) -> bool:
+        """Take a version of an object, unless one that is at least as new is known."""
+        if raw.uid in self._gone:
+            return False
+        if isinstance(raw, RawPod):
+            before = self.pods.get(raw.uid)
+            if before is not None and raw.version <= before.raw.version:
+                return False
+            self.pods[raw.uid] = see_pod(raw, before, now)
+        elif isinstance(raw, RawSet):
+            known = self.sets.get(raw.uid)
+            if known is not None and raw.version <= known.version:
+                return False
+            self.sets[raw.uid] = raw
+        else:
+            if self.guarded is not None and raw.version <= self.guarded.version:
+                return False
+            self.guarded = raw
+        return True
+
+    def forget(self, uid: str) -> bool:
+        """Forget an object for good."""
+        self._gone.add(uid)
+        known = self.guarded is not None and self.guarded.uid == uid
+        if known:
+            self.guarded = None
+        return self.pods.pop(uid, None) is not None or self.sets.pop(uid, None) is not None or known
+
+    def relist(self, api: ApiServer, kind: type[Raw], now: Instant) -> bool:
+        """Compare by UID with a complete list of one kind; return whether anything is different."""
+        listed: list[Raw] = []
+        known: list[str] = []
+        if kind is RawPod:
+            listed, known = list(api.pods.values()), list(self.pods)
+        elif kind is RawSet:
+            listed, known = list(api.sets.values()), list(self.sets)
+        else:
+            listed = [] if api.guarded is None else [api.guarded]
+            known = [] if self.guarded is None else [self.guarded.uid]
+        there = {raw.uid for raw in listed}
+        changed = [self.forget(uid) for uid in known if uid not in there]
+        return any([self.upsert(raw, now) for raw in listed] + changed)
+
+    def snapshot(self, error: CreateError | None) -> Snapshot:
+        """Return everything one decision is made from."""
+        assert self.guarded is not None
+        by_owner: dict[str | None, list[SeenPod]] = {}
+        for pod in self.pods.values():
+            by_owner.setdefault(pod.raw.owner, []).append(pod)
+        return Snapshot(
+            guarded=see_guarded(self.guarded),
+            replica_sets=tuple(
+                see_set(rs, tuple(seen.view for seen in by_owner.get(rs.uid, ())), self.guarded.uid)
+                for rs in self.sets.values()
+                if rs.guard in (None, self.guarded.uid)
+            ),
+            create_error=error,
+        )
+
+    def is_current(self, api: ApiServer) -> bool:
+        """Return whether it knows the latest version of everything."""
+        return (
+            self.guarded is not None
+            and api.guarded is not None
+            and self.guarded.version == api.guarded.version
+            and {uid: rs.version for uid, rs in self.sets.items()}
+            == {uid: rs.version for uid, rs in api.sets.items()}
+            and {uid: seen.raw.version for uid, seen in self.pods.items()}
+            == {uid: pod.version for uid, pod in api.pods.items()}
+        )

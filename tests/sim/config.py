@@ -1,0 +1,180 @@
+"""What one simulated world is like: the wish, the templates and how their pods behave, who meddles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.sim.driver import Faults
+from tests.sim.scripts import SCRIPTS
+from tripswitch.domain.model import (
+    Amount,
+    BreakerSpec,
+    ContainerRole,
+    ContainerView,
+    Percentages,
+    PolicyRule,
+    Readiness,
+    Recreate,
+    RollingUpdate,
+    Spec,
+    Strategy,
+    Template,
+    ThresholdType,
+    Verdict,
+)
+
+SHAPES = (
+    (ContainerView("web"),),
+    (ContainerView("web"), ContainerView("aux")),
+    (ContainerView("setup", ContainerRole.INIT), ContainerView("web")),
+    (ContainerView("mesh", ContainerRole.SIDECAR), ContainerView("web")),
+)
+"""Which containers pods have."""
+
+BAD = tuple(name for name in SCRIPTS if name not in ("good", "slow", "rejected"))
+
+
+@dataclass(slots=True)
+class Plan:
+    """A template, its containers, and how its pods behave: each draws one of ``ways``."""
+
+    template: Template
+    shape: tuple[ContainerView, ...]
+    ways: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Config:
+    """One world. Rates are mean seconds between two events; 0 means never."""
+
+    spec: Spec
+    plans: list[Plan]
+    faults: Faults = field(default_factory=Faults)
+    people_every: float = 0.0
+    disruption_every: float = 0.0
+    restart_every: float = 0.0
+    skew: float = 0.0
+    slow: float = 0.3
+    adversary: str = "random"
+    by_hand: bool = True
+    """Whether people also touch ReplicaSets and pods."""
+
+
+def draw_config(rng: Random) -> Config:
+    """Draw a world."""
+    plans = [_draw_plan(rng, number) for number in range(1, 6)]
+    return Config(
+        spec=draw_spec(rng, plans[0].template),
+        plans=plans,
+        faults=_draw_faults(rng),
+        people_every=rng.choice((0, 30, 120, 600)),
+        disruption_every=rng.choice((0, 0, 30, 300)),
+        restart_every=rng.choice((0, 20, 200)),
+        skew=rng.choice((0, 0, 5, 60)),
+        slow=rng.choice((0.05, 0.3, 3.0)),
+        adversary=rng.choice(("random", "oldest", "newest")),
+        by_hand=rng.random() < 0.6,
+    )
+
+
+def draw_spec(rng: Random, template: Template) -> Spec:
+    """Draw a wish."""
+    return Spec(
+        replicas=rng.choice((0, 1, 1, 2, 3, 4, 5, 8)),
+        template=template,
+        strategy=draw_strategy(rng),
+        breaker=draw_breaker(rng),
+        min_ready_seconds=rng.choice((None, None, 0, 1, 10)),
+        health_check_grace_period=rng.choice((0, 0, 15)),
+        progress_deadline=rng.choice((600, 600, 60, 120, 0)),
+        revision_history_limit=rng.choice((10, 2, 1, 0)),
+        paused=rng.random() < 0.03,
+        selector="app=web",
+    )
+
+
+def draw_strategy(rng: Random) -> Strategy:
+    """Draw one of the ways to say how fast."""
+    roll = rng.random()
+    if roll < 0.35:
+        return Percentages()
+    if roll < 0.65:
+        return Percentages(rng.choice((0, 34, 50, 75, 100)), rng.choice((100, 110, 125, 150, 200)))
+    if roll < 0.9:
+        return RollingUpdate(_draw_amount(rng), _draw_amount(rng))
+    return Recreate()
+
+
+def draw_breaker(rng: Random) -> BreakerSpec:
+    """Draw a breaker."""
+    kind = rng.choice((ThresholdType.BOUNDED_PERCENT, *ThresholdType))
+    value = rng.choice((1, 2, 3, 5)) if kind is ThresholdType.COUNT else rng.choice((20, 50, 100))
+    return BreakerSpec(
+        enable=rng.random() < 0.92,
+        rollback=rng.random() < 0.8,
+        reset_on_healthy_task=rng.random() < 0.7,
+        threshold_type=kind,
+        threshold_value=value,
+        policy=_draw_policy(rng),
+    )
+
+
+def _draw_policy(rng: Random) -> tuple[PolicyRule, ...]:
+    if rng.random() < 0.75:
+        return ()
+    return (
+        rng.choice(
+            (
+                PolicyRule(Verdict.IGNORE, frozenset({"ErrImagePull", "ImagePullBackOff"})),
+                PolicyRule(Verdict.FAIL_NOW, container="web", exit_codes=frozenset({78})),
+                PolicyRule(Verdict.IGNORE, container="aux"),
+                PolicyRule(Verdict.COUNT, frozenset({"OutOfcpu", "NodeAffinity"})),
+                PolicyRule(Verdict.IGNORE, exit_codes=frozenset({1}), exit_codes_negated=True),
+            )
+        ),
+    )
+
+
+def _draw_amount(rng: Random) -> Amount:
+    if rng.random() < 0.5:
+        return Amount(rng.choice((0, 25, 50, 100)), percent=True)
+    return Amount(rng.choice((0, 1, 2)))
+
+
+def _draw_plan(rng: Random, number: int) -> Plan:
+    readiness = Readiness(rng.random() < 0.6, rng.choice((0.0, 3.0, 31.0, 60.0)))
+    template = Template(f"v{number}", (f"web:{number}",), readiness)
+    return Plan(template, rng.choice(SHAPES), draw_ways(rng, good=0.8 if number == 1 else 0.35))
+
+
+def draw_ways(rng: Random, *, good: float) -> tuple[str, ...]:
+    """Draw how the pods of a template behave: all well, all one fault, or a mixture."""
+    roll = rng.random()
+    if roll < good:
+        return rng.choice((("good",), ("good",), ("slow",)))
+    if roll < good + (1 - good) * 0.55:
+        return (rng.choice(BAD),)
+    some = _sample(rng, BAD, rng.randint(1, 3))
+    return (*some, *(("rejected",) if rng.random() < 0.2 else ()), *("good",) * rng.randint(1, 6))
+
+
+def _sample(rng: Random, names: Sequence[str], count: int) -> tuple[str, ...]:
+    return tuple(rng.choice(names) for _ in range(count))
+
+
+def _draw_faults(rng: Random) -> Faults:
+    if rng.random() < 0.25:
+        return Faults(lag=0.01)
+    return Faults(
+        lag=rng.choice((0.01, 0.1, 1.0)),
+        stall=rng.choice((0.0, 0.002, 0.02)),
+        lost=rng.choice((0.0, 0.01, 0.05)),
+        repeated=rng.choice((0.0, 0.05)),
+        conflict=rng.choice((0.0, 0.02, 0.2)),
+        unreachable=rng.choice((0.0, 0.02, 0.1)),
+        timeout=rng.choice((0.0, 0.02, 0.1)),
+        stop=rng.choice((0.0, 0.01, 0.1)),
+        zombie=rng.choice((0.0, 0.5)),
+    )

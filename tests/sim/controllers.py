@@ -1,0 +1,137 @@
+"""kube-controller-manager: the ReplicaSet controller and the garbage collector, one step behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.sim.api import ApiServer
+from tests.sim.consistency import OVER
+from tests.sim.objects import Change, RawPod, RawSet
+from tripswitch.domain.model import ContainerView, Instant, PodPhase
+
+Later = Callable[[float, Callable[[], None]], None]
+"""Have something done after so many seconds."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """How fast the controllers are, in seconds, and what they may do."""
+
+    slow: float = 0.3
+    quota: int | None = None
+    """Pods allowed in the namespace."""
+    adversary: str = "random"
+    """Which of the Ready pods goes first: ``random``, ``oldest`` (the worst) or ``newest``."""
+
+
+class Controllers:
+    """Reacts to changes, later. ``made`` is called with each new pod."""
+
+    def __init__(
+        self, api: ApiServer, later: Later, rng: Random, clock: Callable[[], Instant]
+    ) -> None:
+        self.pace = Pace()
+        self.made: Callable[[RawPod], None] = lambda _: None
+        self.shapes: dict[str, tuple[ContainerView, ...]] = {}
+        """Containers of the pods of each template, by digest."""
+        self._api = api
+        self._later = later
+        self._rng = rng
+        self._clock = clock
+        self._due: set[str] = set()
+        self._fails: dict[str, int] = {}
+        self._names = 0
+        api.watchers.append(self._notice)
+
+    def _notice(self, change: Change) -> None:
+        raw = change.raw
+        if isinstance(raw, RawSet):
+            self._touch(raw.uid)
+            if change.gone:
+                self._later(self._rng.uniform(0.1, 2.0), self._collect)
+        elif isinstance(raw, RawPod) and raw.owner is not None:
+            self._touch(raw.owner)
+
+    def _touch(self, uid: str, delay: float | None = None) -> None:
+        if uid in self._due:
+            return
+        self._due.add(uid)
+        seconds = self._rng.uniform(0.005, self.pace.slow) if delay is None else delay
+        self._later(seconds, lambda: self._sync(uid))
+
+    def _sync(self, uid: str) -> None:
+        self._due.discard(uid)
+        rs = self._api.sets.get(uid)
+        if rs is None:
+            return
+        if rs.deleting:
+            self._collect_foreground(rs)
+            return
+        self._adopt(rs)
+        live = [pod for pod in self._api.pods_of(uid) if pod.live]
+        error = ""
+        if len(live) < rs.size:
+            error = self._create(rs, rs.size - len(live))
+        for pod in self._choose(live, len(live) - rs.size):
+            self._api.delete_pod(pod.uid)
+        self._report(uid, error)
+
+    def _create(self, rs: RawSet, missing: int) -> str:
+        for _ in range(missing):
+            used = sum(pod.phase not in OVER for pod in self._api.pods.values())
+            if self.pace.quota is not None and used >= self.pace.quota:
+                fails = self._fails[rs.uid] = self._fails.get(rs.uid, 0) + 1
+                self._touch(rs.uid, min(60.0, 2.0**fails))
+                return "pods is forbidden: exceeded quota"
+            self._names += 1
+            containers = self.shapes[rs.template.digest]
+            pod = RawPod(
+                name=f"{rs.name}-{self._names:05d}",
+                uid=self._api.make_uid("pod"),
+                owner=rs.uid,
+                mark=rs.name,
+                created=float(int(self._clock())),
+                containers=containers,
+                ledger=(0,) * len(containers),
+            )
+            self.made(self._api.put_pod(pod))
+        self._fails.pop(rs.uid, None)
+        return ""
+
+    def _choose(self, live: list[RawPod], count: int) -> list[RawPod]:
+        """Kubernetes' own ranking, with any choice among the Ready ones."""
+        if count <= 0:
+            return []
+        order = {"oldest": 1.0, "newest": -1.0}.get(self.pace.adversary)
+
+        def rank(pod: RawPod) -> tuple[bool, bool, bool, float]:
+            tie = self._rng.random() if order is None else order * (pod.ready_really or 0.0)
+            return (bool(pod.node), pod.phase is PodPhase.RUNNING, pod.ready, tie)
+
+        return sorted(live, key=rank)[:count]
+
+    def _adopt(self, rs: RawSet) -> None:
+        """Orphans that carry the labels of a ReplicaSet become its own."""
+        for pod in list(self._api.pods.values()):
+            if pod.owner is None and pod.mark == rs.name and pod.live:
+                self._api.put_pod(replace(pod, owner=rs.uid))
+
+    def _report(self, uid: str, error: str) -> None:
+        live = [pod for pod in self._api.pods_of(uid) if pod.live]
+        ready = sum(pod.ready for pod in live)
+        self._api.patch_set(uid, seen_live=len(live), seen_ready=ready, create_error=error)
+
+    def _collect_foreground(self, rs: RawSet) -> None:
+        pods = self._api.pods_of(rs.uid)
+        for pod in pods:
+            self._api.delete_pod(pod.uid)
+        if not pods:
+            self._api.delete_set(rs.uid)
+
+    def _collect(self) -> None:
+        """The garbage collector takes the pods of ReplicaSets that are gone."""
+        for pod in list(self._api.pods.values()):
+            if pod.owner is not None and pod.owner not in self._api.sets:
+                self._api.delete_pod(pod.uid)

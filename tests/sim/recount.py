@@ -1,0 +1,260 @@
+"""The referee's own count of failures, written from the rules alone.
+
+It is naive on purpose: it never forgets a pod, keeps everything it has seen in plain dictionaries, and
+takes the number of ended runs from the simulated kubelet's ledger, which knows what really happened,
+instead of reading it off a status. It uses nothing of ``failures``, ``breaker`` or ``threshold``. It is
+fed each look whose result was written (or had nothing to write), because only those have happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.sim.driver import Look
+from tests.sim.objects import RawPod
+from tripswitch.domain.model import (
+    BreakerSpec,
+    ContainerView,
+    Instant,
+    PodView,
+    PolicyRule,
+    ReplicaSetView,
+    Spec,
+)
+from tripswitch.domain.status import Rollout, Status
+
+OWN_FAULT = {
+    "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",
+    "SignatureValidationFailed", "CreateContainerConfigError", "CreateContainerError",
+    "RunContainerError", "PostStartHookError",
+}  # fmt: skip
+BLAMELESS_POD = {"Terminated", "NodeShutdown", "NodeLost", "Preempting", "OutOfcpu", "OutOfmemory",
+                 "OutOfpods", "NodeAffinity", "UnexpectedAdmissionError"}  # fmt: skip
+MOMENTS = [0, 10, 30, 70, 150, 310]
+"""Seconds of waiting at which F2 counts once more; from there on every 300 s."""
+
+
+@dataclass
+class PodStory:
+    """Everything seen of one pod in one rollout."""
+
+    before: bool
+    ended: dict[str, int] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
+    waiting_since: dict[str, Instant] = field(default_factory=dict)
+    failed: bool = False
+    late: bool = False
+    healthy: bool = False
+
+
+@dataclass(frozen=True)
+class Mishap:
+    """Failures that one look found, and what a policy may ask about them."""
+
+    number: int
+    reason: str
+    container: str | None = None
+    exit_code: int | None = None
+    ignored: bool = False
+
+
+class Recount:
+    """The count of one rollout, and the clock of its progress."""
+
+    def __init__(self, look: Look, rollout: Rollout) -> None:
+        self.rollout = rollout
+        self.count = 0
+        self.trips = False
+        self.late = False
+        self._stories: dict[str, PodStory] = {}
+        self._paused_at: Instant | None = None
+        self._off = not look.snapshot.guarded.spec.breaker.enable
+        self._mark = self._count_healthy(look)
+        self._progressed_at = look.now
+        if look.snapshot.guarded.spec.paused:
+            self._paused_at = look.now
+        self._take_as_seen(look, before=True)
+
+    def feed(self, look: Look) -> None:
+        """Take one more look of the same rollout."""
+        spec = look.snapshot.guarded.spec
+        if spec.paused:
+            self._paused_at = look.now if self._paused_at is None else self._paused_at
+            return
+        if self._paused_at is not None:
+            self._progressed_at += look.now - self._paused_at
+            self._paused_at = None
+            self._take_as_seen(look, before=False)
+        if not spec.breaker.enable:
+            self._off = True
+        elif self._off:
+            self._off = False
+            self._stories.clear()
+            self._take_as_seen(look, before=True)
+        healthy = self._count_healthy(look)
+        if healthy > self._mark:
+            self._mark, self._progressed_at = healthy, look.now
+        if not self._off:
+            self._add(look)
+        deadline = spec.progress_deadline
+        self.late = bool(deadline) and look.now - self._progressed_at >= deadline - 1e-6
+
+    def _add(self, look: Look) -> None:
+        spec = look.snapshot.guarded.spec
+        new, at_once, reset = 0, False, False
+        for raw, view in self._pods(look):
+            story = self._stories.setdefault(raw.uid, PodStory(before=False))
+            was_healthy = story.healthy
+            for mishap in self._see(story, raw, view, look):
+                verdict = judge(mishap, spec.breaker.policy)
+                if raw.deleting or raw.disrupted or verdict == "Ignore":
+                    continue
+                new += mishap.number
+                at_once = at_once or verdict == "FailNow"
+            reset = reset or (story.healthy and not was_healthy and not story.before)
+        if reset and spec.breaker.reset_on_healthy_task:
+            self.count = 0
+        self.count += new
+        self.trips = at_once or self.count >= threshold(spec.breaker, spec.replicas)
+
+    def _take_as_seen(self, look: Look, *, before: bool) -> None:
+        for raw, view in self._pods(look):
+            story = self._stories.setdefault(raw.uid, PodStory(before=before))
+            self._see(story, raw, view, look)
+
+    def _pods(self, look: Look) -> list[tuple[RawPod, PodView]]:
+        rs = find_set(look, self.rollout.revision)
+        return [] if rs is None else [(look.raws[view.uid], view) for view in rs.pods]
+
+    def _count_healthy(self, look: Look) -> int:
+        rs = find_set(look, self.rollout.revision)
+        if rs is None:
+            return 0
+        spec = look.snapshot.guarded.spec
+        return sum(is_healthy(view, rs, spec, look.now) for view in rs.pods)
+
+    def _see(self, story: PodStory, raw: RawPod, view: PodView, look: Look) -> list[Mishap]:
+        """Bring a pod's story up to date; return what is new in it."""
+        new = []
+        evicted = raw.phase == "Failed" and bool(raw.reason)
+        for one, ended in zip(raw.containers, raw.ledger, strict=True):
+            new += [] if evicted else _ended_runs(story, one, ended)
+            new += [] if evicted else _cannot_start(story, one, ended, look.now)
+            story.ended[one.name] = max(ended, story.ended.get(one.name, 0))
+        any_counted = any(story.ended.values()) or any(story.waits.values())
+        if raw.phase == "Failed" and not story.failed and (evicted or not any_counted):
+            story.failed = True
+            new.append(_pod_failed(raw))
+        rs = find_set(look, self.rollout.revision)
+        assert rs is not None
+        spec = look.snapshot.guarded.spec
+        if not story.late and _misses_deadline(view, rs, spec, look.now):
+            story.late = True
+            new.append(Mishap(1, "NotReadyInTime"))
+        story.healthy = story.healthy or is_healthy(view, rs, spec, look.now)
+        return new
+
+
+def find_set(look: Look, revision: int) -> ReplicaSetView | None:
+    """Return the ReplicaSet of a revision of the written status."""
+    record = next((r for r in look.decision.status.revisions if r.revision == revision), None)
+    return next(
+        (
+            rs
+            for rs in look.snapshot.replica_sets
+            if record is not None and rs.name == record.replica_set and not rs.deleting
+        ),
+        None,
+    )
+
+
+def threshold(breaker: BreakerSpec, replicas: int) -> int:
+    """T1 to T3."""
+    if breaker.threshold_type == "COUNT":
+        return breaker.threshold_value
+    share = (breaker.threshold_value * replicas + 99) // 100
+    if breaker.threshold_type == "UNBOUNDED_PERCENT":
+        return max(1, share)
+    return sorted((3, share, 200))[1]
+
+
+def judge(mishap: Mishap, rules: tuple[PolicyRule, ...]) -> str:
+    """F6 on top of F5."""
+    for rule in rules:
+        fits = not rule.reasons or mishap.reason in rule.reasons
+        fits = fits and rule.container in (None, mishap.container)
+        if rule.exit_codes:
+            listed = mishap.exit_code in rule.exit_codes
+            fits = fits and mishap.exit_code is not None and listed != rule.exit_codes_negated
+        if fits:
+            return str(rule.action)
+    return "Ignore" if mishap.ignored else "Count"
+
+
+def is_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
+    """H1: Ready for long enough."""
+    seconds = spec.min_ready_seconds
+    if seconds is None:
+        seconds = 0 if rs.template.readiness.all_probed else 40
+    since = view.ready_since
+    return view.live and since is not None and now >= since + seconds
+
+
+def _ended_runs(story: PodStory, one: ContainerView, ended: int) -> list[Mishap]:
+    """F1: every end that the ledger has and the story has not."""
+    new = ended - story.ended.get(one.name, 0)
+    if new <= 0:
+        return []
+    last = one.ended or one.last_ended
+    assert last is not None
+    if one.role == "init" and one.ended is not None and one.ended.exit_code == 0:
+        last = one.last_ended or last  # it succeeded in the end; what counts came before
+    if last.reason in ("ContainerStatusUnknown", "Unknown"):
+        return []
+    return [Mishap(new, last.reason, one.name, last.exit_code)]
+
+
+def _cannot_start(story: PodStory, one: ContainerView, ended: int, now: Instant) -> list[Mishap]:
+    """F2: once at once, then each time the back-off has passed; interruptions do not count."""
+    known = story.waits.get(one.name, 0)
+    late_cache = "failed to sync" in one.message and "cache" in one.message
+    if one.waiting not in OWN_FAULT or ended or one.last_ended is not None or late_cache:
+        story.waiting_since.pop(one.name, None)
+        return []
+    since = story.waiting_since.setdefault(one.name, now - _moment(max(0, known - 1)))
+    number = 1
+    while since + _moment(number) <= now + 1e-6:
+        number += 1
+    story.waits[one.name] = max(known, number)
+    new = story.waits[one.name] - known
+    return [Mishap(new, one.waiting, one.name)] if new else []
+
+
+def _moment(number: int) -> float:
+    return MOMENTS[number] if number < len(MOMENTS) else 310 + 300.0 * (number - 5)
+
+
+def _pod_failed(raw: RawPod) -> Mishap:
+    """F3 and F5: the whole pod."""
+    by_node = raw.reason == "Evicted" and "node was low" in raw.message
+    blameless = raw.reason in BLAMELESS_POD or by_node or raw.reason.startswith("OutOf")
+    reason = "OutOfResource" if "/" in raw.reason else raw.reason
+    return Mishap(1, reason, ignored=blameless)
+
+
+def _misses_deadline(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
+    """F4: RUNNING and not Ready, for longer than its budget."""
+    lasting = [one for one in view.containers if one.role != "init"]
+    if view.phase != "Running" or not view.live or view.ready_since is not None:
+        return False
+    if view.unready_by_node or not all(one.started for one in lasting):
+        return False
+    began = max(one.running_since or 0.0 for one in lasting)
+    patience = spec.health_check_grace_period + rs.template.readiness.budget
+    return now >= max(max(began, view.unready_since or 0.0) + patience, began + 5)
+
+
+def is_over(before: Status, rollout: Rollout) -> bool:
+    """Whether another rollout has taken the place of this one."""
+    now = before.rollout
+    return now is None or (now.revision, now.started_at) != (rollout.revision, rollout.started_at)

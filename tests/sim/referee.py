@@ -1,0 +1,152 @@
+"""Watches every look, every write and every step, and stops the world at the first wrong one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.sim.api import ApiServer
+from tests.sim.driver import Look
+from tests.sim.recount import Recount, is_over
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.decision import EventReason
+from tripswitch.domain.invariants import check_decision
+from tripswitch.domain.model import Instant, Snapshot
+from tripswitch.domain.rollout import OPEN, SUCCEEDED
+from tripswitch.domain.scaling import compute_bounds
+from tripswitch.domain.status import Rollout, RolloutKind, RolloutStatus
+
+
+class CounterexampleError(AssertionError):
+    """A rule was broken. ``look`` is the one that broke it, if it was one."""
+
+    def __init__(self, message: str, look: Look | None = None) -> None:
+        super().__init__(message)
+        self.look = look
+
+
+class Referee:
+    """``calm``: nothing in this world takes a healthy pod away, or touches a size, except us."""
+
+    def __init__(self, api: ApiServer, *, calm: bool = False) -> None:
+        self.seen: Counter[str] = Counter()
+        self._api = api
+        self._calm = calm
+        self._recount: Recount | None = None
+        self._safe = False
+        self._version = 0
+
+    def looked(self, look: Look) -> None:
+        """Check a decision, whatever becomes of it."""
+        self.seen["decisions"] += 1
+        found = check_decision(look.snapshot, look.decision, look.now)
+        if found:
+            raise CounterexampleError("; ".join(found), look)
+
+    def accepted(self, look: Look) -> None:
+        """Check a decision that is written now against the re-count."""
+        before, after = look.snapshot.guarded.status, look.decision.status
+        assert after.rollout is not None
+        for event in look.decision.events:
+            self.seen[event.reason] += 1
+        open_before = before.rollout is not None and before.rollout.status in OPEN
+        if open_before and before.rollout is not None:
+            self._judge(look, before.rollout)
+        if is_over(before, after.rollout):
+            self._recount = None
+            if after.rollout.status in OPEN:
+                self._recount = Recount(look, after.rollout)
+        self._safe = self._safe or after.last_completed_revision is not None
+
+    def check_world(self, now: Instant) -> None:
+        """Check the whole cluster after a step."""
+        guarded = self._api.guarded
+        if not self._calm or guarded is None or self._api.version == self._version:
+            return
+        self._version = self._api.version
+        bounds = compute_bounds(guarded.spec.strategy, guarded.spec.replicas)
+        planned = sum(rs.size for rs in self._api.sets.values())
+        if planned > bounds.upper:
+            raise CounterexampleError(f"{planned} pods planned, at most {bounds.upper} (R3)")
+        healthy = sum(
+            pod.live
+            and pod.ready_really is not None
+            and now - pod.ready_really >= (guarded.spec.min_ready_seconds or 0)
+            for pod in self._api.pods.values()
+        )
+        if self._safe and healthy < bounds.lower:
+            raise CounterexampleError(f"{healthy} pods healthy, at least {bounds.lower} (R3)")
+
+    def _judge(self, look: Look, rollout: Rollout) -> None:
+        recount = self._recount
+        assert recount is not None, "a rollout began without the referee"
+        assert not is_over(look.snapshot.guarded.status, recount.rollout)
+        now = look.decision.status.rollout
+        assert now is not None
+        same = not is_over(look.decision.status, rollout)
+        if _is_interrupted(look, rollout):
+            _expect(_is_asked_for(look.snapshot), "stopped though nobody asked for it", look)
+            return
+        recount.feed(look)
+        if same:
+            count = look.decision.status.circuit_breaker.failure_count
+            words = f"{count} failures counted, {recount.count} by the re-count (F7)"
+            _expect(count == recount.count, words, look)
+        tripped = not same or now.status in (RolloutStatus.FAILED, RolloutStatus.ROLLBACK_FAILED)
+        completed = same and now.status in SUCCEEDED
+        self._judge_end(look, recount, tripped=tripped, completed=completed)
+
+    def _judge_end(self, look: Look, recount: Recount, *, tripped: bool, completed: bool) -> None:
+        spec = look.snapshot.guarded.spec
+        watching = spec.breaker.enable and not spec.paused
+        late = watching and recount.late and not completed
+        lost = recount.rollout.kind is RolloutKind.ROLLBACK and _is_lost(look, recount.rollout)
+        self.seen["progress deadlines"] += late and not (recount.trips and watching)
+        if watching and (recount.trips or late):
+            _expect(
+                tripped, f"no trip; re-count {recount.count}, late {recount.late} (T5, P1)", look
+            )
+        elif tripped:
+            _expect(lost, f"a trip at {recount.count} failures of the re-count (T5)", look)
+
+
+def _is_interrupted(look: Look, rollout: Rollout) -> bool:
+    """Whether a person ended the rollout in this look (C2, C3) before it was watched."""
+    now = look.decision.status.rollout
+    assert now is not None
+    if not is_over(look.decision.status, rollout):
+        return now.status is RolloutStatus.STOPPED
+    return now.kind is RolloutKind.DEPLOY or any(
+        event.reason is EventReason.ROLLOUT_STOPPED for event in look.decision.events
+    )
+
+
+def _is_asked_for(snapshot: Snapshot) -> bool:
+    guarded, status = snapshot.guarded, snapshot.guarded.status
+    desired = next((r for r in status.revisions if r.revision == status.desired_revision), None)
+    return (
+        desired is None
+        or desired.digest != guarded.spec.template.digest
+        or guarded.stop != status.observed_stop
+        or guarded.retry != status.observed_retry
+    )
+
+
+def _is_lost(look: Look, rollout: Rollout) -> bool:
+    """B8: the ReplicaSet that was to be rolled back to is gone, and cannot be made again."""
+    snapshot = look.snapshot
+    record = next(
+        (r for r in snapshot.guarded.status.revisions if r.revision == rollout.revision), None
+    )
+    assert record is not None
+    there = any(rs.name == record.replica_set and not rs.deleting for rs in snapshot.replica_sets)
+    return not there and record.digest != snapshot.guarded.spec.template.digest
+
+
+def _expect(holds: bool, words: str, look: Look) -> None:  # noqa: FBT001 - an assertion
+    if not holds:
+        raise CounterexampleError(words, look)
+
+
+def is_settled(status: RolloutStatus) -> bool:
+    """Whether a rollout has ended."""
+    return status not in rollouts.OPEN

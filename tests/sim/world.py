@@ -1,0 +1,220 @@
+"""The world: one clock, one agenda, one seed. Each step is the next thing that happens anywhere."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+from tests.sim.api import ApiServer
+from tests.sim.config import Config
+from tests.sim.consistency import OVER
+from tests.sim.controllers import Controllers
+from tests.sim.disruptions import Disruptions
+from tests.sim.driver import Decide, Faults, Process, Services
+from tests.sim.kubelet import Handle
+from tests.sim.objects import Change, RawGuarded, RawPod
+from tests.sim.people import People
+from tests.sim.referee import CounterexampleError, Referee
+from tests.sim.scripts import SCRIPTS, Steps
+from tripswitch.domain.decide import decide
+from tripswitch.domain.model import Instant
+from tripswitch.domain.rollout import OPEN
+
+EPOCH = 1_700_000_000.0
+FAILED_PODS = 8
+"""kube-controller-manager's --terminated-pod-gc-threshold."""
+
+
+class World:
+    """A cluster, the operator, and everybody else."""
+
+    def __init__(
+        self, config: Config, seed: int, *, calm: bool = False, decide: Decide = decide
+    ) -> None:
+        self.now: Instant = EPOCH
+        self.steps = 0
+        self.config = config
+        self.rng = Random(seed)
+        self.api = ApiServer()
+        self.referee = Referee(self.api, calm=calm)
+        self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
+        self._order = 0
+        self._handles: dict[str, Handle] = {}
+        self._dying: set[str] = set()
+        self._quiet = False
+        self.controllers = Controllers(self.api, self.later, self.rng, self.clock)
+        self.controllers.made = self._make_pod
+        self.controllers.pace.slow = config.slow
+        self.controllers.pace.adversary = config.adversary
+        self.controllers.shapes = {p.template.digest: p.shape for p in config.plans}
+        self.people = People(self.api, self.controllers, config, self.rng)
+        self.disruptions = Disruptions(self.api, self.later, self.rng, self._handles.__getitem__)
+        self.api.watchers.append(self._notice)
+        self.api.set_guarded(RawGuarded("web", self.api.make_uid("guard"), config.spec))
+        self.services = Services(
+            self.api,
+            self.later,
+            self.rng,
+            self.clock,
+            decide,
+            config.faults,
+            looked=self.referee.looked,
+            accepted=self.referee.accepted,
+            count=self._count,
+            stop=self.restart,
+        )
+        self.process = Process(self.services)
+        self._every(config.people_every, self._meddle)
+        self._every(config.disruption_every, lambda: self._count(self.disruptions.strike()))
+        self._every(config.restart_every, self.restart)
+
+    @property
+    def seen(self) -> Counter[str]:
+        """What this world has covered."""
+        return self.referee.seen
+
+    def clock(self) -> Instant:
+        """Return the moment, in whole milliseconds."""
+        return self.now
+
+    def later(self, seconds: float, deed: Callable[[], None]) -> None:
+        """Put something on the agenda; nothing happens twice in the same millisecond by chance."""
+        self._order += 1
+        heapq.heappush(self._agenda, (round(self.now + max(0.001, seconds), 3), self._order, deed))
+
+    def step(self) -> bool:
+        """Let the next thing happen; return whether there was one."""
+        if not self._agenda:
+            return False
+        self.now, _, deed = heapq.heappop(self._agenda)
+        self.steps += 1
+        deed()
+        self.referee.check_world(self.now)
+        return True
+
+    def run(self, steps: int) -> None:
+        """Make that many steps, or as many as there are."""
+        for _ in range(steps):
+            if not self.step():
+                return
+
+    def run_until(self, at: Instant) -> None:
+        """Let everything happen that is due until a moment."""
+        while self._agenda and self._agenda[0][0] <= at:
+            self.step()
+        self.now = max(self.now, at)
+
+    def restart(self) -> None:
+        """The operator ends, and another one begins with nothing but what the API server has."""
+        self._count("restarts")
+        self.process.end()
+        self.process = Process(self.services)
+
+    def calm_down(self) -> None:
+        """From here on nobody meddles, nothing breaks but the pods themselves."""
+        self._quiet = True
+        self.people.calm_down()
+        lasting = Faults(lag=0.05, settle=self.config.faults.settle)
+        for name in Faults.__slots__:
+            setattr(self.config.faults, name, getattr(lasting, name))
+
+    def settle(self, most: int = 20_000) -> None:
+        """Run the clock far ahead: every rollout that is watched has to end (P1).
+
+        Raises:
+            CounterexampleError: It did not.
+        """
+        self.calm_down()
+        guarded = self.api.guarded
+        assert guarded is not None
+        spec = guarded.spec
+        if not spec.breaker.enable or not spec.progress_deadline:
+            return
+        # Each healthy pod more starts the clock again, for the rollout and for its rollback.
+        end = self.now + 2 * (spec.replicas + 2) * (spec.progress_deadline + 120)
+        for _ in range(most):
+            if self.now > end or (self._has_ended() and self.process.idle) or not self.step():
+                break
+        if self.now > end and not self._has_ended():
+            raise CounterexampleError(f"the rollout never ends: {self.api.guarded}")
+        self._count("worlds settled" if self._has_ended() else "worlds cut short")
+
+    def _has_ended(self) -> bool:
+        assert self.api.guarded is not None
+        status = self.api.guarded.status
+        seen = status.observed_generation == self.api.guarded.generation
+        return seen and status.rollout is not None and status.rollout.status not in OPEN
+
+    def _every(self, mean: float, deed: Callable[[], None]) -> None:
+        if not mean:
+            return
+
+        def again() -> None:
+            if not self._quiet:
+                deed()
+                self.later(self.rng.expovariate(1 / mean), again)
+
+        self.later(self.rng.expovariate(1 / mean), again)
+
+    def _meddle(self) -> None:
+        if self.api.guarded is not None:
+            self._count(self.people.act())
+
+    def _count(self, what: str) -> None:
+        self.referee.seen[what] += 1
+
+    # Nodes -------------------------------------------------------------------------------------
+
+    def _make_pod(self, pod: RawPod) -> None:
+        plan = next(p for p in self.config.plans if p.template.digest == self._digest(pod))
+        skew = self.rng.uniform(-self.config.skew, self.config.skew)
+        handle = self._handles[pod.uid] = Handle(self.api, pod.uid, self.clock, skew)
+        script = SCRIPTS[self.rng.choice(plan.ways)](handle, self.rng)
+        self.later(0.001, lambda: self._play(handle, script))
+
+    def _digest(self, pod: RawPod) -> str:
+        assert pod.owner is not None
+        return self.api.sets[pod.owner].template.digest
+
+    def _play(self, handle: Handle, script: Steps) -> None:
+        if not handle.alive:
+            return
+        if handle.pod.by_node:
+            self.later(5.0, lambda: self._play(handle, script))
+            return
+        delay = next(script, None)
+        if delay is not None:
+            self.later(delay, lambda: self._play(handle, script))
+
+    def _notice(self, change: Change) -> None:
+        pod = change.raw
+        if not isinstance(pod, RawPod):
+            return
+        if change.gone:
+            self._handles.pop(pod.uid, None)
+        elif pod.deleting and pod.uid not in self._dying:
+            self._dying.add(pod.uid)
+            # Without a node there is no kubelet to wait for; a lost node says nothing for long.
+            grace = 0.01 if not pod.node else 120.0 if pod.by_node else self.rng.uniform(0.05, 30.0)
+            self.later(grace, lambda: self._terminate(pod.uid))
+        elif pod.phase in OVER:
+            self.later(1.0, self._collect_failed)
+
+    def _terminate(self, uid: str) -> None:
+        pod = self.api.pods.get(uid)
+        if pod is None:
+            return
+        if pod.node and pod.phase not in OVER:
+            self._handles[uid].terminate()
+        self.later(0.05, lambda: self._drop(uid))
+
+    def _drop(self, uid: str) -> None:
+        if uid in self.api.pods:
+            self.api.drop_pod(uid)
+
+    def _collect_failed(self) -> None:
+        over = [pod for pod in self.api.pods.values() if pod.phase in OVER and not pod.deleting]
+        for pod in over[: max(0, len(over) - FAILED_PODS)]:
+            self.api.delete_pod(pod.uid)

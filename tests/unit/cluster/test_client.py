@@ -1,0 +1,204 @@
+"""The seam: every answer is a dict or one of our errors, and every request is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import answer, refuse, serve
+from tripswitch.cluster.client import MERGE_PATCH, Client
+from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.errors import (
+    ConflictError,
+    ThrottledError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from tripswitch.cluster.resources import PODS, describe_request
+
+
+def test_a_write_carries_its_body_type_and_our_name() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return answer(
+            {
+                "method": request.method,
+                "path": request.path,
+                "query": dict(request.query),
+                "type": request.headers["Content-Type"],
+                "body": await request.json(),
+            }
+        )
+
+    async def main() -> None:
+        async with serve(handle) as client:
+            path = PODS.path("shop", "web-1")
+            echoed = await client.request(
+                "PATCH", path, body={"spec": None}, content_type=MERGE_PATCH
+            )
+            assert echoed == {
+                "method": "PATCH",
+                "path": "/api/v1/namespaces/shop/pods/web-1",
+                "query": {"fieldManager": "tripswitch"},
+                "type": "application/merge-patch+json",
+                "body": {"spec": None},
+            }
+
+    asyncio.run(main())
+
+
+def test_an_error_status_is_never_taken_for_an_answer() -> None:
+    counted: list[tuple[str, ...]] = []
+
+    async def handle(_: web.Request) -> web.Response:
+        return refuse(409, "Conflict", "the object has been modified")
+
+    async def main() -> None:
+        async with serve(handle, lambda *labels: counted.append(labels)) as client:
+            with pytest.raises(ConflictError, match="the object has been modified"):
+                await client.request("GET", PODS.path("shop", "web-1"))
+
+    asyncio.run(main())
+    assert counted == [("get", "pods", "409")]
+
+
+def test_retry_after_is_read_from_the_header() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return answer("slow down", 429, Retry_After="9")
+
+    async def main() -> None:
+        async with serve(handle) as client:
+            with pytest.raises(ThrottledError) as caught:
+                await client.request("GET", PODS.path())
+            assert caught.value.retry_after == 9.0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "[]", "7", '{"kind": "Pod'])
+def test_an_answer_that_is_no_object_counts_as_none(text: str) -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    async def main() -> None:
+        async with serve(handle) as client:
+            with pytest.raises(UnreachableError):
+                await client.request("GET", PODS.path())
+
+    asyncio.run(main())
+
+
+def test_a_server_that_is_not_there_is_unreachable_and_counted() -> None:
+    counted: list[tuple[str, ...]] = []
+
+    async def main() -> None:
+        credentials = Credentials("there is no such file")
+        credentials.configuration.host = "http://127.0.0.1:1"
+        async with Client(credentials, lambda *labels: counted.append(labels)) as client:
+            with pytest.raises(UnreachableError) as caught:
+                await client.request("GET", PODS.path())
+            assert caught.value.__cause__ is not None
+
+    asyncio.run(main())
+    assert counted == [("list", "pods", "0")]
+
+
+def test_a_silent_stream_counts_as_dead() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse()
+        await stream.prepare(request)
+        await stream.write(b'{"type": "BOOKMARK"}\n')
+        await asyncio.sleep(30)
+        return stream
+
+    async def main() -> None:
+        async with serve(handle) as client:
+            stream = client.stream(PODS.path(), {}, stall_seconds=0.05)
+            assert await anext(stream) == {"type": "BOOKMARK"}
+            with pytest.raises(UnreachableError):
+                await anext(stream)
+
+    asyncio.run(main())
+
+
+def test_pages_follow_the_continue_token() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        assert request.query["limit"] == "500"
+        assert request.query["labelSelector"] == "app in (web)"
+        more = {"a b/c=": "", None: "a b/c="}[request.query.get("continue")]
+        return answer({"metadata": {"continue": more}, "items": [{"more": more}]})
+
+    async def main() -> None:
+        async with serve(handle) as client:
+            pages = client.pages(PODS.path(), {"labelSelector": "app in (web)"})
+            assert [page["items"] async for page in pages] == [[{"more": "a b/c="}], [{"more": ""}]]
+
+    asyncio.run(main())
+
+
+def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+
+    def write(server: str, token: str) -> None:
+        named = {"name": "it"}
+        kubeconfig.write_text(
+            yaml.safe_dump(
+                {
+                    "current-context": "it",
+                    "contexts": [{**named, "context": {"cluster": "it", "user": "it"}}],
+                    "clusters": [{**named, "cluster": {"server": server}}],
+                    "users": [{**named, "user": {"token": token}}],
+                }
+            )
+        )
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != "Bearer new":
+            return refuse(401, "Unauthorized")
+        return answer({"kind": "PodList"})
+
+    async def main() -> None:
+        async with serve(handle) as other:
+            server = other._credentials.configuration.host  # noqa: SLF001
+            write(server, "old")
+            credentials = Credentials(str(kubeconfig))
+            await credentials.load()
+            write(server, "new")
+            async with Client(credentials) as client:
+                with pytest.raises(UnauthorizedError):
+                    await client.request("GET", PODS.path())
+                assert await client.request("GET", PODS.path()) == {"kind": "PodList"}
+            connection = await credentials.connection()
+            assert (connection.server, connection.authorization) == (server, "Bearer new")
+
+    asyncio.run(main())
+
+
+def test_missing_credentials_are_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(UnauthorizedError, match="no usable credentials"):
+        asyncio.run(Credentials(str(tmp_path / "nothing")).load())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/api/v1/pods", ("list", "pods")),
+        ("GET", "/api/v1/namespaces/shop/pods", ("list", "pods")),
+        ("DELETE", "/api/v1/namespaces/shop/pods/web-1", ("delete", "pods")),
+        ("POST", "/apis/apps/v1/namespaces/shop/replicasets", ("create", "replicasets")),
+        ("PATCH", "/apis/apps/v1/namespaces/pods/replicasets/pods", ("patch", "replicasets")),
+        (
+            "PUT",
+            "/apis/tripswitch.dev/v1alpha1/namespaces/a/guardeddeployments/b/status",
+            ("update", "guardeddeployments/status"),
+        ),
+        ("GET", "/version", ("get", "other")),
+    ],
+)
+def test_requests_are_named_as_rbac_names_them(
+    method: str, path: str, expected: tuple[str, str]
+) -> None:
+    assert describe_request(method, path) == expected

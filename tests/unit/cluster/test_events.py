@@ -1,0 +1,171 @@
+"""Events are posted in the background, repeats are counted, and floods are combined."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.raws import T0, at, guarded
+from tripswitch.cluster.events import MAX_MESSAGES, MAX_WAITING, Recorder
+from tripswitch.cluster.store import Key, Record, Store
+
+
+def record(uid: str = "gd-1") -> Record:
+    store = Store(lambda _: None, lambda: T0)
+    store.upsert_guarded(guarded(uid=uid))
+    found = store.find(Key("shop", "web"))
+    assert found is not None
+    return found
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.now = T0
+        self.posted: list[dict[str, Any]] = []
+        self.patched: list[tuple[str, dict[str, Any]]] = []
+        self.refusal: web.Response | None = None
+        self.recorder: Recorder
+
+    async def handle(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if self.refusal is not None:
+            refusal, self.refusal = self.refusal, None
+            return refusal
+        if request.method == "POST":
+            self.posted.append(body)
+        else:
+            self.patched.append((request.path.rpartition("/")[2], body))
+        return answer({}, 201)
+
+    async def say(self, message: str, uid: str = "gd-1", *, later: float = 0.0) -> None:
+        self.now += later
+        self.recorder.say(record(uid), "PodLaunchFailed", message, warning=True)
+        await self.recorder.drain(5)
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    async with serve(made.handle) as client:
+        made.recorder = Recorder(client, lambda: made.now)
+        task = asyncio.create_task(made.recorder.run())
+        yield made
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_an_event_names_its_object() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.say("it crashed")
+            (event,) = it.posted
+            assert event["involvedObject"] == {
+                "apiVersion": "tripswitch.dev/v1alpha1",
+                "kind": "GuardedDeployment",
+                "namespace": "shop",
+                "name": "web",
+                "uid": "gd-1",
+                "resourceVersion": "10",
+            }
+            assert (event["type"], event["reason"]) == ("Warning", "PodLaunchFailed")
+            assert (event["message"], event["count"]) == ("it crashed", 1)
+            assert event["metadata"]["name"].startswith("web.")
+
+    asyncio.run(main())
+
+
+def test_a_repeat_raises_the_count_of_the_same_event() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            for _ in range(3):
+                await it.say("it crashed", later=60)
+            (event,) = it.posted
+            name = event["metadata"]["name"]
+            assert [(where, what["count"]) for where, what in it.patched] == [(name, 2), (name, 3)]
+            last = it.patched[-1][1]["lastTimestamp"]
+            assert last == at(180).replace("Z", ".000Z")
+
+    asyncio.run(main())
+
+
+def test_after_ten_quiet_minutes_it_is_a_new_event() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.say("it crashed")
+            await it.say("it crashed", later=601)
+            assert len(it.posted) == 2
+            await it.say("it crashed", later=1)
+            assert it.patched[0][0] == it.posted[1]["metadata"]["name"]
+
+    asyncio.run(main())
+
+
+def test_an_event_that_has_expired_on_the_server_is_made_again() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.say("it crashed")
+            it.refusal = refuse(404, "NotFound")
+            await it.say("it crashed")
+            assert len(it.posted) == 2
+
+    asyncio.run(main())
+
+
+def test_many_messages_of_one_reason_are_combined() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            for number in range(MAX_MESSAGES + 5):
+                await it.say(f"pod {number} crashed")
+            assert len(it.posted) == MAX_MESSAGES + 1
+            combined = it.posted[-1]
+            assert combined["message"] == "(combined from similar events) pod 10 crashed"
+            assert it.patched[-1] == (
+                combined["metadata"]["name"],
+                {
+                    "count": 5,
+                    "lastTimestamp": at(0).replace("Z", ".000Z"),
+                    "message": "(combined from similar events) pod 14 crashed",
+                },
+            )
+            await it.say("pod 3 crashed")
+            assert it.patched[-1][1]["count"] == 2
+            await it.say("another object has events of its own", uid="gd-2")
+            assert len(it.posted) == MAX_MESSAGES + 2
+
+    asyncio.run(main())
+
+
+def test_one_that_is_refused_is_lost_and_the_next_goes_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.refusal = refuse(403, "Forbidden", "namespace is being terminated")
+            await it.say("first")
+            await it.say("second")
+            assert [event["message"] for event in it.posted] == ["second"]
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert "namespace is being terminated" in caplog.text
+
+
+def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with serve(Bench().handle) as client:
+            recorder = Recorder(client, lambda: T0)
+            for number in range(MAX_WAITING + 1):
+                recorder.say(record(), "PodLaunchFailed", str(number), warning=True)
+            await recorder.drain(0.01)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert "dropped" in caplog.text
+    assert "1000 events were not posted in time" in caplog.text

@@ -1,0 +1,341 @@
+"""A decision is written status first, fenced by what was looked at, and its answers are remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.bench import WEB, Bench, bench
+from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set
+from tripswitch.cluster.errors import (
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    ThrottledError,
+    UnreachableError,
+)
+from tripswitch.domain.decision import (
+    Action,
+    AdoptReplicaSet,
+    CreateReplicaSet,
+    DeletePod,
+    DeleteReplicaSet,
+    MarkCompleted,
+    ScaleReplicaSet,
+)
+
+SETS = "/apis/apps/v1/namespaces/shop/replicasets"
+PODS = "/api/v1/namespaces/shop/pods"
+GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
+
+CREATE = CreateReplicaSet("web-new", revision=4, size=4)
+SCALE = ScaleReplicaSet("web-6f8c", "rs-1", "50", 2)
+MARK = MarkCompleted("web-6f8c", "rs-1", "50", T0)
+PRUNE = DeleteReplicaSet("web-6f8c", "rs-1", "50")
+KILL = DeletePod("web-6f8c-x2x9k", "pod-1", "100")
+ADOPT = AdoptReplicaSet("web-6f8c", "rs-1", "50")
+
+
+def status_of_deletion() -> web.Response:
+    return answer({"kind": "Status", "status": "Success", "details": {"uid": "rs-1"}})
+
+
+def created(name: str = "web-new", digest: str = "", **more: Any) -> dict[str, Any]:
+    marks = {"tripswitch.dev/revision": "4", "tripswitch.dev/template-digest": digest}
+    return replica_set(name=name, uid="rs-2", version=70, annotations=marks, **more)
+
+
+class TestStatus:
+    def test_it_is_fenced_and_nothing_else_of_the_object_is_sent(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+                await it.executor.write_status(it.record, {"replicas": 4})
+                assert it.bodies(f"PUT {GUARD}/status") == [
+                    {
+                        "apiVersion": "tripswitch.dev/v1alpha1",
+                        "kind": "GuardedDeployment",
+                        "metadata": {
+                            "name": "web",
+                            "namespace": "shop",
+                            "uid": "gd-1",
+                            "resourceVersion": "10",
+                        },
+                        "status": {"replicas": 4},
+                    }
+                ]
+                assert it.record.version == 11
+
+        asyncio.run(main())
+
+    def test_a_conflict_fetches_the_latest_version(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PUT {GUARD}/status", refuse(409, "Conflict"))
+                it.on(f"GET {GUARD}", answer(guarded(version=12, replicas=9)))
+                with pytest.raises(ConflictError):
+                    await it.executor.write_status(it.record, {})
+                assert it.snapshot.guarded.spec.replicas == 9
+
+        asyncio.run(main())
+
+    def test_an_object_that_is_gone_is_forgotten(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PUT {GUARD}/status", refuse(404, "NotFound"))
+                it.on(f"GET {GUARD}", refuse(404, "NotFound"))
+                with pytest.raises(ApiError):
+                    await it.executor.write_status(it.record, {})
+                assert it.store.find(WEB) is None
+
+        asyncio.run(main())
+
+
+class TestActions:
+    def test_scaling_has_preconditions_and_its_answer_is_known_at_once(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=51, size=2)))
+                assert await it.act(SCALE) is None
+                assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
+                    {
+                        "metadata": {"uid": "rs-1", "resourceVersion": "50"},
+                        "spec": {"replicas": 2},
+                    }
+                ]
+                assert it.snapshot.replica_sets[0].size == 2
+
+        asyncio.run(main())
+
+    def test_actions_on_one_object_follow_each_other_with_its_new_version(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                path = f"PATCH {SETS}/web-6f8c"
+                it.on(path, answer(replica_set(version=51)), answer(replica_set(version=52)))
+                await it.act(SCALE, MARK)
+                versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
+                assert versions == ["50", "51"]
+
+        asyncio.run(main())
+
+    def test_when_one_fails_the_next_on_that_object_is_left_and_all_others_are_done(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(ready_pod(version=101)))
+                with pytest.raises(ConflictError):
+                    await it.act(SCALE, MARK, KILL)
+                assert len(it.bodies(f"PATCH {SETS}/web-6f8c")) == 1
+                assert len(it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")) == 1
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize(
+        ("second", "expected"),
+        [
+            (refuse(500), UnreachableError),
+            (refuse(429), ThrottledError),
+            (refuse(403), ForbiddenError),
+        ],
+    )
+    def test_the_worst_of_several_errors_is_told(
+        self, second: web.Response, expected: type[ApiError]
+    ) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", second)
+                with pytest.raises(expected):
+                    await it.act(SCALE, KILL)
+
+        asyncio.run(main())
+
+    def test_deleting_a_pod_has_preconditions_and_it_counts_as_going_at_once(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                going = ready_pod(version=101, metadata={"deletionTimestamp": at(1000)})
+                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(going))
+                await it.act(KILL)
+                (options,) = it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")
+                assert options["preconditions"] == {"uid": "pod-1", "resourceVersion": "100"}
+                assert it.snapshot.replica_sets[0].pods[0].deleting
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize("action", [SCALE, MARK, PRUNE])
+    def test_what_turns_out_to_be_gone_is_forgotten(self, action: Action) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                method = "DELETE" if isinstance(action, DeleteReplicaSet) else "PATCH"
+                it.on(f"{method} {SETS}/web-6f8c", refuse(404, "NotFound"))
+                with pytest.raises(ConflictError, match="is gone"):
+                    await it.act(action)
+                assert it.snapshot.replica_sets == ()
+
+        asyncio.run(main())
+
+    def test_a_replica_set_deleted_at_once_is_forgotten_and_stays_so(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"DELETE {SETS}/web-6f8c", status_of_deletion())
+                await it.act(PRUNE)
+                it.store.replica_sets.upsert(replica_set(version=90))  # the watch lags
+                assert it.snapshot.replica_sets == ()
+
+        asyncio.run(main())
+
+    def test_one_that_waits_for_finalizers_is_still_there(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                going = replica_set(version=51, metadata={"deletionTimestamp": at(1000)})
+                going["metadata"]["uid"] = "rs-1"
+                it.on(f"DELETE {SETS}/web-6f8c", answer(going))
+                await it.act(PRUNE)
+                assert it.snapshot.replica_sets[0].deleting
+
+        asyncio.run(main())
+
+
+class TestAdoption:
+    def orphaned(self, it: Bench) -> None:
+        it.store.replica_sets.upsert(replica_set(version=60, guard=None))
+
+    def test_it_adds_an_owner_after_asking_whether_there_still_is_one(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                self.orphaned(it)
+                it.on(f"GET {GUARD}", answer(guarded()))
+                it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=61)))
+                await it.act(ADOPT)
+                (patch,) = it.bodies(f"PATCH {SETS}/web-6f8c")
+                assert [ref["uid"] for ref in patch["metadata"]["ownerReferences"]] == ["gd-1"]
+                assert it.snapshot.replica_sets[0].owned
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize(
+        "latest",
+        [
+            refuse(404, "NotFound"),
+            answer(guarded(uid="gd-2", version=90)),
+            answer(
+                {
+                    **guarded(),
+                    "metadata": {
+                        **guarded(version=90)["metadata"],
+                        "deletionTimestamp": at(1),
+                    },
+                }
+            ),
+        ],
+        ids=["gone", "another", "going"],
+    )
+    def test_orphans_of_one_that_is_going_stay_orphans(self, latest: web.Response) -> None:
+        """Else ``kubectl delete --cascade=orphan`` would delete what it is to keep."""
+
+        async def main() -> None:
+            async with bench() as it:
+                self.orphaned(it)
+                it.on(f"GET {GUARD}", latest)
+                with pytest.raises(ConflictError, match="orphans stay orphans"):
+                    await it.act(ADOPT)
+                assert it.bodies(f"PATCH {SETS}/web-6f8c") == []
+
+        asyncio.run(main())
+
+
+class TestCreation:
+    def test_it_is_known_at_once(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
+                assert await it.act(CREATE) is None
+                (body,) = it.bodies(f"POST {SETS}")
+                marks = body["metadata"]["annotations"]
+                assert marks["tripswitch.dev/template-digest"] == it.digest
+                assert {view.name for view in it.snapshot.replica_sets} == {"web-6f8c", "web-new"}
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize("status", [400, 403, 422])
+    def test_a_refusal_is_remembered_in_the_servers_words_and_not_asked_for_hot(
+        self, status: int
+    ) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(status, message="the server's words"))
+                retry_at = await it.act(CREATE)
+                error = it.snapshot.create_error
+                assert error is not None
+                assert (error.message, error.name_taken) == ("the server's words", False)
+                assert retry_at is not None
+                assert it.now < retry_at <= it.now + 1
+                assert await it.act(CREATE) == retry_at  # no request: it is too early
+                it.now = retry_at
+                it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
+                assert await it.act(CREATE) is None
+                assert it.snapshot.create_error is None
+
+        asyncio.run(main())
+
+    def test_trouble_that_passes_is_no_refusal(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(500))
+                with pytest.raises(UnreachableError):
+                    await it.act(CREATE)
+                assert it.snapshot.create_error is None
+
+        asyncio.run(main())
+
+    def test_our_own_of_an_earlier_try_is_taken(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+                it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest)))
+                await it.act(CREATE)
+                assert len(it.snapshot.replica_sets) == 2
+                assert it.snapshot.create_error is None
+
+        asyncio.run(main())
+
+    def test_an_orphan_of_ours_is_taken_note_of(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+                it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest, guard=None)))
+                await it.act(CREATE)
+                assert [view.owned for view in it.snapshot.replica_sets] == [True, False]
+
+        asyncio.run(main())
+
+    @pytest.mark.parametrize(
+        "found",
+        [created(digest="another"), created(digest="another", guard="gd-2")],
+        ids=["another template", "another owner"],
+    )
+    def test_a_name_that_is_taken_is_told(self, found: dict[str, Any]) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+                it.on(f"GET {SETS}/web-new", answer(found))
+                await it.act(CREATE)
+                error = it.snapshot.create_error
+                assert error is not None
+                assert (error.replica_set, error.name_taken) == ("web-new", True)
+
+        asyncio.run(main())
+
+    def test_one_that_has_just_gone_is_tried_again(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+                it.on(f"GET {SETS}/web-new", refuse(404, "NotFound"))
+                with pytest.raises(ConflictError):
+                    await it.act(CREATE)
+
+        asyncio.run(main())

@@ -1,0 +1,228 @@
+"""Through every interruption of its watch, a reflector brings its sink to what the server has."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import Script, answer, bookmark, event, failure, refuse, serve
+from tests.unit.cluster.raws import ready_pod
+from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.raw import field
+from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.resources import PODS
+
+QUICK = Backoff(first=0.001, most=0.002)
+
+
+class Names:
+    """A sink that keeps names by UID, and what it was told."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+        self.retained: list[tuple[str | None, int]] = []
+
+    def upsert(self, raw: Mapping[str, Any]) -> None:
+        self.known[raw["metadata"]["uid"]] = raw["metadata"]["name"]
+
+    def remove(self, raw: Mapping[str, Any]) -> None:
+        self.known.pop(field(raw, "metadata", "uid"), None)
+
+    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
+        self.retained.append((namespace, listed_at))
+        self.known = {uid: name for uid, name in self.known.items() if uid in uids}
+
+
+def pod(name: str, version: int = 1) -> dict[str, Any]:
+    return ready_pod(name=name, uid=f"uid-of-{name}", version=version)
+
+
+def reflect(script: Script, *, namespace: str | None = None) -> Names:
+    """Run a reflector against a script until that is played out."""
+
+    async def main() -> Names:
+        sink = Names()
+        async with serve(script.handle) as client:
+            reflector = Reflector(
+                client, PODS, sink, namespace=namespace, labels="mark", backoff=QUICK
+            )
+            task = asyncio.create_task(reflector.run())
+            async with asyncio.timeout(10):
+                await script.exhausted.wait()
+            assert not task.done()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            return sink
+
+    return asyncio.run(main())
+
+
+def test_it_lists_and_then_follows_the_watch_from_there() -> None:
+    script = Script(version=100)
+    script.lists = [[pod("a"), pod("b"), pod("c")]]
+    script.watches = [
+        [
+            event("ADDED", pod("d", 101)),
+            event("MODIFIED", {**pod("a", 102), "metadata": {**pod("a", 102)["metadata"]}}),
+            event("DELETED", pod("b", 103)),
+            bookmark(150),
+        ]
+    ]
+    sink = reflect(script)
+    assert set(sink.known.values()) == {"a", "c", "d"}
+    assert script.listed == 1
+    assert script.watched_from == ["100", "150"]
+
+
+def test_it_selects_on_the_server_and_asks_for_bookmarks_and_an_end() -> None:
+    script = Script()
+    script.lists = [[]]
+    reflect(script)
+    listed, watched = script.asked
+    assert listed == {"labelSelector": "mark", "limit": "500"}
+    assert watched["labelSelector"] == "mark"
+    assert watched["allowWatchBookmarks"] == "true"
+    assert 240 <= int(watched["timeoutSeconds"]) <= 480
+
+
+def test_it_keeps_to_its_namespace() -> None:
+    script = Script(version=7)
+    script.lists = [[]]
+    paths: list[str] = []
+    handle = script.handle
+
+    async def spy(request: web.Request) -> web.StreamResponse:
+        paths.append(request.path)
+        return await handle(request)
+
+    script.handle = spy  # type: ignore[method-assign]
+    sink = reflect(script, namespace="shop")
+    assert set(paths) == {"/api/v1/namespaces/shop/pods"}
+    assert sink.retained == [("shop", 7)]
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [
+        [failure(410, "Expired")],
+        [failure(500, "InternalError")],
+        [failure(429, "TooManyRequests")],
+        [event("ERROR", {})],
+        refuse(410, "Expired"),
+    ],
+    ids=["410 in the stream", "500 in the stream", "429 in the stream", "no words", "410"],
+)
+def test_after_an_error_of_the_stream_deletions_in_the_gap_are_found(
+    interruption: web.Response | list[object],
+) -> None:
+    script = Script()
+    script.lists = [[pod("a"), pod("b"), pod("c")], [pod("a"), pod("c"), pod("d")]]
+    script.watches = [[bookmark(120)], interruption]
+    sink = reflect(script)
+    assert set(sink.known.values()) == {"a", "c", "d"}
+    assert script.listed == 2
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [
+        [],
+        ['{"type": "MODIFIED", "obj'],
+        ["\x00\xff\n"],
+        ["[]\n"],
+        refuse(500, "InternalError"),
+        refuse(503, "ServiceUnavailable"),
+        refuse(429, "TooManyRequests", details={"retryAfterSeconds": 1}),
+        refuse(403, "Forbidden"),
+        answer("no Status object", 502),
+    ],
+    ids=["closed", "cut off", "garbage", "no event", "500", "503", "429", "403", "502"],
+)
+def test_after_any_other_interruption_it_goes_on_where_it_was(
+    interruption: web.Response | list[object],
+) -> None:
+    script = Script()
+    script.lists = [[pod("a")]]
+    script.watches = [[bookmark(120)], interruption, [event("ADDED", pod("b", 121))]]
+    sink = reflect(script)
+    assert set(sink.known.values()) == {"a", "b"}
+    assert script.listed == 1
+    assert script.watched_from == ["100", "120", "120", "121"]
+
+
+def test_events_of_kinds_and_shapes_nobody_knows_are_passed_over() -> None:
+    script = Script()
+    script.lists = [[]]
+    odd: list[object] = [{}, {"type": 7}, {"type": "REBASED", "object": 5}, {"object": None}]
+    script.watches = [[*odd, event("ADDED", pod("a", 101))]]
+    assert set(reflect(script).known.values()) == {"a"}
+
+
+def test_a_list_that_fails_is_tried_again() -> None:
+    script = Script()
+    script.lists = [refuse(403, "Forbidden"), refuse(500, "InternalError"), [pod("a")]]
+    assert set(reflect(script).known.values()) == {"a"}
+
+
+def test_a_list_whose_second_page_has_expired_begins_anew() -> None:
+    script = Script()
+    first = answer({"metadata": {"continue": "more", "resourceVersion": "5"}, "items": [pod("a")]})
+    script.lists = [first, refuse(410, "Expired"), [pod("b")]]
+    sink = reflect(script)
+    assert set(sink.known.values()) == {"b"}
+    assert sink.retained == [(None, 100)]
+
+
+def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
+    """A proxy in the way: kopf asks 2,400 times a second, this one a handful of times."""
+    script = Script()
+    script.lists = [[]]
+    script.watches = [[] for _ in range(1000)]
+
+    async def main() -> None:
+        async with serve(script.handle) as client:
+            reflector = Reflector(client, PODS, Names(), backoff=Backoff(first=0.05, most=10.0))
+            task = asyncio.create_task(reflector.run())
+            await asyncio.sleep(0.5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert len(script.watched_from) <= 6
+
+
+def test_a_stream_that_lived_long_enough_resets_the_back_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With a longest delay of 2 ms every stream here lived long, and none waits longer."""
+    caplog.set_level(logging.WARNING)
+    script = Script()
+    script.lists = [[]]
+    script.watches = [[bookmark(100 + number)] for number in range(50)]
+    reflect(script)
+    assert len(script.watched_from) == 51
+    assert caplog.records == []
+
+
+def test_synced_is_told_only_after_a_complete_list() -> None:
+    async def main() -> None:
+        script = Script()
+        more = answer({"metadata": {"continue": "x"}, "items": [pod("a")]})
+        script.lists = [more, refuse(500), [pod("a"), pod("b")]]
+        sink = Names()
+        async with serve(script.handle) as client:
+            reflector = Reflector(client, PODS, sink, backoff=QUICK)
+            task = asyncio.create_task(reflector.run())
+            await asyncio.wait_for(reflector.synced.wait(), 5)
+            assert set(sink.known.values()) == {"a", "b"}
+            assert script.listed == 3
+            assert reflector.last_turn > 0
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())

@@ -1,0 +1,245 @@
+"""The store keeps what is newest, never brings back the dead, and says whom a change concerns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, unready_pod, waiting
+from tripswitch.api.convert import InvalidObjectError
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.model import CreateError, Snapshot
+
+WEB = Key("shop", "web")
+
+
+class Cluster:
+    """A store, what it reported, and a clock."""
+
+    def __init__(self) -> None:
+        self.now = T0 + 1000
+        self.dirty: list[Key] = []
+        self.store = Store(self.dirty.append, lambda: self.now)
+
+    def record(self, key: Key = WEB) -> Record:
+        found = self.store.find(key)
+        assert found is not None
+        return found
+
+    def snapshot(self, key: Key = WEB) -> Snapshot:
+        return self.store.snapshot(self.record(key))
+
+    def told(self) -> list[Key]:
+        """What was reported since the last time."""
+        told, self.dirty[:] = list(self.dirty), []
+        return told
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    made = Cluster()
+    made.store.upsert_guarded(guarded())
+    made.store.replica_sets.upsert(replica_set())
+    made.store.pods.upsert(ready_pod())
+    made.told()
+    return made
+
+
+def test_a_snapshot_has_everything_of_one_object_and_nothing_of_others(cluster: Cluster) -> None:
+    cluster.store.pods.upsert(ready_pod(name="b", uid="pod-2"))
+    cluster.store.pods.upsert(ready_pod(uid="pod-9", owner="another"))
+    cluster.store.replica_sets.upsert(replica_set(uid="rs-9", guard="another"))
+    (view,) = cluster.snapshot().replica_sets
+    assert (view.uid, view.owned) == ("rs-1", True)
+    assert [one.name for one in view.pods] == ["b", "web-6f8c-x2x9k"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+def test_the_order_in_which_things_become_known_does_not_matter(order: tuple[int, ...]) -> None:
+    cluster = Cluster()
+    steps = (
+        lambda: cluster.store.upsert_guarded(guarded()),
+        lambda: cluster.store.replica_sets.upsert(replica_set()),
+        lambda: cluster.store.pods.upsert(ready_pod()),
+    )
+    for number in order:
+        steps[number]()
+    assert WEB in cluster.told()
+    assert len(cluster.snapshot().replica_sets[0].pods) == 1
+
+
+def test_a_change_of_a_child_is_reported_by_its_owners_key(cluster: Cluster) -> None:
+    cluster.store.pods.upsert(unready_pod(version=101))
+    assert cluster.told() == [WEB]
+    cluster.store.replica_sets.upsert(replica_set(version=51, size=5))
+    assert cluster.told() == [WEB]
+
+
+def test_a_version_that_changes_nothing_is_kept_but_not_reported(cluster: Cluster) -> None:
+    cluster.store.pods.upsert(ready_pod(version=101))
+    cluster.store.replica_sets.upsert(replica_set(version=51))
+    assert cluster.told() == []
+    (view,) = cluster.snapshot().replica_sets
+    assert (view.resource_version, view.pods[0].resource_version) == ("51", "101")
+
+
+def test_an_older_version_never_replaces_a_newer_one(cluster: Cluster) -> None:
+    cluster.store.replica_sets.upsert(replica_set(version=60, size=7))
+    cluster.store.replica_sets.upsert(replica_set(version=55, size=1))
+    cluster.store.pods.upsert(pod(waiting("ContainerCreating"), version=99))
+    cluster.store.upsert_guarded(guarded(version=9, replicas=1))
+    snapshot = cluster.snapshot()
+    assert snapshot.replica_sets[0].size == 7
+    assert snapshot.replica_sets[0].pods[0].ready_since is not None
+    assert snapshot.guarded.spec.replicas == 4
+
+
+def test_versions_are_compared_as_numbers(cluster: Cluster) -> None:
+    cluster.store.replica_sets.upsert(replica_set(version=100, size=9))
+    assert cluster.snapshot().replica_sets[0].size == 9
+
+
+def test_what_is_gone_never_comes_back(cluster: Cluster) -> None:
+    """The answer to our own write may come after the watch has seen the end."""
+    cluster.store.pods.remove(ready_pod())
+    cluster.store.pods.upsert(ready_pod(version=500))
+    assert cluster.snapshot().replica_sets[0].pods == ()
+    cluster.store.replica_sets.forget("rs-1")
+    cluster.store.replica_sets.upsert(replica_set(version=500))
+    assert cluster.snapshot().replica_sets == ()
+    cluster.store.remove_guarded("gd-1")
+    cluster.store.upsert_guarded(guarded(version=500))
+    assert cluster.store.find(WEB) is None
+
+
+def test_every_loss_is_reported(cluster: Cluster) -> None:
+    cluster.store.pods.remove(ready_pod())
+    assert cluster.told() == [WEB]
+    cluster.store.replica_sets.remove(replica_set())
+    assert cluster.told() == [WEB]
+    cluster.store.remove_guarded("gd-1")
+    assert cluster.told() == [WEB]
+    cluster.store.remove_guarded("gd-1")
+    assert cluster.told() == []
+
+
+def test_a_list_without_an_object_drops_it_unless_it_is_newer(cluster: Cluster) -> None:
+    cluster.store.pods.upsert(ready_pod(name="new", uid="pod-2", version=300))
+    cluster.store.pods.retain(None, set(), listed_at=200)
+    assert [one.name for one in cluster.snapshot().replica_sets[0].pods] == ["new"]
+
+
+def test_a_list_of_one_namespace_says_nothing_about_another(cluster: Cluster) -> None:
+    cluster.store.pods.retain("elsewhere", set(), listed_at=900)
+    assert len(cluster.store.pods) == 1
+    cluster.store.pods.retain("shop", set(), listed_at=900)
+    assert len(cluster.store.pods) == 0
+
+
+def test_a_pod_that_changes_hands_moves(cluster: Cluster) -> None:
+    cluster.store.replica_sets.upsert(replica_set(name="web-new", uid="rs-2"))
+    cluster.told()
+    cluster.store.pods.upsert(ready_pod(version=101, owner="rs-2"))
+    assert set(cluster.told()) == {WEB}
+    pods = {view.uid: len(view.pods) for view in cluster.snapshot().replica_sets}
+    assert pods == {"rs-1": 0, "rs-2": 1}
+
+
+def test_a_pod_that_is_let_go_is_dropped(cluster: Cluster) -> None:
+    raw = ready_pod(version=101)
+    raw["metadata"]["ownerReferences"] = []
+    cluster.store.pods.upsert(raw)
+    assert len(cluster.store.pods) == 0
+
+
+class TestOrphans:
+    def test_they_appear_where_the_selector_takes_them(self, cluster: Cluster) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60, guard=None))
+        assert set(cluster.told()) == {WEB}
+        (view,) = cluster.snapshot().replica_sets
+        assert not view.owned
+        assert len(view.pods) == 1
+
+    def test_not_where_it_does_not(self, cluster: Cluster) -> None:
+        labels = {"labels": {"app": "other"}}
+        cluster.store.replica_sets.upsert(replica_set(uid="rs-2", guard=None, metadata=labels))
+        assert cluster.told() == []
+        assert len(cluster.snapshot().replica_sets) == 1
+
+    def test_not_in_another_namespace(self, cluster: Cluster) -> None:
+        raw = replica_set(uid="rs-2", guard=None)
+        raw["metadata"]["namespace"] = "elsewhere"
+        cluster.store.replica_sets.upsert(raw)
+        assert cluster.told() == []
+
+    def test_adopted_they_are_owned(self, cluster: Cluster) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60, guard=None))
+        cluster.store.replica_sets.upsert(replica_set(version=61))
+        assert [view.owned for view in cluster.snapshot().replica_sets] == [True]
+
+
+class TestGuardedDeployments:
+    def test_the_same_version_twice_is_no_news(self, cluster: Cluster) -> None:
+        cluster.store.upsert_guarded(guarded())
+        assert cluster.told() == []
+
+    def test_one_that_was_made_again_is_another(self, cluster: Cluster) -> None:
+        cluster.store.upsert_guarded(guarded(uid="gd-2", version=400))
+        assert cluster.record().uid == "gd-2"
+        assert cluster.snapshot().replica_sets == ()
+        cluster.store.remove_guarded("gd-1")  # the deletion comes late
+        assert cluster.record().uid == "gd-2"
+
+    def test_a_late_word_of_the_one_before_does_not_bring_it_back(self, cluster: Cluster) -> None:
+        cluster.store.upsert_guarded(guarded(uid="gd-2", version=400))
+        cluster.store.upsert_guarded(guarded(uid="gd-1", version=300))
+        assert cluster.record().uid == "gd-2"
+
+    def test_one_that_cannot_be_understood_is_kept_and_told(self, cluster: Cluster) -> None:
+        cluster.store.upsert_guarded(guarded(version=11, replicas="many"))
+        with pytest.raises(InvalidObjectError):
+            cluster.snapshot()
+        cluster.store.upsert_guarded(guarded(version=12))
+        assert cluster.snapshot().guarded.spec.replicas == 4
+
+    def test_its_document_is_the_object_without_managed_fields(self, cluster: Cluster) -> None:
+        raw: dict[str, Any] = guarded()
+        del raw["metadata"]["managedFields"]
+        assert cluster.record().decode() == raw
+
+
+class TestRefusals:
+    def error(self, cluster: Cluster, **more: Any) -> CreateError:
+        digest = cluster.snapshot().guarded.spec.template.digest
+        return CreateError(digest, "web-a", **more)
+
+    def test_a_refusal_is_in_the_next_snapshot_and_reported_once(self, cluster: Cluster) -> None:
+        error = self.error(cluster, message="no")
+        cluster.store.refuse(cluster.record(), error)
+        assert cluster.snapshot().create_error == error
+        assert cluster.told() == [WEB]
+        cluster.store.refuse(cluster.record(), error)
+        assert cluster.told() == []
+
+    def test_the_same_refusal_is_asked_for_later_and_later(self, cluster: Cluster) -> None:
+        error = self.error(cluster, message="no")
+        for longest in (1, 2, 4, 8, 16, 32, 60, 60):
+            cluster.store.refuse(cluster.record(), error)
+            at = cluster.store.retry_at(cluster.record(), "web-a")
+            assert at is not None
+            assert longest / 2 <= at - cluster.now <= longest
+
+    def test_success_another_template_and_deletion_forget_it(self, cluster: Cluster) -> None:
+        record = cluster.record()
+        cluster.store.refuse(record, self.error(cluster, message="no"))
+        cluster.store.accept(record, replica_set(uid="rs-2", name="web-a"))
+        assert cluster.snapshot().create_error is None
+        cluster.store.refuse(record, CreateError("another digest", "web-a", message="no"))
+        assert cluster.snapshot().create_error is None
+        assert cluster.store.retry_at(record, "web-a") is None
+
+    def test_a_name_that_is_taken_is_not_waited_for(self, cluster: Cluster) -> None:
+        cluster.store.refuse(cluster.record(), self.error(cluster, name_taken=True))
+        assert cluster.store.retry_at(cluster.record(), "web-a") is None
+        assert cluster.snapshot().create_error is not None

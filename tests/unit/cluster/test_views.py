@@ -1,0 +1,359 @@
+"""Raw pods become views: every signal of rule F5, the clocks, and anything else without raising."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.cluster.raws import (
+    T0,
+    at,
+    condition,
+    ended,
+    pod,
+    ready_pod,
+    running,
+    unready_pod,
+    waiting,
+)
+from tripswitch.cluster.views import SeenPod, see_pod
+from tripswitch.domain.failures import count_failures
+from tripswitch.domain.model import (
+    ContainerRole,
+    PodPhase,
+    PodView,
+    Readiness,
+    Spec,
+    Template,
+    Verdict,
+)
+from tripswitch.domain.status import Counted
+
+NOW = T0 + 1000.0
+SPEC = Spec(replicas=4, template=Template("digest"))
+LATER = NOW + 10_000.0
+
+
+def view_of(raw: object, before: SeenPod | None = None, now: float = NOW) -> PodView:
+    return see_pod(raw, before, now).view
+
+
+def crashed(exit_code: int, reason: str, **more: Any) -> dict[str, Any]:
+    """A container in CrashLoopBackOff after one run."""
+    return waiting(
+        "CrashLoopBackOff",
+        "back-off 10s restarting failed container",
+        lastState={"terminated": ended(exit_code, reason, **more)},
+    )
+
+
+DISRUPTED = [condition("DisruptionTarget", "True", reason="EvictionByEvictionAPI")]
+UNSCHEDULABLE = [
+    condition("PodScheduled", "False", reason="Unschedulable", message="0/3 nodes are available")
+]
+
+F5 = [
+    # launch failures by ended runs (F1)
+    ("exit 2", pod(crashed(2, "Error")), [("Error", Verdict.COUNT)]),
+    ("exit 0", pod(crashed(0, "Completed")), [("Completed", Verdict.COUNT)]),
+    ("out of memory", pod(crashed(137, "OOMKilled")), [("OOMKilled", Verdict.COUNT)]),
+    (
+        "no such command",
+        pod(
+            waiting(
+                "RunContainerError",
+                'exec: "EXIT": executable file not found',
+                lastState={"terminated": ended(128, "StartError")},
+            )
+        ),
+        [("StartError", Verdict.COUNT)],
+    ),
+    (
+        "cannot run",
+        pod(crashed(127, "ContainerCannotRun")),
+        [("ContainerCannotRun", Verdict.COUNT)],
+    ),
+    (
+        "killed by a probe",
+        pod(running(restartCount=1, lastState={"terminated": ended(137, "Error", signal=9)})),
+        [("Error", Verdict.COUNT)],
+    ),
+    (
+        "failed init container",
+        pod(
+            waiting("PodInitializing"),
+            phase="Pending",
+            initContainerStatuses=[waiting("CrashLoopBackOff", name="setup", restartCount=1)],
+        ),
+        [("Error", Verdict.COUNT)],
+    ),
+    # launch failures by waiting (F2)
+    *(
+        (reason, pod(waiting(reason, "words"), phase="Pending"), [(reason, Verdict.COUNT)])
+        for reason in (
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "InvalidImageName",
+            "ErrImageNeverPull",
+            "SignatureValidationFailed",
+            "CreateContainerConfigError",
+            "CreateContainerError",
+        )
+    ),
+    (
+        "a cache that is late",
+        pod(
+            waiting(
+                "CreateContainerConfigError",
+                "failed to sync configmap cache: timed out waiting for the condition",
+            )
+        ),
+        [],
+    ),
+    # whole pods (F3)
+    (
+        "own storage limit",
+        pod(phase="Failed", reason="Evicted", message="Pod ephemeral local storage usage exceeds"),
+        [("Evicted", Verdict.COUNT)],
+    ),
+    (
+        "deadline",
+        pod(phase="Failed", reason="DeadlineExceeded"),
+        [("DeadlineExceeded", Verdict.COUNT)],
+    ),
+    # nobody's fault
+    ("drained", pod(crashed(143, "Error"), conditions=DISRUPTED), []),
+    (
+        "being deleted",
+        pod(crashed(143, "Error"), metadata={"deletionTimestamp": at(5)}),
+        [],
+    ),
+    (
+        "preempted",
+        pod(phase="Failed", reason="Preempting", conditions=DISRUPTED),
+        [],
+    ),
+    *(
+        (reason, pod(phase="Failed", reason=reason, message="words"), [(shown, Verdict.IGNORE)])
+        for reason, shown in (
+            ("NodeLost", "NodeLost"),
+            ("Terminated", "Terminated"),
+            ("OutOfcpu", "OutOfcpu"),
+            ("OutOfmemory", "OutOfmemory"),
+            ("OutOfpods", "OutOfpods"),
+            ("OutOfexample.com/gpu", "OutOfResource"),
+            ("NodeAffinity", "NodeAffinity"),
+            ("UnexpectedAdmissionError", "UnexpectedAdmissionError"),
+        )
+    ),
+    (
+        "evicted for the node's sake",
+        pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."),
+        [("Evicted", Verdict.IGNORE)],
+    ),
+    ("unschedulable", pod(phase="Pending", conditions=UNSCHEDULABLE), []),
+    ("volumes", pod(waiting("ContainerCreating"), phase="Pending"), []),
+    ("a reason of tomorrow", pod(waiting("QuantumDecoherence"), phase="Pending"), []),
+]
+
+
+@pytest.mark.parametrize(("raw", "expected"), [row[1:] for row in F5], ids=[r[0] for r in F5])
+def test_every_signal_of_rule_f5_is_told_apart(
+    raw: dict[str, Any], expected: list[tuple[str, Verdict]]
+) -> None:
+    view = view_of(raw, now=T0 + 3)
+    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, T0 + 3)
+    assert [(failure.reason, failure.verdict) for failure in observed.failures] == expected
+
+
+def test_a_running_pod_that_is_never_ready_fails_at_its_deadline() -> None:
+    view = view_of(unready_pod())
+    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, LATER)
+    assert [failure.reason for failure in observed.failures] == ["NotReadyInTime"]
+
+
+def test_a_pod_whose_node_stopped_reporting_has_no_deadline() -> None:
+    raw = ready_pod()
+    raw["status"]["conditions"][2]["status"] = "False"
+    view = view_of(raw)
+    assert view.unready_by_node
+    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, LATER)
+    assert observed.failures == ()
+
+
+def test_a_closed_readiness_gate_is_not_the_nodes_doing() -> None:
+    raw = ready_pod()
+    raw["status"]["conditions"][2] |= {"status": "False", "reason": "ReadinessGatesNotReady"}
+    assert not view_of(raw).unready_by_node
+
+
+def test_identity_phase_and_words_are_taken_over() -> None:
+    raw = pod(phase="Failed", reason="Evicted", message="why", version=123)
+    view = view_of(raw)
+    assert (view.name, view.uid, view.resource_version) == ("web-6f8c-x2x9k", "pod-1", "123")
+    assert (view.phase, view.reason, view.message) == (PodPhase.FAILED, "Evicted", "why")
+    assert view.node == "node-1"
+
+
+def test_a_phase_nobody_knows_reads_as_unknown() -> None:
+    assert view_of(pod(phase="Hibernating")).phase is PodPhase.UNKNOWN
+
+
+def test_long_messages_are_cut() -> None:
+    raw = pod(waiting("ErrImagePull", "x" * 5000))
+    assert len(view_of(raw).containers[0].message) == 1024
+
+
+def test_roles_come_from_the_spec_and_ephemeral_containers_are_left_out() -> None:
+    raw = pod(
+        running("web"),
+        initContainerStatuses=[running("proxy"), waiting("PodInitializing", name="setup")],
+        ephemeralContainerStatuses=[running("debugger")],
+    )
+    raw["spec"]["initContainers"] = [
+        {"name": "proxy", "restartPolicy": "Always"},
+        {"name": "setup"},
+    ]
+    roles = {container.name: container.role for container in view_of(raw).containers}
+    assert roles == {
+        "proxy": ContainerRole.SIDECAR,
+        "setup": ContainerRole.INIT,
+        "web": ContainerRole.APP,
+    }
+
+
+def test_a_container_without_a_status_is_there_and_not_running() -> None:
+    raw = pod(running("web"))
+    raw["spec"]["containers"].append({"name": "late"})
+    late = view_of(raw).containers[1]
+    assert (late.name, late.running_since, late.waiting, late.ended) == ("late", None, None, None)
+
+
+@pytest.mark.parametrize(("started", "expected"), [(True, True), (False, False), (None, True)])
+def test_started_is_believed_and_taken_for_granted_where_the_server_does_not_say(
+    *, started: bool | None, expected: bool
+) -> None:
+    status = running()
+    status["started"] = started
+    assert view_of(pod(status)).containers[0].started is expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (pod(phase="Pending", conditions=UNSCHEDULABLE), "Unschedulable: 0/3 nodes are available"),
+        (
+            pod(waiting("ContainerCreating"), phase="Pending"),
+            "ContainerCreating: image, volumes or network are not there yet",
+        ),
+        (pod(waiting("ErrImagePull", "no such image")), ""),
+        (ready_pod(), ""),
+    ],
+    ids=["unschedulable", "creating", "explained by its container", "ready"],
+)
+def test_what_a_pod_waits_for_is_told_only_where_no_container_explains_it(
+    raw: dict[str, Any], words: str
+) -> None:
+    assert view_of(raw).waiting_for == words
+
+
+class TestTimes:
+    def test_at_first_sight_the_pods_own_times_are_taken(self) -> None:
+        view = view_of(ready_pod(since=20))
+        assert view.ready_since == T0 + 20
+        assert view.containers[0].running_since == T0 + 1
+
+    def test_at_first_sight_no_time_is_later_than_now(self) -> None:
+        view = view_of(ready_pod(since=20), now=T0 + 5)
+        assert view.ready_since == T0 + 5
+
+    def test_at_first_sight_no_time_is_earlier_than_the_pods_creation(self) -> None:
+        """The clock of its node is five minutes behind."""
+        view = view_of(pod(running(started_at=-300)))
+        assert view.containers[0].running_since == T0
+
+    def test_what_changes_before_our_eyes_changed_now(self) -> None:
+        before = see_pod(pod(waiting("ContainerCreating")), None, T0 + 1)
+        view = see_pod(ready_pod(since=-300), before, T0 + 7).view
+        assert view.ready_since == T0 + 7
+        assert view.containers[0].running_since == T0 + 7
+
+    def test_what_does_not_change_keeps_its_time(self) -> None:
+        first = see_pod(ready_pod(), None, NOW)
+        assert see_pod(ready_pod(), first, NOW + 60).view == first.view
+
+    def test_a_restart_nobody_saw_is_a_new_run(self) -> None:
+        first = see_pod(ready_pod(), None, NOW)
+        again = pod(running(restartCount=1))
+        assert see_pod(again, first, NOW + 60).view.containers[0].running_since == NOW + 60
+
+    def test_ready_lost_and_found_while_nobody_looked_begins_anew(self) -> None:
+        first = see_pod(ready_pod(since=2), None, NOW)
+        assert see_pod(ready_pod(since=500), first, NOW + 60).view.ready_since == NOW + 60
+
+    def test_losing_ready_before_our_eyes_is_timed_and_kept(self) -> None:
+        ready = see_pod(ready_pod(), None, NOW)
+        lost = see_pod(unready_pod(since=900), ready, NOW + 60)
+        assert lost.view.ready_since is None
+        assert lost.view.unready_since == NOW + 60
+        assert see_pod(unready_pod(since=900), lost, NOW + 90).view.unready_since == NOW + 60
+
+    def test_never_ready_is_not_lost(self) -> None:
+        first = see_pod(unready_pod(), None, NOW)
+        assert first.view.unready_since is None
+        assert see_pod(unready_pod(), first, NOW + 60).view.unready_since is None
+
+    def test_at_first_sight_a_change_after_the_start_of_all_containers_was_a_loss(self) -> None:
+        assert view_of(unready_pod(since=500, started_at=1)).unready_since == T0 + 500
+
+    def test_at_first_sight_a_container_that_started_after_the_change_is_judged_from_there(
+        self,
+    ) -> None:
+        assert view_of(unready_pod(since=500, started_at=510)).unready_since is None
+
+    def test_when_a_lost_node_reports_again_the_budget_begins_anew(self) -> None:
+        ready = see_pod(ready_pod(), None, NOW)
+        taken = ready_pod()
+        taken["status"]["conditions"][2]["status"] = "False"
+        away = see_pod(taken, ready, NOW + 60)
+        assert (away.view.unready_since, away.view.unready_by_node) == (NOW + 60, True)
+        back = see_pod(unready_pod(since=60), away, NOW + 900)
+        assert (back.view.unready_since, back.view.unready_by_node) == (NOW + 900, False)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def mutated(raw: Any, spots: Any) -> Any:
+    """Replace some of the values of an object by anything."""
+    if spots.draw(st.integers(0, 9)) == 0:
+        return spots.draw(JSON)
+    if isinstance(raw, dict):
+        return {key: mutated(value, spots) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [mutated(value, spots) for value in raw]
+    return raw
+
+
+@given(JSON)
+def test_nothing_raises_on_arbitrary_json(raw: object) -> None:
+    first = see_pod(raw, None, NOW)
+    assert see_pod(raw, first, NOW + 1).view == first.view
+
+
+@given(st.sampled_from([row[1] for row in F5]), st.data())
+def test_nothing_raises_on_a_pod_with_anything_in_any_place(raw: Any, spots: Any) -> None:
+    broken = mutated(json.loads(json.dumps(raw)), spots)
+    before = see_pod(raw, None, NOW)
+    for seen in (see_pod(broken, None, NOW), see_pod(broken, before, NOW)):
+        for time in (seen.view.ready_since, seen.view.unready_since):
+            assert time is None or time <= NOW
+        see_pod(raw, seen, NOW + 1)

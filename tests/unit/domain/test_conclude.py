@@ -1,0 +1,280 @@
+"""What the status shows: numbers, states and one sentence that says what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.builders import (
+    START,
+    breaker_spec,
+    failed_pod,
+    guarded,
+    pending_pod,
+    ready_pod,
+    replica_set,
+    snapshot,
+    template,
+    terminating,
+    unready_pod,
+)
+from tests.unit.domain.world import World, completed, started
+from tripswitch.domain.decide import decide
+from tripswitch.domain.model import CreateError, Percentages
+from tripswitch.domain.status import BreakerState, Reason, RolloutState, RolloutStatus
+
+S = RolloutStatus
+WORDS = "4 of 3 allowed failures: container web exited 1 (x4)"
+
+
+def test_the_numbers_are_those_that_scale_and_hpa_read() -> None:
+    world = completed().apply("v2").settle(1.0).want(selector="app=shop", min_ready_seconds=30)
+    new, old = world.replica_set("v2"), world.replica_set("v1")
+    pods = (
+        ready_pod("healthy", world.now - 30),
+        ready_pod("ready", world.now),
+        unready_pod("up"),
+        pending_pod("pending"),
+        terminating(ready_pod("going", START - 60)),
+        failed_pod("gone", "NodeLost"),
+    )
+    world.replica_sets[new.name] = replace(new, pods=pods)
+    world.replica_sets[old.name] = replace(old, pods=old.pods[:3])
+    status = decide(world.snapshot, world.now + 0.5).status
+    assert (status.replicas, status.updated_replicas, status.ready_replicas) == (7, 4, 5)
+    assert status.available_replicas == 1
+    assert status.selector == "app=shop"
+
+
+def test_without_its_replica_set_the_desired_revision_has_no_pods() -> None:
+    world = completed().apply("v2")
+    status = decide(world.snapshot, world.now).status
+    assert (status.replicas, status.updated_replicas) == (4, 0)
+
+
+def test_the_updated_replicas_are_those_of_the_template_in_spec_also_after_a_rollback() -> None:
+    world = completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
+    assert (world.status.replicas, world.status.updated_replicas) == (4, 0)
+
+
+def test_revisions_show_where_their_pods_are() -> None:
+    world = completed().apply("v2").settle(1.0).heal("v2", count=1)
+    world.look(1.0)
+    shown = [
+        (r.revision, r.status, r.desired, r.running, r.healthy) for r in world.status.revisions
+    ]
+    assert shown == [(2, "PRIMARY", 4, 1, 1), (1, "ACTIVE", 4, 4, 4)]
+
+
+def test_in_a_rollback_the_revision_that_is_gone_back_to_is_primary() -> None:
+    world = completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
+    assert [(r.revision, r.status) for r in world.status.revisions] == [
+        (2, "INACTIVE"),
+        (1, "PRIMARY"),
+    ]
+
+
+def test_history_in_the_status_is_limited() -> None:
+    world = completed(revision_history_limit=1)
+    for version in ("v2", "v3", "v4"):
+        world.roll_out(version)
+    assert [r.revision for r in world.status.revisions] == [4, 3, 2]
+
+
+# --- rolloutState ---------------------------------------------------------------------------------
+
+
+def test_the_rollout_state_is_that_of_an_open_rollout_or_else_of_the_desired_revision() -> None:
+    world = completed()
+    seen = [world.status.rollout_state]
+    world.apply("v2").settle(1.0)
+    seen.append(world.status.rollout_state)
+    world.crash("v2").look(1.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+    seen.append(world.status.rollout_state)
+    world.settle(1.0)
+    seen.append(world.status.rollout_state)
+    assert seen == [
+        RolloutState.COMPLETED,
+        RolloutState.IN_PROGRESS,
+        RolloutState.IN_PROGRESS,
+        RolloutState.FAILED,
+    ]
+
+
+def test_s3_the_breakers_status_goes_with_the_rollout() -> None:
+    world = completed().apply("v2").settle(1.0)
+    seen = [world.breaker().status]
+    world.crash("v2").look(1.0)
+    seen.append(world.breaker().status)
+    world.settle(1.0)
+    seen.append(world.breaker().status)
+    world.apply("v3").settle(1.0)
+    world.want(breaker=breaker_spec(rollback=False)).crash("v3").settle(1.0)
+    seen.append(world.breaker().status)
+    world.want(breaker=breaker_spec(enable=False)).settle(1.0)
+    seen.append(world.breaker().status)
+    assert seen == [
+        BreakerState.MONITORING,
+        BreakerState.MONITORING,
+        BreakerState.MONITORING_COMPLETE,
+        BreakerState.TRIGGERED,
+        BreakerState.DISABLED,
+    ]
+
+
+# --- the sentence ---------------------------------------------------------------------------------
+
+
+def failing() -> World:
+    return completed(strategy=Percentages(50, 100)).apply("v2").settle(1.0)
+
+
+def back() -> World:
+    return failing().crash("v2", runs=2).settle(1.0)
+
+
+@pytest.mark.parametrize(
+    ("world", "state", "sentence"),
+    [
+        pytest.param(
+            World(guarded=guarded(paused=True)).settle(),
+            S.PENDING,
+            "revision 1 waits for the end of the pause",
+            id="PENDING",
+        ),
+        pytest.param(
+            World().settle(),
+            S.IN_PROGRESS,
+            "rolling out revision 1: 0 of 4 pods healthy; "
+            "waiting: container web ContainerCreating (x4)",
+            id="it waits for pods",
+        ),
+        pytest.param(
+            started().want(paused=True).settle(),
+            S.IN_PROGRESS,
+            "rolling out revision 1: 0 of 4 pods healthy (paused)",
+            id="R7 paused in the middle",
+        ),
+        pytest.param(
+            started(replicas=2).heal("v1", count=1).settle().heal("v1"),
+            S.IN_PROGRESS,
+            "rolling out revision 1: 1 of 2 pods healthy; waiting: container web ContainerCreating",
+            id="one of them is healthy",
+        ),
+        pytest.param(completed(), S.SUCCESSFUL, "revision 1 completed", id="R5 completed"),
+        pytest.param(
+            World(guarded=guarded(0)).settle(),
+            S.SUCCESSFUL,
+            "revision 1 is scaled to zero and not yet proved",
+            id="R6 scaled to zero",
+        ),
+        pytest.param(
+            back(),
+            S.ROLLBACK_IN_PROGRESS,
+            f"rolling back to revision 1: {WORDS}",
+            id="B1 on the way back",
+        ),
+        pytest.param(
+            back().heal("v1").settle(1.0),
+            S.ROLLBACK_SUCCESSFUL,
+            f"revision 2 failed and was rolled back to revision 1: {WORDS}",
+            id="B7 rolled back",
+        ),
+        pytest.param(
+            back().apply("v1").settle(1.0).heal("v1").settle(1.0),
+            S.ROLLBACK_SUCCESSFUL,
+            "revision 1 completed",
+            id="B6 the old template was put back",
+        ),
+        pytest.param(
+            back().crash("v1", runs=2).settle(1.0),
+            S.ROLLBACK_FAILED,
+            f"rollback to revision 1 failed: {WORDS}; "
+            "a rollback is never rolled back, nothing more is launched",
+            id="B5 the rollback failed",
+        ),
+        pytest.param(
+            started().crash("v1").settle(1.0),
+            S.FAILED,
+            f"revision 1 stalled: {WORDS}; "
+            "no completed revision to roll back to, nothing more is launched",
+            id="B3 stalled",
+        ),
+        pytest.param(
+            started().command(stop="1/ABORT").settle(1.0),
+            S.STOPPED,
+            "revision 1 stalled: stopped by a person",
+            id="C2 stopped",
+        ),
+    ],
+)
+def test_one_sentence_says_how_it_stands(world: World, state: RolloutStatus, sentence: str) -> None:
+    assert world.state() is state
+    assert world.status.rollout_state_reason == sentence
+
+
+def test_with_nothing_to_wait_for_the_sentence_ends() -> None:
+    world = started()
+    found = world.replica_set("v1")
+    world.replica_sets[found.name] = replace(found, pods=())
+    status = decide(world.snapshot, world.now).status
+    assert status.rollout_state_reason == "rolling out revision 1: 0 of 4 pods healthy"
+
+
+# --- what stands in the way -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        pytest.param(CreateError("v1", "n", "spec.invalid"), True, id="the template in spec"),
+        pytest.param(CreateError("v0", "n", "spec.invalid"), False, id="another template"),
+        pytest.param(CreateError("v1", "n", "exists", name_taken=True), False, id="a collision"),
+        pytest.param(None, False, id="no error"),
+    ],
+)
+def test_a_refused_replica_set_is_stalled_and_shown(
+    *, error: CreateError | None, refused: bool
+) -> None:
+    decision = decide(snapshot(guarded(), create_error=error), START)
+    shown = {condition.type: condition for condition in decision.status.conditions}
+    assert ("Stalled" in shown) is refused
+    assert (shown["Progressing"].reason is Reason.REPLICA_SET_CREATE_ERROR) is refused
+    if refused:
+        assert shown["Progressing"].message == "spec.invalid"
+
+
+def test_an_error_that_is_over_is_not_shown() -> None:
+    world = started()
+    world.create_error = CreateError("v1", "n", "spec.invalid")
+    world.look(1.0)
+    assert world.condition("Stalled") is None
+
+
+def test_the_words_of_the_replica_set_controller_are_shown_while_it_cannot_create_pods() -> None:
+    target = replica_set(1, size=4, create_error="exceeded quota", of=template("v1"))
+    decision = decide(snapshot(guarded(), target), START)
+    [progressing] = [c for c in decision.status.conditions if c.type == "Progressing"]
+    assert (progressing.status, progressing.message) == (False, "exceeded quota")
+
+
+def test_p1_lateness_is_shown_only_where_nobody_can_trip() -> None:
+    seen = []
+    for enabled in (True, False):
+        world = started(breaker=breaker_spec(enable=enabled, rollback=False))
+        world.look(600.0)
+        condition = world.condition("Progressing")
+        assert condition is not None
+        seen.append((world.state(), condition.status, condition.reason))
+    late = Reason.PROGRESS_DEADLINE_EXCEEDED
+    assert seen == [(S.FAILED, False, late), (S.IN_PROGRESS, False, late)]
+
+
+def test_w3_the_breaker_disabled_and_never_late_shows_no_lateness() -> None:
+    world = started(breaker=breaker_spec(enable=False), progress_deadline=0)
+    world.look(9e9)
+    condition = world.condition("Progressing")
+    assert condition is not None
+    assert condition.status

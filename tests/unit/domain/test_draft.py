@@ -1,0 +1,152 @@
+"""The decision while it is being made: what it refuses, and what it never changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    START,
+    guarded,
+    ready_pods,
+    replica_set,
+    revision,
+    rollout,
+    snapshot,
+    template,
+)
+from tripswitch.domain.conclude import conclude
+from tripswitch.domain.decision import Event, EventReason
+from tripswitch.domain.draft import Draft, begin_draft
+from tripswitch.domain.model import Percentages
+from tripswitch.domain.rollout import Cause, IllegalTransitionError
+from tripswitch.domain.scaling import Bounds, Crowd
+from tripswitch.domain.status import (
+    Breaker,
+    Reason,
+    RolloutKind,
+    RolloutState,
+    RolloutStatus,
+    Status,
+)
+
+S = RolloutStatus
+
+
+def draft(**fields: Any) -> Draft:
+    """Return a draft in which revision 2 is rolled out and revision 1 was completed."""
+    status = Status(
+        rollout=rollout(2),
+        desired_revision=2,
+        last_completed_revision=1,
+        revisions=(revision(2, RolloutState.IN_PROGRESS), revision(1)),
+    )
+    wish = guarded(4, template("v2"), status=status, **fields)
+    return begin_draft(snapshot(wish, replica_set(1, *ready_pods(4))), START + 60)
+
+
+def test_there_is_a_rollout_as_soon_as_the_wish_was_followed() -> None:
+    with pytest.raises(AssertionError, match="before there was one"):
+        _ = begin_draft(snapshot(), START).rollout
+
+
+def test_a_status_cannot_be_concluded_before_the_wish_was_followed() -> None:
+    with pytest.raises(AssertionError, match="the spec was not followed"):
+        conclude(begin_draft(snapshot(), START))
+
+
+def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished() -> None:
+    with pytest.raises(AssertionError, match="history does not know"):
+        draft().start(9, RolloutKind.DEPLOY)
+    unknown = draft().with_status(rollout=rollout(9))
+    with pytest.raises(AssertionError, match="history does not know"):
+        unknown.finish(Cause.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+
+
+def test_a_finished_rollout_cannot_be_finished_again() -> None:
+    done = draft().finish(Cause.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+    with pytest.raises(IllegalTransitionError):
+        done.finish(Cause.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "")
+
+
+def test_no_step_changes_the_draft_before_it() -> None:
+    before = draft()
+    before.say(EventReason.ROLLOUT_STARTED, "words").wake(START + 99).start(1, RolloutKind.DEPLOY)
+    before.finish(Cause.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "why")
+    assert before == draft()
+
+
+def test_what_a_draft_knows() -> None:
+    made = draft(strategy=Percentages(50, 100))
+    assert made.bounds == Bounds(2, 4)
+    assert made.healthy == 4
+    assert made.kept == {1, 2}
+    assert made.target is None
+    assert made.crowd(2) == Crowd(revision(2).replica_set, size=0)
+    assert made.crowd(1).healthy == 4
+    assert made.crowd(9) == Crowd("", size=0)
+    assert made.record(None) is None
+    assert made.replica_set(None) is None
+
+
+def test_only_moments_to_come_are_woken_for() -> None:
+    made = draft().wake(None).wake(START).wake(START + 60).wake(START + 61).wake(START + 90)
+    assert made.wakes == (START + 61, START + 90)
+
+
+def test_events_are_told_in_their_order() -> None:
+    made = draft().say(EventReason.ROLLOUT_STOPPED, "a").say(EventReason.ROLLOUT_STARTED, "b")
+    assert made.events == (
+        Event(EventReason.ROLLOUT_STOPPED, "a"),
+        Event(EventReason.ROLLOUT_STARTED, "b"),
+    )
+
+
+def test_parts_of_the_status_that_are_not_given_stay() -> None:
+    made = draft()
+    assert made.with_status().status == made.status
+    changed = made.with_status(rollout=rollout(1), breaker=Breaker(failure_count=2))
+    assert changed.rollout == rollout(1)
+    assert changed.status.circuit_breaker.failure_count == 2
+    assert changed.status.revisions == made.status.revisions
+
+
+def test_b1_a_revision_that_is_rolled_out_leaves_completed() -> None:
+    for kind in RolloutKind:
+        begun = draft().start(1, kind, failed=2)
+        record = begun.record(1)
+        assert record is not None
+        assert record.rollout_state is RolloutState.IN_PROGRESS
+        assert record.finished_at is None
+        assert record.completed_at == START  # history remembers that it once was
+        assert begun.status.last_completed_revision is None
+        assert begun.rollout.failed_revision == 2
+        assert begun.rollout.healthy_high_water == 4
+
+
+def test_c3_a_deploy_of_another_revision_keeps_the_rollback_target() -> None:
+    begun = draft().start(2, RolloutKind.DEPLOY)
+    assert begun.status.last_completed_revision == 1
+
+
+@pytest.mark.parametrize(
+    ("replicas", "cause", "completed_at", "state"),
+    [
+        pytest.param(4, Cause.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 completed"),
+        pytest.param(0, Cause.COMPLETED, None, RolloutState.COMPLETED, id="R6 proved nothing"),
+        pytest.param(4, Cause.TRIPPED, None, RolloutState.FAILED, id="tripped"),
+        pytest.param(4, Cause.STOPPED, None, RolloutState.STOPPED, id="stopped"),
+    ],
+)
+def test_the_end_of_a_rollout_stands_in_its_revisions_history(
+    replicas: int, cause: Cause, completed_at: float | None, state: RolloutState
+) -> None:
+    wish = guarded(replicas, template("v2"), status=draft().status)
+    ended = begin_draft(snapshot(wish), START + 60).finish(cause, Reason.PAUSED, "why")
+    record = ended.record(2)
+    assert record is not None
+    assert record.rollout_state is state
+    assert (record.finished_at, record.completed_at) == (START + 60, completed_at)
+    assert record.reason == ("" if cause is Cause.COMPLETED else "why")
+    assert (ended.rollout.reason, ended.rollout.message) == (Reason.PAUSED, "why")

@@ -1,0 +1,873 @@
+"""Rules F1 to F7 for one pod: how many failures it shows, and whose fault they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.builders import (
+    BUDGET,
+    START,
+    container,
+    crash_looping,
+    crashing_pod,
+    ended,
+    failed_pod,
+    pending_pod,
+    pod,
+    ready_pod,
+    restarted,
+    running,
+    spec,
+    stuck_pod,
+    template,
+    terminating,
+    unready_pod,
+    waiting,
+)
+from tripswitch.domain.failures import (
+    CANNOT_START,
+    FAILURE_REASONS,
+    NODE_EVICTIONS,
+    NODE_FAULTS,
+    NOT_READY_IN_TIME,
+    Failure,
+    Observed,
+    compute_ended_runs,
+    compute_waits,
+    count_failures,
+    judge,
+)
+from tripswitch.domain.model import (
+    ContainerRole,
+    ContainerView,
+    Ended,
+    Instant,
+    PodPhase,
+    PodView,
+    PolicyRule,
+    Spec,
+    Template,
+    Verdict,
+)
+from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
+
+LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
+INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
+NEVER_SEEN = Counted("uid-a")
+
+
+def look(
+    of: PodView,
+    before: Counted = NEVER_SEEN,
+    now: Instant = START,
+    wish: Spec | None = None,
+    made_of: Template | None = None,
+) -> Observed:
+    readiness = (template() if made_of is None else made_of).readiness
+    return count_failures(of, before, readiness, spec() if wish is None else wish, now)
+
+
+def watch(*looks: tuple[float, PodView]) -> list[int]:
+    """Return how many failures each look found, each look remembering the one before."""
+    before, found = NEVER_SEEN, []
+    for seconds, of in looks:
+        observed = look(of, before, START + seconds)
+        before = observed.after
+        found.append(sum(failure.count for failure in observed.failures))
+    return found
+
+
+# --- F1 -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of", "runs"),
+    [
+        pytest.param(container(), 0, id="not begun"),
+        pytest.param(running(), 0, id="up for the first time"),
+        pytest.param(waiting("ContainerCreating"), 0, id="being created"),
+        pytest.param(ended(1), 1, id="terminated now"),
+        pytest.param(ended(0), 1, id="exit 0 counts: it should not have ended"),
+        pytest.param(ended(1, restarts=4), 5, id="terminated now, after restarts"),
+        pytest.param(restarted(3), 3, id="up again: the last end is in restartCount"),
+        pytest.param(crash_looping(1), 1, id="first back-off: restartCount still 0"),
+        pytest.param(crash_looping(4), 4, id="later back-off"),
+        pytest.param(crash_looping(2, exit_code=0), 2, id="back-off after exit 0"),
+        pytest.param(waiting("X", restarts=2), 2, id="waits, and nobody knows how it ended"),
+        pytest.param(running(restarts=2), 2, id="runs, and nobody knows how it ended"),
+        pytest.param(ended(1, role=INIT, name="setup"), 1, id="a failed init container"),
+        pytest.param(ended(0, role=INIT, name="setup"), 0, id="an init container that is done"),
+        pytest.param(
+            ended(0, role=INIT, name="setup", restarts=2), 2, id="done in its third attempt"
+        ),
+        pytest.param(
+            container(ended=Ended(0, "Error", signal=9), role=INIT, name="setup"),
+            1,
+            id="an init container killed by a signal",
+        ),
+        pytest.param(
+            crash_looping(2, role=INIT, name="setup"), 2, id="an init container in back-off"
+        ),
+        pytest.param(
+            waiting("PodInitializing", role=INIT, name="setup", last_ended=Ended(0, "Completed")),
+            0,
+            id="an init container that is done, run again by the node",
+        ),
+        pytest.param(ended(0, role=SIDECAR, name="mesh"), 1, id="a restartable init container"),
+        pytest.param(crash_looping(3, role=SIDECAR, name="mesh"), 3, id="the same in back-off"),
+    ],
+)
+def test_f1_ended_runs_are_read_from_the_status(of: ContainerView, runs: int) -> None:
+    assert compute_ended_runs(of) == runs
+
+
+def test_f1_every_ended_run_counts_once_whenever_one_looks() -> None:
+    assert watch(
+        (0, pod("a", running())),
+        (2, pod("a", ended(1))),
+        (3, crashing_pod(runs=1)),
+        (13, pod("a", restarted(1))),
+        (15, pod("a", ended(1, restarts=1))),
+        (16, crashing_pod(runs=2)),
+        (90, crashing_pod(runs=5)),
+    ) == [0, 1, 0, 0, 1, 0, 3]
+
+
+def test_f1_each_container_counts_its_own_runs() -> None:
+    both = pod("a", crash_looping(2), running(name="log"), crash_looping(3, name="mesh"))
+    found = look(both)
+    assert [(f.container, f.count) for f in found.failures] == [("web", 2), ("mesh", 3)]
+    assert found.after.containers == (Tally("mesh", runs=3), Tally("web", runs=2))
+
+
+def test_f1_an_init_container_that_succeeds_is_no_failure() -> None:
+    assert watch(
+        (0, pod("a", running(name="setup", role=INIT), waiting("PodInitializing"))),
+        (5, pod("a", ended(0, name="setup", role=INIT), waiting("PodInitializing"))),
+        (6, pod("a", ended(0, name="setup", role=INIT), running(START + 6))),
+    ) == [0, 0, 0]
+
+
+def test_f1_an_init_container_that_succeeds_after_failures_counts_only_those() -> None:
+    assert watch(
+        (0, pod("a", crash_looping(2, name="setup", role=INIT))),
+        (20, pod("a", restarted(2, START + 20, name="setup", role=INIT))),
+        (25, pod("a", ended(0, name="setup", role=INIT, restarts=2), running(START + 25))),
+    ) == [2, 0, 0]
+
+
+def test_f1_an_init_container_that_is_run_again_and_succeeds_is_no_failure() -> None:
+    # The node restarted: restartCount rises, though nothing failed.
+    again = ended(0, name="setup", role=INIT, restarts=1)
+    assert watch((0, pod("a", ended(0, name="setup", role=INIT))), (9, pod("a", again))) == [0, 0]
+
+
+def test_f1_an_init_container_that_failed_unseen_before_it_succeeded_counts_those_runs() -> None:
+    done = ended(0, name="setup", role=INIT, restarts=2, last_ended=Ended(3, "Error"))
+    [failure] = look(pod("a", done)).failures
+    assert (failure.count, failure.reason, failure.exit_code) == (2, "Error", 3)
+
+
+def test_f1_an_init_container_whose_end_before_was_lost_by_the_node_is_no_failure() -> None:
+    done = ended(0, name="setup", role=INIT, restarts=1, last_ended=Ended(255, "Unknown"))
+    assert look(pod("a", done)).failures == ()
+
+
+def test_f1_the_latest_end_tells_how_an_app_container_failed() -> None:
+    again = ended(4, restarts=1, last_ended=Ended(3, "OOMKilled"))
+    [failure] = look(pod("a", again)).failures
+    assert (failure.count, failure.reason, failure.exit_code) == (2, "Error", 4)
+
+
+def test_f1_a_failure_says_which_container_failed_how_and_where() -> None:
+    crashed = Ended(137, "OOMKilled", signal=9, message="out of memory")
+    found = look(pod("a", container(ended=crashed, restarts=2), node="node-7"))
+    assert found.failures == (
+        Failure(
+            kind=LAUNCH,
+            reason="OOMKilled",
+            pod="a",
+            count=3,
+            container="web",
+            exit_code=137,
+            signal=9,
+            node="node-7",
+            message="out of memory",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "reason", "exit_code", "message"),
+    [
+        pytest.param(ended(2), "Error", 2, "", id="Error"),
+        pytest.param(ended(0), "Completed", 0, "", id="Completed"),
+        pytest.param(ended(128, "StartError"), "StartError", 128, "", id="a known reason"),
+        pytest.param(ended(3, "Novelty"), "Error", 3, "", id="a reason nobody knows"),
+        pytest.param(ended(0, "Novelty"), "Completed", 0, "", id="the same with exit 0"),
+        pytest.param(
+            container(ended=Ended(0, "Novelty", signal=9)), "Error", 0, "", id="the same, killed"
+        ),
+        pytest.param(running(restarts=1), "Error", None, "", id="nobody knows how it ended"),
+        pytest.param(
+            crash_looping(1, message="back-off 10s"),
+            "Error",
+            1,
+            "back-off 10s",
+            id="waiting's words",
+        ),
+        pytest.param(
+            waiting(
+                "CrashLoopBackOff", last_ended=Ended(1, "Error", message="boom"), message="back-off"
+            ),
+            "Error",
+            1,
+            "boom",
+            id="the end's own words come first",
+        ),
+        pytest.param(
+            waiting("PostStartHookError", last_ended=Ended(137, "Error")),
+            "PostStartHookError",
+            137,
+            "",
+            id="a failed postStart hook is named",
+        ),
+        pytest.param(
+            waiting("PostStartHookError", restarts=1, message="hook: no such file"),
+            "PostStartHookError",
+            None,
+            "hook: no such file",
+            id="also when its end is not known",
+        ),
+    ],
+)
+def test_f1_the_reason_of_an_ended_run(
+    of: ContainerView, reason: str, exit_code: int | None, message: str
+) -> None:
+    [failure] = look(pod("a", of)).failures
+    assert (failure.reason, failure.exit_code, failure.message) == (reason, exit_code, message)
+    assert failure.signal in (None, 9)
+    assert failure.reason in FAILURE_REASONS
+
+
+def test_f1_no_signal_is_not_signal_0() -> None:
+    [failure] = look(pod("a", ended(1))).failures
+    assert failure.signal is None
+
+
+# --- F2 -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waits"),
+    [
+        pytest.param(0, 1, id="at once"),
+        pytest.param(9.999, 1, id="just before the first back-off"),
+        pytest.param(10, 2, id="10 s"),
+        pytest.param(29.999, 2, id="just before the second"),
+        pytest.param(30, 3, id="20 s more"),
+        pytest.param(70, 4, id="40 s more"),
+        pytest.param(150, 5, id="80 s more"),
+        pytest.param(310, 6, id="160 s more"),
+        pytest.param(609.999, 6, id="just before the sixth"),
+        pytest.param(610, 7, id="300 s more"),
+        pytest.param(910, 8, id="300 s more, from now on"),
+        pytest.param(1210, 9, id="and again"),
+    ],
+)
+def test_f2_a_container_that_cannot_start_counts_with_the_back_off(
+    seconds: float, waits: int
+) -> None:
+    assert compute_waits(seconds) == waits
+    first = look(stuck_pod())
+    later = look(stuck_pod(), first.after, START + seconds)
+    assert sum(f.count for f in (*first.failures, *later.failures)) == waits
+
+
+@pytest.mark.parametrize("reason", sorted(CANNOT_START))
+def test_f2_every_reason_that_is_the_revisions_own_fault_counts_at_once(reason: str) -> None:
+    found = look(stuck_pod(reason=reason))
+    assert found.after.containers == (Tally("web", waits=1, since=START),)
+    assert found.wake_at == START + 10
+    [failure] = found.failures
+    assert failure == Failure(LAUNCH, reason, "a", container="web", node="node-1")
+
+
+def test_f2_the_failure_carries_the_kubelets_words() -> None:
+    found = look(pod("a", waiting("ErrImagePull", message="manifest unknown")))
+    assert found.failures[0].message == "manifest unknown"
+
+
+def test_f2_looking_often_counts_no_more_than_looking_seldom() -> None:
+    often = watch(*((second, stuck_pod()) for second in range(71)))
+    seldom = watch((0, stuck_pod()), (70, stuck_pod()))
+    assert sum(often) == sum(seldom) == 4
+    assert [second for second, count in enumerate(often) if count] == [0, 10, 30, 70]
+
+
+@pytest.mark.parametrize(
+    ("now", "wake_at"),
+    [
+        pytest.param(0.0, 10.0, id="at first"),
+        pytest.param(9.999, 10.0, id="just before"),
+        pytest.param(10.0, 30.0, id="at the very moment"),
+        pytest.param(400.0, 610.0, id="later"),
+        pytest.param(610.0, 910.0, id="the last one repeats"),
+        pytest.param(-5.0, 0.0, id="with a clock that was set back"),
+    ],
+)
+def test_f2_time_alone_adds_the_next_failure(now: float, wake_at: float) -> None:
+    first = look(stuck_pod()).after
+    assert look(stuck_pod(), first, START + now).wake_at == START + wake_at
+
+
+def test_f2_a_clock_that_was_set_back_takes_no_failure_away() -> None:
+    assert watch((100, stuck_pod()), (0, stuck_pod()), (100, stuck_pod())) == [1, 0, 0]
+
+
+def test_f2_reasons_that_alternate_are_one_wait() -> None:
+    pull, back_off = stuck_pod(reason="ErrImagePull"), stuck_pod(reason="ImagePullBackOff")
+    assert watch((0, pull), (1, back_off), (10, pull), (11, back_off), (30, pull)) == [
+        1,
+        0,
+        1,
+        0,
+        1,
+    ]
+
+
+def test_f2_a_wait_that_was_interrupted_goes_on_where_it_stopped() -> None:
+    creating = pending_pod()
+    assert watch(
+        (0, stuck_pod()),
+        (10, stuck_pod()),  # 2 so far; the next one 20 s later
+        (15, creating),
+        (500, creating),
+        (600, stuck_pod()),
+        (619, stuck_pod()),
+        (620, stuck_pod()),
+    ) == [1, 1, 0, 0, 0, 0, 1]
+
+
+def test_f2_nothing_waits_for_a_back_off_while_it_is_interrupted() -> None:
+    stuck = look(stuck_pod()).after
+    between = look(pending_pod(), stuck, START + 3)
+    assert between.wake_at is None
+    assert between.after.containers == (Tally("web", waits=1),)
+
+
+def test_f2_a_container_that_ran_before_is_counted_by_its_ended_runs() -> None:
+    again = waiting("CreateContainerError", restarts=1, last_ended=Ended(1, "Error"))
+    found = look(pod("a", again))
+    assert found.after.containers == (Tally("web", runs=2),)
+    assert [f.reason for f in found.failures] == ["Error"]
+    assert found.wake_at is None
+
+
+@pytest.mark.parametrize(
+    ("message", "failures"),
+    [
+        pytest.param('configmap "web" not found', 1, id="its own fault"),
+        pytest.param("failed to sync configmap cache: timed out", 0, id="the kubelet's cache"),
+        pytest.param("failed to sync secret cache: timed out", 0, id="the same for a secret"),
+        pytest.param("failed to sync everything", 1, id="no cache"),
+        pytest.param("the cache is a lie", 1, id="no sync"),
+    ],
+)
+def test_f2_a_configuration_error_is_no_failure_while_the_kubelet_is_behind(
+    message: str, failures: int
+) -> None:
+    stuck = pod("a", waiting("CreateContainerConfigError", message=message))
+    assert watch((0, stuck)) == [failures]
+
+
+def test_f2_waits_and_ended_runs_of_one_container_add_up() -> None:
+    assert watch(
+        (0, stuck_pod()), (10, stuck_pod()), (12, pod("a", running())), (13, pod("a", ended(1)))
+    ) == [1, 1, 0, 1]
+
+
+def test_f2_an_init_container_that_cannot_start_counts_too() -> None:
+    stuck = pod("a", waiting("ErrImagePull", "setup", role=INIT), waiting("PodInitializing"))
+    assert [f.container for f in look(stuck).failures] == ["setup"]
+
+
+# --- F3 -------------------------------------------------------------------------------------------
+
+
+def test_f3_a_failed_pod_that_no_container_rule_counted_is_one_failure() -> None:
+    found = look(failed_pod(reason="DeadlineExceeded", message="was active for too long"))
+    assert found.after == Counted("uid-a", failed=True)
+    assert found.failures == (
+        Failure(LAUNCH, "DeadlineExceeded", "a", node="node-1", message="was active for too long"),
+    )
+
+
+def test_f3_a_failed_pod_counts_once() -> None:
+    gone = failed_pod(reason="DeadlineExceeded")
+    assert watch((0, gone), (1, gone), (900, gone)) == [1, 0, 0]
+
+
+def test_f3_without_a_reason_the_containers_speak_first() -> None:
+    dead = pod("a", ended(1), phase=PodPhase.FAILED)
+    found = look(dead)
+    assert [(f.reason, f.container) for f in found.failures] == [("Error", "web")]
+    assert not found.after.failed
+
+
+def test_f3_without_a_reason_and_without_an_ended_container_it_is_pod_failed() -> None:
+    [failure] = look(failed_pod()).failures
+    assert (failure.reason, failure.message) == ("PodFailed", "")
+
+
+def test_f3_a_reason_nobody_knows_is_pod_failed_and_kept_as_its_words() -> None:
+    [failure] = look(failed_pod(reason="Novelty")).failures
+    assert (failure.reason, failure.message, failure.verdict) == (
+        "PodFailed",
+        "Novelty",
+        Verdict.COUNT,
+    )
+
+
+def test_f3_in_a_pod_that_failed_as_a_whole_ended_containers_are_the_consequence() -> None:
+    dead = pod("a", ended(137), phase=PodPhase.FAILED, reason="Evicted", message="Pod ephemeral")
+    found = look(dead)
+    assert [f.reason for f in found.failures] == ["Evicted"]
+    assert found.after == Counted("uid-a", (Tally("web", runs=1),), failed=True)
+
+
+def test_f3_what_the_containers_counted_before_is_not_counted_again() -> None:
+    evicted = replace(crashing_pod(runs=3), phase=PodPhase.FAILED, reason="Evicted")
+    assert watch((0, crashing_pod(runs=2)), (60, evicted), (61, evicted)) == [2, 1, 0]
+
+
+def test_f3_a_container_that_waited_was_counted_too() -> None:
+    given_up = failed_pod()
+    assert watch((0, stuck_pod()), (5, given_up)) == [1, 0]
+
+
+# --- F4 -------------------------------------------------------------------------------------------
+
+
+def test_f4_a_running_pod_that_is_not_ready_in_time_is_one_health_failure() -> None:
+    late = START + BUDGET
+    before = look(unready_pod(), now=late - 0.001)
+    assert before.failures == ()
+    assert before.wake_at == late
+    found = look(unready_pod(), before.after, late)
+    assert found.after.unhealthy
+    assert found.wake_at is None
+    assert found.failures == (
+        Failure(
+            HEALTH,
+            NOT_READY_IN_TIME,
+            "a",
+            node="node-1",
+            message="the pod was not Ready 25 s after it was RUNNING",
+        ),
+    )
+
+
+def test_f4_it_counts_once_per_pod() -> None:
+    assert watch((30, unready_pod()), (31, unready_pod()), (900, unready_pod())) == [1, 0, 0]
+
+
+def test_f4_a_ready_pod_is_never_late() -> None:
+    assert watch((900, ready_pod())) == [0]
+
+
+def test_f4_a_pod_that_lost_its_readiness_has_the_budget_again() -> None:
+    lost = unready_pod(unready_since=START + 100)
+    assert watch((0, ready_pod()), (101, lost), (129, lost), (130, lost)) == [0, 0, 0, 1]
+
+
+def test_f4_the_words_say_that_it_was_ready_before() -> None:
+    found = look(unready_pod(unready_since=START + 100), now=START + 140)
+    assert found.failures[0].message == (
+        "the pod lost its readiness and was not Ready 40 s after it was RUNNING"
+    )
+
+
+def test_f4_the_grace_period_is_waited_for() -> None:
+    patient = spec(health_check_grace_period=60)
+    assert look(unready_pod(), now=START + 89, wish=patient).failures == ()
+    assert look(unready_pod(), now=START + 90, wish=patient).failures != ()
+
+
+# --- F5 -------------------------------------------------------------------------------------------
+
+STORAGE = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."
+
+BLAMED = [
+    pytest.param(pod("a", ended(1)), "Error", id="exit != 0"),
+    pytest.param(pod("a", ended(0)), "Completed", id="exit 0"),
+    pytest.param(pod("a", ended(137, "OOMKilled")), "OOMKilled", id="OOMKilled"),
+    pytest.param(pod("a", ended(128, "StartError")), "StartError", id="StartError"),
+    pytest.param(
+        pod("a", ended(127, "ContainerCannotRun")), "ContainerCannotRun", id="ContainerCannotRun"
+    ),
+    pytest.param(
+        pod("a", waiting("RunContainerError", last_ended=Ended(128, "StartError"))),
+        "StartError",
+        id="RunContainerError after a run",
+    ),
+    pytest.param(crashing_pod(), "Error", id="CrashLoopBackOff"),
+    pytest.param(
+        pod("a", crash_looping(name="setup", role=INIT), waiting("PodInitializing")),
+        "Error",
+        id="failed init container",
+    ),
+    pytest.param(
+        pod("a", waiting("PostStartHookError", last_ended=Ended(137, "Error"))),
+        "PostStartHookError",
+        id="PostStartHookError",
+    ),
+    pytest.param(
+        pod("a", restarted(1, START + 1, exit_code=137)), "Error", id="liveness probe kill"
+    ),
+    pytest.param(
+        pod("a", restarted(1, START + 1, exit_code=0, started=False)),
+        "Completed",
+        id="startup probe kill that was obeyed",
+    ),
+]
+
+
+@pytest.mark.parametrize(("of", "reason"), BLAMED)
+@pytest.mark.parametrize(
+    ("seen", "kind"),
+    [
+        pytest.param(Seen.NONE, LAUNCH, id="never Ready"),
+        pytest.param(Seen.READY, HEALTH, id="was Ready"),
+        pytest.param(Seen.HEALTHY, HEALTH, id="was healthy"),
+    ],
+)
+def test_f5_an_ended_run_is_a_launch_failure_unless_the_pod_was_ready(
+    of: PodView, reason: str, seen: Seen, kind: FailureKind
+) -> None:
+    [failure] = look(of, replace(NEVER_SEEN, seen=seen)).failures
+    assert (failure.kind, failure.reason, failure.count) == (kind, reason, 1)
+    assert failure.verdict is Verdict.COUNT
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "SignatureValidationFailed",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+    ],
+)
+@pytest.mark.parametrize("seen", Seen)
+def test_f5_what_cannot_start_is_a_launch_failure(reason: str, seen: Seen) -> None:
+    [failure] = look(stuck_pod(reason=reason), replace(NEVER_SEEN, seen=seen)).failures
+    assert (failure.kind, failure.reason, failure.verdict) == (LAUNCH, reason, Verdict.COUNT)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param(
+            failed_pod(reason="Evicted", message=STORAGE), id="over its own storage limit"
+        ),
+        pytest.param(failed_pod(reason="Evicted"), id="Evicted without words"),
+        pytest.param(failed_pod(reason="DeadlineExceeded"), id="DeadlineExceeded"),
+    ],
+)
+def test_f5_a_pod_that_failed_by_its_own_doing_is_a_launch_failure(of: PodView) -> None:
+    [failure] = look(of).failures
+    assert (failure.kind, failure.reason, failure.count) == (LAUNCH, of.reason, 1)
+    assert failure.verdict is Verdict.COUNT
+
+
+def test_f5_running_but_not_ready_in_time_is_a_health_failure() -> None:
+    [failure] = look(unready_pod(), now=START + 900).failures
+    assert (failure.kind, failure.reason, failure.count) == (HEALTH, "NotReadyInTime", 1)
+    assert failure.verdict is Verdict.COUNT
+
+
+TAKEN_AWAY = [
+    pytest.param(terminating(crashing_pod(runs=2)), id="deletionTimestamp set"),
+    pytest.param(replace(crashing_pod(runs=2), disrupted=True), id="DisruptionTarget=True"),
+    pytest.param(
+        failed_pod(reason="Evicted", message=STORAGE, disrupted=True), id="Evicted and disrupted"
+    ),
+    pytest.param(replace(stuck_pod(), disrupted=True), id="disrupted while it cannot start"),
+    pytest.param(replace(unready_pod(since=START - 900), disrupted=True), id="disrupted and late"),
+]
+
+
+@pytest.mark.parametrize("of", TAKEN_AWAY)
+def test_f5_a_pod_that_is_taken_away_never_counts(of: PodView) -> None:
+    assert look(of).failures == ()
+
+
+@pytest.mark.parametrize("of", TAKEN_AWAY)
+def test_f5_a_pod_that_was_taken_away_is_not_counted_later_either(of: PodView) -> None:
+    spared = replace(of, deleting=False, disrupted=False)
+    assert watch((0, of), (1, spared)) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        *((reason, reason) for reason in sorted(NODE_FAULTS)),
+        ("OutOfephemeral-storage", "OutOfResource"),
+        ("OutOfexample.com/gpu", "OutOfResource"),
+    ],
+)
+def test_f5_what_the_node_or_the_scheduler_did_never_counts(reason: str, shown: str) -> None:
+    found = look(failed_pod(reason=reason))
+    assert [(f.reason, f.verdict) for f in found.failures] == [(shown, Verdict.IGNORE)]
+    assert found.after.failed
+
+
+@pytest.mark.parametrize("begin", NODE_EVICTIONS)
+def test_f5_an_eviction_by_the_node_never_counts(begin: str) -> None:
+    [failure] = look(failed_pod(reason="Evicted", message=f"{begin}: memory")).failures
+    assert (failure.reason, failure.verdict) == ("Evicted", Verdict.IGNORE)
+
+
+@pytest.mark.parametrize("reason", ["NodeShutdown", "DeadlineExceeded"])
+def test_f5_only_an_eviction_is_judged_by_its_words(reason: str) -> None:
+    [failure] = look(failed_pod(reason=reason, message=NODE_EVICTIONS[0])).failures
+    expected = Verdict.IGNORE if reason == "NodeShutdown" else Verdict.COUNT
+    assert failure.verdict is expected
+
+
+@pytest.mark.parametrize("reason", ["ContainerStatusUnknown", "Unknown"])
+def test_f5_a_run_whose_end_the_node_lost_sight_of_never_counts(reason: str) -> None:
+    now = look(pod("a", container(ended=Ended(137, reason), restarts=1)))
+    before = look(pod("a", container(last_ended=Ended(137, reason), restarts=1)))
+    assert now.failures == before.failures == ()
+    assert now.after.containers == (Tally("web", runs=2),)
+    assert before.after.containers == (Tally("web", runs=1),)
+
+
+def test_f5_after_a_lost_run_a_real_one_counts_once() -> None:
+    lost = pod("a", container(last_ended=Ended(255, "Unknown"), restarts=1, running_since=START))
+    assert watch((0, lost), (9, pod("a", ended(1, restarts=1)))) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param(pod("a", waiting_for="Unschedulable: 0/3 nodes"), id="Unschedulable"),
+        pytest.param(pending_pod(), id="ContainerCreating"),
+        pytest.param(pod("a", waiting("PodInitializing")), id="PodInitializing"),
+        pytest.param(pod("a", waiting("Novelty")), id="a reason of a newer kubelet"),
+        pytest.param(pod("a", waiting("")), id="no reason at all"),
+        pytest.param(pod("a", container()), id="no status yet"),
+        pytest.param(pod("a"), id="no containers yet"),
+        pytest.param(unready_pod(unready_by_node=True), id="its node stopped reporting"),
+    ],
+)
+def test_f5_what_only_the_progress_deadline_covers_never_counts(of: PodView) -> None:
+    assert watch((0, of), (900, of)) == [0, 0]
+    assert look(of).wake_at is None
+
+
+def test_f5_every_reason_is_one_of_a_closed_set() -> None:
+    for reason in ("Error", "OOMKilled", "ErrImagePull", "Evicted", "NodeLost", "PodFailed"):
+        assert reason in FAILURE_REASONS
+    assert {"NotReadyInTime", "OutOfResource", "DeadlineExceeded"} <= FAILURE_REASONS
+    assert "CrashLoopBackOff" not in FAILURE_REASONS
+
+
+# --- F6 -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Of:
+    """A failure to be judged."""
+
+    reason: str = "Error"
+    exit_code: int | None = 2
+    container: str | None = "web"
+    verdict: Verdict = Verdict.COUNT
+
+    def judged_by(self, *rules: PolicyRule) -> Verdict:
+        failure = Failure(
+            LAUNCH,
+            self.reason,
+            "a",
+            container=self.container,
+            exit_code=self.exit_code,
+            verdict=self.verdict,
+        )
+        judged = judge(failure, rules)
+        assert replace(judged, verdict=failure.verdict) == failure
+        return judged.verdict
+
+
+IGNORE, FAIL_NOW, COUNT = Verdict.IGNORE, Verdict.FAIL_NOW, Verdict.COUNT
+ONE_OR_TWO = frozenset({1, 2})
+
+
+def rule(action: Verdict = IGNORE, *reasons: str, **criteria: object) -> PolicyRule:
+    return PolicyRule(action, frozenset(reasons), **criteria)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("of", "rules", "verdict"),
+    [
+        pytest.param(Of(), [], COUNT, id="no rules"),
+        pytest.param(Of(), [rule()], IGNORE, id="a rule without criteria matches all"),
+        pytest.param(Of(), [rule(IGNORE, "Error")], IGNORE, id="the reason"),
+        pytest.param(Of(), [rule(IGNORE, "OOMKilled", "Error")], IGNORE, id="one of the reasons"),
+        pytest.param(Of(), [rule(IGNORE, "OOMKilled")], COUNT, id="another reason"),
+        pytest.param(Of(), [rule(exit_codes=ONE_OR_TWO)], IGNORE, id="exit code In"),
+        pytest.param(Of(exit_code=3), [rule(exit_codes=ONE_OR_TWO)], COUNT, id="not In"),
+        pytest.param(
+            Of(exit_code=3),
+            [rule(exit_codes=ONE_OR_TWO, exit_codes_negated=True)],
+            IGNORE,
+            id="exit code NotIn",
+        ),
+        pytest.param(
+            Of(),
+            [rule(exit_codes=ONE_OR_TWO, exit_codes_negated=True)],
+            COUNT,
+            id="not NotIn",
+        ),
+        pytest.param(
+            Of(exit_code=None), [rule(exit_codes=ONE_OR_TWO)], COUNT, id="In without an exit code"
+        ),
+        pytest.param(
+            Of(exit_code=None),
+            [rule(exit_codes=ONE_OR_TWO, exit_codes_negated=True)],
+            COUNT,
+            id="NotIn without an exit code",
+        ),
+        pytest.param(
+            Of(exit_code=0), [rule(exit_codes=frozenset({0}))], IGNORE, id="exit code 0 is one"
+        ),
+        pytest.param(Of(), [rule(container="web")], IGNORE, id="the container"),
+        pytest.param(Of(), [rule(container="log")], COUNT, id="another container"),
+        pytest.param(
+            Of(container=None), [rule(container="web")], COUNT, id="a pod has no container name"
+        ),
+        pytest.param(
+            Of(),
+            [rule(IGNORE, "Error", container="web", exit_codes=ONE_OR_TWO)],
+            IGNORE,
+            id="all criteria hold",
+        ),
+        pytest.param(
+            Of(exit_code=3),
+            [rule(IGNORE, "Error", container="web", exit_codes=ONE_OR_TWO)],
+            COUNT,
+            id="one criterion does not hold",
+        ),
+        pytest.param(Of(), [rule(FAIL_NOW)], FAIL_NOW, id="FailNow"),
+        pytest.param(
+            Of(verdict=IGNORE), [rule(COUNT, "Error")], COUNT, id="Count what else is ignored"
+        ),
+        pytest.param(
+            Of(), [rule(FAIL_NOW, "Error"), rule(IGNORE, "Error")], FAIL_NOW, id="first match wins"
+        ),
+        pytest.param(
+            Of(), [rule(COUNT), rule(FAIL_NOW)], COUNT, id="also when the first says Count"
+        ),
+        pytest.param(
+            Of(), [rule(IGNORE, "OOMKilled"), rule(FAIL_NOW)], FAIL_NOW, id="the others are asked"
+        ),
+    ],
+)
+def test_f6_the_first_rule_that_matches_decides(
+    of: Of, rules: list[PolicyRule], verdict: Verdict
+) -> None:
+    assert of.judged_by(*rules) is verdict
+
+
+# --- F7 -------------------------------------------------------------------------------------------
+
+
+def test_f7_a_count_that_goes_down_in_the_status_is_ignored() -> None:
+    assert watch(
+        (0, crashing_pod(runs=3)),
+        (1, pod("a", running())),
+        (2, crashing_pod(runs=2)),
+        (3, crashing_pod(runs=4)),
+    ) == [3, 0, 0, 1]
+
+
+def test_f7_the_same_look_twice_counts_nothing() -> None:
+    messy = pod("a", crash_looping(2), waiting("ErrImagePull", "log"))
+    assert watch((0, messy), (0, messy), (5, messy)) == [3, 0, 0]
+
+
+def test_f7_a_container_that_vanishes_from_the_status_keeps_its_marks() -> None:
+    assert watch((0, crashing_pod(runs=2)), (1, pod("a")), (2, crashing_pod(runs=3))) == [2, 0, 1]
+
+
+def test_f7_a_container_that_never_failed_leaves_no_mark() -> None:
+    assert look(pod("a", running(), running(name="log"))).after == NEVER_SEEN
+
+
+def test_f7_marks_are_in_a_fixed_order() -> None:
+    one = pod("a", crash_looping(name="x"), crash_looping(name="b"))
+    other = pod("a", crash_looping(name="b"), crash_looping(name="x"))
+    assert look(one).after == look(other).after
+
+
+# --- what a pod has been --------------------------------------------------------------------------
+
+BARE = template(probed=False)
+
+
+@pytest.mark.parametrize(
+    ("of", "now", "before", "seen", "wake_at"),
+    [
+        pytest.param(pending_pod(), 0, Seen.NONE, Seen.NONE, None, id="not up"),
+        pytest.param(ready_pod(), 0, Seen.NONE, Seen.NONE, 5, id="Ready, not yet RUNNING"),
+        pytest.param(ready_pod(), 4.999, Seen.NONE, Seen.NONE, 5, id="just before"),
+        pytest.param(ready_pod(), 5, Seen.NONE, Seen.READY, 40, id="Ready and RUNNING"),
+        pytest.param(ready_pod(), 39.999, Seen.READY, Seen.READY, 40, id="just before healthy"),
+        pytest.param(ready_pod(), 40, Seen.READY, Seen.HEALTHY, None, id="healthy"),
+        pytest.param(ready_pod(), 40, Seen.NONE, Seen.HEALTHY, None, id="healthy at first sight"),
+        pytest.param(pending_pod(), 0, Seen.READY, Seen.READY, None, id="was Ready"),
+        pytest.param(pending_pod(), 0, Seen.HEALTHY, Seen.HEALTHY, None, id="was healthy"),
+        pytest.param(ready_pod(), 0, Seen.HEALTHY, Seen.HEALTHY, None, id="nothing better"),
+        pytest.param(
+            pod("a", running(started=False), ready_since=START),
+            6,
+            Seen.NONE,
+            Seen.NONE,
+            40,
+            id="Ready and not started",
+        ),
+        pytest.param(
+            terminating(ready_pod()), 40, Seen.READY, Seen.READY, None, id="being deleted"
+        ),
+    ],
+)
+def test_the_best_a_pod_has_been_never_gets_worse(
+    of: PodView, now: float, before: Seen, seen: Seen, wake_at: float | None
+) -> None:
+    found = look(of, replace(NEVER_SEEN, seen=before), START + now, made_of=BARE)
+    assert found.after.seen is seen
+    assert found.wake_at == (None if wake_at is None else START + wake_at)
+
+
+def test_f5_a_pod_that_is_ready_for_a_moment_between_crashes_was_never_ready() -> None:
+    flash = pod("a", restarted(1, START), ready_since=START)
+    first = look(flash, now=START + 1, made_of=BARE)
+    again = look(crashing_pod(runs=2), first.after, START + 2, made_of=BARE)
+    assert [f.kind for f in again.failures] == [LAUNCH]
+
+
+def test_the_next_moment_of_several_is_woken_for() -> None:
+    both = pod("a", waiting("ErrImagePull"), waiting("ErrImagePull", "log"))
+    before = replace(
+        NEVER_SEEN,
+        containers=(Tally("log", waits=2, since=START - 12), Tally("web", waits=1, since=START)),
+    )
+    assert look(both, before).wake_at == START + 10

@@ -1,0 +1,271 @@
+"""A tiny cluster driven by hand, to tell the rules as stories.
+
+Nothing moves by itself: ``look`` lets ``decide`` look and carries out what it decided, ReplicaSets
+make pods that wait for their images, and the test says what becomes of the pods. Every look also
+checks what must hold at any look (W1, W3): a second look finds nothing more, neither at the same
+moment nor at any moment before ``wake_at``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from tests.builders import (
+    START,
+    crashing_pod,
+    guarded,
+    pending_pod,
+    ready_pod,
+    replica_set,
+    template,
+    unready_pod,
+)
+from tripswitch.domain.decide import decide
+from tripswitch.domain.decision import (
+    Action,
+    AdoptReplicaSet,
+    CreateReplicaSet,
+    Decision,
+    DeletePod,
+    DeleteReplicaSet,
+    MarkCompleted,
+    ScaleReplicaSet,
+)
+from tripswitch.domain.invariants import check_decision
+from tripswitch.domain.model import (
+    CreateError,
+    Guarded,
+    Instant,
+    PodView,
+    ReplicaSetView,
+    Snapshot,
+    Template,
+)
+from tripswitch.domain.status import Breaker, Condition, Revision, Rollout, RolloutStatus, Status
+
+A_DAY = 86_400.0
+MakePod = Callable[[str, Instant], PodView]
+
+
+@dataclass
+class World:
+    """One GuardedDeployment, its ReplicaSets and pods, and the clock."""
+
+    guarded: Guarded = field(default_factory=guarded)
+    replica_sets: dict[str, ReplicaSetView] = field(default_factory=dict)
+    create_error: CreateError | None = None
+    now: Instant = START
+    events: list[str] = field(default_factory=list)
+    pods_made: int = 0
+
+    # --- what a person does ---
+
+    def want(self, **fields: Any) -> World:
+        """Change the spec."""
+        wish = self.guarded
+        self.guarded = replace(
+            wish, generation=wish.generation + 1, spec=replace(wish.spec, **fields)
+        )
+        return self
+
+    def apply(self, version: str) -> World:
+        """Change the pod template."""
+        return self.want(template=replace(self.guarded.spec.template, **_named(version)))
+
+    def command(self, **annotations: str | None) -> World:
+        """Write the annotations ``retry`` or ``stop``."""
+        self.guarded = replace(self.guarded, **annotations)  # type: ignore[arg-type]
+        return self
+
+    # --- what pods do ---
+
+    def heal(self, version: str, count: int | None = None) -> World:
+        """Make (some) pods of a revision Ready now, as the others already are."""
+        return self.become(version, ready_pod, count)
+
+    def crash(self, version: str, runs: int = 1, count: int | None = None) -> World:
+        """Let the pods of a revision that are not Ready crash; ``runs`` in all."""
+        return self.become(version, lambda name, _: crashing_pod(name, runs), count)
+
+    def hang(self, version: str) -> World:
+        """Let the pods of a revision that are not Ready run without ever being it."""
+        return self.become(version, unready_pod)
+
+    def become(self, version: str, make: MakePod, count: int | None = None) -> World:
+        """Replace the first ``count`` pods that are not Ready by what ``make`` returns."""
+        found = self.replica_set(version)
+        left = len(found.pods) if count is None else count
+        pods = []
+        for pod in found.pods:
+            if pod.ready_since is None and not pod.deleting and left > 0:
+                left -= 1
+                pods.append(make(pod.name, self.now))
+            else:
+                pods.append(pod)
+        self._put(replace(found, pods=tuple(pods)))
+        return self
+
+    def forget_replica_set(self, version: str) -> World:
+        """Delete a ReplicaSet and its pods by hand."""
+        del self.replica_sets[self.replica_set(version).name]
+        return self
+
+    # --- what the operator does ---
+
+    def look(self, later: float = 0.0) -> Decision:
+        """Wait, then decide once and carry it out."""
+        self.now += later
+        seen = self.snapshot
+        decision = decide(seen, self.now)
+        assert check_decision(seen, decision, self.now) == []
+        self.guarded = replace(self.guarded, status=decision.status)
+        assert_settled(decision, decide(self.snapshot, self.now))
+        self._assert_asleep(decision)
+        self.events += [event.reason.value for event in decision.events]
+        for action in decision.actions:
+            self._carry_out(action)
+        return decision
+
+    def settle(self, later: float = 0.0) -> World:
+        """Look until nothing changes any more; pods stay as they are."""
+        self.now += later
+        for _ in range(10):
+            before = self.status
+            if not self.look().actions and self.status == before:
+                return self
+        raise AssertionError("the world does not settle")
+
+    def roll_out(self, version: str) -> World:
+        """Apply a good revision and let it complete."""
+        self.apply(version)
+        for _ in range(20):
+            self.settle(1.0)
+            if self.status.last_completed_revision == self.status.desired_revision:
+                return self
+            self.heal(version)
+        raise AssertionError(f"{version} does not complete")
+
+    def _assert_asleep(self, decision: Decision) -> None:
+        """Until ``wake_at`` time alone changes nothing."""
+        end = self.now + A_DAY if decision.wake_at is None else decision.wake_at - 0.001
+        for moment in (self.now + (end - self.now) / 2, end):
+            later = decide(self.snapshot, round(moment, 3))
+            assert later.status == decision.status
+            assert later.actions == decision.actions
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case CreateReplicaSet(name, revision, size):
+                made = replica_set(revision, size=size, of=self.guarded.spec.template, name=name)
+                self._put(self._filled(replace(made, created_at=self.now)))
+            case AdoptReplicaSet(name):
+                self._put(replace(self.replica_sets[name], owned=True))
+            case ScaleReplicaSet(name, _, _, size):
+                self._put(self._filled(replace(self.replica_sets[name], size=size)))
+            case MarkCompleted(name, _, _, at):
+                self._put(replace(self.replica_sets[name], completed_at=at))
+            case DeleteReplicaSet(name):
+                del self.replica_sets[name]
+            case DeletePod(name):
+                self._delete_pod(name)
+
+    def _delete_pod(self, name: str) -> None:
+        for found in list(self.replica_sets.values()):
+            pods = tuple(pod for pod in found.pods if pod.name != name)
+            self._put(self._filled(replace(found, pods=pods)))
+
+    def _filled(self, found: ReplicaSetView) -> ReplicaSetView:
+        """As the ReplicaSet controller: make what is missing, delete what is too much."""
+        pods = list(found.pods)
+        while sum(pod.live for pod in pods) < found.size:
+            self.pods_made += 1
+            pods.append(pending_pod(f"{found.template.digest}-{self.pods_made}"))
+        surplus = sum(pod.live for pod in pods) - found.size
+        going = sorted((p for p in pods if p.live), key=lambda pod: pod.ready_since is not None)
+        for pod in going[: max(0, surplus)]:
+            pods.remove(pod)
+        return replace(found, pods=tuple(pods))
+
+    def _put(self, found: ReplicaSetView) -> None:
+        self.replica_sets[found.name] = found
+
+    # --- what there is ---
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What a look sees."""
+        return Snapshot(self.guarded, tuple(self.replica_sets.values()), self.create_error)
+
+    @property
+    def status(self) -> Status:
+        """What is written."""
+        return self.guarded.status
+
+    @property
+    def rollout(self) -> Rollout:
+        """The current or latest rollout."""
+        assert self.status.rollout is not None
+        return self.status.rollout
+
+    def state(self) -> RolloutStatus:
+        """Return the status of the current or latest rollout."""
+        return self.rollout.status
+
+    def breaker(self) -> Breaker:
+        """Return the breaker's memory."""
+        return self.status.circuit_breaker
+
+    def replica_set(self, version: str) -> ReplicaSetView:
+        """Return the ReplicaSet of a template."""
+        return next(rs for rs in self.replica_sets.values() if rs.template.digest == version)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of the ReplicaSets, by template, without those at 0."""
+        return {rs.template.digest: rs.size for rs in self.replica_sets.values() if rs.size}
+
+    def record(self, number: int) -> Revision:
+        """Return a revision of the history."""
+        return next(r for r in self.status.revisions if r.revision == number)
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return one condition."""
+        return next((c for c in self.status.conditions if c.type == kind), None)
+
+    def healthy(self) -> int:
+        """Return how many pods are healthy."""
+        return self.status.available_replicas
+
+
+def assert_settled(first: Decision, again: Decision) -> None:
+    """W1, W3: the same snapshot again gives the same status, the same actions and no event."""
+    assert again.status == first.status
+    assert again.actions == first.actions
+    assert again.events == ()
+    assert again.failures == ()
+
+
+def started(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
+    """Return a world in which a first rollout has just begun."""
+    world = World(guarded=guarded(replicas, template(version), **fields))
+    world.settle()
+    return world
+
+
+def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
+    """Return a world in which a first revision runs and is completed."""
+    made = _completed(replicas, version, tuple(fields.items()))
+    return replace(made, replica_sets=dict(made.replica_sets), events=list(made.events))
+
+
+@cache
+def _completed(replicas: int, version: str, fields: tuple[tuple[str, Any], ...]) -> World:
+    world = World(guarded=guarded(replicas, template(version), **dict(fields)))
+    return world.roll_out(version)
+
+
+def _named(version: str) -> dict[str, Any]:
+    made: Template = template(version)
+    return {"digest": made.digest, "images": made.images}

@@ -1,0 +1,123 @@
+"""kopf watches GuardedDeployments and does nothing else: a real kopf on a scripted API server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import Script, answer, event, failure, serve
+from tests.unit.cluster.raws import guarded
+from tripswitch.cluster.credentials import Connection
+from tripswitch.shell.handlers import build_registry, build_settings
+
+NAMESPACES = {
+    "name": "namespaces",
+    "singularName": "namespace",
+    "kind": "Namespace",
+    "namespaced": False,
+    "verbs": ["list"],
+}
+GUARDED = {
+    "name": "guardeddeployments",
+    "singularName": "guardeddeployment",
+    "kind": "GuardedDeployment",
+    "namespaced": True,
+    "verbs": ["get", "list", "watch", "patch"],
+}
+GROUP = {
+    "name": "tripswitch.dev",
+    "versions": [{"version": "v1alpha1"}],
+    "preferredVersion": {"version": "v1alpha1"},
+}
+
+
+class Server:
+    """Discovery, and one scripted collection."""
+
+    def __init__(self) -> None:
+        self.script = Script()
+        self.writes: list[str] = []
+        self.tokens: set[str] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.tokens.add(request.headers.get("Authorization", ""))
+        if request.method != "GET":
+            self.writes.append(f"{request.method} {request.path}")
+        if request.path.endswith("/guardeddeployments"):
+            return await self.script.handle(request)
+        found: dict[str, Any] = {
+            "/api": {"versions": ["v1"]},
+            "/apis": {"groups": [GROUP]},
+            "/api/v1": {"resources": [NAMESPACES]},
+            "/apis/tripswitch.dev/v1alpha1": {"resources": [GUARDED]},
+        }
+        return answer(found.get(request.path, {}))
+
+
+async def watch(server: Server, seen: list[tuple[str | None, str]]) -> None:
+    """Run kopf until the script is played out, or kopf ends by itself."""
+    stop = asyncio.Event()
+    async with serve(server.handle) as client:
+        host = client._credentials.configuration.host  # noqa: SLF001
+
+        async def connect() -> Connection:
+            return Connection(host, None, False, None, None, "bearer secret")
+
+        def take(kind: str | None, raw: Mapping[str, Any]) -> None:
+            seen.append((kind, raw["metadata"]["name"]))
+
+        running = asyncio.create_task(
+            kopf.operator(
+                registry=build_registry(take, connect),
+                settings=build_settings(),
+                clusterwide=True,
+                stop_flag=stop,
+            )
+        )
+        finished = asyncio.create_task(server.script.exhausted.wait())
+        await asyncio.wait([running, finished], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        finished.cancel()
+        await running
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+def test_every_event_is_handed_on_and_nothing_is_ever_written() -> None:
+    server = Server()
+    server.script.lists = [[guarded(), guarded(name="api", uid="gd-2")]]
+    server.script.watches = [
+        [
+            event("ADDED", guarded(name="new", uid="gd-3", version=101)),
+            event("MODIFIED", guarded(version=102)),
+            event("DELETED", guarded(version=103)),
+        ]
+    ]
+    seen: list[tuple[str | None, str]] = []
+    asyncio.run(watch(server, seen))
+    assert sorted(seen, key=str) == [
+        ("ADDED", "new"),
+        ("DELETED", "web"),
+        ("MODIFIED", "web"),
+        (None, "api"),
+        (None, "web"),
+    ]
+    assert server.writes == []
+    assert server.tokens == {"bearer secret"}
+
+
+def test_an_error_that_is_fatal_for_kopf_comes_out_of_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server()
+    server.script.lists = [[]]
+    server.script.watches = [[failure(500, "InternalError")]]
+    with caplog.at_level(logging.CRITICAL), pytest.raises(Exception, match="watch-stream"):
+        asyncio.run(watch(server, []))

@@ -1,0 +1,100 @@
+"""The command line, the log lines, and the ways in which the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tripswitch.shell import __main__ as command
+from tripswitch.shell.logs import JsonFormatter, configure_logging
+from tripswitch.shell.run import Options, run
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root, own = logging.getLogger(), logging.getLogger("tripswitch")
+    before = (root.handlers[:], root.level, own.level)
+    yield
+    root.handlers[:], root.level, own.level = before
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Options] = []
+
+    async def keep(options: Options) -> int:
+        given.append(options)
+        return 3
+
+    monkeypatch.setattr(command, "run", keep)
+    line = (
+        "-n shop --namespace bank --kubeconfig file --workers 2 --health-port 0 --log-level debug"
+    )
+    result = CliRunner().invoke(command.main, line.split())
+    assert result.exit_code == 3
+    assert given == [Options(("shop", "bank"), "file", workers=2, health_port=0)]
+
+
+@pytest.mark.parametrize("line", ["--workers 0", "--log-format xml", "--health-port 99999"])
+def test_nonsense_is_refused(line: str) -> None:
+    assert CliRunner().invoke(command.main, line.split()).exit_code == 2
+
+
+def test_without_credentials_it_says_so_and_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = Options(kubeconfig=str(tmp_path / "nothing"), health_port=0)
+    assert asyncio.run(run(options)) == 1
+    assert "cannot start: no usable credentials" in caplog.text
+
+
+def test_without_an_api_server_it_says_so_and_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        json.dumps(
+            {
+                "current-context": "it",
+                "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+                "clusters": [{"name": "it", "cluster": {"server": "http://127.0.0.1:1"}}],
+                "users": [{"name": "it", "user": {"token": "t"}}],
+            }
+        )
+    )
+    assert asyncio.run(run(Options(kubeconfig=str(kubeconfig), health_port=0))) == 1
+    assert "cannot start" in caplog.text
+
+
+def test_json_lines_can_be_read_by_machines() -> None:
+    try:
+        int("why")
+    except ValueError:
+        record = logging.LogRecord(
+            "tripswitch.x", logging.ERROR, "f", 1, "a %s\nb", ("word",), sys.exc_info()
+        )
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    read = json.loads(line)
+    assert (read["level"], read["logger"], read["message"]) == (
+        "ERROR",
+        "tripswitch.x",
+        "a word\nb",
+    )
+    assert "ValueError: invalid literal" in read["exception"]
+    assert read["time"].endswith("+00:00")
+
+
+@pytest.mark.usefixtures("logging_as_before")
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_libraries_speak_only_when_something_is_wrong(style: str) -> None:
+    configure_logging("info", style)
+    assert logging.getLogger("tripswitch.shell").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)

@@ -1,0 +1,112 @@
+"""Metrics say what was decided and written, under names that never change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.cluster.raws import T0
+from tripswitch.cluster.store import Key
+from tripswitch.domain.decision import Decision, Event, EventReason
+from tripswitch.domain.failures import Failure
+from tripswitch.domain.model import Verdict
+from tripswitch.domain.status import (
+    Breaker,
+    FailureKind,
+    Rollout,
+    RolloutKind,
+    RolloutStatus,
+    Status,
+)
+from tripswitch.shell.metrics import Metrics
+
+WEB = Key("shop", "web")
+API = Key("shop", "api")
+STATUS = Status(circuit_breaker=Breaker(failure_count=2, threshold=5))
+FINISHED = Rollout(1, RolloutKind.DEPLOY, RolloutStatus.SUCCESSFUL, T0, finished_at=T0 + 42)
+
+
+def value(metrics: Metrics, series: str) -> float | None:
+    for line in metrics.render().decode().splitlines():
+        name, _, number = line.rpartition(" ")
+        if name == series:
+            return float(number)
+    return None
+
+
+def test_the_breaker_is_shown_as_it_is() -> None:
+    metrics = Metrics()
+    metrics.take(WEB, Decision(STATUS), 0.1)
+    assert value(metrics, 'tripswitch_breaker_failures{name="web",namespace="shop"}') == 2
+    assert value(metrics, 'tripswitch_breaker_threshold{name="web",namespace="shop"}') == 5
+
+
+def test_failures_are_counted_by_kind_and_reason_except_ignored_ones() -> None:
+    metrics = Metrics()
+    failures = (
+        Failure(FailureKind.LAUNCH, "ErrImagePull", "a", count=2),
+        Failure(FailureKind.LAUNCH, "OutOfcpu", "b", verdict=Verdict.IGNORE),
+        Failure(FailureKind.HEALTH, "NotReadyInTime", "c", verdict=Verdict.FAIL_NOW),
+    )
+    metrics.take(WEB, Decision(STATUS, failures=failures), 0.1)
+    series = 'tripswitch_pod_failures_total{{kind="{}",name="web",namespace="shop",reason="{}"}}'
+    assert value(metrics, series.format("LAUNCH", "ErrImagePull")) == 2
+    assert value(metrics, series.format("HEALTH", "NotReadyInTime")) == 1
+    assert value(metrics, series.format("LAUNCH", "OutOfcpu")) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "result", "trips"),
+    [
+        (EventReason.ROLLOUT_COMPLETED, "SUCCESSFUL", None),
+        (EventReason.CIRCUIT_BREAKER_TRIGGERED, "FAILED", 1),
+        (EventReason.ROLLOUT_STOPPED, "STOPPED", None),
+        (EventReason.ROLLBACK_COMPLETED, "ROLLBACK_SUCCESSFUL", None),
+        (EventReason.ROLLBACK_FAILED, "ROLLBACK_FAILED", 1),
+    ],
+)
+def test_each_end_of_a_rollout_is_counted(
+    reason: EventReason, result: str, trips: int | None
+) -> None:
+    metrics = Metrics()
+    metrics.take(WEB, Decision(STATUS, events=(Event(reason, ""),)), 0.1)
+    ended = f'tripswitch_rollouts_total{{name="web",namespace="shop",result="{result}"}}'
+    assert value(metrics, ended) == 1
+    assert value(metrics, 'tripswitch_trips_total{name="web",namespace="shop"}') == trips
+    assert value(metrics, "tripswitch_time_to_detect_seconds_count") == (trips or 0)
+
+
+def test_how_long_it_took_is_told_at_the_end() -> None:
+    metrics = Metrics()
+    status = replace(STATUS, rollout=FINISHED)
+    completed = (Event(EventReason.ROLLOUT_COMPLETED, ""),)
+    metrics.take(WEB, Decision(status, events=completed), 0.1)
+    restored = (Event(EventReason.ROLLBACK_COMPLETED, ""),)
+    metrics.take(WEB, Decision(status, events=restored), 0.1)
+    metrics.time_reconcile(0.25)
+    assert value(metrics, "tripswitch_rollout_duration_seconds_sum") == 42
+    assert value(metrics, "tripswitch_time_to_restore_seconds_sum") == 42
+    assert value(metrics, "tripswitch_reconcile_duration_seconds_sum") == 0.25
+
+
+def test_requests_and_the_queue_are_watched() -> None:
+    metrics = Metrics()
+    metrics.watch_depth(lambda: 7)
+    metrics.count_request("list", "pods", "200")
+    series = 'tripswitch_api_requests_total{code="200",resource="pods",verb="list"}'
+    assert value(metrics, series) == 1
+    assert value(metrics, "tripswitch_queue_depth") == 7
+
+
+def test_an_object_that_is_gone_leaves_nothing_and_takes_nothing_along() -> None:
+    metrics = Metrics()
+    failures = (Failure(FailureKind.LAUNCH, "Error", "a"),)
+    events = tuple(Event(reason, "") for reason in EventReason)
+    for key in (WEB, API):
+        metrics.take(key, Decision(STATUS, failures=failures, events=events), 0.1)
+    metrics.forget(WEB)
+    text = metrics.render().decode()
+    assert 'name="web"' not in text
+    assert 'name="api"' in text
+    metrics.forget(WEB)

@@ -1,0 +1,276 @@
+"""The work queue folds, orders, delays and isolates, on a clock that a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tripswitch.cluster.backoff import Backoff
+from tripswitch.shell.queue import TryAgainError, WorkQueue
+
+
+class SteppedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+    def _run_once(self) -> None:
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        due = [timer.when() for timer in scheduled if not timer.cancelled()]
+        if not self._ready and due:  # type: ignore[attr-defined]
+            self.now = max(self.now, min(due))
+        super()._run_once()  # type: ignore[misc]
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
+        runner.run(main)
+
+
+Work = Callable[[str, float], Awaitable[float | None]]
+
+
+@asynccontextmanager
+async def queue(
+    work: Work, *, workers: int = 2, open_gate: bool = True
+) -> AsyncIterator[WorkQueue[str]]:
+    gate = asyncio.Event()
+    if open_gate:
+        gate.set()
+    made = WorkQueue(work, gate, workers=workers, retry=Backoff(first=1.0, most=8.0))
+    made.start()
+    try:
+        yield made
+    finally:
+        await made.stop(1.0)
+
+
+class Log:
+    """Work that notes when it was done, and takes some time."""
+
+    def __init__(self, *results: float | Exception | None, takes: float = 0.0) -> None:
+        self.done: list[tuple[str, float]] = []
+        self.running = 0
+        self.most_at_once = 0
+        self._results = list(results)
+        self._takes = takes
+
+    async def __call__(self, key: str, _marked: float) -> float | None:
+        self.done.append((key, round(asyncio.get_running_loop().time(), 3)))
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        await asyncio.sleep(self._takes)
+        self.running -= 1
+        result = self._results.pop(0) if self._results else None
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @property
+    def times(self) -> list[float]:
+        return [time for _, time in self.done]
+
+
+def test_marks_that_wait_are_one_mark() -> None:
+    async def main() -> None:
+        log = Log()
+        async with queue(log) as marks:
+            for _ in range(5):
+                marks.mark("web")
+            assert marks.depth == 1
+            await asyncio.sleep(1)
+        assert log.done == [("web", 0)]
+
+    run(main())
+
+
+def test_a_key_is_never_worked_on_twice_at_once_and_a_mark_meanwhile_is_not_lost() -> None:
+    async def main() -> None:
+        log = Log(takes=10)
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(1)
+            marks.mark("web")
+            marks.mark("web")
+            await asyncio.sleep(40)
+        assert log.done == [("web", 0), ("web", 10)]
+        assert log.most_at_once == 1
+
+    run(main())
+
+
+def test_different_keys_are_worked_on_at_the_same_time_by_as_many_as_there_are_workers() -> None:
+    async def main() -> None:
+        log = Log(takes=1)
+        async with queue(log, workers=3) as marks:
+            for number in range(7):
+                marks.mark(str(number))
+            await asyncio.sleep(10)
+        assert len(log.done) == 7
+        assert log.most_at_once == 3
+
+    run(main())
+
+
+def test_nothing_is_taken_before_the_gate_opens() -> None:
+    async def main() -> None:
+        log = Log()
+        gate = asyncio.Event()
+        marks = WorkQueue(log, gate)
+        marks.start()
+        marks.mark("web")
+        await asyncio.sleep(5)
+        assert log.done == []
+        gate.set()
+        await asyncio.sleep(1)
+        assert log.done == [("web", 5)]
+        await marks.stop(1)
+
+    run(main())
+
+
+def test_a_result_brings_the_key_back_at_that_very_time() -> None:
+    async def main() -> None:
+        log = Log(2.5, 0.25, None)
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(100)
+        assert log.times == [0, 2.5, 2.75]
+
+    run(main())
+
+
+def test_a_later_delay_replaces_an_earlier_one() -> None:
+    async def main() -> None:
+        log = Log()
+        async with queue(log) as marks:
+            marks.mark_after("web", 5)
+            marks.mark_after("web", 20)
+            await asyncio.sleep(100)
+        assert log.times == [20]
+
+    run(main())
+
+
+def test_a_mark_before_its_time_takes_the_place_of_the_delay() -> None:
+    async def main() -> None:
+        log = Log(30.0, 30.0)
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(10)
+            marks.mark("web")
+            await asyncio.sleep(80)
+        assert log.times == [0, 10, 40]
+
+    run(main())
+
+
+def test_failures_come_back_later_and_later_until_one_success() -> None:
+    async def main() -> None:
+        failures = [TryAgainError("conflict") for _ in range(6)]
+        log = Log(*failures, None, TryAgainError("conflict"))
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(100)
+            gaps = [late - early for early, late in zip(log.times, log.times[1:], strict=False)]
+            for gap, longest in zip(gaps, (1, 2, 4, 8, 8, 8), strict=True):
+                assert longest / 2 <= gap <= longest + 0.001
+            marks.mark("web")
+            await asyncio.sleep(100)
+            assert log.times[-1] - log.times[-2] <= 1.001
+
+    run(main())
+
+
+def test_the_server_may_ask_for_more_patience() -> None:
+    async def main() -> None:
+        log = Log(TryAgainError("throttled", at_least=30))
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(100)
+        assert log.times == [0, 30]
+
+    run(main())
+
+
+def test_a_bug_in_one_object_is_told_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        done: list[str] = []
+
+        async def work(key: str, _marked: float) -> None:
+            if key == "bad":
+                raise ZeroDivisionError
+            done.append(key)
+
+        async with queue(work, workers=1) as marks:
+            marks.mark("bad")
+            marks.mark("good")
+            await asyncio.sleep(0.1)
+        assert done == ["good"]
+
+    with caplog.at_level(logging.ERROR):
+        run(main())
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert "unexpected error about bad" in record.getMessage()
+
+
+def test_work_is_told_since_when_its_key_was_marked() -> None:
+    async def main() -> None:
+        seen: list[float] = []
+
+        async def work(_key: str, marked: float) -> None:
+            seen.append(marked)
+            await asyncio.sleep(10)
+
+        async with queue(work) as marks:
+            marks.mark("web")
+            await asyncio.sleep(4)
+            marks.mark("web")
+            await asyncio.sleep(30)
+        assert seen == [0, 4]
+
+    run(main())
+
+
+def test_stopping_finishes_what_is_under_way_and_takes_nothing_more() -> None:
+    async def main() -> None:
+        log = Log(takes=5)
+        async with queue(log, workers=1) as marks:
+            marks.mark("first")
+            marks.mark("second")
+            marks.mark_after("third", 1)
+            await asyncio.sleep(1)
+            await marks.stop(60)
+            assert log.running == 0
+            assert all(task.done() for task in marks.tasks)
+            await asyncio.sleep(60)
+        assert log.done == [("first", 0)]
+
+    run(main())
+
+
+def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        log = Log(takes=1000)
+        async with queue(log, workers=1) as marks:
+            marks.mark("web")
+            await asyncio.sleep(1)
+            await marks.stop(3)
+            assert asyncio.get_running_loop().time() == 4
+
+    with caplog.at_level(logging.WARNING):
+        run(main())
+    assert "did not finish" in caplog.text

@@ -1,0 +1,219 @@
+"""One look: status first, then actions, then what is told; every kind of trouble has its way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.bench import WEB, Bench, bench
+from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.raws import at, guarded
+from tripswitch.cluster.events import Recorder
+from tripswitch.shell.metrics import Metrics
+from tripswitch.shell.queue import TryAgainError
+from tripswitch.shell.reconciler import Reconciler, clock
+
+GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
+SETS = "/apis/apps/v1/namespaces/shop/replicasets"
+
+
+class Said(Recorder):
+    """Keeps what it is told."""
+
+    def __init__(self, it: Bench) -> None:
+        super().__init__(it.client, lambda: it.now)
+        self.said: list[tuple[str, str]] = []
+
+    def say(self, about: Any, reason: str, message: str, *, warning: bool) -> None:
+        self.said.append((reason, message))
+
+
+class Setup:
+    def __init__(self, it: Bench) -> None:
+        self.it = it
+        self.metrics = Metrics()
+        self.recorder = Said(it)
+        self.reconciler = Reconciler(
+            it.store, it.executor, self.recorder, self.metrics, lambda: it.now
+        )
+
+    async def look(self) -> float | None:
+        marked = asyncio.get_running_loop().time()
+        return await self.reconciler.reconcile(WEB, marked)
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.recorder.said]
+
+
+def written(it: Bench, version: int) -> Any:
+    """The object as the server holds it after the last status was written."""
+    (*_, body) = it.bodies(f"PUT {GUARD}/status")
+    return {**guarded(version=version), "status": body["status"]}
+
+
+def created(it: Bench) -> dict[str, Any]:
+    """The ReplicaSet as the server holds it after the last one was created."""
+    (*_, body) = it.bodies(f"POST {SETS}")
+    made: dict[str, Any] = {**body, "metadata": {**body["metadata"]}}
+    made["metadata"] |= {"uid": "rs-7", "resourceVersion": "80", "creationTimestamp": at(1000)}
+    return made
+
+
+def test_the_clock_has_milliseconds() -> None:
+    assert clock() == round(clock(), 3)
+
+
+def test_the_first_look_writes_the_status_then_creates_then_tells() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            names = [name for name, _ in it.requests]
+            assert names == [f"PUT {GUARD}/status", f"POST {SETS}"]
+            assert setup.reasons == ["RolloutStarted"]
+            assert b'tripswitch_breaker_threshold{name="web",namespace="shop"} 3.0' in (
+                setup.metrics.render()
+            )
+
+    asyncio.run(main())
+
+
+def test_looked_at_again_nothing_is_written_twice() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            it.store.upsert_guarded(written(it, 12))
+            it.store.replica_sets.upsert(created(it))
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            await setup.look()  # it shows the ReplicaSet that is there now
+            it.store.upsert_guarded(written(it, 14))
+            before = len(it.requests)
+            assert await setup.look() is not None  # the progress deadline
+            assert len(it.requests) == before
+
+    asyncio.run(main())
+
+
+def test_when_the_status_is_refused_nothing_is_done_and_nothing_told() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", refuse(409, "Conflict"))
+            it.on(f"GET {GUARD}", answer(guarded(version=20)))
+            with pytest.raises(TryAgainError):
+                await setup.look()
+            assert it.bodies(f"POST {SETS}") == []
+            assert setup.recorder.said == []
+
+    asyncio.run(main())
+
+
+def test_when_an_action_fails_what_was_written_is_told_all_the_same() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", refuse(503))
+            with pytest.raises(TryAgainError):
+                await setup.look()
+            assert setup.reasons == ["RolloutStarted"]
+
+    asyncio.run(main())
+
+
+def test_a_refused_replica_set_is_looked_at_again_when_it_is_due() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", refuse(403, message="exceeded quota"))
+            delay = await setup.look()
+            assert delay is not None
+            assert 0.4 <= delay <= 1.0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("refusal", "at_least", "told"),
+    [
+        (refuse(429, details={"retryAfterSeconds": 7}), 7.0, False),
+        (refuse(500, message="etcd is away"), 0.0, True),
+        (refuse(403, message="no right"), 0.0, True),
+    ],
+    ids=["throttled", "unreachable", "forbidden"],
+)
+def test_trouble_with_the_server_comes_back_later(
+    refusal: web.Response, at_least: float, *, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            it.on(f"PUT {GUARD}/status", refusal)
+            with pytest.raises(TryAgainError) as caught:
+                await Setup(it).look()
+            assert caught.value.at_least == at_least
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert bool(caplog.records) is told
+
+
+def test_an_object_that_cannot_be_understood_is_told_once_a_version_and_left_alone() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            setup = Setup(it)
+            it.store.upsert_guarded(guarded(version=30, replicas="many"))
+            for _ in range(3):
+                assert await setup.look() is None
+            assert setup.reasons == ["InvalidSpec"]
+            assert "spec.replicas" in setup.recorder.said[0][1]
+            it.store.upsert_guarded(guarded(version=31, replicas="few"))
+            await setup.look()
+            assert setup.reasons == ["InvalidSpec", "InvalidSpec"]
+            assert it.requests == []
+
+    asyncio.run(main())
+
+
+def test_an_object_that_is_being_deleted_is_left_alone() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            raw = guarded(version=30)
+            raw["metadata"]["deletionTimestamp"] = at(5)
+            it.store.upsert_guarded(raw)
+            assert await Setup(it).look() is None
+            assert it.requests == []
+
+    asyncio.run(main())
+
+
+def test_the_series_of_an_object_that_is_gone_are_dropped() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            assert b'name="web"' in setup.metrics.render()
+            it.store.remove_guarded("gd-1")
+            assert await setup.look() is None
+            assert b'name="web"' not in setup.metrics.render()
+
+    asyncio.run(main())

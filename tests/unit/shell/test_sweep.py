@@ -1,0 +1,143 @@
+"""What kopf does not tell about GuardedDeployments is found by comparing names and versions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.bench import WEB, Bench, bench
+from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.raws import guarded
+from tripswitch.cluster.errors import NotFoundError
+from tripswitch.cluster.store import Key
+from tripswitch.shell import sweep as sweeps
+from tripswitch.shell.sweep import Sweep
+
+ALL = "/apis/tripswitch.dev/v1alpha1/guardeddeployments"
+SHOP = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments"
+
+
+def listed(*items: dict[str, Any], version: int = 100) -> web.Response:
+    return answer({"metadata": {"resourceVersion": str(version)}, "items": list(items)})
+
+
+def sweep(it: Bench, *namespaces: str) -> Sweep:
+    return Sweep(it.client, it.store, it.executor, namespaces or [None])
+
+
+def test_the_first_list_fills_the_store() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.on(f"GET {ALL}", listed(guarded(), guarded(name="api", uid="gd-2")))
+            await sweep(it).fill()
+            assert {record.key.name for record in it.store.records()} == {"web", "api"}
+
+    asyncio.run(main())
+
+
+def test_without_the_crd_it_says_so() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.on(f"GET {ALL}", refuse(404, "NotFound"))
+            with pytest.raises(NotFoundError):
+                await sweep(it).fill()
+
+    asyncio.run(main())
+
+
+def test_what_is_gone_is_dropped_and_reported() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.dirty.clear()
+            it.on(f"GET {ALL}", listed())
+            await sweep(it).compare(None)
+            assert it.store.find(WEB) is None
+            assert it.dirty == [WEB]
+
+    asyncio.run(main())
+
+
+def test_what_is_newer_than_the_list_is_kept() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.on(f"GET {ALL}", listed(version=9))
+            await sweep(it).compare(None)
+            assert it.store.find(WEB) is not None
+
+    asyncio.run(main())
+
+
+def test_missed_versions_and_objects_are_fetched() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            api = guarded(name="api", uid="gd-2", version=30)
+            it.on(f"GET {ALL}", listed(guarded(version=40), api))
+            it.on(f"GET {SHOP}/web", answer(guarded(version=40, replicas=7)))
+            it.on(f"GET {SHOP}/api", answer(api))
+            await sweep(it).compare(None)
+            assert it.snapshot.guarded.spec.replicas == 7
+            assert it.store.find(Key("shop", "api")) is not None
+
+    asyncio.run(main())
+
+
+def test_one_that_was_made_again_replaces_the_old_one() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            again = guarded(uid="gd-2", version=50)
+            it.on(f"GET {ALL}", listed(again))
+            it.on(f"GET {SHOP}/web", answer(again))
+            await sweep(it).compare(None)
+            assert it.record.uid == "gd-2"
+
+    asyncio.run(main())
+
+
+def test_a_namespace_is_compared_with_itself_only() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            elsewhere = "/apis/tripswitch.dev/v1alpha1/namespaces/elsewhere/guardeddeployments"
+            it.on(f"GET {elsewhere}", listed())
+            await sweep(it, "elsewhere").compare("elsewhere")
+            assert it.store.find(WEB) is not None
+
+    asyncio.run(main())
+
+
+def test_after_a_re_list_it_compares_and_trouble_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.on(f"GET {ALL}", refuse(503), listed())
+            looking = sweep(it)
+            task = asyncio.create_task(looking.run())
+            for _ in range(2):
+                looking.soon()
+                await asyncio.sleep(0.2)
+            assert it.store.find(WEB) is None
+            assert not task.done()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr(sweeps, "SETTLE_SECONDS", 0.01)
+    asyncio.run(main())
+
+
+def test_it_compares_from_time_to_time_also_when_nobody_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.on(f"GET {ALL}", listed())
+            task = asyncio.create_task(sweep(it).run())
+            await asyncio.sleep(0.12)
+            assert it.store.find(WEB) is None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr(sweeps, "EVERY_SECONDS", 0.05)
+    asyncio.run(main())

@@ -47,7 +47,11 @@ e2e: setup ## end-to-end tests on a throwaway control plane (E2E=kwok|current)
 
 .PHONY: cluster-test
 cluster-test: setup ## tests of the throwaway cluster itself, and of each simulated failure
-	$(BIN)/python -m pytest -q tests/cluster
+	$(BIN)/python -m pytest -q -m "not real" tests/cluster
+
+.PHONY: real-test
+real-test: setup ## tests of the real node itself (root, Linux, Debian's containerd)
+	$(BIN)/python -m pytest -q -m real tests/cluster
 
 ##@ Keep it in order
 

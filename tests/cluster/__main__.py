@@ -11,14 +11,17 @@ import threading
 from pathlib import Path
 
 from tests.cluster import ownership
+from tests.cluster.box import BoxError, find_obstacle
 from tests.cluster.build import ensure
 from tests.cluster.components import NODE_PROVIDERS, required_programs
 from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.cluster.layout import CLUSTERS, REPOSITORY
 from tests.cluster.programs import PROGRAMS
+from tests.cluster.real_node import load_into
 from tests.cluster.toolchain import BuildError
 
 _READY = "ready"
+_NODES = {"kwok": 2, "real": 0}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,24 +37,31 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--name", default="default", help="several may run side by side")
         if name != "down":
             command.add_argument("--node", choices=sorted(NODE_PROVIDERS), default="kwok")
-            command.add_argument("--nodes", type=int, default=2, help="how many simulated nodes")
+            command.add_argument(
+                "--nodes", type=int, help="how many simulated nodes (2; beside a real one: none)"
+            )
+    load = commands.add_parser("load", help="bring images onto the real node of a cluster")
+    load.add_argument("--name", default="default")
+    load.add_argument("archives", nargs="+", metavar="TAR", help="made by `docker save`, or alike")
     commands.add_parser("status", help="list the clusters and their processes")
     build = commands.add_parser("build", help="build programs into the cache")
     build.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
     options = parser.parse_args(arguments)
     try:
-        if options.command == "up":
-            return up(options.name, options.node, options.nodes)
-        if options.command == "own":
-            return own(options.name, options.node, options.nodes)
+        if options.command in ("up", "own"):
+            simulated = options.nodes if options.nodes is not None else _NODES[options.node]
+            start = up if options.command == "up" else own
+            return start(options.name, options.node, simulated)
         if options.command == "down":
             return down(options.name)
+        if options.command == "load":
+            return load_images(options.name, options.archives)
         if options.command == "build":
             for path in ensure(options.programs or PROGRAMS).values():
                 print(path)
             return 0
         return status()
-    except (BuildError, ClusterError, ownership.AlreadyRunningError) as error:
+    except (BoxError, BuildError, ClusterError, ownership.AlreadyRunningError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -64,6 +74,8 @@ def up(name: str, node: str, nodes: int) -> int:
     if ownership.is_owned(directory):
         print(f"cluster {name!r} already runs")
         return _explain(directory)
+    if node == "real" and (obstacle := find_obstacle()):
+        raise ClusterError(obstacle)
     ensure(required_programs(node))
     command = [sys.executable, "-m", "tests.cluster", "own", "--name", name, "--node", node]
     directory.mkdir(parents=True, exist_ok=True)
@@ -95,14 +107,15 @@ def own(name: str, node: str, nodes: int) -> int:
     cluster = ControlPlane(CLUSTERS / name, node=node, report=lambda line: print(line, flush=True))
     try:
         with cluster:
-            cluster.add_nodes(nodes)
+            if nodes:
+                cluster.add_nodes(nodes)
             (cluster.directory / "kubectl").symlink_to(cluster.kubectl_path)
             print(_READY, flush=True)
             if sys.stdin.readline() != "stay\n":
                 return 1  # the starter died before it could take note of this cluster
             _detach(cluster.logs / "owner.log")
             stop.wait()
-    except (BuildError, ClusterError, ownership.AlreadyRunningError) as error:
+    except (BoxError, BuildError, ClusterError, ownership.AlreadyRunningError) as error:
         print(error, flush=True)
         return 1
     return 0
@@ -113,6 +126,14 @@ def down(name: str) -> int:
     directory = CLUSTERS / name
     stopped = ownership.stop_owner(directory)
     print(f"cluster {name!r} {'stopped' if stopped else 'was not running'}")
+    return 0
+
+
+def load_images(name: str, archives: list[str]) -> int:
+    """Import docker-archives into the real nodes of a running cluster."""
+    for archive in map(Path, archives):
+        for node in load_into(CLUSTERS / name, archive):
+            print(f"{archive.name} is on {node}")
     return 0
 
 

@@ -17,7 +17,10 @@ _LIFETIME = dt.timedelta(days=30)
 
 
 def write_certificates(directory: Path, addresses: Sequence[str]) -> None:
-    """Write ``ca.crt``, ``server.crt``/``server.key`` for the addresses, ``service-account.key``."""
+    """Write ``ca.crt``, ``server.crt``/``server.key`` for the addresses, ``service-account.key``.
+
+    With the same certificate the API server shows a kubelet who it is.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("tripswitch-test-ca")
@@ -30,11 +33,12 @@ def write_certificates(directory: Path, addresses: Sequence[str]) -> None:
     server_key = ec.generate_private_key(ec.SECP256R1())
     names = [x509.DNSName(name) for name in ("localhost", "kubernetes.default.svc")]
     ips = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+    uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     server = (
         _builder(_name("kube-apiserver"), ca_name, server_key.public_key(), ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.SubjectAlternativeName([*names, *ips]), critical=False)
         .sign(ca_key, hashes.SHA256())
     )

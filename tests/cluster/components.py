@@ -25,7 +25,8 @@ class Component:
 
     def health_url(self, name: str, layout: Layout) -> str:
         """Where to ask."""
-        return f"{self.scheme}://{LOOPBACK}:{layout.ports[name]}{self.health}"
+        address = layout.address if name == "kube-apiserver" else LOOPBACK
+        return f"{self.scheme}://{address}:{layout.ports[name]}{self.health}"
 
 
 def _etcd(layout: Layout) -> list[str]:
@@ -44,9 +45,9 @@ def _etcd(layout: Layout) -> list[str]:
     ]
 
 
-def _serving(name: str, layout: Layout) -> list[str]:
+def _serving(name: str, layout: Layout, address: str = LOOPBACK) -> list[str]:
     return [
-        f"--bind-address={LOOPBACK}",
+        f"--bind-address={address}",
         f"--secure-port={layout.ports[name]}",
         f"--tls-cert-file={layout.certificates / 'server.crt'}",
         f"--tls-private-key-file={layout.certificates / 'server.key'}",
@@ -56,7 +57,8 @@ def _serving(name: str, layout: Layout) -> list[str]:
 def _apiserver(layout: Layout) -> list[str]:
     key = layout.certificates / "service-account.key"
     return [
-        *_serving("kube-apiserver", layout),
+        *_serving("kube-apiserver", layout, layout.address),
+        *_endpoint(layout),
         f"--cert-dir={layout.certificates}",
         f"--etcd-servers=http://{LOOPBACK}:{layout.ports['etcd']}",
         "--authorization-mode=Node,RBAC",
@@ -65,13 +67,25 @@ def _apiserver(layout: Layout) -> list[str]:
         f"--service-account-signing-key-file={key}",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.96.0.0/16",
-        # No pod can reach a loopback address, so there is no endpoint to announce.
-        "--endpoint-reconciler-type=none",
         "--max-requests-inflight=3000",
         "--max-mutating-requests-inflight=1500",
         f"--audit-policy-file={layout.settings('audit.yaml')}",
         f"--audit-log-path={layout.audit_log}",
         "--audit-log-maxsize=0",
+    ]
+
+
+def _endpoint(layout: Layout) -> list[str]:
+    """How pods reach the API server, and how it reaches kubelets."""
+    if layout.address == LOOPBACK:
+        # No pod can reach a loopback address, so there is no endpoint to announce.
+        return ["--endpoint-reconciler-type=none"]
+    return [
+        f"--advertise-address={layout.address}",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-certificate-authority={layout.certificates / 'ca.crt'}",
+        f"--kubelet-client-certificate={layout.certificates / 'server.crt'}",
+        f"--kubelet-client-key={layout.certificates / 'server.key'}",
     ]
 
 
@@ -115,7 +129,9 @@ def _kwok(layout: Layout) -> list[str]:
 # In the order of starting: the programs of a group start together, when the group before is ready.
 STORE = ("etcd", "kube-apiserver")
 CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
-NODE_PROVIDERS: Mapping[str, tuple[str, ...]] = {"kwok": ("kwok",)}
+# Beside a real node there may be simulated ones.
+NODE_PROVIDERS: Mapping[str, tuple[str, ...]] = {"kwok": ("kwok",), "real": ("kwok",)}
+NODE_PROGRAMS = ("kubelet", "kube-proxy")
 
 COMPONENTS: Mapping[str, Component] = {
     "etcd": Component(_etcd, "/health", "http"),
@@ -128,4 +144,5 @@ COMPONENTS: Mapping[str, Component] = {
 
 def required_programs(node: str) -> list[str]:
     """Every program a cluster with this kind of node needs, kubectl too."""
-    return [*STORE, *CONTROLLERS, *NODE_PROVIDERS[node], "kubectl"]
+    of_node = NODE_PROGRAMS if node == "real" else ()
+    return [*STORE, *CONTROLLERS, *NODE_PROVIDERS[node], *of_node, "kubectl"]

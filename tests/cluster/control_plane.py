@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.cluster import ownership
+from tests.cluster.box import Box, BoxError, find_obstacle
 from tests.cluster.build import ensure
 from tests.cluster.components import (
     COMPONENTS,
@@ -23,9 +24,10 @@ from tests.cluster.components import (
     STORE,
     required_programs,
 )
-from tests.cluster.layout import Layout, prepare
+from tests.cluster.layout import REAL_NODES, Layout, prepare
 from tests.cluster.nodes import simulated_node
 from tests.cluster.processes import Process
+from tests.cluster.real_node import RealNode, load_image
 from tests.cluster.toolchain import Report, say
 
 _START_SECONDS = 60.0
@@ -68,6 +70,8 @@ class ControlPlane:
         self._layout: Layout | None = None
         self._binaries: dict[str, Path] = {}
         self._processes: dict[str, Process] = {}
+        self._boxes: list[Box] = []
+        self.real_nodes: dict[str, RealNode] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,20 +93,31 @@ class ControlPlane:
         """
         if self._claim is not None:
             raise ownership.AlreadyRunningError(f"the cluster in {self.directory} already runs")
+        if self.node == "real" and (obstacle := find_obstacle()):
+            raise ClusterError(obstacle)
         self._binaries = ensure(required_programs(self.node), self._report)
         self._claim = ownership.Claim(self.directory)
         try:
             ownership.kill_leftovers(self.directory)
+            if self.node == "real":
+                # One more than is used: a node must have an address before it can join.
+                self._boxes = [Box() for _ in REAL_NODES]
             self._start_on_free_ports()
+            if self.node == "real":
+                self.add_real_node()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Kill every program and wait for it; the logs stay. Does nothing when nothing runs."""
+        for box in reversed(self._boxes):
+            box.remove()
+        self._boxes = []
         for process in reversed(self._processes.values()):
             process.kill()
         self._processes = {}
+        self.real_nodes = {}
         if self._claim is not None:
             self._claim.release()
             self._claim = None
@@ -179,6 +194,29 @@ class ControlPlane:
         self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *targets)
         return names
 
+    def add_real_node(self, labels: Mapping[str, str] | None = None) -> RealNode:
+        """Start the next real node; returns it when it is Ready. ClusterError when it is not."""
+        number = len(self.real_nodes)
+        if number >= len(self._boxes):
+            raise ClusterError(f"this cluster has room for {len(self._boxes)} real nodes")
+        node = RealNode(REAL_NODES[number], self._boxes[number], self.layout, self._binaries)
+        self.real_nodes[node.name] = node
+        try:
+            node.start()
+        except BoxError as error:
+            raise ClusterError(str(error)) from error
+        for program, process in node.processes.items():
+            self._processes[f"{node.name}/{program}"] = process
+        self._write_state()
+        self.kubectl("wait", "--for=create", "--timeout=60s", f"node/{node.name}")
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"node/{node.name}")
+        return node
+
+    def load_image(self, archive: Path) -> None:
+        """Bring an image (a docker-archive) onto every real node."""
+        for node in self.real_nodes.values():
+            load_image(node.box.pid, archive)
+
     def pause(self, program: str) -> None:
         """Freeze a program (SIGSTOP): connections stay open, nothing is answered."""
         self._processes[program].send(signal.SIGSTOP)
@@ -188,19 +226,29 @@ class ControlPlane:
         self._processes[program].send(signal.SIGCONT)
 
     def restart(self, program: str) -> None:
-        """Kill a program and start it again on the same port; returns when it is ready."""
+        """Kill a program and start it again on the same port; returns when it is ready.
+
+        Those of a real node have names like ``real-0/kubelet``.
+        """
         process = self._processes[program]
         process.kill()
         if program == "kwok":
             # Each run of kwok has a name of its own, and would wait for the leases to expire.
             self.kubectl("delete", "lease", "--all", "--namespace=kube-node-lease")
         process.start()
-        self._await_ready([program])
+        node, _, part = program.rpartition("/")
+        if node:
+            self.real_nodes[node].await_program(part)
+        else:
+            self._await_ready([program])
         self._write_state()
 
     def _start_on_free_ports(self) -> None:
         for attempt in range(1, _TRIES + 1):
-            self._layout = prepare(self.directory, ownership.LOCK)
+            addresses = [
+                address for box in self._boxes for address in (box.host_address, box.address)
+            ]
+            self._layout = prepare(self.directory, ownership.LOCK, addresses)
             try:
                 self._start_groups()
             except _PortTakenError:
@@ -259,4 +307,5 @@ class ControlPlane:
 
     def _write_state(self) -> None:
         facts = {"kubeconfig": str(self.kubeconfig), "server": self.server}
-        ownership.write_state(self.directory, self.programs, facts)
+        boxes = {f"box {node.name}": node.box.pid for node in self.real_nodes.values()}
+        ownership.write_state(self.directory, {**self.programs, **boxes}, facts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,19 @@ CLUSTERS = REPOSITORY / ".clusters"
 """Where clusters have their directories unless somebody says otherwise; git does not see it."""
 
 LOOPBACK = "127.0.0.1"
+SERVICE_ADDRESS = "10.96.0.1"
+"""Where pods on a real node find the API server."""
 
 # Requests per second of each controller: about what a small machine can answer. With no limit
 # they only fill the API server's queues, until it closes watches that it cannot serve in time.
 CLIENT_QPS = 300
 CLIENT_BURST = 100
+
+REAL_NODES = ("real-0", "real-1")
+"""Names that real nodes may have: a kubelet's user is named after its node."""
+
+CLUSTER_DNS = "10.96.0.10"
+"""What pods on a real node ask for names. Nobody answers: no test needs names inside a cluster."""
 
 # User name -> groups. Everybody has a token and a name of their own, so that the audit log tells
 # who made a request. The built-in RBAC roles for the two system users are bound by name.
@@ -32,6 +41,8 @@ USERS = {
     "system:kube-controller-manager": [],
     "system:kube-scheduler": [],
     "kwok": ["system:masters"],
+    "system:kube-proxy": [],
+    **{f"system:node:{name}": ["system:nodes"] for name in REAL_NODES},
 }
 
 _PORTS = (
@@ -83,15 +94,19 @@ class Layout:
         return self.directory / "settings" / name
 
 
-def prepare(directory: Path, lock_name: str) -> Layout:
-    """Empty the folder (all but the lock), choose ports and tokens, write every file."""
+def prepare(directory: Path, lock_name: str, addresses: Sequence[str] = ()) -> Layout:
+    """Empty the folder (all but the lock), choose ports and tokens, write every file.
+
+    The API server is at the first of the addresses, the others stand in its certificate, too.
+    """
     for path in directory.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != lock_name:
             path.unlink()
-    layout = Layout(directory, free_ports(), {user: secrets.token_urlsafe(24) for user in USERS})
-    write_certificates(layout.certificates, [layout.address])
+    tokens = {user: secrets.token_urlsafe(24) for user in USERS}
+    layout = Layout(directory, free_ports(), tokens, address=[*addresses, LOOPBACK][0])
+    write_certificates(layout.certificates, [LOOPBACK, SERVICE_ADDRESS, *addresses])
     layout.settings("").mkdir()
     layout.logs.mkdir()
     write_private(layout.settings("tokens.csv"), _token_file(layout).encode())

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 _LEASH = Path(__file__).with_name("leash.py")
 _TAIL_LINES = 25
@@ -21,6 +22,13 @@ _forker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cluster-forker")
 def leashed(command: Sequence[str]) -> list[str]:
     """The command line that runs ``command`` on a leash held by this process."""
     return [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command]
+
+
+def fork(command: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+    """Start a command from the thread that lives as long as this process; see ``_forker``."""
+    return _forker.submit(
+        lambda: subprocess.Popen(command, start_new_session=True, **streams)
+    ).result()
 
 
 def born(pid: int) -> str | None:
@@ -86,7 +94,13 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal, for example SIGSTOP."""
         if self._child is not None:
-            self._child.send_signal(number)
+            os.kill(self._inner(), number)
+
+    def _inner(self) -> int:
+        """The program itself: one that runs in a box is the child of what brought it there."""
+        if Path(self.command[0]).name != "nsenter":
+            return self.pid
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
 
     def kill(self) -> None:
         """End it at once and wait until it is gone. Stopped processes die of SIGKILL too."""

@@ -90,6 +90,8 @@ PROGRAMS: Mapping[str, Program] = {
         _kubernetes("kube-controller-manager"),
         _kubernetes("kube-scheduler"),
         _kubernetes("kubectl"),
+        _kubernetes("kubelet"),
+        _kubernetes("kube-proxy"),
         Program(
             "kwok",
             "kwok",

@@ -61,6 +61,14 @@ class Counted(Compact):
     before: bool = Field(default=False, description="It was there before the rollout began.")
 
 
+class Evidence(Compact):
+    """What else one failing pod had to say."""
+
+    pod: str = Field(description="The pod.")
+    event: str = Field(default="", description="Its own Warning event (a probe, a volume).")
+    log_tail: str = Field(default="", description="The end of the failing container's log.")
+
+
 class FailureRecord(ApiModel):
     """Failures of one cause."""
 
@@ -77,6 +85,9 @@ class FailureRecord(ApiModel):
     count: int = Field(description="How many failures of this cause were counted.")
     last_seen: Time = Field(description="When the latest one was counted.")
     message: str = Field(default="", description="The kubelet's words, at most 1 KiB.")
+    evidence: Evidence | None = Field(
+        default=None, description="What one of those pods had to say, once it has been found out."
+    )
 
 
 class Breaker(ApiModel):

@@ -89,6 +89,21 @@ class Client:
             raise UnreachableError(f"{method} {path}: the answer is not an object")
         return answer
 
+    async def read_text(self, path: str, query: Mapping[str, str], *, seconds: float) -> str:
+        """Read what is no JSON: a log.
+
+        Raises:
+            ApiError: The subclass says what happened; the kubelet's refusals come as InvalidError.
+        """
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        response = await self._send("GET", path, query, {"Accept": "*/*"}, None, timeout)
+        try:
+            return (await response.read()).decode(errors="replace")
+        except _BROKEN as error:
+            raise UnreachableError(f"GET {path}: broken answer: {error!r}") from error
+        finally:
+            response.release()
+
     async def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
     ) -> AsyncGenerator[dict[str, Any], None]:

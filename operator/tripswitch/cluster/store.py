@@ -22,6 +22,7 @@ from tripswitch.cluster.replicasets import (
 )
 from tripswitch.cluster.table import Table, Tombstones
 from tripswitch.cluster.views import SeenPod, see_pod
+from tripswitch.domain.evidence import Finding
 from tripswitch.domain.model import CreateError, Guarded, Instant, ReplicaSetView, Snapshot
 
 
@@ -70,6 +71,7 @@ class Store:
         self._parsed: dict[str, tuple[int, Guarded]] = {}
         self._gone = Tombstones()
         self._refusals = Refusals()
+        self._findings: dict[str, tuple[Finding, ...]] = {}
         self.pods: Table[SeenPod] = Table(
             lambda raw, before: see_pod(raw, before, clock()), self._mark_owner_of_pod
         )
@@ -106,6 +108,7 @@ class Store:
         del self._records[key]
         self._parsed.pop(uid, None)
         self._refusals.forget(uid)
+        self._findings.pop(uid, None)
         self._dirty(key)
 
     def snapshot(self, record: Record) -> Snapshot:
@@ -119,7 +122,19 @@ class Store:
             guarded=guarded,
             replica_sets=tuple(self._view(seen, record) for seen in self._sets_of(record)),
             create_error=self._refusals.find(record.uid, guarded.spec.template.digest),
+            findings=self._findings.get(record.uid, ()),
         )
+
+    def mark(self, key: Key) -> None:
+        """Have a GuardedDeployment looked at."""
+        self._dirty(key)
+
+    def find_out(self, record: Record, findings: tuple[Finding, ...]) -> None:
+        """Take everything that is known now about the failures of a GuardedDeployment."""
+        if findings and record.uid in self._keys:
+            self._findings[record.uid] = findings
+        else:
+            self._findings.pop(record.uid, None)
 
     def refuse(self, record: Record, error: CreateError) -> None:
         """Remember that the API server would not create a ReplicaSet."""

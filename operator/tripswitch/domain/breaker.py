@@ -236,6 +236,7 @@ def _record(
             signal=failure.signal,
             node=failure.node or None,
             message=failure.message[:MAX_MESSAGE],
+            evidence=None if earlier is None else earlier.evidence,
         )
     return tuple(reversed(by_cause.values()))[:MAX_RECORDS]
 

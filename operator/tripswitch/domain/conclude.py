@@ -9,6 +9,7 @@ from tripswitch.domain import conditions
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.draft import Draft
+from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.health import count_live, count_ready
 from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
 from tripswitch.domain.status import (
@@ -19,6 +20,9 @@ from tripswitch.domain.status import (
     RolloutStatus,
     Status,
 )
+
+NEXT = "next: fix the template, or retry"
+"""What a person can do about a rollout that failed (rules B6 and C1)."""
 
 
 def conclude(draft: Draft) -> Status:
@@ -92,18 +96,17 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
 
 def _explain(draft: Draft) -> str:
     """Return the state of the rollout as one sentence that says what comes next."""
-    rollout, replicas = draft.rollout, draft.spec.replicas
-    healthy = draft.crowd(rollout.revision).healthy
-    progress = f"{healthy} of {replicas} pods healthy"
+    rollout = draft.rollout
     match rollout.status:
         case RolloutStatus.PENDING:
             return f"revision {rollout.revision} waits for the end of the pause"
         case RolloutStatus.IN_PROGRESS:
-            words = compute_waiting_words(draft)
-            held = " (paused)" if draft.spec.paused else f"; waiting: {words}" if words else ""
-            return f"rolling out revision {rollout.revision}: {progress}{held}"
+            return _explain_progress(draft)
         case RolloutStatus.ROLLBACK_IN_PROGRESS:
-            return f"rolling back to revision {rollout.revision}: {rollout.message}"
+            return (
+                f"rolling back to revision {rollout.revision}: {rollout.message}"
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}"
+            )
         case RolloutStatus.SUCCESSFUL:
             if rollout.reason is Reason.SCALED_TO_ZERO:
                 return f"revision {rollout.revision} is scaled to zero and not yet proved"
@@ -114,8 +117,33 @@ def _explain(draft: Draft) -> str:
             return (
                 f"revision {rollout.failed_revision} failed and was rolled back to revision "
                 f"{rollout.revision}: {rollout.message}"
+                f"{_evidence(draft, rollout.failed_revision)}; {NEXT}"
             )
         case RolloutStatus.FAILED | RolloutStatus.STOPPED:
-            return f"revision {rollout.revision} stalled: {rollout.message}"
+            head = f"revision {rollout.revision} stalled"
         case RolloutStatus.ROLLBACK_FAILED:
-            return f"rollback to revision {rollout.revision} failed: {rollout.message}"
+            head = f"rollback to revision {rollout.revision} failed"
+    return f"{head}: {rollout.message}{_evidence(draft, rollout.revision)}; {NEXT}"
+
+
+def _explain_progress(draft: Draft) -> str:
+    told = f"rolling out revision {draft.rollout.revision}: {_progress(draft)}"
+    breaker = draft.status.circuit_breaker
+    if breaker.failure_count:
+        told += f", {breaker.failure_count} of {breaker.threshold} failures"
+    if draft.spec.paused:
+        return f"{told} (paused)"
+    words = compute_waiting_words(draft)
+    held = f"; waiting: {words}" if words else ""
+    return f"{told}{held}{_evidence(draft, draft.rollout.revision)}"
+
+
+def _progress(draft: Draft) -> str:
+    healthy = draft.crowd(draft.rollout.revision).healthy
+    return f"{healthy} of {draft.spec.replicas} pods healthy"
+
+
+def _evidence(draft: Draft, revision: int | None) -> str:
+    """What was found out about the failures, as the next clause of a sentence."""
+    words = describe_latest(draft.status.circuit_breaker.failures, revision)
+    return f"; {words}" if words else ""

@@ -1,7 +1,8 @@
 """The one way through: ``decide(snapshot, now)``. Everything else in this room is called from here.
 
 1. ``desired``: what the spec and a person's commands ask for, and which rollout follows from it;
-2. ``observe``: count failures and progress, and let the rollout trip, complete, or go on;
+2. ``gather``: what was found out about failures since; ``observe``: count failures and progress,
+   and let the rollout trip, complete, or go on;
 3. sizes: the next step of the rolling update, as actions;
 4. the status that says it all.
 
@@ -27,6 +28,7 @@ from tripswitch.domain.decision import (
 )
 from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
 from tripswitch.domain.draft import Draft, begin_draft
+from tripswitch.domain.gather import gather, inquire
 from tripswitch.domain.health import health_deadline
 from tripswitch.domain.model import Instant, Recreate, Snapshot
 from tripswitch.domain.observe import compute_next_healthy_at, observe
@@ -41,10 +43,12 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     moment give the same decision, whatever was decided before.
     """
     draft = begin_draft(snapshot, now)
-    for step in (remember, rename_on_collision, follow_spec, obey, resume, observe, _forget):
+    steps = (remember, rename_on_collision, follow_spec, obey, resume, gather, observe, _forget)
+    for step in steps:
         draft = step(draft)
     sizes = _plan_sizes(draft)
     draft = draft.wake(compute_next_healthy_at(draft))
+    draft, inquiries = inquire(draft)
     return Decision(
         status=conclude(draft),
         actions=(
@@ -56,6 +60,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         ),
         events=draft.events,
         failures=draft.failures,
+        inquiries=inquiries,
         wake_at=min(draft.wakes, default=None),
     )
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tripswitch.domain.evidence import Inquiry
     from tripswitch.domain.failures import Failure
     from tripswitch.domain.model import Instant
     from tripswitch.domain.status import Status
@@ -127,4 +128,6 @@ class Decision:
     events: tuple[Event, ...] = ()
     failures: tuple[Failure, ...] = ()
     """Failures counted by this look (for metrics)."""
+    inquiries: tuple[Inquiry, ...] = ()
+    """What is still to be found out about failures; asked at every look until it is found."""
     wake_at: Instant | None = None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tripswitch.domain.evidence import Finding
     from tripswitch.domain.status import Status
 
 Instant = float
@@ -264,3 +265,5 @@ class Snapshot:
     guarded: Guarded
     replica_sets: tuple[ReplicaSetView, ...] = ()
     create_error: CreateError | None = None
+    findings: tuple[Finding, ...] = ()
+    """Answers to what earlier decisions asked about failures; the order is of no meaning."""

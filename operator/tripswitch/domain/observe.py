@@ -9,6 +9,7 @@ from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.decision import EventReason
 from tripswitch.domain.desired import roll_back
 from tripswitch.domain.draft import Draft
+from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
 from tripswitch.domain.failures import Failure
 from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
 from tripswitch.domain.model import ContainerRole, Instant, PodView
@@ -57,8 +58,10 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
         ).say(
             EventReason.ROLLBACK_FAILED, f"rollback to revision {failed.revision} failed: {message}"
         )
+    found = describe_latest(draft.status.circuit_breaker.failures, failed.revision)
     draft = draft.say(
-        EventReason.CIRCUIT_BREAKER_TRIGGERED, f"revision {failed.revision} failed: {cause}"
+        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        f"revision {failed.revision} failed: {cause}" + (f"; {found}" if found else ""),
     )
     if draft.spec.breaker.rollback:
         return observe(roll_back(draft, cause))
@@ -94,11 +97,12 @@ def compute_waiting_words(draft: Draft) -> str:
     target = draft.target
     if target is None:
         return ""
+    found = _find_set_up_words(draft)
     reasons: dict[str, int] = {}
     for pod in sorted(target.pods, key=lambda pod: pod.name):
         at = healthy_at(pod, effective_min_ready_seconds(draft.spec, target.template.readiness))
         is_healthy = at is not None and at <= draft.now
-        if pod.live and not is_healthy and (words := _words(pod)):
+        if pod.live and not is_healthy and (words := _words(pod, found)):
             reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:
         reasons[target.create_error[:MAX_WORDS]] = draft.spec.replicas
@@ -106,11 +110,20 @@ def compute_waiting_words(draft: Draft) -> str:
     return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
 
 
-def _words(pod: PodView) -> str:
+def _find_set_up_words(draft: Draft) -> str:
+    """What one pod's events say about why it is not set up; it stands for all that are not."""
+    topic = waiting_topic(draft.rollout.revision)
+    found = (f.evidence.event for f in draft.snapshot.findings if f.topic == topic)
+    return next(found, "")
+
+
+def _words(pod: PodView, set_up_words: str) -> str:
     for container in pod.containers:
         if container.waiting and container.waiting != "PodInitializing":
             words = f": {container.message}" if container.message else ""
             held = pod.waiting_for or f"{container.waiting}{words}"
+            if set_up_words and pod.waiting_for.startswith(CREATING):
+                held = f"{CREATING}: {set_up_words}"
             return f"container {container.name} {held}"[:MAX_WORDS]
     if pod.waiting_for:
         return pod.waiting_for[:MAX_WORDS]

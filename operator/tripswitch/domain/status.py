@@ -120,8 +120,22 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Evidence:
+    """What else one failing pod had to say: ``event`` and ``log_tail`` are cut to a fixed size."""
+
+    pod: str
+    event: str = ""
+    """The words of the pod's own Warning event (a probe, a volume)."""
+    log_tail: str = ""
+    """The end of the failing container's log."""
+
+
+@dataclass(frozen=True, slots=True)
 class FailureRecord:
-    """Why: failures of one cause, for people. ``message`` is cut to 1 KiB."""
+    """Why: failures of one cause, for people. ``message`` is cut to 1 KiB.
+
+    ``evidence`` is None until something was found (:mod:`tripswitch.domain.evidence`).
+    """
 
     revision: int
     kind: FailureKind
@@ -134,6 +148,7 @@ class FailureRecord:
     signal: int | None = None
     node: str | None = None
     message: str = ""
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 import click
 
@@ -53,6 +54,14 @@ from tripswitch.shell.run import Options, run
     show_default=True,
     help="Port of /healthz, /readyz and /metrics; 0: none.",
 )
+@click.option(
+    "--log-evidence",
+    type=bool,
+    default=True,
+    show_default=True,
+    metavar="BOOL",
+    help="Whether the end of a failing container's log is put into the status.",
+)
 def main(
     *,
     namespaces: tuple[str, ...],
@@ -61,10 +70,11 @@ def main(
     log_format: str,
     workers: int,
     health_port: int,
+    **more: Any,
 ) -> None:
     """Run the Tripswitch operator: GuardedDeployments with a deployment circuit breaker."""
     configure_logging(log_level, log_format)
-    options = Options(namespaces, kubeconfig, workers, health_port)
+    options = Options(namespaces, kubeconfig, workers, health_port, **more)
     sys.exit(asyncio.run(run(options)))
 
 

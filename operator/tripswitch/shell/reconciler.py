@@ -18,6 +18,7 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision
 from tripswitch.domain.model import Instant
+from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import TryAgainError
 
@@ -42,12 +43,15 @@ class Reconciler:
         recorder: Recorder,
         metrics: Metrics,
         now: Callable[[], Instant] = clock,
+        *,
+        aftermath: Aftermath | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
         self._recorder = recorder
         self._metrics = metrics
         self._now = now
+        self._aftermath = aftermath
         self._told: dict[Key, str] = {}
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
@@ -66,6 +70,8 @@ class Reconciler:
         record = self._store.find(key)
         if record is None:
             self._metrics.forget(key)
+            if self._aftermath is not None:
+                self._aftermath.forget(key)
             self._told.pop(key, None)
             return None
         if record.deleting:
@@ -96,6 +102,8 @@ class Reconciler:
         if decision.status != guarded.status:
             status = write_status(decision.status, guarded.generation)
             await self._executor.write_status(record, status)
+        if self._aftermath is not None:
+            self._aftermath.begin(record, decision)
         retry_at: Instant | None = None
         try:
             retry_at = await self._executor.act(

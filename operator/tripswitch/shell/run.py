@@ -21,12 +21,14 @@ from tripswitch.cluster.client import Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.raw import field, text
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Store
+from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.handlers import build_registry, build_settings
 from tripswitch.shell.health import HealthServer
 from tripswitch.shell.metrics import Metrics
@@ -50,6 +52,7 @@ class Options:
     kubeconfig: str | None = None
     workers: int = 8
     health_port: int = 8080
+    log_evidence: bool = True
 
 
 async def run(options: Options) -> int:
@@ -86,7 +89,14 @@ class Process:
         self._store = Store(self._queue.mark, clock)
         executor = Executor(client, self._store, clock)
         self._recorder = Recorder(client, clock)
-        self._reconciler = Reconciler(self._store, executor, self._recorder, metrics)
+        self._collector = Collector(client, self._store, clock, logs=options.log_evidence)
+        self._reconciler = Reconciler(
+            self._store,
+            executor,
+            self._recorder,
+            metrics,
+            aftermath=Aftermath(self._collector),
+        )
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self._sweep = Sweep(client, self._store, executor, namespaces)
         self._reflectors = [
@@ -110,6 +120,7 @@ class Process:
         forever = [
             *(asyncio.create_task(watch.run(), name="watch") for watch in self._reflectors),
             asyncio.create_task(self._recorder.run(), name="event recorder"),
+            asyncio.create_task(self._collector.run(), name="evidence"),
             asyncio.create_task(self._sweep.run(), name="comparison"),
         ]
         self._queue.start()

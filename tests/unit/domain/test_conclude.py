@@ -25,6 +25,7 @@ from tripswitch.domain.model import CreateError, Percentages
 from tripswitch.domain.status import BreakerState, Reason, RolloutState, RolloutStatus
 
 S = RolloutStatus
+NEXT = "next: fix the template, or retry"
 WORDS = "4 of 3 allowed failures: container web exited 1 (x4)"
 
 
@@ -173,13 +174,13 @@ def back() -> World:
         pytest.param(
             back(),
             S.ROLLBACK_IN_PROGRESS,
-            f"rolling back to revision 1: {WORDS}",
+            f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy",
             id="B1 on the way back",
         ),
         pytest.param(
             back().heal("v1").settle(1.0),
             S.ROLLBACK_SUCCESSFUL,
-            f"revision 2 failed and was rolled back to revision 1: {WORDS}",
+            f"revision 2 failed and was rolled back to revision 1: {WORDS}; {NEXT}",
             id="B7 rolled back",
         ),
         pytest.param(
@@ -192,20 +193,20 @@ def back() -> World:
             back().crash("v1", runs=2).settle(1.0),
             S.ROLLBACK_FAILED,
             f"rollback to revision 1 failed: {WORDS}; "
-            "a rollback is never rolled back, nothing more is launched",
+            f"a rollback is never rolled back, nothing more is launched; {NEXT}",
             id="B5 the rollback failed",
         ),
         pytest.param(
             started().crash("v1").settle(1.0),
             S.FAILED,
             f"revision 1 stalled: {WORDS}; "
-            "no completed revision to roll back to, nothing more is launched",
+            f"no completed revision to roll back to, nothing more is launched; {NEXT}",
             id="B3 stalled",
         ),
         pytest.param(
             started().command(stop="1/ABORT").settle(1.0),
             S.STOPPED,
-            "revision 1 stalled: stopped by a person",
+            f"revision 1 stalled: stopped by a person; {NEXT}",
             id="C2 stopped",
         ),
     ],

@@ -291,7 +291,7 @@ def test_b7_a_trip_is_never_reported_as_success() -> None:
     }
     assert shown["Stalled"].message == (
         "revision 2 failed and was rolled back to revision 1: "
-        "4 of 3 allowed failures: container web exited 1 (x4)"
+        "4 of 3 allowed failures: container web exited 1 (x4); next: fix the template, or retry"
     )
 
 

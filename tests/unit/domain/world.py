@@ -34,6 +34,7 @@ from tripswitch.domain.decision import (
     MarkCompleted,
     ScaleReplicaSet,
 )
+from tripswitch.domain.evidence import Finding
 from tripswitch.domain.invariants import check_decision
 from tripswitch.domain.model import (
     CreateError,
@@ -57,6 +58,7 @@ class World:
     guarded: Guarded = field(default_factory=guarded)
     replica_sets: dict[str, ReplicaSetView] = field(default_factory=dict)
     create_error: CreateError | None = None
+    findings: tuple[Finding, ...] = ()
     now: Instant = START
     events: list[str] = field(default_factory=list)
     pods_made: int = 0
@@ -197,7 +199,9 @@ class World:
     @property
     def snapshot(self) -> Snapshot:
         """What a look sees."""
-        return Snapshot(self.guarded, tuple(self.replica_sets.values()), self.create_error)
+        return Snapshot(
+            self.guarded, tuple(self.replica_sets.values()), self.create_error, self.findings
+        )
 
     @property
     def status(self) -> Status:

@@ -1,0 +1,280 @@
+"""Looks for evidence of failures in the background: the end of a log, and a pod's Warning events.
+
+Best effort, and never in the way: questions go through a bounded queue and two tasks, with short
+time-outs; each is answered once, asked of at most three pods, and forgotten when its answer stands in the
+status. Only pods of the GuardedDeployment's own namespace are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tripswitch.cluster.client import Client
+from tripswitch.cluster.errors import (
+    ApiError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from tripswitch.cluster.raw import field, objects, text
+from tripswitch.cluster.resources import EVENTS, PODS
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
+from tripswitch.domain.model import Instant
+from tripswitch.domain.status import Evidence
+
+logger = logging.getLogger(__name__)
+
+MAX_WAITING = 200
+TASKS = 2
+TIMEOUT_SECONDS = 5.0
+"""For one request: a kubelet that does not answer must not keep the others waiting."""
+MAX_TRIES = 3
+TRY_AGAIN_SECONDS = 5.0
+WAITING_AGAIN_SECONDS = 50.0
+"""The words of pods that are being set up may change: they are asked again, but not often."""
+LOG_LINES = 40
+LOG_BYTES = 16 * 1024
+
+NO_LOG = "unable to retrieve container logs for"
+"""How the kubelet says, as if it were the log, that there is none any more."""
+
+SUPERFLUOUS = frozenset({"BackOff", "Pulling", "Pulled", "Created", "Started"})
+"""Reasons of events that say no more than the status does."""
+RANK = ("Unhealthy", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "Failed")
+"""The events that explain most come first; all others after them, the latest one first."""
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_CONTAINER = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Where one question stands. ``done``: it was answered, or nobody could answer it."""
+
+    tries: int = 0
+    asked_at: Instant = 0.0
+    busy: bool = False
+    done: bool = False
+    evidence: Evidence | None = None
+
+
+_Topic = tuple[str, str]
+"""UID of the GuardedDeployment, topic of the inquiry."""
+
+
+class Collector:
+    """Answers inquiries. Run :meth:`run` as a task.
+
+    Args:
+        client: For the pods' logs and events.
+        store: Where findings go; it then has the GuardedDeployment looked at again.
+        clock: The time.
+        logs: Whether logs may be read at all.
+    """
+
+    def __init__(
+        self, client: Client, store: Store, clock: Callable[[], Instant], *, logs: bool = True
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._clock = clock
+        self._logs = logs
+        self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(MAX_WAITING)
+        self._known: dict[_Topic, _Known] = {}
+        self._topics: dict[Key, set[_Topic]] = {}
+        self._forbidden: set[str] = set()
+
+    def ask(self, about: Record, inquiries: Iterable[Inquiry]) -> None:
+        """Take all that is asked about an object now; whatever is no longer asked is forgotten.
+
+        Never waits. What does not fit into the queue is asked again by the next look.
+        """
+        asked = {(about.uid, inquiry.topic): inquiry for inquiry in inquiries}
+        for topic in self._topics.pop(about.key, set()) - asked.keys():
+            known = self._known.get(topic)
+            if known is not None and not known.busy:
+                del self._known[topic]
+            elif known is not None:
+                self._topics.setdefault(about.key, set()).add(topic)
+        for topic, inquiry in asked.items():
+            self._topics.setdefault(about.key, set()).add(topic)
+            known = self._known.setdefault(topic, _Known())
+            if self._is_due(known, inquiry):
+                self._enqueue(about, topic, inquiry, known)
+        self._share(about)
+
+    def forget(self, key: Key) -> None:
+        """Drop everything about an object that is gone."""
+        for topic in self._topics.pop(key, set()):
+            self._known.pop(topic, None)
+
+    async def run(self) -> None:
+        """Look for answers until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TASKS):
+                group.create_task(self._work())
+
+    async def drain(self) -> None:
+        """Wait until everything that was asked has been looked into."""
+        await self._waiting.join()
+
+    def _is_due(self, known: _Known, inquiry: Inquiry) -> bool:
+        if known.busy:
+            return False
+        passed = self._clock() - known.asked_at
+        if known.done:
+            return inquiry.lasting and passed >= WAITING_AGAIN_SECONDS
+        return known.tries == 0 or passed >= TRY_AGAIN_SECONDS
+
+    def _enqueue(self, about: Record, topic: _Topic, inquiry: Inquiry, known: _Known) -> None:
+        try:
+            self._waiting.put_nowait((about, inquiry))
+        except asyncio.QueueFull:
+            logger.warning("evidence about %s/%s put off: too many questions", *about.key)
+        else:
+            self._known[topic] = replace(
+                known, busy=True, tries=known.tries + 1, asked_at=self._clock()
+            )
+
+    async def _work(self) -> None:
+        while True:
+            about, inquiry = await self._waiting.get()
+            try:
+                await self._answer(about, inquiry)
+            except Exception:
+                # A pod whose events bring a bug to light costs its evidence, nothing else.
+                logger.exception("no evidence about %s/%s", *about.key)
+            finally:
+                self._waiting.task_done()
+
+    async def _answer(self, about: Record, inquiry: Inquiry) -> None:
+        topic = (about.uid, inquiry.topic)
+        evidence, complete = await self._look(about.key.namespace, inquiry)
+        known = self._known.get(topic)
+        if known is None:
+            return  # nobody asks any more
+        found = evidence if evidence.event or evidence.log_tail else None
+        self._known[topic] = replace(
+            known,
+            busy=False,
+            # A pod that is gone, or a kubelet that is away: perhaps the next pod of that cause.
+            done=complete or found is not None or known.tries >= MAX_TRIES,
+            evidence=found or known.evidence,
+        )
+        if found is not None and found != known.evidence:
+            self._share(about)
+            self._store.mark(about.key)
+
+    def _share(self, about: Record) -> None:
+        topics = self._topics.get(about.key, set())
+        found = (
+            Finding(topic[1], known.evidence)
+            for topic in sorted(topics)
+            if (known := self._known[topic]).evidence is not None
+        )
+        self._store.find_out(about, tuple(found))
+
+    async def _look(self, namespace: str, inquiry: Inquiry) -> tuple[Evidence, bool]:
+        """Return what one pod has to say, and whether everything could be asked."""
+        event, named, complete = "", inquiry.container, True
+        try:
+            event, by_event = await self._find_event(namespace, inquiry)
+            named = named or by_event
+        except (ApiError, TimeoutError) as error:
+            complete = self._explain(error, "events", namespace, inquiry.pod)
+        tail = ""
+        if inquiry.log and self._logs and named:
+            try:
+                tail = await self._read_log(namespace, inquiry, named)
+            except InvalidError:
+                pass  # the kubelet has no log of it
+            except ApiError as error:
+                complete = self._explain(error, "pods/log", namespace, inquiry.pod) and complete
+        return Evidence(pod=inquiry.pod, event=event, log_tail=tail), complete
+
+    async def _find_event(self, namespace: str, inquiry: Inquiry) -> tuple[str, str | None]:
+        """Return the words of the pod's most telling Warning event, and the container it names."""
+        selector = f"involvedObject.kind=Pod,involvedObject.name={inquiry.pod},type=Warning"
+        query = {"fieldSelector": selector}
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            answer = await self._client.request("GET", EVENTS.path(namespace), query=query)
+        return select_event(objects(answer.get("items")), inquiry)
+
+    async def _read_log(self, namespace: str, inquiry: Inquiry, container: str) -> str:
+        path = PODS.path(namespace, inquiry.pod, "log")
+        query = {
+            "container": container,
+            "tailLines": str(LOG_LINES),
+            "limitBytes": str(LOG_BYTES),
+        }
+        if not inquiry.ended:
+            return cut_log(await self._client.read_text(path, query, seconds=TIMEOUT_SECONDS))
+        try:
+            previous = {**query, "previous": "true"}
+            return cut_log(await self._client.read_text(path, previous, seconds=TIMEOUT_SECONDS))
+        except InvalidError:
+            # It has not been started again: the run that ended is the only one.
+            return cut_log(await self._client.read_text(path, query, seconds=TIMEOUT_SECONDS))
+
+    def _explain(self, error: ApiError | TimeoutError, what: str, namespace: str, pod: str) -> bool:
+        """Log why there is no evidence; return whether asking again would be of no use."""
+        if isinstance(error, ForbiddenError):
+            if what not in self._forbidden:
+                self._forbidden.add(what)
+                logger.warning("no right to read %s: failures are told without: %s", what, error)
+            return True
+        level = logging.DEBUG if isinstance(error, NotFoundError) else logging.INFO
+        logger.log(level, "no %s of pod %s/%s: %s", what, namespace, pod, error)
+        return False
+
+
+def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str, str | None]:
+    """Return the words of the Warning event that tells most about a pod, and the container it names.
+
+    Events about other containers than the one asked for are left out, and so are those that only
+    repeat the status. A container that ended was not ended by its readiness probe.
+    """
+    telling: list[tuple[int, str, str, str | None]] = []
+    for event in events:
+        reason, words = text(event.get("reason")), text(event.get("message")).strip()
+        found = _CONTAINER.fullmatch(text(field(event, "involvedObject", "fieldPath")))
+        container = found["name"] if found else None
+        foreign = None not in (container, inquiry.container) and container != inquiry.container
+        readiness = inquiry.ended and words.startswith("Readiness probe")
+        if not words or reason in SUPERFLUOUS or foreign or readiness:
+            continue
+        rank = RANK.index(reason) if reason in RANK else len(RANK)
+        seen = text(event.get("lastTimestamp")) or text(event.get("eventTime"))
+        telling.append((-rank, seen, _clean(words), container))
+    if not telling:
+        return "", None
+    _, _, words, container = max(telling, key=lambda one: one[:2])
+    return " ".join(words.split())[:MAX_EVENT], container
+
+
+def cut_log(log: str) -> str:
+    r"""Return the end of a log, whole lines as far as they fit, without what moves a cursor.
+
+    >>> cut_log("\x1b[31mFATAL\x1b[0m: no such table\r\n")
+    'FATAL: no such table'
+    """
+    tail = _clean(log).rstrip()
+    if tail.startswith(NO_LOG):
+        return ""
+    if len(tail.encode()) <= MAX_LOG_TAIL:
+        return tail
+    tail = tail.encode()[-MAX_LOG_TAIL:].decode(errors="ignore")
+    _, newline, whole_lines = tail.partition("\n")
+    return whole_lines if newline else tail
+
+
+def _clean(words: str) -> str:
+    return _ESCAPES.sub("", words)

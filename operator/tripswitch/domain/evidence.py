@@ -1,0 +1,124 @@
+"""Evidence: what is to be found out about a failure, and what becomes of what was found.
+
+The core only asks (:class:`Inquiry`). Somebody looks in the background, after the status was written,
+and what was found (:class:`Finding`) comes back with a later snapshot. So no trip ever waits for it,
+and a restart only means that the same question is asked again: a record without evidence is the
+question, a record with evidence is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.failures import NOT_READY_IN_TIME
+from tripswitch.domain.model import Instant
+from tripswitch.domain.status import Evidence, FailureRecord
+
+FRESH = 600.0
+"""Seconds after its latest failure during which a cause is looked into: later nothing is left."""
+
+MAX_LOG_TAIL = 2048
+MAX_EVENT = 512
+MAX_QUOTE = 200
+"""Characters: of the end of a log, of an event's words, and of either in a sentence."""
+
+CREATING = "ContainerCreating"
+"""How a view begins that waits for volumes or the network (``PodView.waiting_for``)."""
+
+LOGLESS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
+"""Ends of containers that never ran, so that there is no log to ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One question about one pod.
+
+    ``log``: whether the end of a log is wanted, of ``container``, or where that is None, of the
+    container that the pod's events name. ``ended``: of the run that ended, not of the one that runs.
+    ``lasting``: the answer may change, so the question is asked again from time to time.
+    """
+
+    topic: str
+    pod: str
+    container: str | None = None
+    log: bool = False
+    ended: bool = True
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer to the inquiry of that topic."""
+
+    topic: str
+    evidence: Evidence
+
+
+def find_inquiry(record: FailureRecord, now: Instant) -> Inquiry | None:
+    """Return what is to be found out about a failure, None if nothing (any more).
+
+    A log is never asked of a container that succeeded, nor of one that never ran.
+    """
+    if record.evidence is not None or now - record.last_seen > FRESH:
+        return None
+    unready = record.reason == NOT_READY_IN_TIME
+    return Inquiry(
+        topic=compute_topic(record),
+        pod=record.pod,
+        container=record.container,
+        log=unready or (record.exit_code not in (None, 0) and record.reason not in LOGLESS),
+        ended=not unready,
+    )
+
+
+def compute_topic(record: FailureRecord) -> str:
+    """Return what an inquiry is about: one cause in one revision, whichever pod shows it."""
+    parts = (
+        record.revision,
+        record.kind,
+        record.reason,
+        record.container or "",
+        "" if record.exit_code is None else record.exit_code,
+        record.signal or "",
+    )
+    return "/".join(map(str, parts))
+
+
+def waiting_topic(revision: int) -> str:
+    """Return the topic of the question why a revision's pods are not set up (volumes, network)."""
+    return f"{revision}/waiting"
+
+
+def take_findings(
+    records: tuple[FailureRecord, ...], findings: Iterable[Finding]
+) -> tuple[FailureRecord, ...]:
+    """Return the records, with what was found about those that have no evidence yet."""
+    found = {finding.topic: finding.evidence for finding in findings}
+    return tuple(
+        replace(record, evidence=found.get(compute_topic(record)))
+        if record.evidence is None
+        else record
+        for record in records
+    )
+
+
+def describe_evidence(evidence: Evidence | None) -> str:
+    r"""Return evidence as one clause; the log's last line says the most.
+
+    >>> describe_evidence(Evidence("web-1", log_tail="connecting\nFATAL: no such host\n"))
+    'its log ends "FATAL: no such host"'
+    >>> describe_evidence(Evidence("web-1", event="Readiness probe failed: statuscode: 503"))
+    'Readiness probe failed: statuscode: 503'
+    """
+    if evidence is None:
+        return ""
+    lines = [line.strip() for line in evidence.log_tail.splitlines() if line.strip()]
+    logged = f'its log ends "{lines[-1][:MAX_QUOTE]}"' if lines else ""
+    return "; ".join(words for words in (evidence.event[:MAX_QUOTE], logged) if words)
+
+
+def describe_latest(records: tuple[FailureRecord, ...], revision: int | None) -> str:
+    """Return the evidence about a revision's latest cause that has any, as one clause."""
+    told = (describe_evidence(r.evidence) for r in records if r.revision == revision)
+    return next((words for words in told if words), "")

@@ -1,0 +1,88 @@
+"""Evidence in a decision: take what was found, and say what is still to be found out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain import breaker as breakers
+from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.decision import EventReason
+from tripswitch.domain.draft import Draft
+from tripswitch.domain.evidence import (
+    CREATING,
+    Inquiry,
+    describe_evidence,
+    find_inquiry,
+    take_findings,
+    waiting_topic,
+)
+from tripswitch.domain.model import ContainerRole
+from tripswitch.domain.status import FailureKind, FailureRecord
+
+SET_UP_SECONDS = 20.0
+"""Without progress for so long, a pod that still is being set up (volumes, network) is asked why."""
+AGAIN_SECONDS = 60.0
+"""And so often again, while it lasts."""
+
+
+def gather(draft: Draft) -> Draft:
+    """Put what was found into the records, and tell each finding once."""
+    breaker = draft.status.circuit_breaker
+    records = take_findings(breaker.failures, draft.snapshot.findings)
+    if records == breaker.failures:
+        return draft
+    draft = draft.with_status(breaker=replace(breaker, failures=records))
+    for before, after in zip(breaker.failures, records, strict=True):
+        if before.evidence is None and after.evidence is not None:
+            draft = _tell(draft, after)
+    return draft
+
+
+def _tell(draft: Draft, record: FailureRecord) -> Draft:
+    words = describe_evidence(record.evidence)
+    if not words or record.evidence is None:
+        return draft
+    return draft.say(
+        EventReason.POD_LAUNCH_FAILED
+        if record.kind is FailureKind.LAUNCH
+        else EventReason.POD_HEALTH_CHECK_FAILED,
+        f"pod {record.evidence.pod}: {breakers.describe(record)}; {words}",
+    )
+
+
+def inquire(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:
+    """Return what is still to be found out, and wake when there will be more to ask."""
+    asked = [
+        _name_container(draft, inquiry)
+        for record in draft.status.circuit_breaker.failures
+        if (inquiry := find_inquiry(record, draft.now)) is not None
+    ]
+    pod = _find_creating(draft)
+    if pod is None:
+        return draft, tuple(asked)
+    due = draft.rollout.progressed_at + SET_UP_SECONDS
+    if due <= draft.now:
+        asked.append(Inquiry(waiting_topic(draft.rollout.revision), pod, lasting=True))
+        due += AGAIN_SECONDS * ((draft.now - due) // AGAIN_SECONDS + 1)
+    return draft.wake(due), tuple(asked)
+
+
+def _name_container(draft: Draft, inquiry: Inquiry) -> Inquiry:
+    """A pod that is not Ready and has one container needs no event to tell which one it is."""
+    if inquiry.container is not None or not inquiry.log:
+        return inquiry
+    for rs in draft.snapshot.replica_sets:
+        for pod in rs.pods:
+            if pod.name == inquiry.pod:
+                names = [c.name for c in pod.containers if c.role is ContainerRole.APP]
+                return replace(inquiry, container=names[0]) if len(names) == 1 else inquiry
+    return inquiry
+
+
+def _find_creating(draft: Draft) -> str | None:
+    """Return a pod of the target that is being set up: its status has no words for what is amiss."""
+    target = draft.target
+    if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
+        return None
+    names = (pod.name for pod in target.pods if pod.live and pod.waiting_for.startswith(CREATING))
+    return min(names, default=None)

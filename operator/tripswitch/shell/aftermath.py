@@ -1,0 +1,24 @@
+"""What follows a written decision in the background: nothing in here is ever waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.cluster.evidence import Collector
+from tripswitch.cluster.store import Key, Record
+from tripswitch.domain.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """Those who go on from a decision once it is written."""
+
+    collector: Collector
+
+    def begin(self, record: Record, decision: Decision) -> None:
+        """Start what cannot be had later: a pod that is scaled away takes its log with it."""
+        self.collector.ask(record, decision.inquiries)
+
+    def forget(self, key: Key) -> None:
+        """Drop everything about an object that is gone."""
+        self.collector.forget(key)

@@ -1,0 +1,384 @@
+"""Evidence is looked for in the background: few requests, short answers, nothing that gets in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.raws import T0, guarded
+from tripswitch.cluster import evidence
+from tripswitch.cluster.evidence import MAX_TRIES, Collector, cut_log, select_event
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
+from tripswitch.domain.status import Evidence
+
+CRASH = Inquiry("2/LAUNCH/Error/web/2/", "web-1", "web", log=True)
+UNREADY = Inquiry("2/HEALTH/NotReadyInTime///", "web-1", log=True, ended=False)
+WAITING = Inquiry("2/waiting", "web-1", lasting=True)
+LOG = "/api/v1/namespaces/shop/pods/web-1/log"
+EVENTS = "/api/v1/namespaces/shop/events"
+
+
+def warning(reason: str, message: str, *, container: str = "", at: str = "") -> dict[str, Any]:
+    path = {"fieldPath": f"spec.containers{{{container}}}"} if container else {}
+    return {
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": at,
+        "involvedObject": {"kind": "Pod", "name": "web-1", **path},
+    }
+
+
+class Bench:
+    """A collector, and an API server that answers as a test lays down."""
+
+    def __init__(self) -> None:
+        self.now = T0
+        self.marked: list[Key] = []
+        self.store = Store(self.marked.append, lambda: self.now)
+        self.store.upsert_guarded(guarded())
+        self.marked.clear()
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.events: list[dict[str, Any]] | web.Response = []
+        self.previous: str | web.Response = "boom\n"
+        self.current: str | web.Response = "now\n"
+        self.collector: Collector
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked.append((request.path, dict(request.query)))
+        if request.path == EVENTS:
+            found = self.events
+            return found if isinstance(found, web.Response) else answer({"items": found})
+        log = self.previous if "previous" in request.query else self.current
+        return log if isinstance(log, web.Response) else web.Response(text=log)
+
+    @property
+    def record(self) -> Record:
+        found = self.store.find(Key("shop", "web"))
+        assert found is not None
+        return found
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return self.store.snapshot(self.record).findings
+
+    async def ask(self, *inquiries: Inquiry, later: float = 0.0) -> None:
+        self.now += later
+        self.collector.ask(self.record, inquiries)
+        await self.collector.drain()
+
+
+@asynccontextmanager
+async def bench(*, logs: bool = True) -> AsyncIterator[Bench]:
+    made = Bench()
+    async with serve(made.handle) as client:
+        made.collector = Collector(client, made.store, lambda: made.now, logs=logs)
+        task = asyncio.create_task(made.collector.run())
+        yield made
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def test_the_log_of_the_run_that_ended_comes_back_with_the_next_snapshot() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.ask(CRASH)
+            assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
+            assert it.marked == [Key("shop", "web")]
+            path, query = it.asked[-1]
+            assert (path, query["container"], query["previous"]) == (LOG, "web", "true")
+            assert int(query["tailLines"]) <= 100
+            assert int(query["limitBytes"]) <= 64 * 1024
+            [(_, events)] = [asked for asked in it.asked if asked[0] == EVENTS]
+            assert events["fieldSelector"] == (
+                "involvedObject.kind=Pod,involvedObject.name=web-1,type=Warning"
+            )
+
+    asyncio.run(main())
+
+
+def test_a_container_that_was_not_started_again_has_only_one_log() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.previous = refuse(400, "BadRequest", "previous terminated container not found")
+            await it.ask(CRASH)
+            assert it.findings[0].evidence.log_tail == "now"
+
+    asyncio.run(main())
+
+
+def test_a_pod_that_is_not_ready_tells_its_probes_words_and_its_containers_log() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
+            await it.ask(UNREADY)
+            [finding] = it.findings
+            assert finding.evidence == Evidence("web-1", "Readiness probe failed: 503", "now")
+            assert "previous" not in it.asked[-1][1]
+            assert it.asked[-1][1]["container"] == "web"
+
+    asyncio.run(main())
+
+
+def test_logs_can_be_switched_off() -> None:
+    async def main() -> None:
+        async with bench(logs=False) as it:
+            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+            await it.ask(CRASH, UNREADY)
+            assert all(path == EVENTS for path, _ in it.asked)
+            assert {f.evidence.log_tail for f in it.findings} == {""}
+
+    asyncio.run(main())
+
+
+def test_a_question_is_asked_once_while_it_stands() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            for _ in range(5):
+                await it.ask(CRASH, later=60)
+            assert len(it.asked) == 2
+            assert it.marked == [Key("shop", "web")]
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_forgotten_once_nobody_asks_for_it() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.ask(CRASH)
+            await it.ask()
+            assert it.findings == ()
+            await it.ask(CRASH)
+            assert len(it.asked) == 4
+
+    asyncio.run(main())
+
+
+def test_nothing_found_marks_nothing_and_is_not_asked_again() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.previous = it.current = ""
+            for _ in range(3):
+                await it.ask(CRASH, later=60)
+            assert len(it.asked) == 2
+            assert (it.findings, it.marked) == ((), [])
+
+    asyncio.run(main())
+
+
+def test_a_pod_that_is_gone_is_asked_for_a_few_times_and_not_in_a_hurry() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.previous = refuse(404, "NotFound", "pods web-1 not found")
+            for _ in range(10):
+                await it.ask(CRASH, later=1)
+            assert len(it.asked) == 4
+            for _ in range(10):
+                await it.ask(CRASH, later=60)
+            assert len(it.asked) == 2 * MAX_TRIES
+            assert it.findings == ()
+
+    asyncio.run(main())
+
+
+def test_when_the_next_pod_of_the_cause_answers_that_is_the_evidence() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.previous = refuse(404, "NotFound", "pods web-1 not found")
+            await it.ask(CRASH)
+            it.previous = "boom"
+            await it.ask(Inquiry(CRASH.topic, "web-1", "web", log=True), later=10)
+            assert it.findings[0].evidence.log_tail == "boom"
+
+    asyncio.run(main())
+
+
+def test_without_the_rights_it_says_so_once_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.events = refuse(403, "Forbidden", "cannot list events")
+            await it.ask(CRASH)
+            assert it.findings[0].evidence == Evidence("web-1", log_tail="boom")
+            it.previous = refuse(403, "Forbidden", "cannot get pods/log")
+            other = Inquiry("2/LAUNCH/Error/web/3/", "web-1", "web", log=True)
+            it.events = refuse(403, "Forbidden", "cannot list events")
+            await it.ask(other)
+            await it.ask(other, later=60)
+            assert len(it.asked) == 4
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert len([r for r in caplog.records if "no right to read events" in r.message]) == 1
+    assert len([r for r in caplog.records if "no right to read pods/log" in r.message]) == 1
+
+
+def test_a_kubelet_that_does_not_answer_costs_a_short_time_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evidence, "TIMEOUT_SECONDS", 0.05)
+
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        raise AssertionError("nobody waits that long")
+
+    async def main() -> None:
+        it = Bench()
+        async with serve(hang) as client:
+            collector = Collector(client, it.store, lambda: it.now)
+            task = asyncio.create_task(collector.run())
+            collector.ask(it.record, [CRASH])
+            await asyncio.wait_for(collector.drain(), 5)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert it.findings == ()
+
+    asyncio.run(main())
+
+
+def test_asking_never_waits_and_drops_what_is_too_much(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(evidence, "MAX_WAITING", 2)
+
+    async def main() -> None:
+        made = Bench()
+        async with serve(made.handle) as client:
+            collector = Collector(client, made.store, lambda: made.now)
+            asked = [Inquiry(f"2/{n}", "web-1", "web", log=True) for n in range(3)]
+            collector.ask(made.record, asked)
+            task = asyncio.create_task(collector.run())
+            await collector.drain()
+            assert len(made.findings) == 2
+            collector.ask(made.record, asked)  # the next look asks again
+            await collector.drain()
+            assert len(made.findings) == 3
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert "put off" in caplog.text
+
+
+def test_pods_that_are_being_set_up_are_asked_again_and_only_news_is_marked() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.events = [warning("FailedMount", 'configmap "conf" not found')]
+            for _ in range(3):
+                await it.ask(WAITING, later=30)
+            assert len(it.asked) == 2
+            assert it.marked == [Key("shop", "web")]
+            it.events = [warning("FailedMount", 'secret "key" not found')]
+            await it.ask(WAITING, later=60)
+            assert it.findings[0].evidence.event == 'secret "key" not found'
+            assert len(it.marked) == 2
+
+    asyncio.run(main())
+
+
+def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            record = it.record
+            await it.ask(CRASH)
+            it.collector.forget(record.key)
+            it.store.remove_guarded(record.uid)
+            it.store.find_out(record, (Finding("late", Evidence("web-1", "x")),))
+            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+            assert it.findings == ()
+
+    asyncio.run(main())
+
+
+def test_events_that_make_no_sense_cost_their_evidence_and_nothing_else() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.events = [{"reason": 7, "message": ["x"], "involvedObject": "pod"}]
+            await it.ask(CRASH)
+            assert it.findings[0].evidence == Evidence("web-1", log_tail="boom")
+
+    asyncio.run(main())
+
+
+# --- which event, how much of a log ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "inquiry", "words"),
+    [
+        pytest.param([], CRASH, "", id="none"),
+        pytest.param([warning("BackOff", "Back-off restarting")], CRASH, "", id="no news"),
+        pytest.param(
+            [
+                warning("FailedScheduling", "0/2 nodes are available", at="2026-11-24T06:00:00Z"),
+                warning("Unhealthy", "Readiness probe failed: 503", container="web"),
+            ],
+            UNREADY,
+            "Readiness probe failed: 503",
+            id="a probe says more than what is over",
+        ),
+        pytest.param(
+            [warning("Unhealthy", "Readiness probe failed: refused", container="web")],
+            CRASH,
+            "",
+            id="a readiness probe ends no container",
+        ),
+        pytest.param(
+            [warning("Unhealthy", "Liveness probe failed: 500", container="web")],
+            CRASH,
+            "Liveness probe failed: 500",
+            id="a liveness probe does",
+        ),
+        pytest.param(
+            [warning("Failed", "Error: other is broken", container="other")],
+            CRASH,
+            "",
+            id="another container",
+        ),
+        pytest.param(
+            [
+                warning("FailedMount", "old", at="2026-11-24T05:00:00Z"),
+                warning("FailedMount", "new\n  words", at="2026-11-24T05:01:00Z"),
+            ],
+            WAITING,
+            "new words",
+            id="the latest, in one line",
+        ),
+        pytest.param(
+            [warning("FailedMount", "x" * 2000)], WAITING, "x" * MAX_EVENT, id="cut to size"
+        ),
+    ],
+)
+def test_the_event_that_says_most_is_chosen(
+    events: list[dict[str, Any]], inquiry: Inquiry, words: str
+) -> None:
+    assert select_event(list(events), inquiry)[0] == words
+
+
+@pytest.mark.parametrize(
+    ("log", "tail"),
+    [
+        ("", ""),
+        ("a\r\nb\r\n", "a\nb"),
+        ("\x1b[1;31mred\x1b[0m \x07bell\ttab\x00", "red bell\ttab"),
+        ("unable to retrieve container logs for containerd://1234", ""),
+        ("x" * 5000, "x" * MAX_LOG_TAIL),
+    ],
+)
+def test_a_log_is_cut_and_cleaned(log: str, tail: str) -> None:
+    assert cut_log(log) == tail
+
+
+def test_of_a_long_log_whole_lines_from_the_end_are_kept() -> None:
+    tail = cut_log("\n".join(f"line {number}: ü" for number in range(1000)))
+    assert tail.startswith("line ")
+    assert tail.endswith("line 999: ü")
+    assert MAX_LOG_TAIL - 20 < len(tail.encode()) <= MAX_LOG_TAIL

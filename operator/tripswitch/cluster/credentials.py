@@ -30,12 +30,17 @@ class Credentials:
     Args:
         kubeconfig: A path (or several, as in ``KUBECONFIG``); None means: ``KUBECONFIG`` if set,
             else the service account when in a pod, else the default kubeconfig file.
+        context: One of the kubeconfig's contexts; None means its current one.
+
+    ``namespace`` is, once loaded, the one that the context names, else empty.
     """
 
-    def __init__(self, kubeconfig: str | None = None) -> None:
+    def __init__(self, kubeconfig: str | None = None, *, context: str | None = None) -> None:
         self.configuration: Any = Configuration()
+        self.namespace = ""
         self._loaders: Any = kubernetes_config  # it has no types
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
+        self._context = context
 
     async def load(self) -> None:
         """Read the credentials (again): tokens of files and plugins may have changed.
@@ -45,14 +50,16 @@ class Credentials:
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
         try:
-            if self._kubeconfig is None and in_pod:
+            if self._kubeconfig is None and self._context is None and in_pod:
                 self._loaders.load_incluster_config(client_configuration=self.configuration)
             else:
-                await self._loaders.load_kube_config(
+                loaded = await self._loaders.load_kube_config(
                     config_file=self._kubeconfig,
+                    context=self._context,
                     client_configuration=self.configuration,
                     persist_config=False,
                 )
+                self.namespace = str(loaded.current_context["context"].get("namespace") or "")
         except (kubernetes_config.ConfigException, OSError) as error:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
 

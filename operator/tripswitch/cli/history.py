@@ -1,0 +1,81 @@
+"""``history``: the revisions as a table."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from tripswitch.cli.options import Where, name_argument, output_option, where_options
+from tripswitch.cli.output import emit, make_console, to_plain
+from tripswitch.cli.session import converse
+from tripswitch.cli.status import load
+from tripswitch.cli.tree import MARKS, STATES, format_moment
+from tripswitch.cli.view import View
+from tripswitch.cli.words import one_line
+
+
+@click.command()
+@name_argument()
+@output_option
+@where_options
+def history(
+    *,
+    name: str,
+    output: str,
+    where: Where,
+) -> None:
+    """List the revisions of a GuardedDeployment, newest first.
+
+    A revision is one pod template with its ReplicaSet. ROLES: "wanted" is what spec asks for,
+    "running" what the latest rollout makes run, "last completed" where a rollback would go.
+
+    \b
+    kubectl tripswitch history web
+    kubectl tripswitch undo web --to-revision 3
+    """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
+    view = converse(where, lambda session: load(session, name))
+    if output == "text":
+        make_console().print(render_history(view))
+    else:
+        emit(to_plain(view.revisions), output)
+
+
+def render_history(view: View) -> Table:
+    """Return the table."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for title in (
+        "REVISION",
+        "STATE",
+        "ROLES",
+        "HEALTHY",
+        "FAILURES",
+        "IMAGES",
+        "CREATED",
+        "ENDED",
+    ):
+        table.add_column(title, no_wrap=title != "IMAGES")
+    table.add_column("REASON", overflow="fold")
+    for revision in view.revisions:
+        mark = STATES.get(revision.state)
+        table.add_row(
+            str(revision.number),
+            Text(revision.state, style=MARKS[mark][1] if mark else ""),
+            ", ".join(_roles(view, revision.number)),
+            f"{revision.healthy}/{revision.desired}",
+            str(revision.failures),
+            one_line(", ".join(revision.images)),
+            format_moment(revision.created_at),
+            format_moment(revision.finished_at or revision.completed_at),
+            one_line(revision.reason),
+        )
+    return table
+
+
+def _roles(view: View, number: int) -> list[str]:
+    roles = (
+        ("wanted", view.desired_revision),
+        ("running", view.rollout.revision),
+        ("last completed", view.last_completed),
+    )
+    return [role for role, which in roles if which == number]

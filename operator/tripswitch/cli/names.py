@@ -1,0 +1,52 @@
+"""Completion of names from the cluster. Never an error: no answer means nothing to offer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any
+
+import click
+
+SECONDS = 3.0
+"""Nobody waits longer for a name to be completed."""
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return GuardedDeployments that begin so."""
+    del param
+
+    async def ask(session: Any) -> list[str]:
+        found = await session.guarded_deployments()
+        return [str(one["metadata"]["name"]) for one in found]
+
+    return _begin_so(ctx, ask, incomplete)
+
+
+def complete_namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return namespaces that begin so."""
+    del param
+
+    async def ask(session: Any) -> list[str]:
+        return [name async for name in session.namespaces()]
+
+    return _begin_so(ctx, ask, incomplete)
+
+
+def _begin_so(
+    ctx: click.Context, ask: Callable[[Any], Awaitable[list[str]]], incomplete: str
+) -> list[str]:
+    sessions = import_module("tripswitch.cli.session")  # half a second, only when it is needed
+    options = import_module("tripswitch.cli.options")
+    where = options.Where(*(ctx.params.get(key) for key in ("namespace", "context", "kubeconfig")))
+
+    async def run() -> list[str]:
+        async with asyncio.timeout(SECONDS), sessions.open_session(where) as session:
+            return await ask(session)
+
+    try:
+        found = asyncio.run(run())
+    except (click.ClickException, TimeoutError):
+        return []
+    return sorted(name for name in found if name.startswith(incomplete))

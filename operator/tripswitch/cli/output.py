@@ -1,0 +1,70 @@
+"""Where the words go: a console for people, JSON and YAML for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import click
+from rich.console import Console
+
+WIDE = 4000
+"""Lines that go to a file or a pipe are not folded."""
+
+
+def make_console() -> Console:
+    """Return a console on stdout: colours and folding on a terminal only, and no markup.
+
+    ``NO_COLOR`` and ``TERM`` are honoured by rich itself.
+    """
+    terminal = sys.stdout.isatty()
+    return Console(
+        width=None if terminal else WIDE,
+        force_terminal=terminal or None,
+        color_system="auto" if terminal else None,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def emit(value: Any, form: str) -> None:
+    """Print a value as ``json`` or ``yaml``."""
+    if form == "json":
+        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    import yaml  # noqa: PLC0415 - a tenth of a second that only this form needs
+
+    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def to_plain(value: Any) -> Any:
+    """Return frozen values as plain ones in camelCase, times as RFC 3339, without what is empty."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {
+            _camel(name): _moment(one) if name.endswith("_at") else to_plain(one)
+            for name, one in found.items()
+            if one is not None
+        }
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): to_plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(one) for one in value]
+    return value
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)

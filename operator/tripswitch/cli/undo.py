@@ -1,0 +1,65 @@
+"""``undo``: an earlier template back into ``spec``. The one command that writes a template."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import click
+
+from tripswitch.cli.clock import read_clock
+from tripswitch.cli.options import Where, name_argument, where_options
+from tripswitch.cli.problems import Problem
+from tripswitch.cli.revisions import find_revision, load_replica_set, select_previous
+from tripswitch.cli.session import Session, as_object, converse
+from tripswitch.cli.templates import find_written, read_template
+from tripswitch.cli.view import View, build_view
+from tripswitch.cluster.raw import field
+
+
+@click.command()
+@name_argument()
+@click.option(
+    "--to-revision",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Default: the revision that runs after a rollback, else the one that completed before.",
+)
+@where_options
+def undo(*, name: str, number: int | None, where: Where) -> None:
+    """Put the pod template of an earlier revision back into the spec.
+
+    The operator itself never writes spec: after a rollback the failed template stays there, so that
+    Git and the cluster agree. This command is for those who do not work from Git. If the revision is
+    the one that runs, nothing is restarted.
+    """
+    click.echo(converse(where, lambda session: _undo(session, name, number)))
+
+
+async def _undo(session: Session, name: str, number: int | None) -> str:
+    raw = await session.get(name)
+    view = build_view(raw, (), (), read_clock())
+    target = find_revision(view, number) if number is not None else select_previous(view)
+    if target.number == view.desired_revision:
+        raise Problem(f"gdeploy/{name} wants revision {target.number} already")
+    replica_set = await load_replica_set(session, target)
+    wanted = await _find_wanted(session, view)
+    written = find_written(replica_set, field(raw, "spec", "template"), wanted)
+    changed = deepcopy(as_object(raw))
+    changed["spec"]["template"] = dict(written or read_template(replica_set))
+    await session.replace(name, changed)
+    said = f"gdeploy/{name} wants the template of revision {target.number} again"
+    if written is None:
+        said += ", with the API server's defaults written out: it becomes a revision of its own"
+    return said
+
+
+async def _find_wanted(session: Session, view: View) -> dict[str, object] | None:
+    """Return the ReplicaSet made from the template that ``spec`` holds now, if there is one."""
+    if not view.current:
+        return None
+    try:
+        revision = find_revision(view, view.desired_revision)
+        return dict(await load_replica_set(session, revision))
+    except Problem:
+        return None  # it was refused, or somebody deleted it: there is less to learn from

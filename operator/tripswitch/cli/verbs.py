@@ -1,0 +1,172 @@
+"""A person's commands: each is one small write, explained in one line (rules C and R7).
+
+What cannot do anything is refused before it is written: an annotation that acts on nothing would only
+puzzle the next reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import click
+
+from tripswitch.cli.clock import read_clock
+from tripswitch.cli.options import Where, name_argument, where_options
+from tripswitch.cli.problems import Problem
+from tripswitch.cli.session import Session, converse
+from tripswitch.cli.tree import format_moment
+from tripswitch.cli.view import RETRY, STOP, Outcome, View, build_view
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+def _verb(
+    name: str, where: Where
+) -> Callable[[Callable[[View], tuple[Mapping[str, Any], str]]], None]:
+    """Read, decide, patch, and say what was done."""
+
+    def run(decide: Callable[[View], tuple[Mapping[str, Any], str]]) -> None:
+        def talk(session: Session) -> Awaitable[str]:
+            return _apply(session, name, decide)
+
+        click.echo(converse(where, talk))
+
+    return run
+
+
+async def _apply(
+    session: Session, name: str, decide: Callable[[View], tuple[Mapping[str, Any], str]]
+) -> str:
+    view = build_view(await session.get(name), (), (), read_clock())
+    change, said = decide(view)
+    await session.patch(name, change)
+    return f"gdeploy/{name} {said}"
+
+
+@click.command()
+@name_argument()
+@where_options
+def retry(*, name: str, where: Where) -> None:
+    """Try a failed revision again.
+
+    For when the cause was outside the image: a registry that was down, a missing Secret. The count
+    begins at 0. A changed template needs no retry: applying it starts a new rollout.
+
+    Writes the annotation tripswitch.dev/retry.
+    """
+    _verb(name, where)(decide_retry)
+
+
+@click.command()
+@name_argument()
+@click.option("--rollback", "how", flag_value="ROLLBACK", help="Go back to the last completed.")
+@click.option("--abort", "how", flag_value="ABORT", help="Leave things as they are; no rollback.")
+@where_options
+def stop(
+    *,
+    name: str,
+    how: str | None,
+    where: Where,
+) -> None:
+    """Stop the rollout that is running; choose --rollback or --abort.
+
+    It acts on the very rollout that runs now, never on a later one. As ECS StopServiceDeployment.
+
+    Writes the annotation tripswitch.dev/stop.
+    """
+    if how is None:
+        raise click.UsageError("say what becomes of it: --rollback or --abort")
+    _verb(name, where)(lambda view: decide_stop(view, how))
+
+
+@click.command()
+@name_argument()
+@where_options
+def pause(*, name: str, where: Where) -> None:
+    """Hold the rollout: no pod is launched or removed for it, and no failure counts.
+
+    Sets spec.paused. With GitOps set it in Git, or it will be set back.
+    """
+    _verb(name, where)(lambda view: decide_pause(view, hold=True))
+
+
+@click.command()
+@name_argument()
+@where_options
+def resume(*, name: str, where: Where) -> None:
+    """Go on with a rollout that was held. What failed meanwhile is not counted later."""
+    _verb(name, where)(lambda view: decide_pause(view, hold=False))
+
+
+@click.command()
+@name_argument()
+@where_options
+def restart(*, name: str, where: Where) -> None:
+    """Replace all pods by a rollout of the same template, with the breaker watching.
+
+    Sets the pod template's annotation kubectl.kubernetes.io/restartedAt, as kubectl rollout restart.
+    """
+    moment = format_moment(read_clock()).replace(" ", "T")
+    _verb(name, where)(lambda view: decide_restart(view, moment))
+
+
+def decide_retry(view: View) -> tuple[Mapping[str, Any], str]:
+    """Return the change that retries the wanted revision (C1).
+
+    Raises:
+        Problem: It has not failed.
+    """
+    wanted = next((r for r in view.revisions if r.number == view.desired_revision), None)
+    if wanted is None or wanted.state not in ("FAILED", "STOPPED"):
+        state = "has not been looked at yet" if wanted is None else f"is {wanted.state}"
+        raise Problem(
+            f"nothing to retry: revision {view.desired_revision} {state}, not FAILED"
+            if wanted is not None
+            else f"nothing to retry: gdeploy/{view.name} {state}"
+        )
+    value = f"{view.desired_revision}-{read_clock():.3f}"
+    return _annotate(RETRY, value), f"retries revision {wanted.number}"
+
+
+def decide_stop(view: View, how: str) -> tuple[Mapping[str, Any], str]:
+    """Return the change that stops the running rollout (C2).
+
+    Raises:
+        Problem: None runs.
+    """
+    rollout = view.rollout
+    if view.outcome is not Outcome.RUNNING or not rollout.status:
+        raise Problem(f"nothing to stop: the latest rollout is {rollout.status or 'not there yet'}")
+    if not view.current:
+        raise Problem("the operator has not looked at the latest change yet; try again")
+    said = f"stops the rollout of revision {rollout.revision}"
+    said += ", goes back" if how == "ROLLBACK" else ", no rollback"
+    return _annotate(STOP, f"{rollout.revision}/{how}"), said
+
+
+def decide_pause(view: View, *, hold: bool) -> tuple[Mapping[str, Any], str]:
+    """Return the change that holds a rollout or lets it go on (R7).
+
+    Raises:
+        Problem: It is so already.
+    """
+    if view.paused is hold:
+        raise Problem(f"gdeploy/{view.name} is {'already' if hold else 'not'} paused")
+    return {"spec": {"paused": hold}}, "paused" if hold else "resumed"
+
+
+def decide_restart(view: View, moment: str) -> tuple[Mapping[str, Any], str]:
+    """Return the change that makes a new revision of the same template.
+
+    Raises:
+        Problem: It is paused: nothing would happen.
+    """
+    if view.paused:
+        raise Problem(f"gdeploy/{view.name} is paused; resume it first")
+    metadata = {"annotations": {RESTARTED_AT: moment}}
+    return {"spec": {"template": {"metadata": metadata}}}, "restarted"
+
+
+def _annotate(key: str, value: str) -> Mapping[str, Any]:
+    return {"metadata": {"annotations": {key: value}}}

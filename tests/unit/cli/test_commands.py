@@ -1,0 +1,245 @@
+"""The commands of the plugin against a scripted API server: what they write, say and exit with."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from tests.unit.cli.server import BASE, Server, serve, write_kubeconfig
+from tests.unit.cli.statuses import guarded, in_progress, replica_set, rolled_back
+from tripswitch.api.template import template_digest
+from tripswitch.cli.app import COMMANDS, app
+from tripswitch.cli.completion import answer
+
+WEB = f"{BASE}/web"
+SETS = "/apis/apps/v1/namespaces/shop/replicasets"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serve(tmp_path) as scripted:
+        scripted.lists(SETS)
+        scripted.lists("/api/v1/namespaces/shop/pods")
+        yield scripted
+
+
+def the_write(server: Server) -> tuple[str, str, object]:
+    (found,) = [one for one in server.sent if one[0] != "GET"]
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_worth_reading(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) > 5
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert all(f"\n  {name} " in result.output for name in COMMANDS)
+
+
+def test_status_prints_the_tree_without_colours_on_a_pipe(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    result = server.run("status", "gdeploy/web")
+    assert result.exit_code == 0
+    assert "rollout ROLLBACK_SUCCESSFUL" in result.output
+    assert "container web exited 2" in result.output
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+def test_status_for_programs(server: Server, form: str) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    found = yaml.safe_load(server.run("status", "web", "-o", form).output)
+    assert found["outcome"] == "FAILED"
+    assert found["breaker"]["failures"][0]["exitCode"] == 2
+
+
+def test_status_without_a_name_lists_them_all(server: Server) -> None:
+    server.lists("/apis/tripswitch.dev/v1alpha1/guardeddeployments", guarded(rolled_back()))
+    result = server.run("status", "-A")
+    assert result.output.startswith("shop/web  ROLLBACK_SUCCESSFUL  revision 1  4/4 healthy")
+
+
+def test_watching_something_that_has_ended_says_how_in_the_exit_code(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    assert server.run("status", "web", "--watch").exit_code == 1
+    server.has(WEB, guarded(rolled_back(desiredRevision=1)))
+    result = server.run("status", "web", "--watch")
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) == 1
+
+
+def test_watching_gives_up_when_asked_to(server: Server) -> None:
+    server.has(WEB, guarded(in_progress()))
+    server.lists(BASE, guarded(in_progress()))
+    result = server.run("status", "web", "--watch", "--timeout", "0.3")
+    assert result.exit_code == 1
+    assert "error: the rollout has not ended after 0.3 s" in result.output
+
+
+def test_history_lists_the_revisions(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    lines = server.run("history", "web").output.splitlines()
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["2", "FAILED", "wanted"],
+        ["1", "COMPLETED", "running,"],
+    ]
+
+
+def test_retry_writes_a_value_not_seen_before(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    server.has(WEB, guarded(rolled_back()), method="PATCH")
+    result = server.run("retry", "web")
+    assert result.output == "gdeploy/web retries revision 2\n"
+    first = the_write(server)[2]
+    server.sent.clear()
+    server.run("retry", "web")
+    assert the_write(server)[2] != first
+
+
+def test_what_has_not_failed_is_not_retried(server: Server) -> None:
+    server.has(WEB, guarded(in_progress()))
+    result = server.run("retry", "web")
+    assert result.exit_code == 1
+    assert result.output == "error: nothing to retry: revision 2 is IN_PROGRESS, not FAILED\n"
+
+
+@pytest.mark.parametrize(("flag", "kind"), [("--rollback", "ROLLBACK"), ("--abort", "ABORT")])
+def test_stop_names_the_rollout_that_runs(server: Server, flag: str, kind: str) -> None:
+    server.has(WEB, guarded(in_progress()))
+    server.has(WEB, {}, method="PATCH")
+    assert server.run("stop", "web", flag).exit_code == 0
+    annotations = {"tripswitch.dev/stop": f"2/{kind}"}
+    assert the_write(server)[2] == {"metadata": {"annotations": annotations}}
+
+
+def test_stop_needs_to_know_how_and_something_that_runs(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    assert server.run("stop", "web").exit_code == 2
+    result = server.run("stop", "web", "--abort")
+    assert (result.exit_code, result.output) == (
+        1,
+        "error: nothing to stop: the latest rollout is ROLLBACK_SUCCESSFUL\n",
+    )
+
+
+def test_pause_and_resume_set_the_field(server: Server) -> None:
+    server.has(WEB, guarded(in_progress()))
+    server.has(WEB, {}, method="PATCH")
+    assert server.run("resume", "web").output == "error: gdeploy/web is not paused\n"
+    server.run("pause", "web")
+    assert the_write(server)[2] == {"spec": {"paused": True}}
+
+
+def test_restart_changes_the_template_as_kubectl_does(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    server.has(WEB, {}, method="PATCH")
+    assert server.run("restart", "web").output == "gdeploy/web restarted\n"
+    sent = json.dumps(the_write(server)[2])
+    assert "kubectl.kubernetes.io/restartedAt" in sent
+
+
+def test_undo_writes_the_template_that_runs_and_is_fenced_by_the_version_read(
+    server: Server,
+) -> None:
+    good = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}
+    server.has(WEB, guarded(rolled_back(), template={"spec": {"bad": True}}))
+    server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
+    server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"bad": True}}))
+    server.has(WEB, {}, method="PUT")
+    result = server.run("undo", "web")
+    assert result.output == "gdeploy/web wants the template of revision 1 again\n"
+    method, _, body = the_write(server)
+    assert method == "PUT"
+    assert isinstance(body, dict)
+    assert body["spec"]["template"] == good
+    assert body["metadata"]["resourceVersion"] == "77"
+    assert "status" not in body
+
+
+def test_diff_shows_what_was_changed(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    server.has(f"{SETS}/web-a", replica_set("web-a", {"spec": {"image": "web:1"}}))
+    server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"image": "web:2"}}))
+    result = server.run("diff", "web", "--exit-code")
+    assert result.exit_code == 1
+    assert "-  image: web:1\n+  image: web:2" in result.output
+    assert server.run("diff", "web", "1", "1").output == ""
+
+
+def test_a_revision_that_is_not_there_is_named_with_those_that_are(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    result = server.run("undo", "web", "--to-revision", "9")
+    assert result.exit_code == 4
+    assert result.output == "error: gdeploy/web has no revision 9; it has 2, 1\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code", "said"),
+    [
+        (404, 'guardeddeployments "web" not found', 4, "gdeploy/web in namespace shop not found"),
+        (404, "404 page not found", 4, "Tripswitch's CRD is not installed"),
+        (404, "the server could not find the requested resource", 4, "CRD is not installed"),
+        (403, 'User "u" cannot get', 5, 'not allowed: User "u" cannot get'),
+        (401, "Unauthorized", 3, "no valid credentials for the cluster: Unauthorized"),
+        (500, "boom", 3, "the cluster does not answer: boom"),
+        (422, "nonsense", 6, "the API server refused: nonsense"),
+        (409, "modified", 6, "was changed at the same moment; try again"),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    server: Server, status: int, message: str, code: int, said: str
+) -> None:
+    server.refuses(WEB, status, message)
+    result = server.run("status", "web")
+    assert result.exit_code == code
+    assert result.output.startswith("error: ")
+    assert said in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_no_cluster_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        write_kubeconfig(tmp_path / "kubeconfig", closed.getsockname()[1])
+        result = Server(tmp_path / "kubeconfig").run("status", "web")
+    assert result.exit_code == 3
+    assert result.output.startswith("error: the cluster does not answer: ")
+    missing = Server(tmp_path / "nowhere").run("status", "web")
+    assert missing.exit_code == 3
+    assert "is a cluster configured?" in missing.output
+    assert missing.output.count("\n") == 1
+
+
+def test_the_namespace_comes_from_the_option_or_the_context(server: Server) -> None:
+    server.run("status", "web", "-n", "other")
+    server.run("status", "web", "--context", "bare")
+    assert [path for _, path, _ in server.sent] == [
+        WEB.replace("shop", "other"),
+        WEB.replace("shop", "default"),
+    ]
+
+
+def test_another_kind_is_refused_as_wrong_usage(server: Server) -> None:
+    result = server.run("status", "deploy/web")
+    assert result.exit_code == 2
+    assert "'deploy' is no GuardedDeployment" in result.output
+
+
+def test_kubectl_is_given_candidates_in_its_own_form(server: Server) -> None:
+    server.lists(BASE, guarded())
+    server.lists("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    where = ("--kubeconfig", str(server.kubeconfig))
+    assert answer(app, ("re",)).split("\n")[:1] == ["retry\tTry a failed revision again."]
+    assert answer(app, ("status", *where, "w")) == "web\n:4"
+    assert answer(app, ("status", *where, "-n", "")) == "shop\n:4"
+    assert answer(app, ("status", "--kubeconfig", "/nowhere", "w")) == ":4"

@@ -71,11 +71,13 @@ fmt: setup ## format the code
 crds: setup ## write the generated files again
 	$(BIN)/python -m tripswitch.api.crd
 	$(BIN)/python -m tests.diagrams
+	$(BIN)/python -m tests.manifests
 
 .PHONY: verify
 verify: setup ## check that the generated files are current
 	$(BIN)/python -m tripswitch.api.crd --check
 	$(BIN)/python -m tests.diagrams --check
+	$(BIN)/python -m tests.manifests --check
 
 .PHONY: lock
 lock: setup ## resolve the dependencies again

@@ -99,6 +99,24 @@ PROGRAMS: Mapping[str, Program] = {
             "cmd/kwok",
             {"sigs.k8s.io/kwok/pkg/consts.Version": "{version}"},
         ),
+        Program(
+            "helm",
+            "helm",
+            "helm.sh/helm/v4",
+            "cmd/helm",
+            {"helm.sh/helm/v4/internal/version.version": "{version}"},
+        ),
+        Program(
+            "helm3",
+            "helm3",
+            "helm.sh/helm/v3",
+            "cmd/helm",
+            {
+                "helm.sh/helm/v3/internal/version.version": "{version}",
+                # What `helm template` takes for the cluster's version; the default is 1.20.
+                "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "36",
+            },
+        ),
     )
 }
 

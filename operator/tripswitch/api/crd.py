@@ -146,7 +146,8 @@ def build_crd() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": NAME},
+        # Helm leaves it where it is at an uninstall: it takes every GuardedDeployment with it.
+        "metadata": {"name": NAME, "annotations": {"helm.sh/resource-policy": "keep"}},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

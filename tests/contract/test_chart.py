@@ -1,0 +1,91 @@
+"""The chart's values and rights, as far as they can be judged without Helm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.rights import read_granted
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "manifests" / "chart"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def find_names(node: dict[str, Any], before: str = "") -> set[str]:
+    """Return the dotted names of all values that a schema knows."""
+    found: set[str] = set()
+    for name, inner in node.get("properties", {}).items():
+        found |= find_names(inner, f"{before}{name}.") or {f"{before}{name}"}
+    return found
+
+
+def find_defaults(node: dict[str, Any], schema: dict[str, Any], before: str = "") -> set[str]:
+    """Return the dotted names of all values with a default, as deep as the schema goes."""
+    found: set[str] = set()
+    for name, value in node.items():
+        inner = schema.get("properties", {}).get(name, {})
+        deeper = isinstance(value, dict) and "properties" in inner
+        found |= find_defaults(value, inner, f"{before}{name}.") if deeper else {f"{before}{name}"}
+    return found
+
+
+def test_the_schema_accepts_the_defaults() -> None:
+    """And is a schema."""
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    jsonschema.validate(VALUES, SCHEMA)
+
+
+def test_every_value_has_a_default_and_every_default_a_schema() -> None:
+    """So that values.yaml documents all there is."""
+    given_by_helm = {"global", "resources.claims"}
+    assert find_names(SCHEMA) - given_by_helm == find_defaults(VALUES, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"replica": 3},
+        {"replicas": "two"},
+        {"log": {"level": "loud"}},
+        {"image": {"digest": "latest"}},
+        {"watchNamespaces": ["Shop"]},
+        {"podDisruptionBudget": {"maxUnavailable": "half"}},
+        {"metrics": {"serviceMonitor": {"interval": 30}}},
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, SCHEMA)
+
+
+def test_the_rights_are_the_least() -> None:
+    """No wildcard, no secrets, no configmaps, no write on a pod but deletes and setting aside."""
+    rights = read_granted((ROOT / "manifests" / "rbac.yaml").read_text())
+    assert {right.resource for right in rights} <= {
+        "guardeddeployments",
+        "guardeddeployments/status",
+        "guardeddeployments/finalizers",
+        "replicasets",
+        "pods",
+        "pods/log",
+        "events",
+        "leases",
+    }
+    assert not [right for right in rights if "*" in (right.group, right.resource, right.verb)]
+    pods = {right.verb for right in rights if right.resource == "pods"}
+    assert pods <= {"get", "list", "watch", "delete", "patch"}
+
+
+def test_the_defaults_give_no_write_on_pods_but_deletes() -> None:
+    """`patch` comes with failedPodRetention alone."""
+    rights = read_granted((ROOT / "manifests" / "install.yaml").read_text())
+    pods = {right.verb for right in rights if right.resource == "pods"}
+    assert pods <= {"get", "list", "watch", "delete"}

@@ -1,0 +1,80 @@
+"""Renders the plain manifests from the Helm chart, their one source (``--check``: are they current?).
+
+``manifests/install.yaml`` is the chart with its defaults, for ``kubectl apply``. ``manifests/rbac.yaml``
+is every right the chart can grant, for an operator that runs outside of the cluster (``make up``, the
+tests). The chart's own copy of the CRD is written here too, because Helm reads nothing outside of a chart.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.cluster.build import ensure
+
+MANIFESTS = Path(__file__).parents[1] / "manifests"
+CHART = MANIFESTS / "chart"
+NAMESPACE = "tripswitch-system"
+
+_CRD = MANIFESTS.parent / "crds" / "tripswitch.dev_guardeddeployments.yaml"
+_CRD_COPY = CHART / "files" / "crd.yaml"
+
+_INSTALL_HEAD = """\
+# Generated from manifests/chart with its defaults by `make crds`; do not edit.
+# kubectl apply --server-side -f manifests/install.yaml
+"""
+_RBAC_HEAD = """\
+# Generated from manifests/chart by `make crds`; do not edit.
+# Every right that the chart can grant, for an operator that runs outside of the cluster.
+"""
+_NAMESPACE = f"""\
+---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: {NAMESPACE}
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+"""
+EVERY_RIGHT = ("--set=failedPodRetention.enabled=true",)
+"""Values that turn everything on which needs a right of its own."""
+
+
+def render(arguments: Sequence[str] = ()) -> str:
+    """Return what ``helm template`` makes of the chart, without Helm's own comments."""
+    command = [str(ensure(["helm"])["helm"]), "template", "tripswitch", str(CHART)]
+    command += [f"--namespace={NAMESPACE}", *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    plain = re.sub(r"^# Source: .*\n", "", done.stdout, flags=re.MULTILINE)
+    return re.sub(r"\n+(?=---\n)", "\n", plain).rstrip() + "\n"
+
+
+def render_all() -> dict[Path, str]:
+    """Return every file that is made from the chart. The chart must have its CRD already."""
+    shown = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac")]
+    return {
+        MANIFESTS / "install.yaml": _INSTALL_HEAD + _NAMESPACE + render(),
+        MANIFESTS / "rbac.yaml": _RBAC_HEAD + _NAMESPACE + render([*shown, *EVERY_RIGHT]),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or say which of them are stale."""
+    if "--check" not in arguments:
+        _CRD_COPY.parent.mkdir(exist_ok=True)
+        _CRD_COPY.write_text(_CRD.read_text())
+        for path, text in render_all().items():
+            path.write_text(text)
+        return 0
+    wanted = {_CRD_COPY: _CRD.read_text(), **render_all()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        print(f"{path.relative_to(MANIFESTS.parent)} is stale: run `make crds`", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -114,6 +114,13 @@ class OperatorProcess:
         Raises OperatorError with the end of its log when it ends instead.
         """
         self.launch()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until its caches are filled.
+
+        Raises OperatorError with the end of its log when it ends instead.
+        """
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             assert self._process is not None
@@ -149,6 +156,11 @@ class OperatorProcess:
         """Return what it tells Prometheus."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
+
+    def wait(self, seconds: float) -> int:
+        """Wait until it ends by itself; return its exit code."""
+        assert self._process is not None, "the operator was not started"
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         """End it with SIGKILL, as a node failure would."""

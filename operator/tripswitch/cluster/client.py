@@ -7,16 +7,20 @@ credentials: bodies are plain dicts, statuses are checked here (its raw calls do
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 from kubernetes.aio.client import ApiClient
 
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
     ApiError,
+    NotLeadingError,
     UnauthorizedError,
     UnreachableError,
     error_from,
@@ -33,20 +37,49 @@ PAGE = "500"
 REQUEST_SECONDS = 20.0
 """Longest time for one request. The API server's own limit is 60 s; nobody should wait that long."""
 
+MAX_REQUESTS = 64
+"""So many requests at the same time, streams aside; more would only queue up in the API server."""
+
+Permit = Callable[[], float]
+"""Returns for how many seconds from now writes may be under way; 0 or less: none may begin."""
+
 Observer = Callable[[str, str, str], None]
 """Called with verb, resource and HTTP status of every request; "0" when there was no answer."""
 
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
+
+
+def _always() -> float:
+    return math.inf
 
 
 class Client:
-    """Requests and watch streams on one API server."""
+    """Requests and watch streams on one API server.
 
-    def __init__(self, credentials: Credentials, observe: Observer | None = None) -> None:
+    Args:
+        credentials: Where it is, and who we are.
+        observe: Told of every request.
+        permit: Asked right before every write.
+        agent: The name in the server's audit log, after ours.
+        seconds: Longest time for one request.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        observe: Observer | None = None,
+        *,
+        permit: Permit = _always,
+        agent: str = "",
+        seconds: float = REQUEST_SECONDS,
+    ) -> None:
         self._credentials = credentials
         self._observe = observe
+        self._permit = permit
+        self._seconds = seconds
+        self._slots = asyncio.Semaphore(MAX_REQUESTS)
         self._api: Any = ApiClient(credentials.configuration)
-        self._api.user_agent = FIELD_MANAGER
+        self._api.user_agent = f"{FIELD_MANAGER}/{agent}" if agent else FIELD_MANAGER
 
     async def __aenter__(self) -> Self:
         """Use it and close it."""
@@ -69,7 +102,8 @@ class Client:
         """Send one request and return the decoded answer.
 
         Writes carry our field manager's name. A time-out or a broken connection of a write leaves
-        open whether the server did it: the next look at the object tells.
+        open whether the server did it: the next look at the object tells. A write is given up when
+        the time is over in which it is permitted.
 
         Raises:
             ApiError: The subclass says what happened.
@@ -77,14 +111,18 @@ class Client:
         if method not in ("GET", "DELETE"):
             query = {**(query or {}), "fieldManager": FIELD_MANAGER}
         headers = {"Accept": accept, "Content-Type": content_type}
-        timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-        response = await self._send(method, path, query or {}, headers, body, timeout)
-        try:
-            answer = json.loads(await response.read())
-        except _BROKEN as error:
-            raise UnreachableError(f"{method} {path}: broken answer: {error!r}") from error
-        finally:
-            response.release()
+        async with self._slots:
+            seconds = self._seconds if method == "GET" else min(self._seconds, self._permit())
+            if seconds <= 0:
+                raise NotLeadingError(f"{method} {path}: not sent, another process may lead")
+            timeout = aiohttp.ClientTimeout(total=seconds)
+            response = await self._send(method, path, query or {}, headers, body, timeout)
+            try:
+                answer = json.loads(await response.read())
+            except _BROKEN as error:
+                raise UnreachableError(f"{method} {path}: broken answer: {error!r}") from error
+            finally:
+                response.release()
         if not isinstance(answer, dict):
             raise UnreachableError(f"{method} {path}: the answer is not an object")
         return answer

@@ -36,7 +36,9 @@ class Credentials:
     """
 
     def __init__(self, kubeconfig: str | None = None, *, context: str | None = None) -> None:
-        self.configuration: Any = Configuration()
+        # No limit of connections: each watch keeps one, and a hundred of them would leave none for
+        # requests. Those have a limit of their own.
+        self.configuration: Any = Configuration(connection_pool_maxsize=0)
         self.namespace = ""
         self._loaders: Any = kubernetes_config  # it has no types
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")

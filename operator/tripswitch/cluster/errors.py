@@ -56,6 +56,10 @@ class UnreachableError(ApiError):
     """No answer, one that makes no sense, or a 5xx: what became of a write is not known."""
 
 
+class NotLeadingError(ApiError):
+    """Nothing was sent: this process may not write, or not any more."""
+
+
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: InvalidError,
     401: UnauthorizedError,

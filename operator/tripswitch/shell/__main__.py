@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tripswitch.shell.election import election_options, read_candidacy
 from tripswitch.shell.logs import configure_logging
 from tripswitch.shell.run import Options, run
 
@@ -62,6 +63,7 @@ from tripswitch.shell.run import Options, run
     metavar="BOOL",
     help="Whether the end of a failing container's log is put into the status.",
 )
+@election_options
 def main(
     *,
     namespaces: tuple[str, ...],
@@ -74,7 +76,14 @@ def main(
 ) -> None:
     """Run the Tripswitch operator: GuardedDeployments with a deployment circuit breaker."""
     configure_logging(log_level, log_format)
-    options = Options(namespaces, kubeconfig, workers, health_port, **more)
+    options = Options(
+        namespaces,
+        kubeconfig,
+        workers,
+        health_port,
+        log_evidence=more["log_evidence"],
+        candidacy=read_candidacy(more),
+    )
     sys.exit(asyncio.run(run(options)))
 
 

@@ -107,6 +107,18 @@ class Metrics:
             "tripswitch_queue_depth", "Objects that wait to be looked at.", registry=registry
         )
 
+        self._errors = Counter(
+            "tripswitch_reconcile_errors",
+            "Looks that ended in an error nobody had thought of: a bug, the object is left alone.",
+            OBJECT,
+            registry=registry,
+        )
+        self._leader = Gauge(
+            "tripswitch_leader",
+            "1 while this process may write: it holds the Lease, or needs none.",
+            registry=registry,
+        )
+
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -114,6 +126,14 @@ class Metrics:
     def watch_depth(self, depth: Callable[[], float]) -> None:
         """Read the queue's depth from where it is."""
         self._depth.set_function(depth)
+
+    def watch_leader(self, leads: Callable[[], bool]) -> None:
+        """Read whether this process leads from where it is known."""
+        self._leader.set_function(leads)
+
+    def count_error(self, key: Key) -> None:
+        """Count a look that ended in an unexpected error."""
+        self._errors.labels(*key).inc()
 
     def count_request(self, verb: str, resource: str, code: str) -> None:
         """Count one request to the API server."""
@@ -155,5 +175,12 @@ class Metrics:
     def forget(self, key: Key) -> None:
         """Drop the series of an object that is gone."""
         labels = dict(zip(OBJECT, key, strict=True))
-        for metric in (self._rollouts, self._failures, self._trips, self._count, self._threshold):
+        for metric in (
+            self._rollouts,
+            self._failures,
+            self._trips,
+            self._errors,
+            self._count,
+            self._threshold,
+        ):
             metric.remove_by_labels(labels)

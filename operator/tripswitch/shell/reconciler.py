@@ -11,7 +11,13 @@ import time
 from collections.abc import Callable
 
 from tripswitch.api.convert import InvalidObjectError, write_status
-from tripswitch.cluster.errors import ApiError, ConflictError, NotFoundError, ThrottledError
+from tripswitch.cluster.errors import (
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    NotLeadingError,
+    ThrottledError,
+)
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.store import Key, Record, Store
@@ -20,12 +26,14 @@ from tripswitch.domain.decision import Decision
 from tripswitch.domain.model import Instant
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.metrics import Metrics
-from tripswitch.shell.queue import TryAgainError
+from tripswitch.shell.queue import HOLD_SECONDS, TryAgainError
 
 logger = logging.getLogger(__name__)
 
 INVALID = "InvalidSpec"
 """Reason of the event about an object that cannot be understood."""
+BROKEN = "InternalError"
+"""Reason of the event about an object that brings a bug of ours to light."""
 
 
 def clock() -> Instant:
@@ -80,6 +88,8 @@ class Reconciler:
         began = loop.time()
         try:
             return await self._look(record, marked)
+        except NotLeadingError as error:
+            raise TryAgainError(str(error), HOLD_SECONDS) from error
         except ThrottledError as error:
             raise TryAgainError(str(error), error.retry_after) from error
         except (ConflictError, NotFoundError) as error:
@@ -89,6 +99,14 @@ class Reconciler:
             raise TryAgainError(str(error)) from error
         finally:
             self._metrics.time_reconcile(loop.time() - began)
+
+    def tell_broken(self, key: Key, error: Exception) -> None:
+        """Make an error visible that nobody had thought of: the object is left alone until it works."""
+        self._metrics.count_error(key)
+        record = self._store.find(key)
+        if record is not None:
+            words = f"{type(error).__name__}: {error}"
+            self._recorder.say(record, BROKEN, words, warning=True)
 
     async def _look(self, record: Record, marked: float) -> float | None:
         now = self._now()

@@ -1,9 +1,11 @@
 """The process from start to end: what is built, in which order it starts, and how it stops.
 
 Start: one list of GuardedDeployments, the watches, kopf, the health port; when all lists are complete
-the gate opens and the workers begin. Stop, on a signal: the workers finish what they are writing, then events,
-then kopf. If anything that should run for ever ends by itself, all of it ends, with exit code 1: the
-next process takes up from the status.
+it is ready, and waits for the Lease if it is to have one (a standby's caches are as warm as the
+leader's). Then it catches up with what the leader before it has written, the gate opens and the workers
+begin. Stop, on a signal: the workers finish what they are writing, then events, then the Lease is given
+back, then kopf. If anything that should run for ever ends by itself, or the Lease is lost, all of it
+ends, with exit code 1: the next process takes up from the status.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
 from tripswitch.cluster.raw import field, text
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
@@ -31,6 +34,7 @@ from tripswitch.cluster.store import Key, Store
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.handlers import build_registry, build_settings
 from tripswitch.shell.health import HealthServer
+from tripswitch.shell.leadership import Leadership
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import WorkQueue
 from tripswitch.shell.reconciler import Reconciler, clock
@@ -46,13 +50,14 @@ FINISH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says. No ``namespaces`` means all of them."""
+    """What the command line says. No ``namespaces`` means all; no ``candidacy``, no Lease."""
 
     namespaces: Sequence[str] = ()
     kubeconfig: str | None = None
     workers: int = 8
     health_port: int = 8080
     log_evidence: bool = True
+    candidacy: Candidacy | None = None
 
 
 async def run(options: Options) -> int:
@@ -61,8 +66,7 @@ async def run(options: Options) -> int:
     credentials = Credentials(options.kubeconfig)
     try:
         await credentials.load()
-        async with Client(credentials, metrics.count_request) as client:
-            return await Process(options, credentials, client, metrics).run()
+        return await _run_elected(options, credentials, metrics)
     except NotFoundError:
         logger.critical("cannot start: no GuardedDeployments on this server; is the CRD applied?")
     except ApiError as error:
@@ -70,20 +74,42 @@ async def run(options: Options) -> int:
     return 1
 
 
+async def _run_elected(options: Options, credentials: Credentials, metrics: Metrics) -> int:
+    """Run with a Lease if there is to be one; its requests have a client and connections apart."""
+    who, count = options.candidacy, metrics.count_request
+    if who is None:
+        async with Client(credentials, count) as client:
+            return await Process(options, credentials, client, metrics, None).run()
+    agent = who.identity
+    quick = Client(credentials, count, agent=agent, seconds=who.terms.request_timeout)
+    lease = Lease(quick, who, clock)
+    async with quick, Client(credentials, count, permit=lease.remaining, agent=agent) as client:
+        return await Process(options, credentials, client, metrics, lease).run()
+
+
 class Process:
     """Everything that runs, put together."""
 
     def __init__(
-        self, options: Options, credentials: Credentials, client: Client, metrics: Metrics
+        self,
+        options: Options,
+        credentials: Credentials,
+        client: Client,
+        metrics: Metrics,
+        lease: Lease | None,
     ) -> None:
         self._options = options
         self._credentials = credentials
+        self._filled = asyncio.Event()
         self._gate = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stop_kopf = asyncio.Event()
         self._kopf_is_up = asyncio.Event()
         self._queue: WorkQueue[Key] = WorkQueue(
-            self._reconcile, self._gate, workers=options.workers
+            self._reconcile,
+            self._gate,
+            workers=options.workers,
+            broken=self._tell_broken,
         )
         metrics.watch_depth(lambda: self._queue.depth)
         self._store = Store(self._queue.mark, clock)
@@ -99,6 +125,8 @@ class Process:
         )
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self._sweep = Sweep(client, self._store, executor, namespaces)
+        self._leadership = Leadership(lease, self._sweep.catch_up)
+        metrics.watch_leader(self._leadership.leads)
         self._reflectors = [
             Reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
             for namespace in namespaces
@@ -122,10 +150,11 @@ class Process:
             asyncio.create_task(self._recorder.run(), name="event recorder"),
             asyncio.create_task(self._collector.run(), name="evidence"),
             asyncio.create_task(self._sweep.run(), name="comparison"),
+            *self._leadership.start(),
         ]
         self._queue.start()
         once = [
-            asyncio.create_task(self._open_gate(), name="first lists"),
+            asyncio.create_task(self._open_gate(), name="start"),
             asyncio.create_task(self._listen_to_signals(), name="signals"),
         ]
         kopf_task = asyncio.create_task(self._run_kopf(), name="kopf")
@@ -143,17 +172,22 @@ class Process:
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self._reconciler.reconcile(key, marked)
 
+    def _tell_broken(self, key: Key, error: Exception) -> None:
+        self._reconciler.tell_broken(key, error)
+
     async def _open_gate(self) -> None:
         """Let the workers begin once everything that they decide from is there."""
         for reflector in self._reflectors:
             await reflector.synced.wait()
-        self._gate.set()
+        self._filled.set()
         logger.info(
             "ready: %d guarded deployments, %d replica sets, %d pods",
             len(self._store.records()),
             len(self._store.replica_sets),
             len(self._store.pods),
         )
+        await self._leadership.gain()
+        self._gate.set()
 
     async def _listen_to_signals(self) -> None:
         """Take the signals from kopf, so that the workers stop before it does."""
@@ -172,6 +206,7 @@ class Process:
         )
 
     def _take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        self._sweep.hear()
         if kind is None:
             self._sweep.soon()
         if kind == "DELETED":
@@ -181,8 +216,11 @@ class Process:
 
     async def _stop(self, kopf_task: asyncio.Task[None]) -> None:
         logger.info("stopping")
-        await self._queue.stop(FINISH_SECONDS)
-        await self._recorder.drain(2.0)
+        lost = self._leadership.is_lost
+        finished = await self._queue.stop(0.0 if lost else FINISH_SECONDS)
+        if not lost:
+            await self._recorder.drain(2.0)
+            await self._leadership.give_back(finished=finished)
         await self._health.stop()
         self._stop_kopf.set()
         done, _ = await asyncio.wait([kopf_task], timeout=FINISH_SECONDS)
@@ -191,14 +229,19 @@ class Process:
 
     def _find_stuck(self) -> list[str]:
         now = asyncio.get_running_loop().time()
-        return [
+        found = [
             f"watch of {watch.path} is stuck"
             for watch in self._reflectors
             if now - watch.last_turn > STUCK_SECONDS
         ]
+        missed = self._sweep.missed_since
+        if missed is not None and now - missed > STUCK_SECONDS:
+            found.append("watch of guardeddeployments tells nothing")
+        found += self._leadership.find_stuck(STUCK_SECONDS)
+        return found
 
     def _find_unready(self) -> list[str]:
-        return [] if self._gate.is_set() else ["the first lists are not complete"]
+        return [] if self._filled.is_set() else ["the first lists are not complete"]
 
 
 async def _wait_for_any(
@@ -212,7 +255,8 @@ async def _wait_for_any(
             error = _find_error(task)
             if error is not None:
                 # kopf's own words are enough; anything else is a bug and needs to be traced.
-                trace = None if task.get_name() == "kopf" else error
+                told = task.get_name() == "kopf" or isinstance(error, LeaseLostError)
+                trace = None if told else error
                 words = (task.get_name(), type(error).__name__, error)
                 logger.critical("%s ended: %s: %s; the operator ends", *words, exc_info=trace)
             if error is not None or task not in once:

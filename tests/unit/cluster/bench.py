@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -70,9 +71,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*, filled: bool = True) -> AsyncIterator[Bench]:
+async def bench(
+    *, filled: bool = True, permit: Callable[[], float] = lambda: math.inf
+) -> AsyncIterator[Bench]:
     made = Bench(filled=filled)
-    async with serve(made.handle) as client:
+    async with serve(made.handle, permit=permit) as client:
         made.client = client
         made.executor = Executor(client, made.store, lambda: made.now)
         yield made

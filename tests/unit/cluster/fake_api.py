@@ -29,8 +29,10 @@ def refuse(status: int, reason: str = "", message: str = "no", **more: Any) -> w
 
 
 @asynccontextmanager
-async def serve(handler: Handler, observe: Observer | None = None) -> AsyncIterator[Client]:
-    """Run a handler for every request, and a client for it."""
+async def serve(
+    handler: Handler, observe: Observer | None = None, **settings: Any
+) -> AsyncIterator[Client]:
+    """Run a handler for every request, and a client (with these settings) for it."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handler)
     server = TestServer(application)
@@ -38,10 +40,17 @@ async def serve(handler: Handler, observe: Observer | None = None) -> AsyncItera
     credentials = Credentials("there is no such file")
     credentials.configuration.host = str(server.make_url("")).rstrip("/")
     try:
-        async with Client(credentials, observe) as client:
+        async with Client(credentials, observe, **settings) as client:
             yield client
     finally:
         await server.close()
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait for something that only the tested code knows of."""
+    async with asyncio.timeout(20):
+        while not reached():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
 
 
 class Script:

@@ -14,6 +14,7 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
     ConflictError,
+    NotLeadingError,
     ThrottledError,
     UnauthorizedError,
     UnreachableError,
@@ -104,6 +105,83 @@ def test_a_server_that_is_not_there_is_unreachable_and_counted() -> None:
 
     asyncio.run(main())
     assert counted == [("list", "pods", "0")]
+
+
+def test_without_a_permit_nothing_is_written_and_everything_is_read() -> None:
+    methods: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        methods.append(request.method)
+        return answer({})
+
+    async def main() -> None:
+        path = PODS.path("shop", "web-1")
+        async with serve(handle, permit=lambda: 0.0) as client:
+            for method in ("POST", "PUT", "PATCH", "DELETE"):
+                with pytest.raises(NotLeadingError):
+                    await client.request(method, path, body={})
+            await client.request("GET", path)
+        assert methods == ["GET"]
+
+    asyncio.run(main())
+
+
+def test_a_write_is_given_up_when_its_permit_ends() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        await asyncio.sleep(1)
+        return answer({})
+
+    async def main() -> None:
+        async with serve(handle, permit=lambda: 0.1) as client:
+            with pytest.raises(UnreachableError, match="Timeout"):
+                await client.request("DELETE", PODS.path("shop", "web-1"))
+            assert await client.request("GET", PODS.path("shop", "web-1")) == {}
+
+    asyncio.run(main())
+
+
+def test_watches_of_very_many_namespaces_leave_room_for_requests() -> None:
+    """The client's own limit of 100 connections would stop everything here."""
+    streams = 110
+    opened = asyncio.Semaphore(0)
+    done = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            return answer({})
+        stream = web.StreamResponse()
+        await stream.prepare(request)
+        opened.release()
+        await done.wait()
+        return stream
+
+    async def main() -> None:
+        async with serve(handle) as client:
+
+            async def follow(namespace: str) -> None:
+                async for _ in client.stream(PODS.path(namespace), {}, stall_seconds=60):
+                    pass
+
+            watches = [asyncio.create_task(follow(f"n{number}")) for number in range(streams)]
+            for _ in range(streams):
+                await asyncio.wait_for(opened.acquire(), 30)
+            await asyncio.wait_for(client.request("GET", PODS.path("shop", "web-1")), 15)
+            done.set()
+            await asyncio.gather(*watches)
+
+    asyncio.run(main())
+
+
+def test_the_audit_log_of_the_server_tells_which_replica_it_was() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return answer({"agent": request.headers["User-Agent"]})
+
+    async def main() -> None:
+        async with serve(handle, agent="pod-1") as client:
+            told = await client.request("GET", PODS.path())
+            assert told == {"agent": "tripswitch/pod-1"}
+
+    asyncio.run(main())
 
 
 def test_a_silent_stream_counts_as_dead() -> None:

@@ -34,6 +34,7 @@ def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return 3
 
     monkeypatch.setattr(command, "run", keep)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     line = (
         "-n shop --namespace bank --kubeconfig file --workers 2 --health-port 0 --log-level debug"
     )

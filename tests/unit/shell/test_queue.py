@@ -227,6 +227,50 @@ def test_a_bug_in_one_object_is_told_and_the_others_go_on(
     assert "unexpected error about bad" in record.getMessage()
 
 
+def test_a_bug_is_handed_on_and_its_key_is_not_worked_on_hot_however_often_it_is_marked() -> None:
+    async def main() -> None:
+        log = Log(*[ZeroDivisionError() for _ in range(3)], None)
+        broken: list[tuple[str, Exception]] = []
+        gate = asyncio.Event()
+        gate.set()
+        marks = WorkQueue(log, gate, broken=lambda key, error: broken.append((key, error)))
+        marks.start()
+        for _ in range(40):
+            marks.mark("web")
+            await asyncio.sleep(0.1)
+        assert log.times[:4] == [0, 1, 2, 3], "once a second, and no mark is lost"
+        assert [key for key, _ in broken] == ["web"] * 3
+        assert isinstance(broken[0][1], ZeroDivisionError)
+        await marks.stop(1)
+
+    run(main())
+
+
+def test_where_the_server_asks_for_patience_marks_wait() -> None:
+    async def main() -> None:
+        log = Log(TryAgainError("throttled", at_least=30))
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(10)
+            marks.mark("web")
+            await asyncio.sleep(100)
+        assert log.times == [0, 30]
+
+    run(main())
+
+
+def test_after_a_conflict_a_mark_does_not_wait() -> None:
+    async def main() -> None:
+        log = Log(*[TryAgainError("conflict") for _ in range(4)])
+        async with queue(log) as marks:
+            for _ in range(4):
+                marks.mark("web")
+                await asyncio.sleep(0.01)
+        assert log.times == [0, 0.01, 0.02, 0.03]
+
+    run(main())
+
+
 def test_work_is_told_since_when_its_key_was_marked() -> None:
     async def main() -> None:
         seen: list[float] = []
@@ -253,7 +297,7 @@ def test_stopping_finishes_what_is_under_way_and_takes_nothing_more() -> None:
             marks.mark("second")
             marks.mark_after("third", 1)
             await asyncio.sleep(1)
-            await marks.stop(60)
+            assert await marks.stop(60)
             assert log.running == 0
             assert all(task.done() for task in marks.tasks)
             await asyncio.sleep(60)
@@ -268,7 +312,7 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
         async with queue(log, workers=1) as marks:
             marks.mark("web")
             await asyncio.sleep(1)
-            await marks.stop(3)
+            assert not await marks.stop(3)
             assert asyncio.get_running_loop().time() == 4
 
     with caplog.at_level(logging.WARNING):

@@ -191,6 +191,35 @@ def test_an_object_that_cannot_be_understood_is_told_once_a_version_and_left_alo
     asyncio.run(main())
 
 
+def test_a_bug_is_shown_on_the_object_and_in_the_metrics() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            setup = Setup(it)
+            setup.reconciler.tell_broken(WEB, AssertionError("impossible"))
+            assert setup.recorder.said == [("InternalError", "AssertionError: impossible")]
+            errors = b'tripswitch_reconcile_errors_total{name="web",namespace="shop"} 1.0'
+            assert errors in setup.metrics.render()
+            it.store.remove_guarded("gd-1")
+            setup.reconciler.tell_broken(WEB, AssertionError("impossible"))
+            assert len(setup.recorder.said) == 1
+            await setup.look()
+            assert b'name="web"' not in setup.metrics.render()
+
+    asyncio.run(main())
+
+
+def test_a_process_that_does_not_lead_writes_nothing_and_does_not_try_hot() -> None:
+    async def main() -> None:
+        async with bench(filled=False, permit=lambda: 0.0) as it:
+            it.store.upsert_guarded(guarded())
+            with pytest.raises(TryAgainError) as caught:
+                await Setup(it).look()
+            assert caught.value.at_least >= 1
+            assert it.requests == []
+
+    asyncio.run(main())
+
+
 def test_an_object_that_is_being_deleted_is_left_alone() -> None:
     async def main() -> None:
         async with bench() as it:

@@ -10,14 +10,16 @@ import pytest
 from aiohttp import web
 
 from tests.unit.cluster.bench import WEB, Bench, bench
-from tests.unit.cluster.fake_api import answer, refuse
-from tests.unit.cluster.raws import guarded
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.raws import guarded, replica_set
 from tripswitch.cluster.errors import NotFoundError
 from tripswitch.cluster.store import Key
 from tripswitch.shell import sweep as sweeps
 from tripswitch.shell.sweep import Sweep
 
 ALL = "/apis/tripswitch.dev/v1alpha1/guardeddeployments"
+ALL_SETS = "/apis/apps/v1/replicasets"
+SETS = "/apis/apps/v1/namespaces/shop/replicasets"
 SHOP = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments"
 
 
@@ -102,6 +104,92 @@ def test_one_that_was_made_again_replaces_the_old_one() -> None:
             await sweep(it).compare(None)
             assert it.record.uid == "gd-2"
 
+    asyncio.run(main())
+
+
+def test_a_process_that_begins_to_lead_fetches_every_size_it_has_not_seen() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            newer = replica_set(version=60, size=9)
+            made = replica_set(name="web-new", uid="rs-2", version=61, size=5)
+            gone = replica_set(name="web-gone", uid="rs-3", version=62)
+            it.on(f"GET {ALL}", listed(guarded()))
+            it.on(f"GET {ALL_SETS}", listed(newer, made, gone))
+            it.on(f"GET {SETS}/web-6f8c", answer(newer))
+            it.on(f"GET {SETS}/web-new", answer(made))
+            it.on(f"GET {SETS}/web-gone", refuse(404, "NotFound"))
+            await sweep(it).catch_up()
+            sizes = {rs.name: rs.size for rs in it.snapshot.replica_sets}
+            assert sizes == {"web-6f8c": 9, "web-new": 5}
+            asked = len(it.requests)
+            it.on(f"GET {ALL}", listed(guarded()))
+            it.on(f"GET {ALL_SETS}", listed(newer, made))
+            await sweep(it).catch_up()
+            assert len(it.requests) == asked + 2, "what is known is not fetched again"
+
+    asyncio.run(main())
+
+
+def test_a_watch_that_owes_a_version_is_told_until_it_speaks() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            looking = sweep(it)
+            it.on(f"GET {ALL}", listed(guarded()))
+            await looking.compare(None)
+            assert looking.missed_since is None
+            it.on(f"GET {ALL}", listed(guarded(version=40)))
+            it.on(f"GET {SHOP}/web", answer(guarded(version=40)))
+            await looking.compare(None)
+            assert looking.missed_since is not None
+            looking.hear()
+            assert looking.missed_since is None
+
+    asyncio.run(main())
+
+
+def test_a_watch_that_speaks_during_the_comparison_owes_nothing() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            looking = sweep(it)
+            it.on(f"GET {ALL}", listed(guarded(version=40)))
+            it.on(f"GET {SHOP}/web", answer(guarded(version=40)))
+            comparing = asyncio.create_task(looking.compare(None))
+            await until(lambda: it.bodies(f"GET {SHOP}/web"))
+            looking.hear()
+            await comparing
+            assert looking.missed_since is None
+
+    asyncio.run(main())
+
+
+def test_an_object_that_vanishes_during_the_comparison_is_owed_by_nobody() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            looking = sweep(it)
+            it.on(f"GET {ALL}", listed(guarded(version=40)))
+            it.on(f"GET {SHOP}/web", refuse(404, "NotFound"))
+            await looking.compare(None)
+            assert looking.missed_since is None
+
+    asyncio.run(main())
+
+
+def test_a_namespace_that_cannot_be_had_does_not_keep_the_others_from_being_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            closed = "/apis/tripswitch.dev/v1alpha1/namespaces/closed/guardeddeployments"
+            it.on(f"GET {closed}", refuse(403, "Forbidden"))
+            it.on(f"GET {SHOP}", listed())
+            looking = sweep(it, "closed", "shop")
+            task = asyncio.create_task(looking.run())
+            looking.soon()
+            await until(lambda: it.store.find(WEB) is None)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    monkeypatch.setattr(sweeps, "SETTLE_SECONDS", 0.01)
     asyncio.run(main())
 
 

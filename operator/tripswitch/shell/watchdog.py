@@ -1,0 +1,65 @@
+"""Ends the process when it has lost its Lease and does not end by itself.
+
+A loop that is blocked cannot stop itself, and what it does first when it goes on might be a write. So a
+thread of its own looks whether the Lease is still held, and ends the process the hard way if not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+EXIT_CODE = 1
+
+
+class Watchdog:
+    """A thread that trusts nothing but the Lease.
+
+    Args:
+        remaining: For how many seconds the process leads for certain; asked from the thread.
+        grace: Seconds that the process has to end by itself once it leads no more.
+        end: Ends the process, whatever it is doing.
+    """
+
+    def __init__(
+        self,
+        remaining: Callable[[], float],
+        grace: float,
+        end: Callable[[int], None] = os._exit,
+    ) -> None:
+        self._remaining = remaining
+        self._grace = grace
+        self._end = end
+        self._called_off = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still looks."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to look; the Lease must be held by now."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Call it off: the process has given the Lease back, and writes no more."""
+        self._called_off.set()
+
+    def _run(self) -> None:
+        while not self._called_off.wait(max(0.05, self._remaining() + self._grace)):
+            if self._remaining() <= -self._grace:
+                # From yet another thread: whoever blocks the loop may hold the log, too.
+                words = threading.Thread(target=_say, daemon=True)
+                words.start()
+                words.join(0.5)
+                self._end(EXIT_CODE)
+                return
+
+
+def _say() -> None:
+    logger.critical("the lease is lost and the process did not end by itself: ended by force")

@@ -1,0 +1,176 @@
+"""Several operators of one cluster, and what the API server's own books say about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from tests.cluster.control_plane import ControlPlane
+from tests.e2e.tcp_proxy import TcpProxy
+from tests.e2e.world import World
+from tests.environment import Environment
+from tests.operator_process import NAMESPACE, OperatorProcess, install, write_kubeconfig
+
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:tripswitch"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One write that the API server took from an operator, in the order in which it answered."""
+
+    by: str
+    """The replica's name."""
+    at: float
+    """When the server got the request."""
+    verb: str
+    resource: str
+    name: str
+    code: int
+
+
+@dataclass
+class Fleet:
+    """Replicas that run for one Lease, each through a proxy of its own."""
+
+    cluster: ControlPlane
+    world: World
+    directory: Path
+    proxies: dict[str, TcpProxy] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def start(self, name: str, *arguments: str) -> OperatorProcess:
+        """Start a replica and wait until its caches are filled."""
+        return self.start_all([name], *arguments)[0]
+
+    def start_all(self, names: Sequence[str], *arguments: str) -> list[OperatorProcess]:
+        """Start several at the same time."""
+        started = []
+        for name in names:
+            options = ("--leader-elect", "--identity", name, *arguments)
+            kubeconfig = self._kubeconfig(name)
+            operator = OperatorProcess(
+                kubeconfig, self.directory / f"{name}.log", arguments=options
+            )
+            self._stack.callback(operator.stop)
+            operator.launch()
+            started.append(operator)
+        for operator in started:
+            operator.wait_until_ready()
+        return started
+
+    def _kubeconfig(self, name: str) -> Path:
+        path = write_kubeconfig(self.cluster.kubectl, self.directory / f"{name}.kubeconfig")
+        config = json.loads(path.read_text())
+        target = urlsplit(self.cluster.server)
+        assert target.hostname is not None
+        assert target.port is not None
+        proxy = self._stack.enter_context(TcpProxy(target.hostname, target.port))
+        self.proxies[name] = proxy
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.port}"
+        path.write_text(json.dumps(config))
+        return path
+
+    def lease(self) -> dict[str, Any]:
+        """Return the Lease's spec, empty if there is none."""
+        found = self.cluster.kubectl(
+            "get", "lease", "tripswitch", f"--namespace={NAMESPACE}", "--ignore-not-found", "-ojson"
+        )
+        spec: dict[str, Any] = json.loads(found)["spec"] if found.strip() else {}
+        return spec
+
+    def holder(self) -> str:
+        """Return the name of the replica that holds the Lease, empty if none does."""
+        return str(self.lease().get("holderIdentity", "")).rpartition("_")[0]
+
+    def until_leads(self, name: str, seconds: float = 90.0) -> None:
+        """Wait until a replica holds the Lease."""
+        self.world.until_true(lambda: self.holder() == name, seconds)
+
+    def writes(self, *, leases: bool = False) -> list[Written]:
+        """Return what the operators have written; not what was refused."""
+        found = [w for w in self.attempts() if w.code < 400]
+        return [w for w in found if (w.resource == "leases") == leases]
+
+    def attempts(self) -> list[Written]:
+        """Return every write that an operator has asked for."""
+        return [entry for entry in map(_read, _lines(self.cluster.audit_log)) if entry is not None]
+
+
+def assert_one_at_a_time(fleet: Fleet) -> list[str]:
+    """Assert that no replica wrote while another held the Lease; return the names in order.
+
+    The Lease's own writes say who held it: what another has written lies between two of them.
+    """
+    turns: list[str] = []
+    for write in sorted(fleet.writes(), key=lambda write: write.at):
+        if not turns or turns[-1] != write.by:
+            turns.append(write.by)
+    assert len(turns) == len(set(turns)), f"they took turns: {turns}"
+    held: dict[str, list[float]] = {}
+    for write in fleet.writes(leases=True):
+        held.setdefault(write.by, []).append(write.at)
+    for write in fleet.writes():
+        assert write.at >= min(held[write.by]), f"{write} without ever having held the lease"
+    for before, after in pairwise(turns):
+        last = max(write.at for write in fleet.writes() if write.by == before)
+        assert last < min(held[after]), f"{before} wrote when {after} had the lease"
+    return turns
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as lines:
+        for line in lines:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def _read(entry: dict[str, Any]) -> Written | None:
+    agent = str(entry.get("userAgent", ""))
+    wrote = entry["verb"] in ("create", "update", "patch", "delete")
+    if entry["user"].get("username") != ACCOUNT or not wrote or not agent.startswith("tripswitch/"):
+        return None
+    about = entry["objectRef"]
+    return Written(
+        by=agent.removeprefix("tripswitch/").rpartition("_")[0],
+        at=datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
+        verb=entry["verb"],
+        resource="/".join(filter(None, (about["resource"], about.get("subresource")))),
+        name=about.get("name", ""),
+        code=int(entry["responseStatus"]["code"]),
+    )
+
+
+@contextmanager
+def run_fleet(directory: Path) -> Iterator[Fleet]:
+    """A cluster without any operator, and the means to start some."""
+    with ControlPlane(directory / "cluster") as cluster:
+        cluster.add_nodes(2)
+        install(cluster.kubectl)
+        environment = Environment(
+            provider="kwok",
+            kubeconfig=str(cluster.kubeconfig),
+            kubectl_path=str(cluster.kubectl_path),
+            directory=str(directory),
+            audit_log=str(cluster.audit_log),
+        )
+        with Fleet(cluster, World(environment, "default"), directory) as fleet:
+            yield fleet

@@ -1,0 +1,156 @@
+"""Whose Lease is it: the table, and a world in which candidates are slow, cut off and wrong about time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tripswitch.cluster.election import (
+    Claim,
+    Sighting,
+    Step,
+    Terms,
+    choose_step,
+    free_at,
+    next_claim,
+    released,
+    sight,
+)
+
+TERMS = Terms()
+HELD = Claim("other", 15, 3, "10:00", "10:07")
+MINE = replace(HELD, holder="me")
+FREE = released(HELD, "10:08")
+
+
+@pytest.mark.parametrize(
+    ("claim", "age", "leading", "step"),
+    [
+        pytest.param(None, 0, False, Step.CREATE, id="none, and nobody was seen to hold it"),
+        pytest.param(None, 0, True, Step.CREATE, id="mine was deleted"),
+        pytest.param(FREE, 0, False, Step.TAKE, id="released"),
+        pytest.param(FREE, 0, True, Step.WAIT, id="released although I lead: somebody's hand"),
+        pytest.param(HELD, 0, False, Step.WAIT, id="another's, just changed"),
+        pytest.param(HELD, 14.99, False, Step.WAIT, id="another's, not old enough"),
+        pytest.param(HELD, 15, False, Step.TAKE, id="another's, old enough"),
+        pytest.param(HELD, 100, True, Step.WAIT, id="another's although I lead: I have lost"),
+        pytest.param(MINE, 0, True, Step.RENEW, id="mine"),
+        pytest.param(MINE, 0, False, Step.TAKE, id="mine: the answer to my write was lost"),
+    ],
+)
+def test_each_state_of_the_lease_has_one_next_step(
+    claim: Claim | None, age: float, step: Step, *, leading: bool
+) -> None:
+    seen = Sighting(claim, since=100.0)
+    assert choose_step(seen, "me", TERMS, 100.0 + age, leading=leading) is step
+
+
+def test_a_lease_that_changes_is_new_and_one_that_does_not_grows_old() -> None:
+    first = sight(None, HELD, TERMS, 100.0)
+    assert sight(first, replace(HELD), TERMS, 107.0).since == 100.0
+    assert sight(first, replace(HELD, renewed="10:09"), TERMS, 107.0).since == 107.0
+
+
+def test_a_deleted_lease_is_waited_for_as_long_as_its_holder_might_not_know() -> None:
+    held = sight(None, HELD, TERMS, 100.0)
+    gone = sight(held, None, TERMS, 104.0)
+    assert choose_step(gone, "me", TERMS, 118.9, leading=False) is Step.WAIT
+    assert choose_step(gone, "me", TERMS, 119.0, leading=False) is Step.CREATE
+    assert free_at(sight(sight(None, FREE, TERMS, 1.0), None, TERMS, 2.0), TERMS) == 2.0
+
+
+def test_the_longer_of_two_durations_counts() -> None:
+    assert free_at(Sighting(replace(HELD, duration=60), 0.0), TERMS) == 60
+    assert free_at(Sighting(replace(HELD, duration=1), 0.0), TERMS) == 15
+    assert free_at(Sighting(replace(HELD, duration=0), 0.0), TERMS) == 15
+
+
+def test_transitions_count_changes_of_holder_only() -> None:
+    first = next_claim(None, "me", TERMS, "10:00")
+    assert first == Claim("me", 15, 0, "10:00", "10:00")
+    again = next_claim(first, "me", TERMS, "10:02")
+    assert again == Claim("me", 15, 0, "10:00", "10:02")
+    assert next_claim(again, "other", TERMS, "10:30") == Claim("other", 15, 1, "10:30", "10:30")
+    assert next_claim(FREE, "me", TERMS, "10:30").transitions == 4
+
+
+@pytest.mark.parametrize(
+    "terms", [(15, 10, 6), (15, 13, 2), (15, 10, 0), (0.9, 0.5, 0.1), (10, 15, 2)]
+)
+def test_terms_that_are_not_safe_are_refused(terms: tuple[float, float, float]) -> None:
+    with pytest.raises(ValueError, match="must be at least"):
+        Terms(*terms)
+
+
+@dataclass
+class Candidate:
+    """One side, with a clock of its own."""
+
+    name: str
+    speed: float
+    offset: float
+    seen: Sighting | None = None
+    valid_until: float = float("-inf")
+
+    def clock(self, now: float) -> float:
+        return self.offset + now * self.speed
+
+    def leads(self, now: float) -> bool:
+        return self.clock(now) < self.valid_until
+
+
+TICK = 0.5
+MOVES = st.lists(
+    st.tuples(
+        st.integers(0, 1),  # who
+        st.sampled_from([0, 1, 8, 16, 31]),  # ticks until it moves
+        st.sampled_from([0, 0, 0, 4, 16]),  # ticks between its look and its write
+        st.sampled_from([0, 0, 2, 31]),  # ticks until its write is answered
+        st.sampled_from(["answered", "answered", "answered", "lost", "refused", "deleted"]),
+    ),
+    min_size=5,
+    max_size=25,
+)
+SPEEDS = st.tuples(*[st.sampled_from([0.85, 1.0, 1.15])] * 2)
+
+
+@settings(max_examples=200)
+@given(moves=MOVES, speeds=SPEEDS)
+def test_two_never_lead_at_once_however_slow_lost_or_wrong_about_time(
+    moves: list[tuple[int, int, int, int, str]], speeds: tuple[float, ...]
+) -> None:
+    """The server swaps only the version that was seen; everything else may go wrong."""
+    everybody = [Candidate(f"c{n}", speed, n * 1000.0) for n, speed in enumerate(speeds)]
+    stored: Claim | None = None
+    version, now = 0, 0.0
+    for who, idle, thinking, waiting, fate in moves:
+        now = _pass_time(everybody, now, idle)
+        one = everybody[who]
+        looked_at = version
+        one.seen = sight(one.seen, stored, TERMS, one.clock(now))
+        sent = one.clock(now)
+        step = choose_step(one.seen, one.name, TERMS, sent, leading=one.leads(now))
+        claim = next_claim(stored, one.name, TERMS, f"{version}")
+        now = _pass_time(everybody, now, thinking)
+        if step is Step.WAIT or fate == "refused" or looked_at != version:
+            continue
+        stored, version = claim, version + 1
+        if fate == "lost":
+            continue
+        now = _pass_time(everybody, now, waiting)
+        one.valid_until = sent + TERMS.renew_deadline
+        one.seen = sight(one.seen, claim, TERMS, one.clock(now))
+        if fate == "deleted" and stored == claim:
+            for other in everybody:  # a deletion right after everybody has seen it held
+                other.seen = sight(other.seen, stored, TERMS, other.clock(now))
+            stored, version = None, version + 1
+
+
+def _pass_time(everybody: list[Candidate], now: float, ticks: int) -> float:
+    for tick in range(ticks + 1):
+        leaders = [one.name for one in everybody if one.leads(now + tick * TICK)]
+        assert len(leaders) <= 1, f"at {now + tick * TICK}: {leaders}"
+    return now + ticks * TICK

@@ -14,6 +14,14 @@ from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
 PROVIDERS = ("kwok", "current")
 
+# With the Lease that it has in a cluster; patient, because tests leave a machine little time.
+ELECTION = (
+    "--leader-elect",
+    "--lease-duration=60",
+    "--lease-renew-deadline=45",
+    "--lease-retry-period=5",
+)
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -78,7 +86,7 @@ def start_environment(provider: str, directory: Path) -> Environment:
         raise RuntimeError(f"E2E={provider} is not known; choose one of {', '.join(PROVIDERS)}")
     install(environment.kubectl)
     rights = write_kubeconfig(environment.kubectl, directory / "operator.kubeconfig")
-    operator = OperatorProcess(rights, directory / "operator.log")
+    operator = OperatorProcess(rights, directory / "operator.log", arguments=ELECTION)
     operator.start()
     _running.append(operator)
     return environment

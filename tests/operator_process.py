@@ -152,6 +152,10 @@ class OperatorProcess:
         except (urllib.error.URLError, OSError):
             return False
 
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def metrics(self) -> str:
         """Return what it tells Prometheus."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:

@@ -32,8 +32,9 @@ def read_guarded(raw: Mapping[str, Any]) -> model.Guarded:
         InvalidObjectError: The spec cannot be understood (the CRD's schema refuses such objects;
             this is for those that were stored before it did).
     """
-    metadata = raw.get("metadata") or {}
-    annotations = metadata.get("annotations") or {}
+    metadata = _mapping(raw.get("metadata"))
+    annotations = _mapping(metadata.get("annotations"))
+    generation = metadata.get("generation")
     try:
         spec = api.Spec.model_validate(raw.get("spec") or {})
     except ValidationError as error:
@@ -43,7 +44,7 @@ def read_guarded(raw: Mapping[str, Any]) -> model.Guarded:
     return model.Guarded(
         name=str(metadata.get("name", "")),
         uid=str(metadata.get("uid", "")),
-        generation=int(metadata.get("generation", 0)),
+        generation=generation if isinstance(generation, int) else 0,
         spec=_read_spec(spec),
         status=read_status(raw.get("status")),
         retry=_text(annotations.get(RETRY)),
@@ -190,6 +191,10 @@ def format_selector(selector: api.Selector) -> str:
             case api.SelectorOperator.DOES_NOT_EXIST:
                 parts.append(f"!{requirement.key}")
     return ",".join(parts)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: Any) -> str | None:

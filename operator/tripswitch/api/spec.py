@@ -12,6 +12,9 @@ from tripswitch.domain.model import ThresholdType, Verdict
 
 Text = Annotated[str, Field(max_length=253)]
 
+MOST = 2147483647
+"""What a Deployment's integers hold; more is refused when it is applied, not when pods are made."""
+
 IntOrPercent = Annotated[
     int | str,
     WithJsonSchema(
@@ -224,7 +227,7 @@ class Strategy(ApiModel):
 class Spec(ApiModel):
     """``spec`` of a GuardedDeployment."""
 
-    replicas: int = Field(default=1, ge=0, description="Number of pods wanted.")
+    replicas: int = Field(default=1, ge=0, le=MOST, description="Number of pods wanted.")
     selector: Selector = Field(
         description="Labels of the pods; must match the template's. Cannot be changed.",
         json_schema_extra={"x-kubernetes-map-type": "atomic"},
@@ -235,17 +238,22 @@ class Spec(ApiModel):
     min_ready_seconds: int | None = Field(
         default=None,
         ge=0,
+        le=MOST,
         description=(
             "Seconds a pod must be Ready to be healthy. Default 0 when every container has a "
             "readiness probe, else 40: without a probe a crash-looping pod is Ready at every start."
         ),
     )
     revision_history_limit: int = Field(
-        default=10, ge=0, description="Old ReplicaSets to keep, besides those that are needed."
+        default=10,
+        ge=0,
+        le=MOST,
+        description="Old ReplicaSets to keep, besides those that are needed.",
     )
     progress_deadline_seconds: int = Field(
         default=600,
         ge=0,
+        le=MOST,
         description=(
             "Seconds without one more healthy pod after which the rollout fails as if the breaker "
             "had tripped; 0 = never."
@@ -257,7 +265,7 @@ class Spec(ApiModel):
     health_check_grace_period_seconds: int = Field(
         default=0,
         ge=0,
-        le=2147483647,
+        le=MOST,
         description="Seconds a running pod is given on top of its readiness probe's own budget.",
     )
     deployment_configuration: DeploymentConfiguration = Field(

@@ -161,18 +161,22 @@ class Store:
         return guarded
 
     def _sets_of(self, record: Record) -> Iterator[SeenReplicaSet]:
-        yield from self.replica_sets.owned_by(record.uid)
+        """A reference to an owner in another namespace means nothing, whoever wrote it."""
+        for owned in self.replica_sets.owned_by(record.uid):
+            if owned.namespace == record.key.namespace:
+                yield owned
         for orphan in self.replica_sets.owned_by(orphan_owner(record.key.namespace)):
             if selector_matches(record.selector, mapping(orphan.labels)):
                 yield orphan
 
     def _view(self, seen: SeenReplicaSet, record: Record) -> ReplicaSetView:
-        pods = tuple(pod.view for pod in self.pods.owned_by(seen.view.uid))
+        owned = self.pods.owned_by(seen.view.uid)
+        pods = tuple(pod.view for pod in owned if pod.namespace == seen.namespace)
         return replace(seen.view, pods=pods, owned=seen.owner == record.uid)
 
     def _mark_owner_of_pod(self, pod: SeenPod) -> None:
         replica_set = self.replica_sets.find(pod.owner)
-        if replica_set is not None:
+        if replica_set is not None and replica_set.namespace == pod.namespace:
             self._mark_owner(replica_set)
 
     def _mark_owner(self, seen: SeenReplicaSet) -> None:
@@ -182,7 +186,7 @@ class Store:
     def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
         if seen.labels is None:
             key = self._keys.get(seen.owner)
-            return [] if key is None else [key]
+            return [] if key is None or key.namespace != seen.namespace else [key]
         return [
             key
             for key, record in self._records.items()

@@ -6,16 +6,59 @@ and no finalizer of kopf's on any object, and nothing of ours depends on its mem
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import kopf
 
+from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.credentials import Connection
 from tripswitch.cluster.resources import GROUP, GUARDED_DEPLOYMENTS, VERSION
 
 Seen = Callable[[str | None, Mapping[str, Any]], None]
 """Called with the type of a watch event (None: it was listed) and the raw object."""
+
+
+REPEAT = Backoff(first=0.2, most=10.0)
+"""Pauses before a request that was made a short while ago is made again."""
+
+
+class Pacer:
+    """Holds kopf back where it would ask for the same again and again.
+
+    kopf reopens a stream that ends at once without any pause: thousands of times a second, measured
+    against a proxy that closes every stream. And it logs in and asks again, without a pause, when the
+    server refuses its credentials. Its session asks here before each list and watch. What lasted
+    longer than the longest pause goes on without one, so an ordinary end costs nothing.
+    """
+
+    def __init__(self) -> None:
+        self._began: dict[tuple[str, bool], tuple[float, int]] = {}
+        """For each path, lists and watches apart: the last begin, and how many came too soon."""
+
+    def hook(self) -> aiohttp.TraceConfig:
+        """Return what a session needs to ask here."""
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(self._pace)
+        return config
+
+    async def _pace(
+        self,
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        request: aiohttp.TraceRequestStartParams,
+    ) -> None:
+        if "continue" in request.url.query:
+            return  # the next page of one list
+        loop, what = asyncio.get_running_loop(), (request.url.path, "watch" in request.url.query)
+        began, soon = self._began.get(what, (loop.time() - REPEAT.most, 0))
+        soon = 0 if loop.time() - began >= REPEAT.most else soon + 1
+        if soon:
+            await asyncio.sleep(REPEAT.delay(soon))
+        self._began[what] = (loop.time(), soon)
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -63,24 +106,35 @@ def build_registry(
         connect: Gives the credentials, again each time they are no longer good.
     """
     registry = kopf.OperatorRegistry()
+    pacer = Pacer()
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        found = await connect()
-        scheme, _separator, token = (found.authorization or "").rpartition(" ")
-        return kopf.ConnectionInfo(
-            server=found.server,
-            ca_path=found.ca_path,
-            insecure=found.insecure,
-            certificate_path=found.certificate_path,
-            private_key_path=found.private_key_path,
-            scheme=scheme or None,
-            token=token or None,
-            trust_env=True,
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        return _open_session(await connect(), pacer)
 
     @kopf.on.event(GROUP, VERSION, GUARDED_DEPLOYMENTS.plural, registry=registry)
     async def guarded_deployment_event(event: kopf.RawEvent, **_: Any) -> None:
         seen(event["type"], event["object"])
 
     return registry
+
+
+def _open_session(found: Connection, pacer: Pacer) -> kopf.AiohttpSession:
+    """Return what kopf would have made of the credentials, and the pacer. kopf closes it."""
+    scheme, _separator, token = (found.authorization or "").rpartition(" ")
+    info = kopf.ConnectionInfo(
+        server=found.server,
+        ca_path=found.ca_path,
+        insecure=found.insecure,
+        certificate_path=found.certificate_path,
+        private_key_path=found.private_key_path,
+        scheme=scheme or None,
+        token=token or None,
+    )
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        trust_env=True,
+        trace_configs=[pacer.hook()],
+    )
+    return kopf.AiohttpSession(server=found.server, aiohttp_session=session)

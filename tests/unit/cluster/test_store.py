@@ -179,6 +179,39 @@ class TestOrphans:
         assert [view.owned for view in cluster.snapshot().replica_sets] == [True]
 
 
+class TestForgedOwners:
+    """Who may write in one namespace gains nothing in another (docs/explanation/security.md)."""
+
+    def elsewhere(self, raw: dict[str, Any]) -> dict[str, Any]:
+        raw["metadata"]["namespace"] = "elsewhere"
+        return raw
+
+    def test_a_replica_set_that_names_an_owner_in_another_namespace_is_not_its(
+        self, cluster: Cluster
+    ) -> None:
+        forged = replica_set(name="web-x", uid="rs-2", annotations={"tripswitch.dev/revision": "9"})
+        cluster.store.replica_sets.upsert(self.elsewhere(forged))
+        cluster.store.pods.upsert(self.elsewhere(ready_pod(name="x", uid="pod-2", owner="rs-2")))
+        assert cluster.told() == []
+        assert [view.uid for view in cluster.snapshot().replica_sets] == ["rs-1"]
+
+    def test_a_pod_that_names_a_replica_set_in_another_namespace_is_not_its(
+        self, cluster: Cluster
+    ) -> None:
+        forged = pod(waiting("ErrImagePull"), name="x", uid="pod-2", owner="rs-1")
+        cluster.store.pods.upsert(self.elsewhere(forged))
+        assert cluster.told() == []
+        (view,) = cluster.snapshot().replica_sets
+        assert [one.uid for one in view.pods] == ["pod-1"]
+
+    def test_a_controller_of_another_group_is_not_ours(self, cluster: Cluster) -> None:
+        forged = replica_set(name="web-x", uid="rs-2")
+        forged["metadata"]["ownerReferences"][0]["apiVersion"] = "tripswitch.dev.evil/v1"
+        cluster.store.replica_sets.upsert(forged)
+        assert cluster.told() == []
+        assert [view.uid for view in cluster.snapshot().replica_sets] == ["rs-1"]
+
+
 class TestGuardedDeployments:
     def test_the_same_version_twice_is_no_news(self, cluster: Cluster) -> None:
         cluster.store.upsert_guarded(guarded())

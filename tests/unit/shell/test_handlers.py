@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ import kopf
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import Script, answer, event, failure, serve
+from tests.unit.cluster.fake_api import Script, answer, event, failure, refuse, serve
 from tests.unit.cluster.raws import guarded
 from tripswitch.cluster.credentials import Connection
 from tripswitch.shell.handlers import build_registry, build_settings
@@ -121,3 +122,25 @@ def test_an_error_that_is_fatal_for_kopf_comes_out_of_it(
     server.script.watches = [[failure(500, "InternalError")]]
     with caplog.at_level(logging.CRITICAL), pytest.raises(Exception, match="watch-stream"):
         asyncio.run(watch(server, []))
+
+
+def test_a_stream_that_always_closes_at_once_is_not_reopened_in_a_hot_loop() -> None:
+    """kopf alone does so thousands of times a second. Four openings take at least three pauses."""
+    server = Server()
+    server.script.lists = [[]]
+    server.script.watches = [[], [], []]
+    began = time.monotonic()
+    asyncio.run(watch(server, []))
+    assert len(server.script.watched_from) == 4
+    assert time.monotonic() - began >= 0.1 + 0.2 + 0.4
+
+
+def test_credentials_that_are_refused_are_asked_for_again_in_no_hot_loop() -> None:
+    """And it goes on once they are accepted: a token that expired is an ordinary thing."""
+    server = Server()
+    server.script.lists = [refuse(401), refuse(401), [guarded()]]
+    seen: list[tuple[str | None, str]] = []
+    began = time.monotonic()
+    asyncio.run(watch(server, seen))
+    assert seen == [(None, "web")]
+    assert time.monotonic() - began >= 0.1 + 0.2

@@ -1,0 +1,194 @@
+"""Where faults are tried: one throwaway cluster, and for each trial a namespace, a proxy and an
+operator of its own that sees only that namespace. So trials do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.cluster.control_plane import ControlPlane
+from tests.e2e.world import World
+from tests.environment import Environment
+from tests.faults.judge import Expected, judge
+from tests.faults.plan import Plan, Rule
+from tests.faults.proxy import FaultProxy
+from tests.faults.witness import Version, Witness
+from tests.operator_process import OperatorProcess, install, write_kubeconfig
+
+PATIENCE = 240.0
+OPERATOR = "system:serviceaccount:tripswitch-system:tripswitch"
+
+
+class Lab:
+    """The cluster, who watches it, and the rights that operators get."""
+
+    def __init__(self, directory: Path, seed: int, *, nodes: int = 3) -> None:
+        self.directory = directory
+        self.seed = seed
+        self._nodes = nodes
+        self.cluster = ControlPlane(directory / "cluster")
+        self._rights = directory / "operator.kubeconfig"
+
+    def __enter__(self) -> Self:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.cluster.start()
+        try:
+            self.cluster.add_nodes(self._nodes)
+            install(self.cluster.kubectl)
+            write_kubeconfig(self.cluster.kubectl, self._rights)
+            self.environment = Environment(
+                provider="kwok",
+                kubeconfig=str(self.cluster.kubeconfig),
+                kubectl_path=str(self.cluster.kubectl_path),
+                directory=str(self.directory),
+                audit_log=str(self.cluster.audit_log),
+            )
+            self.witness = Witness(self.cluster)
+            self.witness.__enter__()
+        except BaseException:
+            self.cluster.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.witness.__exit__(kind, error, trace)
+        self.cluster.stop()
+
+    @contextmanager
+    def trial(
+        self, name: str, *rules: Rule, arguments: Sequence[str] = (), start: bool = True
+    ) -> Iterator[Trial]:
+        """Run one operator behind a proxy with these faults, in a namespace of its own."""
+        words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+        namespace = f"{words}-{secrets.token_hex(3)}"
+        self.cluster.kubectl("create", "namespace", namespace)
+        world = World(self.environment, namespace)
+        plan = Plan(self.seed, list(rules))
+        authority = self.cluster.certificate_authority
+        with FaultProxy(self.cluster.server, authority, plan) as proxy:
+            kubeconfig = proxy.write_kubeconfig(
+                self._rights, self.directory / f"{namespace}.kubeconfig"
+            )
+            operator = OperatorProcess(
+                kubeconfig,
+                self.directory / f"{namespace}.log",
+                arguments=["--namespace", namespace, *arguments],
+            )
+            trial = Trial(self, world, plan, Kept(operator), proxy)
+            try:
+                if start:
+                    trial.kept.start()
+                yield trial
+            finally:
+                trial.kept.stop()
+        if namespace in self.cluster.kubectl("get", "namespaces", "--output=name"):
+            self.cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        self.witness.forget(namespace)
+
+
+class Kept:
+    """An operator that is started again whenever it ends, as a kubelet would (without its back-off)."""
+
+    def __init__(self, operator: OperatorProcess) -> None:
+        self.operator = operator
+        self.ends = 0
+        self._stopping = threading.Event()
+        self._held = threading.Lock()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        self.operator.start()
+        self._thread.start()
+
+    def launch(self) -> None:
+        """Start it without waiting."""
+        self.operator.launch()
+        self._thread.start()
+
+    def kill(self) -> None:
+        """End it with SIGKILL; it comes again."""
+        with self._held:
+            self.operator.kill()
+            self.ends += 1
+            if not self._stopping.is_set():
+                self.operator.launch()
+
+    def stop(self) -> None:
+        """End it in order, for good."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(30)
+        with self._held:
+            self.operator.stop()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(0.1):
+            with self._held:
+                if self.operator.has_ended() and not self._stopping.is_set():
+                    self.ends += 1
+                    self.operator.launch()
+
+
+@dataclass
+class Trial:
+    """One namespace with its operator and its faults."""
+
+    lab: Lab
+    world: World
+    plan: Plan
+    kept: Kept
+    proxy: FaultProxy
+
+    @property
+    def operator(self) -> OperatorProcess:
+        """The process."""
+        return self.kept.operator
+
+    def story(self) -> list[Version]:
+        """Return all that was seen of the namespace."""
+        return self.lab.witness.story(self.world.namespace)
+
+    def latest(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the objects of a kind that are there, by name."""
+        return self.lab.witness.latest(self.world.namespace, kind)
+
+    def check(self, **expected: Expected) -> None:
+        """Hold everything that was seen against the rules; AssertionError if anything is wrong."""
+        problems = judge(self.story(), expected)
+        log = self.operator.log.read_text()
+        if "unexpected error about" in log:
+            problems.append("the operator had an unexpected error, see its log")
+        assert not problems, f"{self.operator.log}\n" + "\n".join(problems[:20])
+
+    def until_quiet(self, seconds: float = 2.0) -> None:
+        """Wait until the operator has written nothing for a while."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            before = self.writes()
+            time.sleep(seconds)
+            if self.writes() == before:
+                return
+            assert time.monotonic() < deadline, "the operator never comes to rest"
+
+    def writes(self) -> int:
+        """How many writes the operator has asked for."""
+        return sum(asked.writes for asked in list(self.plan.asked))
+
+    def until(self, what: Callable[[], object], seconds: float = PATIENCE) -> None:
+        """Wait until something is true."""
+        self.world.until_true(what, seconds)

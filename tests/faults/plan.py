@@ -1,0 +1,182 @@
+"""What a fault is, and which request it befalls. Values only: the proxy carries them out."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request of the operator. ``number`` counts from 1; ``write`` is how many writes so far."""
+
+    number: int
+    write: int
+    verb: str
+    resource: str
+    at: float
+    query: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something."""
+        return self.verb in ("create", "update", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """It reaches the server later."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It does not reach the server; this is the answer."""
+
+    status: int
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection breaks. ``after`` the server has done it: the answer is lost."""
+
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halve:
+    """Half of the answer arrives; ``clean``: as if that were all, else the connection breaks."""
+
+    clean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Something is done before the request, or after the server did it; then the connection breaks."""
+
+    what: Callable[[], None]
+    after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A watch ends after so many events."""
+
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """A watch goes silent after so many events, and stays open."""
+
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Every event of a watch comes again, after each of the ones that follow it."""
+
+    keep: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """A watch ends with an ERROR event after so many events: 410 Gone, or any other code."""
+
+    code: int
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmarks:
+    """A watch brings so many bookmarks, and ends."""
+
+    count: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Garble:
+    """A watch ends in the middle of a line; so many events come before."""
+
+    events: int = 0
+
+
+Fault = Delay | Refuse | Reset | Halve | Call
+Watched = Cut | Freeze | Replay | Fail | Bookmarks | Garble
+
+
+@dataclass(slots=True)
+class Rule:
+    """A fault befalls the requests that ``when`` holds for, at a rate, and at most so many times."""
+
+    fault: Fault | Watched
+    when: Callable[[Asked], bool] = lambda _: True
+    rate: float = 1.0
+    times: int | None = None
+    hits: int = 0
+
+
+@dataclass
+class Plan:
+    """The rules in force; the first that hits decides. The same seed gives the same chances."""
+
+    seed: int = 1
+    rules: list[Rule] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    _writes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._chance = random.Random(self.seed)
+
+    def set(self, *rules: Rule) -> None:
+        """Put these rules in force, instead of all before."""
+        with self._lock:
+            self.rules = list(rules)
+
+    def note(self, verb: str, resource: str, query: str, at: float) -> Asked:
+        """Take down one request."""
+        with self._lock:
+            self._writes += verb in ("create", "update", "patch", "delete")
+            asked = Asked(len(self.asked) + 1, self._writes, verb, resource, at, query)
+            self.asked.append(asked)
+            return asked
+
+    def choose(self, asked: Asked) -> Fault | Watched | None:
+        """Return what befalls a request."""
+        with self._lock:
+            for rule in self.rules:
+                spent = rule.times is not None and rule.hits >= rule.times
+                fits = isinstance(rule.fault, Watched) is (asked.verb == "watch") or isinstance(
+                    rule.fault, Delay | Refuse | Reset
+                )
+                if spent or not fits or not rule.when(asked):
+                    continue
+                if rule.rate >= 1.0 or self._chance.random() < rule.rate:
+                    rule.hits += 1
+                    return rule.fault
+            return None
+
+    def count(self, verb: str, resource: str) -> int:
+        """Return how many such requests there were."""
+        with self._lock:
+            return sum((one.verb, one.resource) == (verb, resource) for one in self.asked)
+
+
+def on(verbs: Iterable[str] = (), resources: Iterable[str] = ()) -> Callable[[Asked], bool]:
+    """Return a condition on verb and resource; nothing named means any."""
+    wanted, kinds = frozenset(verbs), frozenset(resources)
+
+    def holds(asked: Asked) -> bool:
+        return (not wanted or asked.verb in wanted) and (not kinds or asked.resource in kinds)
+
+    return holds
+
+
+def writes(asked: Asked) -> bool:
+    """Hold for every write."""
+    return asked.writes

@@ -1,0 +1,94 @@
+"""What happens while things break: rollouts that go well and rollouts that go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.world import breaker, guarded, rollout
+from tests.faults.judge import Expected, visible_failures
+from tests.faults.lab import PATIENCE, Trial
+from tests.faults.witness import PODS, SETS
+
+Object = dict[str, Any]
+REPLICAS = 4
+QUICK = 8
+"""Each of four crashing pods fails twice within 2.5 s; the third time comes 13 s later."""
+
+
+def count(value: int, **more: Any) -> Object:
+    """Return a configuration whose breaker trips at exactly so many failures."""
+    return breaker(thresholdConfiguration={"type": "COUNT", "value": value}, **more)
+
+
+def good(name: str = "web", image: str = "web:1", threshold: int = QUICK, **more: Any) -> Object:
+    """Return an object whose pods run."""
+    return guarded(name, REPLICAS, image=image, configuration=count(threshold), **more)
+
+
+def bad(name: str = "web", threshold: int = QUICK, behaviour: str = "crash", **more: Any) -> Object:
+    """Return the same object with an image whose containers exit with 2."""
+    return guarded(name, REPLICAS, behaviour, image="web:2", configuration=count(threshold), **more)
+
+
+def complete(trial: Trial, manifest: Object) -> Object:
+    """Apply it and wait until it is COMPLETED, as long as a fault may take."""
+    world, name = trial.world, manifest["metadata"]["name"]
+    world.apply(manifest)
+    generation = world.get(name)["metadata"]["generation"]
+    return world.until(
+        lambda status: (
+            rollout(status) == "SUCCESSFUL" and status["observedGeneration"] >= generation
+        ),
+        name,
+        PATIENCE,
+    )
+
+
+def there_and_back(trial: Trial, name: str = "web") -> None:
+    """A good revision, a bad one, the trip at exactly eight failures, and back."""
+    complete(trial, good(name))
+    trial.world.apply(bad(name))
+    trial.world.until_rollout("ROLLBACK_SUCCESSFUL", name, PATIENCE)
+
+
+def exactly(name: str = "web") -> dict[str, Expected]:
+    """What must have been seen of :func:`there_and_back`."""
+    return {name: Expected(rollbacks=1, failed={2: QUICK})}
+
+
+def counted(trial: Trial, name: str = "web") -> int:
+    """The same, with as much time as it takes: first every failure is counted, then it trips.
+
+    A failure that was lost would keep the count below what is to be seen, for ever.
+    """
+    complete(trial, good(name))
+    trial.world.apply(bad(name, threshold=1000))
+    trial.until(lambda: _counts(trial, name) and trial.world.status(name))
+    seen = recount(trial, name)
+    trial.world.apply(bad(name))
+    trial.world.until_rollout("ROLLBACK_SUCCESSFUL", name, PATIENCE)
+    trial.until_quiet()
+    trial.check(**{name: Expected(rollbacks=1)})
+    return seen
+
+
+def _counts(trial: Trial, name: str) -> bool:
+    seen = recount(trial, name)
+    told = trial.world.status(name).get("circuitBreaker", {}).get("failureCount")
+    return seen >= QUICK and told == seen == recount(trial, name)
+
+
+def recount(trial: Trial, name: str, revision: int = 2) -> int:
+    """Count the failures that the pods of a revision show now."""
+    sets = trial.latest(SETS)
+    wanted = {
+        uid["metadata"]["uid"]
+        for uid in sets.values()
+        if uid["metadata"]["annotations"].get("tripswitch.dev/revision") == str(revision)
+        and uid["metadata"]["ownerReferences"][0]["name"] == name
+    }
+    return sum(
+        visible_failures(pod)
+        for pod in trial.latest(PODS).values()
+        if pod["metadata"]["ownerReferences"][0]["uid"] in wanted
+    )

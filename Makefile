@@ -53,6 +53,10 @@ cluster-test: setup ## tests of the throwaway cluster itself, and of each simula
 real-test: setup ## tests of the real node itself (root, Linux, Debian's containerd)
 	$(BIN)/python -m pytest -q -m real tests/cluster
 
+.PHONY: faults
+faults: setup ## every fault on purpose (about 25 minutes, 2 cores); writes docs/explanation/reliability.md (SEED=)
+	$(BIN)/python -m tests.faults $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
 ##@ Keep it in order
 
 .PHONY: lint

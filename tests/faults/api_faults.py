@@ -44,6 +44,7 @@ def _survives(name: str, *rules: tuple[Fault | Watched, float], runs: int = 2, c
     def attempt(lab: Lab, run: int) -> str:
         with _trial(lab, name, run) as trial:
             trial.plan.set(*(Rule(fault, _for(fault), rate, times=None) for fault, rate in rules))
+            trial.proxy.hang_up()
             seen = counted(trial)
             hits = sum(rule.hits for rule in trial.plan.rules)
             assert hits, "the fault never happened"
@@ -103,6 +104,7 @@ def _hits(name: str, fault: Fault | Watched, must: str, *, times: int, runs: int
     def attempt(lab: Lab, run: int) -> str:
         with _trial(lab, name, run) as trial:
             trial.plan.set(Rule(fault, on(["watch"]), times=times))
+            trial.proxy.hang_up()
             seen = counted(trial)
             assert trial.plan.rules[0].hits, "the fault never happened"
             return f"{seen} failures counted, rolled back" + _restarts(trial)

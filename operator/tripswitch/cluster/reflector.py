@@ -78,7 +78,8 @@ class Reflector:
         """Run until cancelled."""
         loop, fails = asyncio.get_running_loop(), 0
         while True:
-            began = self.last_turn = loop.time()
+            began, version = loop.time(), self._version
+            self.last_turn = began
             try:
                 if not self._version:
                     await self._list()
@@ -89,8 +90,12 @@ class Reflector:
                 logger.log(level, "watch of %s interrupted: %s", self.path, error)
                 if isinstance(error, GoneError):
                     self._version = ""
-            lasted = loop.time() - began
-            fails = 1 if lasted >= self._backoff.most else fails + 1
+            if loop.time() - began >= self._backoff.most:
+                fails = 1
+            elif version and self._version not in ("", version):
+                fails = 2  # short, but it brought something: soon again, a few times a second
+            else:
+                fails += 1
             await asyncio.sleep(self._backoff.delay(fails))
 
     async def _list(self) -> None:

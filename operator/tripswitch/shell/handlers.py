@@ -32,12 +32,14 @@ class Pacer:
     kopf reopens a stream that ends at once without any pause: thousands of times a second, measured
     against a proxy that closes every stream. And it logs in and asks again, without a pause, when the
     server refuses its credentials. Its session asks here before each list and watch. What lasted
-    longer than the longest pause goes on without one, so an ordinary end costs nothing.
+    longer than the longest pause goes on without one, so an ordinary end costs nothing; a watch that
+    goes on from a later version brought something, and has a short one.
     """
 
     def __init__(self) -> None:
-        self._began: dict[tuple[str, bool], tuple[float, int]] = {}
-        """For each path, lists and watches apart: the last begin, and how many came too soon."""
+        self._began: dict[tuple[str, bool], tuple[float, int, str]] = {}
+        """For each path, lists and watches apart: the last begin, how many came too soon, and from
+        which version it went on."""
 
     def hook(self) -> aiohttp.TraceConfig:
         """Return what a session needs to ask here."""
@@ -51,14 +53,18 @@ class Pacer:
         _context: SimpleNamespace,
         request: aiohttp.TraceRequestStartParams,
     ) -> None:
-        if "continue" in request.url.query:
+        query = request.url.query
+        if "continue" in query:
             return  # the next page of one list
-        loop, what = asyncio.get_running_loop(), (request.url.path, "watch" in request.url.query)
-        began, soon = self._began.get(what, (loop.time() - REPEAT.most, 0))
-        soon = 0 if loop.time() - began >= REPEAT.most else soon + 1
-        if soon:
+        loop, what = asyncio.get_running_loop(), (request.url.path, "watch" in query)
+        version = query.get("resourceVersion", "")
+        began, soon, before = self._began.get(what, (loop.time() - REPEAT.most, 0, version))
+        if loop.time() - began >= REPEAT.most:
+            soon = 0
+        else:
+            soon = 2 if version != before else soon + 1
             await asyncio.sleep(REPEAT.delay(soon))
-        self._began[what] = (loop.time(), soon)
+        self._began[what] = (loop.time(), soon, version)
 
 
 class NoDiffBase(kopf.DiffBaseStorage):

@@ -196,6 +196,25 @@ def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
     assert len(script.watched_from) <= 6
 
 
+def test_a_stream_that_closes_after_every_event_still_brings_them_soon() -> None:
+    """Doubling pauses would take 2 ** 10 times the first one until the last of ten events."""
+    script = Script()
+    script.lists = [[]]
+    script.watches = [[event("ADDED", pod(f"p{n}", 200 + n))] for n in range(10)]
+    sink = Names()
+
+    async def main() -> None:
+        async with serve(script.handle) as client, asyncio.timeout(20):
+            reflector = Reflector(client, PODS, sink, backoff=Backoff(first=0.02, most=60.0))
+            task = asyncio.create_task(reflector.run())
+            await script.exhausted.wait()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert len(sink.known) == 10
+
+
 def test_a_stream_that_lived_long_enough_resets_the_back_off(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -1,0 +1,311 @@
+"""Faults of the cluster around the operator, and other people's hands in it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+from tests.cluster.behaviours import BEHAVIOUR
+from tests.e2e.world import World, conditions, guarded, rollout
+from tests.faults.catalog import scenario
+from tests.faults.judge import Expected
+from tests.faults.lab import PATIENCE, Lab, Trial
+from tests.faults.stories import bad, complete, count, counted, exactly, good, there_and_back
+from tests.faults.witness import GUARDED, PODS
+
+GROUP = "The cluster around it"
+EXACT = "every failure counted once, one trip, one rollback"
+
+
+def _restarted(program: str) -> None:
+    @scenario(GROUP, f"{program} killed with -9 and started again, twice", EXACT, alone=True)
+    def attempt(lab: Lab, run: int) -> str:
+        with lab.trial(f"{program} restarted") as trial:
+            complete(trial, good())
+            trial.world.apply(bad())
+            trial.until(lambda: trial.world.status()["rollout"]["revision"] == 2)
+            lab.cluster.restart(program)
+            trial.world.until_true(lambda: _state(trial.world) == "ROLLBACK_SUCCESSFUL", PATIENCE)
+            lab.cluster.restart(program)
+            seen = counted(trial, "api")
+            trial.check(web=Expected(rollbacks=1))
+            return (
+                f"{seen} failures counted, rolled back; {trial.kept.ends} restarts of the operator"
+            )
+
+
+def _state(world: World) -> str:
+    """Return the rollout's status, also while the API server comes and goes."""
+    try:
+        return rollout(world.status())
+    except Exception:  # noqa: BLE001 - whatever the client says while nobody answers
+        return ""
+
+
+_restarted("kube-apiserver")
+_restarted("etcd")
+
+
+@scenario(
+    GROUP,
+    "kube-controller-manager away for a minute in the middle of a rollout",
+    "nothing is counted, nothing trips; the rollout goes on",
+    alone=True,
+)
+def no_controllers(lab: Lab, run: int) -> str:
+    """Nobody makes pods from ReplicaSets meanwhile."""
+    with lab.trial("no controllers") as trial:
+        complete(trial, good())
+        lab.cluster.pause("kube-controller-manager")
+        try:
+            trial.world.apply(good(image="web:3"))
+            time.sleep(60)
+            assert rollout(trial.world.status()) == "IN_PROGRESS"
+            assert trial.world.status()["circuitBreaker"]["failureCount"] == 0
+        finally:
+            lab.cluster.resume("kube-controller-manager")
+        trial.world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=0))
+        return "0 failures counted; completed when it was back"
+
+
+@scenario(
+    GROUP,
+    "deleted and made again under the same name in the middle of a rollout",
+    "the new one begins anew, and the old one's failures are not its own",
+    runs=3,
+    ci=1,
+)
+def made_again(lab: Lab, run: int) -> str:
+    """Same name, same template, another UID."""
+    with lab.trial("made again") as trial:
+        complete(trial, good())
+        trial.world.apply(bad(threshold=1000))
+        trial.until(lambda: trial.world.status()["circuitBreaker"]["failureCount"] >= 1 + run)
+        trial.world.kubectl("delete", "gdeploy/web", "--wait=false")
+        trial.world.kubectl("wait", "--for=delete", "gdeploy/web", "--timeout=60s")
+        complete(trial, good())
+        status = trial.world.status()
+        assert status["rollout"]["kind"] == "DEPLOY"
+        assert status["circuitBreaker"]["failureCount"] == 0
+        trial.world.apply(bad())
+        trial.world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=1, disturbed=True))
+        return "the new one completed, then tripped by its own 8 failures"
+
+
+@scenario(
+    GROUP,
+    "ReplicaSets edited by someone else: scaled, marks taken away, owner taken away, deleted",
+    "sizes, owner and ReplicaSet come back; the object ends where it was told to",
+    runs=2,
+    ci=1,
+)
+def edited(lab: Lab, run: int) -> str:
+    """Every edit that a person with rights on ReplicaSets can make."""
+    with lab.trial("edited") as trial:
+        world = trial.world
+        complete(trial, good())
+        (name,) = world.replica_sets()
+        world.kubectl("scale", f"replicaset/{name}", "--replicas=1")
+        trial.until(lambda: world.replica_sets()[name].spec.replicas == 4)
+        for mark in ("template-digest", "completed-at", "revision"):
+            world.kubectl("annotate", f"replicaset/{name}", f"tripswitch.dev/{mark}-")
+        trial.until_quiet()
+        assert world.status()["lastCompletedRevision"] == 1
+        world.kubectl(
+            "patch", f"replicaset/{name}", "--type=json", "--patch",
+            '[{"op": "remove", "path": "/metadata/ownerReferences"}]',
+        )  # fmt: skip
+        trial.until(lambda: world.replica_sets()[name].metadata.owner_references)
+        world.kubectl("delete", f"replicaset/{name}", "--wait=true")
+        trial.until(lambda: world.status().get("availableReplicas") == 4)
+        there_and_back(trial, "api")
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=0, disturbed=True), **exactly("api"))
+        return "undone; completed revision kept; another object beside it as ever"
+
+
+@scenario(
+    GROUP, "a namespace deleted in the middle of a rollout", "few writes, and the rest is served"
+)
+def namespace_deleted(lab: Lab, run: int) -> str:
+    """Creations are refused there until everything is gone."""
+    with lab.trial("namespace deleted") as trial:
+        complete(trial, good())
+        trial.world.apply(bad(threshold=1000))
+        trial.until(lambda: trial.world.status()["circuitBreaker"]["failureCount"] >= 1)
+        before = trial.writes()
+        trial.world.kubectl("delete", "namespace", trial.world.namespace, "--wait=true")
+        after = trial.writes() - before
+        assert after < 60, f"{after} writes into a namespace that is being deleted"
+        time.sleep(3)
+        assert trial.writes() - before == after, "it still writes"
+        assert 'name="web"' not in trial.operator.metrics()
+        return f"{after} writes until it was gone, none afterwards"
+
+
+@scenario(
+    GROUP,
+    "quota exhausted, and raised",
+    "shown in the quota's words, nothing counted; completes when it is raised",
+    ci=1,
+)
+def quota(lab: Lab, run: int) -> str:
+    """F5: the ReplicaSet cannot create pods. Nobody's fault but the quota's."""
+    with lab.trial("quota") as trial:
+        world = trial.world
+        complete(trial, good())
+        world.kubectl("create", "quota", "few", "--hard=pods=5")
+        trial.until(lambda: "used" in world.kubectl("get", "quota/few", "--output=yaml"))
+        world.apply(good(image="web:3"))
+        shown = world.until(
+            lambda status: "quota" in json.dumps(conditions(status)), seconds=PATIENCE
+        )
+        assert shown["circuitBreaker"]["failureCount"] == 0
+        world.kubectl("patch", "quota/few", "--patch", '{"spec": {"hard": {"pods": "50"}}}')
+        world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=0))
+        return "shown, 0 failures counted, completed"
+
+
+@scenario(
+    GROUP,
+    "100 objects tripping in the same second",
+    "100 trips, 100 rollbacks, each with its own exact count",
+)
+def hundred(lab: Lab, run: int) -> str:
+    """One operator, one moment. Two pods each: four failures within 2.5 s."""
+    names = [f"web-{number}" for number in range(100)]
+    with lab.trial("hundred") as trial:
+        _apply_all(trial.world, [_small(name) for name in names])
+        trial.until(lambda: _all(trial, names, "SUCCESSFUL"))
+        began = time.monotonic()
+        _apply_all(trial.world, [_small(name, "crash") for name in names])
+        trial.until(lambda: _all(trial, names, "ROLLBACK_SUCCESSFUL"))
+        took = time.monotonic() - began
+        trial.until_quiet()
+        trial.check(**{name: Expected(rollbacks=1) for name in names})
+        return f"100 tripped and rolled back within {took:.0f} s of the apply"
+
+
+def _small(name: str, behaviour: str | None = None) -> dict[str, object]:
+    image = "web:2" if behaviour else "web:1"
+    return guarded(name, 2, behaviour, image=image, configuration=count(4))
+
+
+def _apply_all(world: World, manifests: list[dict[str, object]]) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
+    world.kubectl("apply", "--filename", "-", stdin=json.dumps(listed))
+
+
+def _all(trial: Trial, names: list[str], wanted: str) -> bool:
+    found = trial.latest(GUARDED)
+    states = [found.get(name, {}).get("status", {}).get("rollout", {}) for name in names]
+    return all(state.get("status") == wanted for state in states)
+
+
+@scenario(
+    GROUP,
+    "a node drained during a good rollout of 100 pods",
+    "zero failures counted, zero trips",
+    runs=50,
+    alone=True,
+)
+def drained(lab: Lab, run: int) -> str:
+    """The eviction API, as `kubectl drain` and every autoscaler use it."""
+    return _drain(lab, 100)
+
+
+@scenario(
+    GROUP,
+    "a node drained during a good rollout of 12 pods",
+    "zero failures counted, zero trips",
+    runs=1,
+    ci=1,
+    alone=True,
+)
+def drained_small(lab: Lab, run: int) -> str:
+    """The same, small enough to run before every change."""
+    return _drain(lab, 12)
+
+
+def _drain(lab: Lab, replicas: int) -> str:
+    with lab.trial("drained") as trial:
+        world = trial.world
+        complete(trial, guarded("web", replicas, image="web:1"))
+        world.apply(guarded("web", replicas, image="web:2"))
+        trial.until(lambda: world.status()["rollout"]["revision"] == 2)
+        node = "node-1"
+        draining = threading.Thread(
+            target=world.kubectl,
+            args=("drain", node, "--ignore-daemonsets", "--force", "--timeout=120s"),
+        )
+        draining.start()
+        try:
+            world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
+        finally:
+            draining.join()
+            world.kubectl("uncordon", node)
+        evicted = {
+            one.uid
+            for one in trial.story()
+            if one.kind == PODS
+            and any(
+                c["type"] == "DisruptionTarget" for c in one.raw["status"].get("conditions", [])
+            )
+        }
+        status = world.status()
+        assert status["lastCompletedRevision"] == 2
+        assert all(revision["failedTasks"] == 0 for revision in status["revisions"])
+        trial.check(web=Expected(rollbacks=0, disturbed=True))
+        return f"{len(evicted)} pods evicted, 0 failures, completed"
+
+
+@scenario(
+    GROUP,
+    "the registry down during a good rollout, the default policy",
+    "image errors count (F5), so it trips and goes back; `retry` completes it later",
+)
+def registry_down(lab: Lab, run: int) -> str:
+    """Documented: the breaker cannot know a registry from a wrong name. No healthy pod is lost."""
+    with lab.trial("registry down") as trial:
+        world = trial.world
+        complete(trial, good())
+        manifest = good(image="web:3")
+        template = manifest["spec"]["template"]
+        template["metadata"]["annotations"] = {BEHAVIOUR: "image-pull"}
+        world.apply(manifest)
+        world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=1))
+        return "tripped and rolled back, no healthy pod lost"
+
+
+@scenario(
+    GROUP,
+    "the registry down for five minutes during a good rollout, image errors set to Ignore",
+    "nothing is counted; the rollout waits, and completes when the registry is back",
+)
+def registry_ignored(lab: Lab, run: int) -> str:
+    """What to set where registries are known to fail (F6); the progress deadline bounds the wait."""
+    rule = {"action": "Ignore", "onReasons": ["ErrImagePull", "ImagePullBackOff"]}
+    with lab.trial("registry ignored") as trial:
+        world = trial.world
+        complete(trial, good())
+        configuration = count(3, failurePolicy={"rules": [rule]})
+        manifest = guarded("web", 4, "image-pull", image="web:3", configuration=configuration)
+        world.apply(manifest)
+        time.sleep(300)
+        status = world.status()
+        assert rollout(status) == "IN_PROGRESS"
+        assert status["circuitBreaker"]["failureCount"] == 0
+        world.kubectl("annotate", "pods", "--all", f"{BEHAVIOUR}-")
+        world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
+        trial.until_quiet()
+        trial.check(web=Expected(rollbacks=0))
+        return "0 failures counted, completed when it was back"

@@ -1,0 +1,71 @@
+"""The page that says what was survived: written from the results, never by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from tests.faults.catalog import Scenario
+
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
+
+HEAD = """\
+# What it survives
+
+<!-- Written by `make faults`; do not edit. -->
+
+`make faults` starts a throwaway control plane (a real etcd, API server, controller manager and scheduler;
+simulated nodes), puts a proxy between it and the operator, and breaks things on purpose. Each run plays the
+same story: a good revision completes; a bad one crashes; the breaker trips; the good one comes back.
+
+Beside it a witness sees every version of every GuardedDeployment, ReplicaSet and pod, not through the
+proxy. After each run it is worked out again from these raw objects alone that at every single moment
+
+- there were never fewer healthy pods than the lower bound by our doing, and never more pods than the upper
+  bound;
+- no failure was counted that was not to be seen, and none was lost;
+- each trip was followed by one rollback, and no rollback had another cause;
+- no pod of a stalled revision was launched;
+- every status that was written holds the core's own invariants.
+
+A run *passes* when all of this holds and the story ends as it must. *Restarts* are ends of the operator's
+process, which is started again at once, as a kubelet would.
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one scenario."""
+
+    scenario: Scenario
+    outcomes: list[str]
+    failures: list[str]
+
+
+def render(results: list[Result], about: str) -> str:
+    """Return the page."""
+    runs = sum(len(one.outcomes) + len(one.failures) for one in results)
+    failed = sum(len(one.failures) for one in results)
+    lines = [
+        HEAD,
+        f"Last full run: {about}. {len(results)} faults, {runs} runs, {failed} failed.",
+        "",
+    ]
+    for group, members in groupby(results, key=lambda one: one.scenario.group):
+        lines += [f"## {group}", "", "| fault | must | runs | passed | outcome |"]
+        lines += ["|---|---|---|---|---|"]
+        lines += [_row(one) for one in members]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(one: Result) -> str:
+    passed, total = len(one.outcomes), len(one.outcomes) + len(one.failures)
+    common = Counter(one.outcomes).most_common(2)
+    words = "; or: ".join(words for words, _ in common)
+    if one.failures:
+        words += f" **failed: {one.failures[0]}**"
+    cells = (one.scenario.name, one.scenario.must, str(total), str(passed), words)
+    return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ class Asked:
     verb: str
     resource: str
     at: float
+    path: str
     query: str = ""
 
     @property
@@ -138,11 +140,12 @@ class Plan:
         with self._lock:
             self.rules = list(rules)
 
-    def note(self, verb: str, resource: str, query: str, at: float) -> Asked:
+    def note(self, verb: str, resource: str, path: str, query: str) -> Asked:
         """Take down one request."""
         with self._lock:
             self._writes += verb in ("create", "update", "patch", "delete")
-            asked = Asked(len(self.asked) + 1, self._writes, verb, resource, at, query)
+            number, at = len(self.asked) + 1, time.monotonic()
+            asked = Asked(number, self._writes, verb, resource, at, path, query)
             self.asked.append(asked)
             return asked
 

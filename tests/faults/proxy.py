@@ -11,7 +11,6 @@ import asyncio
 import json
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,7 +114,7 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         watch = "watch" in request.query
         verb, resource = describe_request(request.method, request.path, watch=watch)
-        asked = self.plan.note(verb, resource, request.query_string, time.monotonic())
+        asked = self.plan.note(verb, resource, request.path, request.query_string)
         fault = self.plan.choose(asked)
         body = await request.read()
         if isinstance(fault, Delay):

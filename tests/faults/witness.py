@@ -26,12 +26,16 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of one object. ``gone``: the last one, as it was when it went."""
+    """One version of one object. ``gone``: the last one, as it was when it went.
+
+    ``seen``: when, on the witness's monotonic clock.
+    """
 
     at: int
     kind: str
     raw: Object
     gone: bool
+    seen: float
 
     @property
     def namespace(self) -> str:
@@ -57,6 +61,8 @@ class Witness:
         self._token = cluster.token
         self._trust = ssl.create_default_context(cafile=str(cluster.certificate_authority))
         self._seen: list[Version] = []
+        self._there: dict[str, dict[str, Object]] = {kind: {} for kind in ROOTS}
+        """What is there now, by UID: what a list after a gap does not have is gone."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._reached = dict.fromkeys(ROOTS, 0)
@@ -138,30 +144,48 @@ class Witness:
             query = f"watch=1&allowWatchBookmarks=true&timeoutSeconds=60&resourceVersion={version}"
             try:
                 if not version:
-                    connection, answer = self._open(f"{ROOTS[kind]}/{kind}")
-                    listed = json.loads(answer.read())
-                    connection.close()
-                    version = int(listed["metadata"]["resourceVersion"])
-                    for raw in listed["items"]:
-                        self._take(kind, "ADDED", raw)
-                    self._reached[kind] = version
+                    version = self._reached[kind] = self._list_again(kind)
                     continue
                 connection, answer = self._open(f"{ROOTS[kind]}/{kind}?{query}")
                 for event in _events(answer):
-                    assert event["type"] != "ERROR", f"the witness missed something: {event}"
+                    if event["type"] == "ERROR":
+                        version = 0  # the API server was restarted and has forgotten what was
+                        break
                     version = int(event["object"]["metadata"]["resourceVersion"])
                     if event["type"] != "BOOKMARK":
-                        self._take(kind, event["type"], event["object"])
+                        self._take(kind, event["object"], gone=event["type"] == "DELETED")
                     self._reached[kind] = version
                 connection.close()
             except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.1)  # the API server is away: that is what is being tested
 
-    def _take(self, kind: str, how: str, raw: Object) -> None:
+    def _list_again(self, kind: str) -> int:
+        connection, answer = self._open(f"{ROOTS[kind]}/{kind}")
+        listed = json.loads(answer.read())
+        connection.close()
+        version = int(listed["metadata"]["resourceVersion"])
+        there = {raw["metadata"]["uid"]: raw for raw in listed["items"]}
+        for uid, raw in list(self._there[kind].items()):
+            if uid not in there:
+                raw["metadata"]["resourceVersion"] = str(version)
+                self._take(kind, raw, gone=True)
+        for uid, raw in there.items():
+            known = self._there[kind].get(uid, {}).get("metadata", {}).get("resourceVersion")
+            if known != raw["metadata"]["resourceVersion"]:
+                self._take(kind, raw, gone=False)
+        return version
+
+    def _take(self, kind: str, raw: Object, *, gone: bool) -> None:
         raw["metadata"].pop("managedFields", None)
-        version = Version(int(raw["metadata"]["resourceVersion"]), kind, raw, how == "DELETED")
+        version = Version(
+            int(raw["metadata"]["resourceVersion"]), kind, raw, gone, time.monotonic()
+        )
         with self._lock:
             self._seen.append(version)
+        if gone:
+            self._there[kind].pop(version.uid, None)
+        else:
+            self._there[kind][version.uid] = raw
 
 
 def _events(answer: http.client.HTTPResponse) -> Iterator[Object]:

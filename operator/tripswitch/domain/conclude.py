@@ -12,6 +12,7 @@ from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.health import count_live, count_ready
 from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
+from tripswitch.domain.scaling import compute_needed
 from tripswitch.domain.status import (
     BreakerState,
     Reason,
@@ -85,7 +86,7 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
         desired_state=desired_state,
         healthy=draft.healthy,
         replicas=spec.replicas,
-        bounds=draft.bounds,
+        needed=compute_needed(spec.strategy, spec.replicas),
         paused=spec.paused,
         refused=refused if target is None else "",
         blocked="" if target is None else target.create_error,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.model import Instant
-from tripswitch.domain.scaling import Bounds
 from tripswitch.domain.status import Condition, Reason, Rollout, RolloutState
 
 
@@ -14,6 +13,7 @@ from tripswitch.domain.status import Condition, Reason, Rollout, RolloutState
 class Facts:
     """What the conditions are made from.
 
+    ``needed`` healthy pods make it Available.
     ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
     create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
     ``desired_state`` is that of the revision in ``spec``.
@@ -23,7 +23,7 @@ class Facts:
     desired_state: RolloutState
     healthy: int
     replicas: int
-    bounds: Bounds
+    needed: int
     paused: bool = False
     refused: str = ""
     blocked: str = ""
@@ -53,7 +53,7 @@ def is_ready(facts: Facts) -> bool:
 
 
 def _is_available(facts: Facts) -> bool:
-    return facts.healthy >= facts.bounds.lower
+    return facts.healthy >= facts.needed
 
 
 def _wanted(facts: Facts) -> list[_Wanted]:
@@ -74,7 +74,7 @@ def _available(facts: Facts) -> _Wanted:
         "Available",
         enough,
         Reason.MINIMUM_HEALTHY if enough else Reason.BELOW_MINIMUM_HEALTHY,
-        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.bounds.lower} needed",
+        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.needed} needed",
     )
 
 

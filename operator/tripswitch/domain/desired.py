@@ -64,7 +64,9 @@ def remember(draft: Draft) -> Draft:
 def rename_on_collision(draft: Draft) -> Draft:
     """Give the desired revision another name where something else already has it."""
     error = draft.snapshot.create_error
-    record = history.find_by_digest(draft.status.revisions, draft.spec.template.digest)
+    record = history.find_wanted(
+        draft.status.revisions, draft.spec.template.digest, draft.status.desired_revision
+    )
     if (
         error is None
         or not error.name_taken
@@ -81,7 +83,7 @@ def rename_on_collision(draft: Draft) -> Draft:
 def follow_spec(draft: Draft) -> Draft:
     """C3 and B6: a template that differs from the desired revision's starts a rollout of its own."""
     digest = draft.spec.template.digest
-    record = history.find_by_digest(draft.status.revisions, digest)
+    record = history.find_wanted(draft.status.revisions, digest, draft.status.desired_revision)
     if record is None:
         record = _new_revision(draft, digest)
         draft = draft.with_record(record)

@@ -40,6 +40,20 @@ def find_by_digest(revisions: Iterable[Revision], digest: str) -> Revision | Non
     return next((record for record in revisions if record.digest == digest), None)
 
 
+def find_wanted(
+    revisions: Sequence[Revision], digest: str, desired: int | None
+) -> Revision | None:
+    """Return the revision of the wanted template; the desired one, if that is still it.
+
+    After a hash collision an orphan of the same template may turn up late, under another name. It is
+    history then, and no reason to stop a rollout.
+    """
+    current = find_by_number(revisions, desired)
+    if current is not None and current.digest == digest:
+        return current
+    return find_by_digest(revisions, digest)
+
+
 def find_by_number(revisions: Iterable[Revision], number: int | None) -> Revision | None:
     """Return the revision with a number."""
     return next((record for record in revisions if record.revision == number), None)

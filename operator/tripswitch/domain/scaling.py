@@ -45,6 +45,8 @@ class Crowd:
     healthy: int = 0
     gone: bool = True
     """Not one pod is left or about to be made, not even one that is terminating."""
+    leaving: bool = False
+    """Its ReplicaSet is being deleted: no pod is made any more, and each may go at any moment."""
 
     @property
     def occupied(self) -> int:
@@ -57,22 +59,32 @@ class Crowd:
         >>> crowd = Crowd("web-1", size=5, live=5, ready=4, healthy=3)
         >>> [crowd.surely_healthy(size) for size in (5, 4, 3, 1, 0)]
         [3, 3, 2, 0, 0]
+
+        Of a ReplicaSet that is being deleted nothing is left for sure.
+
+        >>> Crowd("web-1", size=3, live=3, ready=3, healthy=3, leaving=True).surely_healthy(3)
+        0
         """
+        if self.leaving:
+            return 0
         deleted = max(0, self.live - size)
         unready = self.live - self.ready
         return max(0, self.healthy - max(0, deleted - unready))
 
 
 def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
-    """Count the pods of a ReplicaSet."""
+    """Count the pods of a ReplicaSet; one that is being deleted makes no more of them."""
+    live = count_live(replica_set)
+    size = live if replica_set.deleting else replica_set.size
     return Crowd(
         name=replica_set.name,
-        size=replica_set.size,
-        live=count_live(replica_set),
+        size=size,
+        live=live,
         ready=count_ready(replica_set),
         healthy=count_healthy(replica_set, spec, now),
-        gone=replica_set.size == 0
+        gone=size == 0
         and all(p.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) for p in replica_set.pods),
+        leaving=replica_set.deleting,
     )
 
 
@@ -113,6 +125,20 @@ def compute_bounds(strategy: Strategy, replicas: int) -> Bounds:
             return Bounds(max(0, replicas - unavailable), replicas + surge)
         case Recreate():
             return Bounds(0, replicas)
+
+
+def compute_needed(strategy: Strategy, replicas: int) -> int:
+    """Return the healthy pods that make a fleet ``Available``: L, and all of them for ``Recreate``.
+
+    The rollout of a ``Recreate`` may go down to none (R1), but a fleet of none is not available; a
+    Deployment says the same.
+
+    >>> compute_needed(Percentages(50, 200), 4), compute_needed(Recreate(), 4)
+    (2, 4)
+    """
+    if isinstance(strategy, Recreate):
+        return replicas
+    return compute_bounds(strategy, replicas).lower
 
 
 def roll(

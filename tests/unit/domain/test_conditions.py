@@ -8,7 +8,6 @@ import pytest
 
 from tests.builders import START, rollout
 from tripswitch.domain.conditions import Facts, compute_conditions, is_ready
-from tripswitch.domain.scaling import Bounds
 from tripswitch.domain.status import Condition, Reason, RolloutState, RolloutStatus
 
 S, D = RolloutStatus, RolloutState
@@ -19,7 +18,7 @@ DONE = Facts(
     desired_state=D.COMPLETED,
     healthy=4,
     replicas=4,
-    bounds=Bounds(4, 8),
+    needed=4,
     explanation="revision 1 completed",
 )
 GOING = replace(

@@ -230,6 +230,38 @@ def test_a_replica_set_that_is_being_deleted_is_left_alone() -> None:
     assert decide(world.snapshot, world.now).actions == ()
 
 
+def test_r3_pods_of_a_replica_set_that_is_being_deleted_are_not_relied_on() -> None:
+    """The two pods of v2 are all that is left for sure; those of v1 will go any moment."""
+    world = completed(2, strategy=Percentages(100, 200)).apply("v2").settle()
+    world.heal("v2")
+    leaving = world.replica_set("v1")
+    world.replica_sets[leaving.name] = replace(leaving, deleting=True)
+    world.apply("v3").look()
+    assert world.replica_set("v2").size == 2
+    assert world.healthy() == 4
+
+
+def test_r1_a_fleet_of_recreate_without_a_pod_is_not_available() -> None:
+    world = completed(2, strategy=Recreate())
+    assert world.condition("Available").status  # type: ignore[union-attr]
+    found = world.replica_set("v1")
+    world.replica_sets[found.name] = replace(found, pods=())
+    world.look()
+    assert not world.condition("Available").status  # type: ignore[union-attr]
+    assert not world.condition("Ready").status  # type: ignore[union-attr]
+
+
+def test_a_rollout_goes_on_when_an_orphan_of_its_template_turns_up_under_another_name() -> None:
+    """After a hash collision, and an object made anew before its orphans could be seen."""
+    world = started(2)
+    orphan = replica_set(4, of=template("v1"), name="shop-after-collision", uid="other")
+    world.replica_sets[orphan.name] = replace(orphan, owned=False)
+    world.settle()
+    assert (world.rollout.revision, world.state()) == (1, RolloutStatus.IN_PROGRESS)
+    assert "RolloutStopped" not in world.events
+    assert [r.revision for r in world.status.revisions] == [4, 1]
+
+
 def test_b3_a_stalled_first_revision_that_never_was_created_is_not_created() -> None:
     world = World()
     world.look()

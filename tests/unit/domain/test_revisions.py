@@ -27,6 +27,7 @@ from tripswitch.domain.revisions import (
     find_by_digest,
     find_by_number,
     find_replica_set,
+    find_wanted,
     newest_first,
     refresh,
     restore,
@@ -91,6 +92,14 @@ def test_a_revision_is_found_by_its_template_or_its_number() -> None:
     assert find_by_number(HISTORY, 2) == revision(2)
     assert find_by_number(HISTORY, 9) is None
     assert find_by_number(HISTORY, None) is None
+
+
+def test_the_desired_revision_stays_it_when_another_of_its_template_turns_up() -> None:
+    late = replace(revision(4), digest="v2")
+    assert find_wanted((late, *HISTORY), "v2", 2) == revision(2)
+    assert find_wanted((late, *HISTORY), "v2", 1) == late
+    assert find_wanted((late, *HISTORY), "v2", None) == late
+    assert find_wanted(HISTORY, "v9", 2) is None
 
 
 def test_b8_a_replica_set_that_is_being_deleted_is_as_good_as_gone() -> None:

@@ -12,6 +12,7 @@ from tests.builders import (
     failed_pod,
     pending_pod,
     ready_pod,
+    ready_pods,
     replica_set,
     spec,
     template,
@@ -30,6 +31,7 @@ from tripswitch.domain.scaling import (
     Bounds,
     Crowd,
     compute_bounds,
+    compute_needed,
     crowd,
     is_complete,
     resize,
@@ -137,6 +139,27 @@ def test_r1_a_crowd_is_gone_when_not_even_a_terminating_pod_is_left(
 
 def test_r1_a_replica_set_that_is_about_to_make_pods_is_not_gone() -> None:
     assert not crowd(replica_set(1, size=4), spec(), START).gone
+
+
+def test_r3_a_replica_set_that_is_being_deleted_makes_no_pods_and_keeps_none_for_sure() -> None:
+    going = crowd(replica_set(1, *ready_pods(2), size=4, deleting=True), spec(), START)
+    assert (going.occupied, going.healthy, going.gone) == (2, 2, False)
+    assert [going.surely_healthy(size) for size in (4, 2, 0)] == [0, 0, 0]
+    assert crowd(replica_set(1, size=4, deleting=True), spec(), START).gone
+
+
+@pytest.mark.parametrize(
+    ("strategy", "needed"),
+    [
+        pytest.param(Percentages(100, 200), 4, id="ECS's defaults"),
+        pytest.param(Percentages(50, 200), 2, id="half"),
+        pytest.param(RollingUpdate(Amount(1), Amount(1)), 3, id="one unavailable"),
+        pytest.param(Recreate(), 4, id="Recreate: all, as in a Deployment"),
+    ],
+)
+def test_r1_a_fleet_is_available_with_l_healthy_pods(strategy: Strategy, needed: int) -> None:
+    assert compute_needed(strategy, 4) == needed
+    assert compute_needed(strategy, 0) == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ E2E ?= kwok
 WORKERS ?= 5
 SEED ?= 1
 STEPS ?= 1000000
+MODULES ?=
 
 ##@ Try it
 
@@ -39,11 +40,23 @@ test: unit e2e ## everything that proves it: unit, property, contract and end-to
 .PHONY: unit
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
 	$(BIN)/coverage run -m pytest -q -m "not cluster and not real" tests operator/tripswitch/domain
-	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=99 --skip-covered
+	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
 
 .PHONY: e2e
 e2e: setup ## end-to-end tests on a throwaway control plane (E2E=kwok|current)
 	E2E=$(E2E) $(BIN)/python -m pytest -q -m "cluster or real" -n $(WORKERS) --dist loadgroup tests/e2e
+
+.PHONY: soak
+soak: setup ## a million steps of generated worlds, looking for one that breaks a rule (SEED=, STEPS=)
+	nice $(BIN)/python -m tests.sim.soak --seed $(SEED) --steps $(STEPS) --write
+
+.PHONY: mutate
+mutate: setup ## which changes of the core would no unit test notice? (long; MODULES=threshold ...)
+	nice $(BIN)/python -m tests.mutation.run $(MODULES)
+
+.PHONY: oracle
+oracle: ## check our test data against Kubernetes' own Go code (needs Go)
+	tests/oracle/generate.sh --check
 
 .PHONY: cluster-test
 cluster-test: setup ## tests of the throwaway cluster itself, and of each simulated failure

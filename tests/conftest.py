@@ -8,8 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environment import Environment, start_environment, stop_environment
+
+# Few and always the same examples for every day; `make soak` has its own, many more.
+settings.register_profile(
+    "daily",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("daily")
 
 _started: dict[str, Environment] = {}
 

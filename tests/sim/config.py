@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.sim.driver import Faults
@@ -34,6 +34,8 @@ SHAPES = (
 """Which containers pods have."""
 
 BAD = tuple(name for name in SCRIPTS if name not in ("good", "slow", "rejected"))
+NEVER_READY = ("oom", "start_error", "config", "unready", "sidecar")
+"""What goes wrong without a pod ever having been Ready."""
 
 
 @dataclass(slots=True)
@@ -60,6 +62,9 @@ class Config:
     adversary: str = "random"
     by_hand: bool = True
     """Whether people also touch ReplicaSets and pods."""
+    calm: bool = False
+    """Nothing takes a healthy pod away, and nobody touches sizes or bounds, except the operator: so the
+    bounds must hold of the cluster itself, at every moment."""
 
 
 def draw_config(rng: Random) -> Config:
@@ -77,6 +82,21 @@ def draw_config(rng: Random) -> Config:
         adversary=rng.choice(("random", "oldest", "newest")),
         by_hand=rng.random() < 0.6,
     )
+
+
+def draw_calm_config(rng: Random) -> Config:
+    """Draw a world in which every healthy pod that goes is the operator's doing."""
+    config = draw_config(rng)
+    config.calm = True
+    config.by_hand = False
+    config.disruption_every = config.skew = 0
+    config.people_every = rng.choice((30, 120))
+    config.spec = replace(config.spec, replicas=rng.choice((1, 2, 3, 4, 5, 8)))
+    for plan in config.plans:
+        bad = rng.random() < 0.5
+        plan.ways = (rng.choice(NEVER_READY if bad else ("good", "slow")), "good")
+    config.plans[0].ways = ("good",)
+    return config
 
 
 def draw_spec(rng: Random, template: Template) -> Spec:

@@ -42,7 +42,7 @@ def check_pod_change(old: RawPod | None, new: RawPod) -> None:
     if old is None:
         if new.node or new.deleting or new.ready or new.phase is not PodPhase.PENDING:
             found.append("begins in the middle of its life")
-    else:
+    elif not found:
         found += _pod_change(old, new)
     _refuse(f"pod {new.name}", found)
 

@@ -67,6 +67,8 @@ class Faults:
     """The answer is lost after the write was done."""
     stop: float = 0.0
     """The process ends between two calls."""
+    stop_after: int | None = None
+    """It ends before the call of this number from now, once."""
     zombie: float = 0.0
     """It does not know that it was replaced."""
     settle: bool = True
@@ -176,7 +178,7 @@ class Process:
             return
         if self.calls_left is not None:
             self.calls_left -= 1
-        elif self._s.rng.random() < self._s.faults.stop:
+        elif self._ends_here():
             self._s.stop()
             self._go_on()  # as a zombie, or not at all
             return
@@ -189,6 +191,15 @@ class Process:
             self._rest(self._s.clock() + min(60.0, 0.05 * 2**self._fails))
         else:
             self._s.later(delay, self._go_on)
+
+    def _ends_here(self) -> bool:
+        faults = self._s.faults
+        if faults.stop_after is not None:
+            faults.stop_after -= 1
+            if faults.stop_after < 0:
+                faults.stop_after = None
+                return True
+        return self._s.rng.random() < faults.stop
 
     def _rest(self, wake_at: Instant | None) -> None:
         self._work = None
@@ -380,6 +391,7 @@ class Process:
 
     def _call(self, request: Callable[[], T], found: Raw | None) -> Calls[T]:
         """Do one request after the time it takes to get there, or have it go wrong."""
+        self._s.count("calls")
         rng, faults = self._s.rng, self._s.faults
         yield rng.uniform(0.002, 0.03)
         roll = rng.random() - faults.conflict

@@ -48,7 +48,12 @@ class People:
             self.refuse: 1,
             self.make_again: 1,
         }
-        self._menu = {**wishes, **(deeds if config.by_hand else {})}
+        calm = {self.apply, self.pause, self.resume, self.retry, self.stop, self.change_breaker}
+        self._menu = {
+            deed: weight
+            for deed, weight in {**wishes, **(deeds if config.by_hand else {})}.items()
+            if not config.calm or deed in calm
+        }
 
     def act(self) -> str:
         """Do one thing and return its name."""

@@ -20,6 +20,7 @@ from tripswitch.domain.model import (
     PolicyRule,
     ReplicaSetView,
     Spec,
+    Template,
 )
 from tripswitch.domain.status import Rollout, Status
 
@@ -193,11 +194,15 @@ def judge(mishap: Mishap, rules: tuple[PolicyRule, ...]) -> str:
 
 def is_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
     """H1: Ready for long enough."""
-    seconds = spec.min_ready_seconds
-    if seconds is None:
-        seconds = 0 if rs.template.readiness.all_probed else 40
     since = view.ready_since
-    return view.live and since is not None and now >= since + seconds
+    return view.live and since is not None and now >= since + settling_seconds(spec, rs.template)
+
+
+def settling_seconds(spec: Spec, template: Template) -> int:
+    """H1: for how long a pod has to be Ready."""
+    if spec.min_ready_seconds is not None:
+        return spec.min_ready_seconds
+    return 0 if template.readiness.all_probed else 40
 
 
 def _ended_runs(story: PodStory, one: ContainerView, ended: int) -> list[Mishap]:

@@ -30,15 +30,13 @@ FAILED_PODS = 8
 class World:
     """A cluster, the operator, and everybody else."""
 
-    def __init__(
-        self, config: Config, seed: int, *, calm: bool = False, decide: Decide = decide
-    ) -> None:
+    def __init__(self, config: Config, seed: int, *, decide: Decide = decide) -> None:
         self.now: Instant = EPOCH
         self.steps = 0
         self.config = config
         self.rng = Random(seed)
         self.api = ApiServer()
-        self.referee = Referee(self.api, calm=calm)
+        self.referee = Referee(self.api, decide, calm=config.calm)
         self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
         self._handles: dict[str, Handle] = {}

@@ -74,8 +74,13 @@ def rename_on_collision(draft: Draft) -> Draft:
         or error.replica_set != record.replica_set
     ):
         return draft
-    collisions = draft.status.collision_count + 1
-    name = history.compute_replica_set_name(draft.snapshot.guarded.name, record.digest, collisions)
+    taken = {other.replica_set for other in draft.status.revisions}
+    collisions, name = draft.status.collision_count, record.replica_set
+    while name in taken:
+        collisions += 1
+        name = history.compute_replica_set_name(
+            draft.snapshot.guarded.name, record.digest, collisions
+        )
     status = replace(draft.status, collision_count=collisions)
     return replace(draft, status=status).with_record(replace(record, replica_set=name))
 

@@ -40,9 +40,7 @@ def find_by_digest(revisions: Iterable[Revision], digest: str) -> Revision | Non
     return next((record for record in revisions if record.digest == digest), None)
 
 
-def find_wanted(
-    revisions: Sequence[Revision], digest: str, desired: int | None
-) -> Revision | None:
+def find_wanted(revisions: Sequence[Revision], digest: str, desired: int | None) -> Revision | None:
     """Return the revision of the wanted template; the desired one, if that is still it.
 
     After a hash collision an orphan of the same template may turn up late, under another name. It is

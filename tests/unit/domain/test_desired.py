@@ -740,6 +740,21 @@ def test_a_second_collision_counts_on() -> None:
         assert world.record(1).replica_set == replica_set_name(template("v1"), number)
 
 
+def test_a_collision_never_leads_to_the_name_of_another_revision() -> None:
+    """An orphan of the same template, from before the object was made anew, has that name."""
+    wanted = template("v1")
+    world = started(2)
+    found = world.replica_set("v1")
+    del world.replica_sets[found.name]
+    orphan = replica_set(7, of=wanted, name=replica_set_name(wanted, collisions=1), uid="orphan")
+    world.replica_sets[orphan.name] = orphan
+    world.create_error = CreateError(wanted.digest, found.name, name_taken=True)
+    world.look()
+    assert world.record(1).replica_set == replica_set_name(wanted, collisions=2)
+    assert world.record(7).replica_set == orphan.name
+    assert world.status.collision_count == 2
+
+
 def test_the_next_revision_begins_with_the_collisions_so_far() -> None:
     world = World()
     world.look()

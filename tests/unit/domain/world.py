@@ -115,6 +115,11 @@ class World:
         del self.replica_sets[self.replica_set(version).name]
         return self
 
+    def delete_pods(self, name: str) -> World:
+        """Delete all pods of a ReplicaSet by hand; it makes new ones."""
+        self._put(self._filled(replace(self.replica_sets[name], pods=())))
+        return self
+
     # --- what the operator does ---
 
     def look(self, later: float = 0.0) -> Decision:

@@ -1,0 +1,160 @@
+"""A million steps of generated worlds, looking for one that breaks a rule.
+
+    python -m tests.sim.soak --seed 1 --steps 1000000           look for a counterexample
+    python -m tests.sim.soak --seed 1 --steps 1000000 --write   and write the report into docs/proof.md
+    python -m tests.sim.soak --world 10000207                   one world again, and what broke it
+
+Most worlds are simulated clusters in which everything goes wrong; in each sixth one nothing takes a
+healthy pod away but the operator. Beside each world the small model of ``tests.properties`` takes a random
+walk. Every world has a number, which is all it takes to have it once more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.properties.play import INPUTS, Play, possible
+from tests.sim.config import draw_calm_config, draw_config
+from tests.sim.referee import CounterexampleError
+from tests.sim.world import World
+
+WORLDS = 10_000_000
+"""Numbers of worlds that one seed has."""
+LENGTH = 1500
+"""Steps of a world before everybody calms down and it has to settle."""
+WALK = 25
+CALM = 6
+REPORT = Path(__file__).parents[2] / "docs" / "proof.md"
+BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- end of soak -->"
+TOLD = (
+    ("decisions", "decisions of the core, each with its invariants checked"),
+    ("decisions asked again (laws)", "of them asked again: twice, in another order, later, disrupted"),
+    ("moments with the bounds checked in the cluster", "moments with L and U checked in the cluster"),
+    ("inputs", "inputs compared with the small model"),
+    ("CircuitBreakerTriggered", "trips, each agreed with the naive re-count"),
+    ("progress deadlines", "of them by the progress deadline alone"),
+    ("RollbackStarted", "rollbacks begun"),
+    ("RollbackCompleted", "rollbacks completed"),
+    ("RolloutCompleted", "rollouts completed"),
+    ("RolloutStopped", "rollouts stopped"),
+    ("RolloutStalled", "rollouts stalled"),
+    ("restarts", "restarts of the operator"),
+    ("conflicts", "writes refused as stale"),
+    ("requests lost", "requests that never arrived"),
+    ("answers lost", "time-outs after success"),
+    ("watch events lost", "watch events lost"),
+    ("watch events repeated", "watch events repeated"),
+    ("creations refused", "ReplicaSets refused"),
+    ("make_again", "objects restored without their status"),
+    ("worlds settled", "worlds run on until their last rollout had ended"),
+)  # fmt: skip
+
+
+@dataclass
+class Soak:
+    """What has been done so far."""
+
+    seed: int
+    steps: int = 0
+    worlds: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def run(self, steps: int) -> None:
+        """Make so many steps.
+
+        Raises:
+            CounterexampleError: A world broke a rule; the message begins with its number.
+        """
+        while self.steps < steps:
+            number = self.seed * WORLDS + self.worlds
+            try:
+                self.steps += visit(number, self.seen)
+            except AssertionError as error:
+                raise CounterexampleError(f"world {number}: {error}") from error
+            self.worlds += 1
+
+
+def visit(number: int, seen: Counter[str], length: int = LENGTH) -> int:
+    """Let one world run its course, and return its steps."""
+    rng = Random(number)
+    draw = draw_calm_config if number % CALM == 0 else draw_config
+    world = World(draw(rng), number)
+    world.run(length)
+    world.settle()
+    seen += world.seen
+    seen["inputs"] += walk(rng)
+    return world.steps
+
+
+def walk(rng: Random) -> int:
+    """Play random inputs to the core and to the small model; return how many."""
+    play, played = Play(), 0
+    for name in rng.choices(sorted(INPUTS), k=WALK):
+        if possible(play, name):
+            play.act(name)
+            played += 1
+    return played
+
+
+def render(soak: Soak, seconds: float) -> str:
+    """Return the report."""
+    cpu = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    told = (
+        f"`make soak SEED={soak.seed}`: **{soak.steps:,} steps** in {soak.worlds:,} worlds, "
+        f"no counterexample, {seconds:.0f} s on {cpu}."
+    )
+    lines = [
+        BEGIN,
+        "",
+        told,
+        "",
+        "| what happened | times |",
+        "|---|---:|",
+        *(f"| {words} | {soak.seen[name]:,} |" for name, words in TOLD),
+        "",
+        END,
+    ]
+    return "\n".join(lines)
+
+
+def write(report: str) -> None:
+    """Put the report in its place in the docs."""
+    before, _, rest = REPORT.read_text().partition(BEGIN)
+    REPORT.write_text(before + report + rest.partition(END)[2])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; 1 when something is broken."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--write", action="store_true", help=f"write the report into {REPORT.name}")
+    parser.add_argument("--world", type=int, help="the number of one world to have again")
+    chosen = parser.parse_args(arguments)
+    if chosen.world is not None:
+        print(visit(chosen.world, Counter()), "steps, no counterexample")
+        return 0
+    soak, began = Soak(chosen.seed), time.monotonic()
+    try:
+        soak.run(chosen.steps)
+    except CounterexampleError as error:
+        print(f"after {soak.steps:,} steps: {error}", file=sys.stderr)
+        return 1
+    report = render(soak, time.monotonic() - began)
+    print(report)
+    if chosen.write:
+        write(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

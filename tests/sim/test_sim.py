@@ -1,0 +1,198 @@
+"""The simulated cluster: generated worlds break no rule, and a broken core is found out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from tests.sim.config import Config, Plan, draw_calm_config, draw_config
+from tests.sim.driver import Decide, Faults
+from tests.sim.referee import CounterexampleError
+from tests.sim.scripts import SCRIPTS
+from tests.sim.soak import Soak, render, visit
+from tests.sim.world import World
+from tripswitch.domain.decide import decide
+from tripswitch.domain.decision import Decision, EventReason
+from tripswitch.domain.model import (
+    BreakerSpec,
+    ContainerView,
+    Instant,
+    Percentages,
+    Readiness,
+    Snapshot,
+    Spec,
+    Template,
+    ThresholdType,
+)
+from tripswitch.domain.status import RolloutStatus
+
+WORLDS = range(1, 13)
+LENGTH = 500
+
+
+@pytest.mark.parametrize("number", WORLDS)
+def test_no_generated_world_breaks_a_rule(number: int) -> None:
+    """Invariants, laws, the re-count (T5, F7) and, in each sixth one, the bounds of the cluster."""
+    seen: Counter[str] = Counter()
+    assert visit(number, seen, LENGTH) > 0
+    assert seen["decisions"] > 20
+
+
+def test_the_worlds_together_see_what_they_are_made_for() -> None:
+    soak = Soak(seed=3)
+    soak.run(6_000)
+    for what in ("CircuitBreakerTriggered", "RollbackStarted", "restarts", "answers lost"):
+        assert soak.seen[what] > 0, what
+    assert f"**{soak.steps:,} steps**" in render(soak, 1.0)
+
+
+def test_a_world_comes_again_from_its_number() -> None:
+    told = [Counter[str](), Counter[str]()]
+    assert visit(7, told[0], 300) == visit(7, told[1], 300)
+    assert told[0] == told[1]
+
+
+# --- restarts -------------------------------------------------------------------------------------
+
+
+def scripted() -> World:
+    """Return a world in which v1 has completed and v2, which crashes, has just been applied."""
+    shape = (ContainerView("web"),)
+    good, bad = (Template(name, (name,), Readiness(True, 3.0)) for name in ("v1", "v2"))
+    breaker = BreakerSpec(threshold_type=ThresholdType.COUNT, threshold_value=4)
+    spec = Spec(2, good, breaker=breaker)
+    plans = [Plan(good, shape, ("good",)), Plan(bad, shape, ("oom",))]
+    world = World(Config(spec, plans, Faults(lag=0.02)), 5)
+    world.run_until(world.now + 60)
+    world.api.put_guarded(spec=replace(spec, template=bad))
+    return world
+
+
+def finish(world: World) -> Counter[str]:
+    """Let it trip and go back; the referee counts along."""
+    before = world.seen["calls"]
+    world.run_until(world.now + 120)
+    assert world.api.guarded is not None
+    status = world.api.guarded.status
+    assert status.rollout is not None
+    assert status.rollout.status is RolloutStatus.ROLLBACK_SUCCESSFUL
+    record = next(r for r in status.revisions if r.digest == "v2")
+    made = world.seen["calls"] - before
+    return Counter(calls=made, failures=record.failed_tasks, restarts=world.seen["restarts"])
+
+
+def test_f7_a_restart_between_any_two_calls_neither_loses_nor_doubles_a_failure() -> None:
+    undisturbed = finish(scripted())
+    assert undisturbed["failures"] == 4
+    steps = 3 * undisturbed["calls"]  # a look takes a step before, between and after its calls
+    stopped = 0
+    for number in range(steps):
+        world = scripted()
+        world.config.faults.stop_after = number
+        told = finish(world)
+        assert told["failures"] == undisturbed["failures"], f"stopped before step {number}"
+        stopped += told["restarts"]
+    assert stopped > undisturbed["calls"]
+
+
+# --- a broken core is found out -------------------------------------------------------------------
+
+
+def with_spec(change: Callable[[Spec], Spec]) -> Decide:
+    def broken(snapshot: Snapshot, now: Instant) -> Decision:
+        guarded = snapshot.guarded
+        return decide(replace(snapshot, guarded=replace(guarded, spec=change(guarded.spec))), now)
+
+    return broken
+
+
+def forgets_what_it_counted(snapshot: Snapshot, now: Instant) -> Decision:
+    status = snapshot.guarded.status
+    memory = replace(status.circuit_breaker, counted=())
+    guarded = replace(snapshot.guarded, status=replace(status, circuit_breaker=memory))
+    return decide(replace(snapshot, guarded=guarded), now)
+
+
+def counts_disruptions(snapshot: Snapshot, now: Instant) -> Decision:
+    sets = tuple(
+        replace(rs, pods=tuple(replace(p, disrupted=False, deleting=False) for p in rs.pods))
+        for rs in snapshot.replica_sets
+    )
+    return decide(replace(snapshot, replica_sets=sets), now)
+
+
+def never_wakes(snapshot: Snapshot, now: Instant) -> Decision:
+    return replace(decide(snapshot, now), wake_at=None)
+
+
+def depends_on_the_order(snapshot: Snapshot, now: Instant) -> Decision:
+    decision = decide(snapshot, now)
+    first = next((rs.name for rs in snapshot.replica_sets), "")
+    return replace(decision, status=replace(decision.status, selector=first))
+
+
+def eager(spec: Spec) -> Spec:
+    once = replace(spec.breaker, threshold_type=ThresholdType.COUNT, threshold_value=1)
+    return replace(spec, breaker=once)
+
+
+BROKEN = {
+    "forgets what it counted (F7)": (forgets_what_it_counted, "F7|count"),
+    "trips at the first failure (T5)": (with_spec(eager), "T5"),
+    "never trips (T5, P1)": (
+        with_spec(lambda spec: replace(spec, breaker=replace(spec.breaker, enable=False))),
+        "T5|re-count|S3",
+    ),
+    "counts disruptions (F5)": (counts_disruptions, "re-count|F5|W1"),
+    "is never late (P1)": (with_spec(lambda spec: replace(spec, progress_deadline=0)), "P1"),
+    "lowers too far (R3)": (with_spec(lambda spec: replace(spec, strategy=Percentages(0, 100))), "R3"),
+    "raises too far (R3)": (with_spec(lambda spec: replace(spec, strategy=Percentages(0, 900))), "R3"),
+    "never asks to be woken": (never_wakes, "was not to be woken"),
+    "depends on the order of things": (depends_on_the_order, "another order"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_core_is_found_out(name: str) -> None:
+    broken, words = BROKEN[name]
+    with pytest.raises(CounterexampleError, match=words):
+        run_worlds(broken)
+
+
+def run_worlds(broken: Decide) -> None:
+    for number in range(1, 60):
+        world = World(draw_config(Random(number)), number, decide=broken)
+        world.run(LENGTH // 2)
+        world.settle()
+
+
+def test_in_a_calm_world_the_cluster_itself_shows_a_broken_bound() -> None:
+    """Not only the decision: the pods that are there (R3)."""
+    below = with_spec(lambda spec: replace(spec, strategy=Percentages(0, 150)))
+    seen = set()
+    for number in range(1, 40):
+        config = draw_calm_config(Random(number))
+        config.spec = replace(config.spec, strategy=Percentages(100, 200), replicas=4)
+        world = World(config, number, decide=below)
+        world.services.looked = lambda _: None
+        try:
+            world.run(LENGTH)
+        except CounterexampleError as error:
+            seen.add(str(error).partition(",")[1] + str(error).partition(",")[2])
+    assert ", at least 4 (R3)" in seen
+
+
+# --- what it is made of ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_can_be_played_to_its_end(name: str) -> None:
+    shape = (ContainerView("web"), ContainerView("aux"))
+    made = Template("v1", ("v1",), Readiness(True, 3.0))
+    world = World(Config(Spec(2, made), [Plan(made, shape, (name,))]), 1)
+    world.run(250)
+    assert world.seen[EventReason.ROLLOUT_STARTED] == 1

@@ -39,8 +39,9 @@ test: unit e2e ## everything that proves it: unit, property, contract and end-to
 
 .PHONY: unit
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
-	$(BIN)/coverage run -m pytest -q -m "not cluster and not real" tests operator/tripswitch/domain
+	$(BIN)/coverage run -m pytest -q tests/unit/domain operator/tripswitch/domain
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests --ignore tests/unit/domain
 
 .PHONY: e2e
 e2e: setup ## end-to-end tests on a throwaway control plane (E2E=kwok|current)

@@ -36,7 +36,9 @@ def _start() -> Environment:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist where the cluster is."""
+    """Tell a worker of pytest-xdist where the cluster is, if any test can need one."""
+    if "not cluster" in str(node.config.option.markexpr):
+        return
     node.workerinput["environment"] = _start().as_dict()
 
 

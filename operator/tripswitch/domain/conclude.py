@@ -122,7 +122,7 @@ def _explain(draft: Draft) -> str:
             )
         case RolloutStatus.FAILED | RolloutStatus.STOPPED:
             head = f"revision {rollout.revision} stalled"
-        case RolloutStatus.ROLLBACK_FAILED:
+        case RolloutStatus.ROLLBACK_FAILED:  # the last case
             head = f"rollback to revision {rollout.revision} failed"
     return f"{head}: {rollout.message}{_evidence(draft, rollout.revision)}; {NEXT}"
 

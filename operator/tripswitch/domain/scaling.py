@@ -123,7 +123,7 @@ def compute_bounds(strategy: Strategy, replicas: int) -> Bounds:
             if surge == 0 and unavailable == 0:
                 unavailable = 1
             return Bounds(max(0, replicas - unavailable), replicas + surge)
-        case Recreate():
+        case Recreate():  # the last case
             return Bounds(0, replicas)
 
 

@@ -34,8 +34,8 @@ def compute_threshold(breaker: BreakerSpec, replicas: int) -> int:
             return min(max(share, BOUNDED_MINIMUM), BOUNDED_MAXIMUM)
         case ThresholdType.UNBOUNDED_PERCENT:  # T2
             return max(1, share)
-        case ThresholdType.COUNT:  # T3
-            return value
+        case ThresholdType.COUNT:  # the last case
+            return value  # T3
 
 
 def percent_up(percent: int, of: int) -> int:

@@ -433,6 +433,12 @@ def test_r7_what_happened_in_a_pause_is_taken_as_seen() -> None:
     assert rebase(before, None, spec(), START) == before
 
 
+def test_r7_a_pause_forgets_nothing_that_was_seen_before_it() -> None:
+    seen = Counted("uid-a", (Tally("web", runs=9),), failed=True, before=True)
+    after = rebase(Breaker(counted=(seen,)), replica_set(1, crashing_pod("a")), spec(), START)
+    assert after.counted == (seen,)
+
+
 def test_r7_a_pod_that_comes_into_being_in_a_pause_may_reset_the_count_later() -> None:
     after = rebase(Breaker(failure_count=2), replica_set(1, crashing_pod("b")), spec(), START)
     assert look(ready_pod("b"), before=after).breaker.failure_count == 0

@@ -107,6 +107,26 @@ def test_of_a_pod_that_is_not_ready_the_only_container_is_named() -> None:
     assert (inquiry.container, inquiry.log, inquiry.ended) == (None, True, False)
 
 
+def test_a_pod_that_is_gone_is_asked_about_without_a_container() -> None:
+    world = started(2).hang("v1")
+    asked = [inquiry.pod for inquiry in world.look(100.0).inquiries]
+    found = world.replica_set("v1")
+    world.replica_sets[found.name] = replace(found, pods=())
+    [inquiry] = decide(world.snapshot, world.now).inquiries
+    assert (inquiry.pod, inquiry.container, inquiry.log) == (asked[0], None, True)
+
+
+def test_the_container_is_that_of_the_pod_that_is_asked_about() -> None:
+    world = started(2).hang("v1")
+    [inquiry] = world.look(100.0).inquiries
+    found = world.replica_set("v1")
+    others = tuple(two_containers(f"0-{name}", world.now) for name in ("a", "b"))
+    one = pod(inquiry.pod, running(START))
+    world.replica_sets[found.name] = replace(found, pods=(*others, one))
+    [again] = decide(world.snapshot, world.now).inquiries
+    assert (inquiry.container, again.container) == ("web", "web")
+
+
 def two_containers(name: str, since: float) -> PodView:
     return pod(name, running(since), running(since, "proxy"))
 
@@ -133,6 +153,27 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     )
     assert decision.inquiries == ()
     assert world.look(1.0).events == ()
+
+
+def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None:
+    world = crashed()
+    world.become("v2", lambda name, _: crashing_pod(name, 1, exit_code=7))
+    world.look(1.0)
+    newest, oldest = world.breaker().failures
+    world.findings = (Finding(compute_topic(oldest), Evidence("web-1", log_tail="\n")),)
+    assert told_failures(world) == []
+    assert [r.evidence for r in world.breaker().failures] == [
+        None,
+        Evidence("web-1", log_tail="\n"),
+    ]
+    world.findings = (Finding(compute_topic(newest), FOUND),)
+    [message] = told_failures(world)
+    assert message.endswith('its log ends "FATAL: no such table"')
+
+
+def told_failures(world: World) -> list[str]:
+    events = world.look(1.0).events
+    return [e.message for e in events if e.reason is EventReason.POD_LAUNCH_FAILED]
 
 
 def test_a_finding_about_something_else_changes_nothing() -> None:

@@ -109,8 +109,13 @@ class Metrics:
 
         self._errors = Counter(
             "tripswitch_reconcile_errors",
-            "Looks that ended in an error nobody had thought of: a bug, the object is left alone.",
-            OBJECT,
+            "Looks that ended in an error nobody had thought of: a bug. Its object has an event.",
+            registry=registry,
+        )
+        self._stalled = Gauge(
+            "tripswitch_stalled",
+            "1 for each object whose condition Stalled is True, with its reason.",
+            (*OBJECT, "reason"),
             registry=registry,
         )
         self._leader = Gauge(
@@ -131,9 +136,9 @@ class Metrics:
         """Read whether this process leads from where it is known."""
         self._leader.set_function(leads)
 
-    def count_error(self, key: Key) -> None:
+    def count_error(self) -> None:
         """Count a look that ended in an unexpected error."""
-        self._errors.labels(*key).inc()
+        self._errors.inc()
 
     def count_request(self, verb: str, resource: str, code: str) -> None:
         """Count one request to the API server."""
@@ -154,6 +159,11 @@ class Metrics:
         breaker, rollout = decision.status.circuit_breaker, decision.status.rollout
         self._count.labels(*key).set(breaker.failure_count)
         self._threshold.labels(*key).set(breaker.threshold)
+        self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
+        self._stalled.remove_by_labels(dict(zip(OBJECT, key, strict=True)))
+        for condition in decision.status.conditions:
+            if condition.type == "Stalled" and condition.status:
+                self._stalled.labels(*key, condition.reason.value).set(1)
         for failure in decision.failures:
             if failure.verdict is not Verdict.IGNORE:
                 labels = (*key, failure.kind.value, failure.reason)
@@ -179,7 +189,7 @@ class Metrics:
             self._rollouts,
             self._failures,
             self._trips,
-            self._errors,
+            self._stalled,
             self._count,
             self._threshold,
         ):

@@ -102,7 +102,7 @@ class Reconciler:
 
     def tell_broken(self, key: Key, error: Exception) -> None:
         """Make an error visible that nobody had thought of: the object is left alone until it works."""
-        self._metrics.count_error(key)
+        self._metrics.count_error()
         record = self._store.find(key)
         if record is not None:
             words = f"{type(error).__name__}: {error}"

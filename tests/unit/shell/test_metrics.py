@@ -13,7 +13,9 @@ from tripswitch.domain.failures import Failure
 from tripswitch.domain.model import Verdict
 from tripswitch.domain.status import (
     Breaker,
+    Condition,
     FailureKind,
+    Reason,
     Rollout,
     RolloutKind,
     RolloutStatus,
@@ -59,22 +61,41 @@ def test_failures_are_counted_by_kind_and_reason_except_ignored_ones() -> None:
 @pytest.mark.parametrize(
     ("reason", "result", "trips"),
     [
-        (EventReason.ROLLOUT_COMPLETED, "SUCCESSFUL", None),
+        (EventReason.ROLLOUT_COMPLETED, "SUCCESSFUL", 0),
         (EventReason.CIRCUIT_BREAKER_TRIGGERED, "FAILED", 1),
-        (EventReason.ROLLOUT_STOPPED, "STOPPED", None),
-        (EventReason.ROLLBACK_COMPLETED, "ROLLBACK_SUCCESSFUL", None),
+        (EventReason.ROLLOUT_STOPPED, "STOPPED", 0),
+        (EventReason.ROLLBACK_COMPLETED, "ROLLBACK_SUCCESSFUL", 0),
         (EventReason.ROLLBACK_FAILED, "ROLLBACK_FAILED", 1),
     ],
 )
-def test_each_end_of_a_rollout_is_counted(
-    reason: EventReason, result: str, trips: int | None
-) -> None:
+def test_each_end_of_a_rollout_is_counted(reason: EventReason, result: str, trips: int) -> None:
     metrics = Metrics()
     metrics.take(WEB, Decision(STATUS, events=(Event(reason, ""),)), 0.1)
     ended = f'tripswitch_rollouts_total{{name="web",namespace="shop",result="{result}"}}'
     assert value(metrics, ended) == 1
     assert value(metrics, 'tripswitch_trips_total{name="web",namespace="shop"}') == trips
-    assert value(metrics, "tripswitch_time_to_detect_seconds_count") == (trips or 0)
+    assert value(metrics, "tripswitch_time_to_detect_seconds_count") == trips
+
+
+def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:
+    metrics = Metrics()
+    series = 'tripswitch_stalled{{name="web",namespace="shop",reason="{}"}}'
+    for reason in (Reason.CIRCUIT_BREAKER_TRIGGERED, Reason.ROLLBACK_COMPLETED):
+        stalled = Condition("Stalled", True, reason, "", T0)
+        metrics.take(WEB, Decision(replace(STATUS, conditions=(stalled,))), 0.1)
+    assert value(metrics, series.format("RollbackCompleted")) == 1
+    assert value(metrics, series.format("CircuitBreakerTriggered")) is None
+    metrics.take(WEB, Decision(STATUS), 0.1)
+    assert "tripswitch_stalled{" not in metrics.render().decode()
+
+
+def test_who_leads_is_shown() -> None:
+    metrics = Metrics()
+    leads = [False]
+    metrics.watch_leader(lambda: leads[0])
+    assert value(metrics, "tripswitch_leader") == 0
+    leads[0] = True
+    assert value(metrics, "tripswitch_leader") == 1
 
 
 def test_how_long_it_took_is_told_at_the_end() -> None:

@@ -197,13 +197,10 @@ def test_a_bug_is_shown_on_the_object_and_in_the_metrics() -> None:
             setup = Setup(it)
             setup.reconciler.tell_broken(WEB, AssertionError("impossible"))
             assert setup.recorder.said == [("InternalError", "AssertionError: impossible")]
-            errors = b'tripswitch_reconcile_errors_total{name="web",namespace="shop"} 1.0'
-            assert errors in setup.metrics.render()
+            assert b"tripswitch_reconcile_errors_total 1.0" in setup.metrics.render()
             it.store.remove_guarded("gd-1")
             setup.reconciler.tell_broken(WEB, AssertionError("impossible"))
             assert len(setup.recorder.said) == 1
-            await setup.look()
-            assert b'name="web"' not in setup.metrics.render()
 
     asyncio.run(main())
 

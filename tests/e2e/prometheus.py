@@ -1,0 +1,127 @@
+"""A real Prometheus on loopback that scrapes operators, and words to ask it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MONITORING = ROOT / "manifests" / "monitoring"
+START_SECONDS = 60.0
+
+
+def find_program(name: str) -> str:
+    """Return the path of ``prometheus`` or ``promtool``."""
+    found = shutil.which(name)
+    assert found, f"{name} is needed: apt-get install --no-install-recommends prometheus"
+    return found
+
+
+class Prometheus:
+    """Scrapes and evaluates every second, with the rules that we ship."""
+
+    def __init__(self, directory: Path, targets: Sequence[int]) -> None:
+        """``targets`` are ports of operators on loopback."""
+        self._directory = directory
+        self._targets = [f"127.0.0.1:{port}" for port in targets]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = _free_port()
+
+    def __enter__(self) -> Self:
+        self._directory.mkdir(parents=True)
+        settings = self._directory / "prometheus.yaml"
+        settings.write_text(yaml.safe_dump(self._settings()))
+        command = [
+            find_program("prometheus"),
+            f"--config.file={settings}",
+            f"--storage.tsdb.path={self._directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self._port}",
+        ]
+        with (self._directory / "prometheus.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            ended = self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                raise AssertionError((self._directory / "prometheus.log").read_text())
+            time.sleep(0.1)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def query(self, expression: str) -> list[Any]:
+        """Return the samples of an instant query, each with its ``metric`` and ``value``.
+
+        Raises AssertionError with Prometheus' words if it does not understand.
+        """
+        samples: list[Any] = self._get("query", query=expression)["result"]
+        return samples
+
+    def value(self, expression: str) -> float | None:
+        """Return the one value of an instant query, None if there is none."""
+        samples = self.query(expression)
+        assert len(samples) <= 1, samples
+        return float(samples[0]["value"][1]) if samples else None
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that fire or are about to."""
+        return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"]}
+
+    def _get(self, what: str, **parameters: str) -> Any:
+        url = f"http://127.0.0.1:{self._port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return json.loads(answer.read())["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}/-/ready", timeout=2
+            ) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _settings(self) -> dict[str, Any]:
+        scrape = {
+            "job_name": "tripswitch",
+            # `namespace` and `name` are those of the GuardedDeployment.
+            "honor_labels": True,
+            "static_configs": [{"targets": self._targets}],
+        }
+        return {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(MONITORING / "rules.yaml")],
+            "scrape_configs": [scrape],
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

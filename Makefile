@@ -35,7 +35,7 @@ down: setup ## stop what `make up` started (NAME=)
 ##@ Test it
 
 .PHONY: test
-test: unit e2e ## everything that proves it: unit, property, contract and end-to-end tests
+test: unit e2e real ## everything that proves it: unit, property, contract and end-to-end tests
 
 .PHONY: unit
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
@@ -44,8 +44,13 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests --ignore tests/unit/domain
 
 .PHONY: e2e
-e2e: setup ## end-to-end tests on a throwaway control plane (E2E=kwok|current)
-	E2E=$(E2E) $(BIN)/python -m pytest -q -m "cluster or real" -n $(WORKERS) --dist loadgroup tests/e2e
+e2e: setup ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
+	E2E=$(E2E) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e
+
+.PHONY: real
+real: setup ## end-to-end tests with real containers; where that cannot be, it says why
+	@if why=$$($(BIN)/python -m tests.cluster obstacle); then echo "no tests with real containers: $$why"; \
+	else $(MAKE) --no-print-directory e2e E2E=real; fi
 
 .PHONY: soak
 soak: setup ## a million steps of generated worlds, looking for one that breaks a rule (SEED=, STEPS=)
@@ -70,6 +75,14 @@ real-test: setup ## tests of the real node itself (root, Linux, Debian's contain
 .PHONY: faults
 faults: setup ## every fault on purpose (about 25 minutes, 2 cores); writes docs/explanation/reliability.md (SEED=)
 	$(BIN)/python -m tests.faults $(if $(filter command line,$(origin SEED)),--seed $(SEED))
+
+.PHONY: recordings
+recordings: setup ## record again what a real kubelet shows (root); the unit tests replay it
+	$(BIN)/python -m tests.recordings
+
+.PHONY: bench-real
+bench-real: setup ## measure trips on a real kubelet, write docs/real-node.md (root)
+	$(BIN)/python -m tests.real_times
 
 ##@ Keep it in order
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.environment import Environment, start_environment, stop_environment
+from tests.times import render_times
 
 # Few and always the same examples for every day; `make soak` has its own, many more.
 settings.register_profile(
@@ -40,6 +41,14 @@ def pytest_configure_node(node: Any) -> None:
     if "not cluster" in str(node.config.option.markexpr):
         return
     node.workerinput["environment"] = _start().as_dict()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what the tests on real containers measured."""
+    environment = _started.get("environment")
+    if environment is not None and environment.times.exists():
+        terminalreporter.section("seconds on real containers")
+        terminalreporter.write(render_times(environment.times.read_text().splitlines()))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

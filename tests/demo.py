@@ -2,6 +2,9 @@
 
 A good revision completes; a crashing one trips and the good one comes back, with nobody touching
 anything; and a first revision that is bad stalls. Ends with 0 only if each of these happened.
+
+Where there can be a real node (root, Linux, containerd) the containers are real ones, else kwok
+plays them; it says which, and why.
 """
 
 from __future__ import annotations
@@ -12,12 +15,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+import yaml
+
+from tests.cluster.box import find_obstacle
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.images import IMAGES, PORT, REPOSITORY, write_archive
+from tests.cluster.registry import Registry
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
 SAMPLES = Path(__file__).parents[1] / "manifests" / "samples"
@@ -91,6 +100,7 @@ class Demo:
 
     def __init__(self, cluster: ControlPlane) -> None:
         self.kubectl = cluster.kubectl
+        self._real = cluster.node == "real"
         self.screen = Screen()
         self._events: set[str] = set()
 
@@ -134,9 +144,11 @@ class Demo:
             raise DemoError(f"the first rollout did not stall: {stalled}")
 
     def _apply(self, sample: str) -> None:
-        self.screen.show(
-            self.kubectl("apply", "--namespace", NAMESPACE, "--filename", str(SAMPLES / sample))
-        )
+        manifest = yaml.safe_load((SAMPLES / sample).read_text())
+        if self._real:
+            _use_local_images(manifest)
+        words = ("apply", "--namespace", NAMESPACE, "--filename", "-")
+        self.screen.show(self.kubectl(*words, input=json.dumps(manifest)))
 
     def _expect_running_revision(self) -> None:
         status = self._status("web")
@@ -187,6 +199,16 @@ class Demo:
                 self.screen.show(f"event  {line}")
 
 
+def _use_local_images(manifest: dict[str, Any]) -> None:
+    """The samples' nginx cannot be pulled from here: a busybox server of our own takes its place."""
+    pod = manifest["spec"]["template"]["spec"]
+    pod["terminationGracePeriodSeconds"] = 10
+    for container in pod["containers"]:
+        good = not container["image"].endswith("no-such-tag")
+        container["image"] = IMAGES["server"].reference if good else f"{REPOSITORY}/server:missing"
+        container["readinessProbe"]["httpGet"]["port"] = PORT
+
+
 def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
@@ -197,23 +219,38 @@ def _rollout(status: dict[str, Any]) -> str:
 
 def main() -> int:
     """Start everything, play, and leave nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="tripswitch-demo-") as directory:
+    obstacle = find_obstacle()
+    with tempfile.TemporaryDirectory(prefix="tripswitch-demo-") as directory, ExitStack() as stack:
         base = Path(directory)
-        cluster = ControlPlane(base / "cluster")
-        print("Starting etcd, a real API server, its controllers, and two simulated nodes ...")
-        with cluster:
+        cluster = ControlPlane(base / "cluster", node="kwok" if obstacle else "real")
+        if obstacle:
+            print(f"Simulated containers: {obstacle}.")
+            print("Starting etcd, a real API server, its controllers, and two simulated nodes ...")
+        else:
+            print("Real containers. Starting etcd, an API server, its controllers, a kubelet ...")
+        stack.enter_context(cluster)
+        if obstacle:
             cluster.add_nodes(2)
-            install(cluster.kubectl)
-            kubeconfig = write_kubeconfig(cluster.kubectl, base / "operator.kubeconfig")
-            with OperatorProcess(kubeconfig, base / "operator.log"):
-                try:
-                    Demo(cluster).run()
-                except DemoError as error:
-                    print(f"\nFAILED: {error}", file=sys.stderr)
-                    print((base / "operator.log").read_text()[-4000:], file=sys.stderr)
-                    return 1
+        else:
+            _bring_images(cluster, base, stack)
+        install(cluster.kubectl)
+        kubeconfig = write_kubeconfig(cluster.kubectl, base / "operator.kubeconfig")
+        stack.enter_context(OperatorProcess(kubeconfig, base / "operator.log"))
+        try:
+            Demo(cluster).run()
+        except DemoError as error:
+            print(f"\nFAILED: {error}", file=sys.stderr)
+            print((base / "operator.log").read_text()[-4000:], file=sys.stderr)
+            return 1
     print("\nAll three happened. `make up` leaves a cluster with the operator to try by hand.")
     return 0
+
+
+def _bring_images(cluster: ControlPlane, base: Path, stack: ExitStack) -> None:
+    """The good image onto the node, and a registry that says of the missing one that it is."""
+    cluster.load_image(write_archive(IMAGES["server"], base / "server.tar"))
+    registry = stack.enter_context(Registry(base / "registry", cluster.layout.address))
+    cluster.real_nodes["real-0"].trust_registry(REPOSITORY, registry.url)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,30 @@
-"""The cluster under test: a throwaway one, or whatever KUBECONFIG names (``E2E=``)."""
+"""The cluster under test, chosen by ``E2E=``: one suite, four providers.
+
+``kwok``     a throwaway control plane with simulated nodes; no root
+``real``     the same with a real node: containerd and a kubelet; root, Linux (tests/cluster/box.py)
+``kind``     a cluster made by kind for this run; needs Docker (tests/cluster/kind_cluster.py)
+``current``  whatever KUBECONFIG names; the images must be there already (tests/cluster/images.py)
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from tests.cluster.build import ensure
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.images import IMAGES, write_archive
+from tests.cluster.kind_cluster import KindCluster
+from tests.cluster.registry import Registry
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
-PROVIDERS = ("kwok", "current")
+REGISTRY = "registry.test"
+"""What pods call the loopback registry of the real node."""
 
 # With the Lease that it has in a cluster; patient, because tests leave a machine little time.
 ELECTION = (
@@ -47,6 +59,16 @@ class Environment:
         """Whether kwok plays the kubelets."""
         return self.provider == "kwok"
 
+    @property
+    def reaches_pods(self) -> bool:
+        """Whether this machine reaches pods at their own addresses."""
+        return self.provider == "real"
+
+    @property
+    def times(self) -> Path:
+        """JSON lines: what the tests measured."""
+        return Path(self.directory) / "times.jsonl"
+
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl as the admin; subprocess.CalledProcessError with stderr if it fails."""
         return subprocess.run(
@@ -59,31 +81,18 @@ class Environment:
         ).stdout
 
 
-_running: list[ControlPlane | OperatorProcess] = []
+class _Stoppable(Protocol):
+    def stop(self) -> None: ...
+
+
+_running: list[_Stoppable] = []
 
 
 def start_environment(provider: str, directory: Path) -> Environment:
     """Start or find the cluster, install the CRD and the rights, and start the operator."""
-    if provider == "kwok":
-        cluster = ControlPlane(directory / "cluster")
-        cluster.start()
-        _running.append(cluster)
-        cluster.add_nodes(2)
-        environment = Environment(
-            provider=provider,
-            kubeconfig=str(cluster.kubeconfig),
-            kubectl_path=str(cluster.kubectl_path),
-            directory=str(directory),
-            audit_log=str(cluster.audit_log),
-        )
-    elif provider == "current":
-        kubectl = shutil.which("kubectl")
-        if kubectl is None:
-            raise RuntimeError("E2E=current needs kubectl on the PATH")
-        kubeconfig = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
-        environment = Environment(provider, kubeconfig, kubectl, str(directory))
-    else:
+    if provider not in PROVIDERS:
         raise RuntimeError(f"E2E={provider} is not known; choose one of {', '.join(PROVIDERS)}")
+    environment = PROVIDERS[provider](directory)
     install(environment.kubectl)
     rights = write_kubeconfig(environment.kubectl, directory / "operator.kubeconfig")
     operator = OperatorProcess(rights, directory / "operator.log", arguments=ELECTION)
@@ -101,3 +110,67 @@ def stop_environment(environment: Environment) -> None:
         print(f"\nthe operator's log has a traceback: {log}")
     else:
         shutil.rmtree(environment.directory, ignore_errors=True)
+
+
+def _throwaway(cluster: ControlPlane, directory: Path) -> Environment:
+    return Environment(
+        provider=cluster.node,
+        kubeconfig=str(cluster.kubeconfig),
+        kubectl_path=str(cluster.kubectl_path),
+        directory=str(directory),
+        audit_log=str(cluster.audit_log),
+    )
+
+
+def _start_simulated(directory: Path) -> Environment:
+    cluster = ControlPlane(directory / "cluster")
+    cluster.start()
+    _running.append(cluster)
+    cluster.add_nodes(2)
+    return _throwaway(cluster, directory)
+
+
+def _start_real(directory: Path) -> Environment:
+    cluster = ControlPlane(directory / "cluster", node="real")
+    cluster.start()
+    _running.append(cluster)
+    load_images(directory, cluster.load_image)
+    registry = Registry(directory / "registry", cluster.layout.address)
+    registry.start()
+    _running.append(registry)
+    registry.push(write_archive(IMAGES["server"], directory / "server.tar"), "server:1")
+    cluster.real_nodes["real-0"].trust_registry(REGISTRY, registry.url)
+    return _throwaway(cluster, directory)
+
+
+def _start_kind(directory: Path) -> Environment:
+    cluster = KindCluster(directory)
+    cluster.start()
+    _running.append(cluster)
+    load_images(directory, cluster.load_image)
+    kubectl = ensure(["kubectl"])["kubectl"]
+    return Environment("kind", str(cluster.kubeconfig), str(kubectl), str(directory))
+
+
+def _find_current(directory: Path) -> Environment:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise RuntimeError("E2E=current needs kubectl on the PATH")
+    kubeconfig = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
+    return Environment("current", kubeconfig, kubectl, str(directory))
+
+
+def load_images(directory: Path, load: Callable[[Path], None]) -> None:
+    """Make every image and hand it to ``load``."""
+    for image in IMAGES.values():
+        archive = write_archive(image, directory / "image.tar")
+        load(archive)
+        archive.unlink()
+
+
+PROVIDERS: dict[str, Callable[[Path], Environment]] = {
+    "kwok": _start_simulated,
+    "real": _start_real,
+    "kind": _start_kind,
+    "current": _find_current,
+}

@@ -43,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     load = commands.add_parser("load", help="bring images onto the real node of a cluster")
     load.add_argument("--name", default="default")
     load.add_argument("archives", nargs="+", metavar="TAR", help="made by `docker save`, or alike")
+    commands.add_parser("obstacle", help="why there can be no real node here; fails if there can")
     commands.add_parser("status", help="list the clusters and their processes")
     build = commands.add_parser("build", help="build programs into the cache")
     build.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
@@ -54,6 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
             return start(options.name, options.node, simulated)
         if options.command == "down":
             return down(options.name)
+        if options.command == "obstacle":
+            obstacle = find_obstacle()
+            print(obstacle or "a real node can run here")
+            return 0 if obstacle else 1
         if options.command == "load":
             return load_images(options.name, options.archives)
         if options.command == "build":

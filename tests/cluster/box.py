@@ -17,6 +17,7 @@ import ipaddress
 import json
 import os
 import platform
+import random
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,7 @@ NEEDED = {
     "ctr": "containerd",
     "runc": "runc",
     "docker-registry": "docker-registry",
+    "skopeo": "skopeo",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "/bin/busybox": "busybox-static",
 }
@@ -158,7 +160,8 @@ class Box:
     def _connect(self) -> int:
         """Claim a number, and connect box and machine with a pair of interfaces."""
         taken = _networks_in_use()
-        for number in _NUMBERS:
+        # Not from the lowest: one that was in use a moment ago may still be being taken apart.
+        for number in random.sample(_NUMBERS, len(_NUMBERS)):
             host, inside, pods = _addresses(number)
             ours = [ipaddress.ip_network(f"{host}/30", strict=False), ipaddress.ip_network(pods)]
             if any(mine.overlaps(other) for mine in ours for other in taken):

@@ -100,7 +100,7 @@ class ControlPlane:
         try:
             ownership.kill_leftovers(self.directory)
             if self.node == "real":
-                # One more than is used: a node must have an address before it can join.
+                # One for each that may join: all their addresses stand in the certificate.
                 self._boxes = [Box() for _ in REAL_NODES]
             self._start_on_free_ports()
             if self.node == "real":

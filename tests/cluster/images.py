@@ -22,7 +22,7 @@ GREETING = "Health Check!"
 
 # Stops listening a while after it is told to end, as a server behind a load balancer should: those
 # who have not heard of it yet still get an answer.
-_SERVE = f"httpd -f -p {PORT} -h /www & trap 'sleep 3; exit 0' TERM; wait"
+_SERVE = f"httpd -f -p {PORT} -h /www & trap 'sleep 5; exit 0' TERM; wait"
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ PROGRAMS: Mapping[str, Program] = {
         _kubernetes("kubectl"),
         _kubernetes("kubelet"),
         _kubernetes("kube-proxy"),
+        Program("kind", "kind", "sigs.k8s.io/kind"),
         Program(
             "kwok",
             "kwok",

@@ -20,10 +20,14 @@ Pod = dict[str, Any]
 
 
 class Recorder:
-    """Watches the pods of a namespace; ``pods[name]`` is every version that was shown."""
+    """Watches the pods of a namespace; ``pods[name]`` is every version that was shown.
+
+    ``times[name]`` is when each of them was seen, in seconds since the Unix epoch.
+    """
 
     def __init__(self, cluster: ControlPlane, namespace: str) -> None:
         self.pods: dict[str, list[Pod]] = defaultdict(list)
+        self.times: dict[str, list[float]] = defaultdict(list)
         self._news = threading.Condition()
         trust = ssl.create_default_context(cafile=str(cluster.certificate_authority))
         self._connection = http.client.HTTPSConnection(
@@ -67,6 +71,7 @@ class Recorder:
                 pod = json.loads(line)["object"]
                 with self._news:
                     self.pods[pod["metadata"]["name"]].append(pod)
+                    self.times[pod["metadata"]["name"]].append(time.time())
                     self._news.notify_all()
         except (OSError, http.client.HTTPException):
             pass  # the end, from __exit__ or from the server

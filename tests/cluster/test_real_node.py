@@ -113,10 +113,11 @@ def test_the_machines_own_settings_are_left_alone(real: ControlPlane) -> None:
 
 def test_an_orderly_stop_leaves_nothing(tmp_path: Path) -> None:
     with ControlPlane(tmp_path / "cluster", node="real") as cluster:
-        interface = cluster.real_nodes["real-0"].box.interface
+        index = _index(cluster.real_nodes["real-0"].box.interface)
+        assert index is not None
         pids = _processes_below(cluster.real_nodes["real-0"].box.pid)
         assert len(pids) > 3
-    _assert_nothing_is_left(interface, pids, tmp_path)
+    _assert_nothing_is_left(index, pids, tmp_path)
 
 
 def test_kill_9_of_the_starter_leaves_nothing(tmp_path: Path) -> None:
@@ -126,11 +127,12 @@ def test_kill_9_of_the_starter_leaves_nothing(tmp_path: Path) -> None:
     ) as starter:
         assert starter.stdout is not None
         interface, *words = starter.stdout.readline().split()
-        assert Path("/sys/class/net", interface).exists()
+        index = _index(interface)
+        assert index is not None
         starter.kill()
-    _await(lambda: not Path("/sys/class/net", interface).exists())
+    _await(lambda: index not in map(_index, Path("/sys/class/net").iterdir()))
     box.sweep()
-    _assert_nothing_is_left(interface, [int(word) for word in words], tmp_path)
+    _assert_nothing_is_left(index, [int(word) for word in words], tmp_path)
 
 
 def test_two_real_clusters_run_side_by_side(real: ControlPlane, tmp_path: Path) -> None:
@@ -192,12 +194,25 @@ def _processes_below(pid: int) -> list[int]:
     return found
 
 
-def _assert_nothing_is_left(interface: str, pids: list[int], folder: Path) -> None:
+def _index(interface: str | Path) -> str | None:
+    """The kernel's number of an interface: names are given again."""
+    try:
+        return Path("/sys/class/net", interface, "ifindex").read_text()
+    except OSError:
+        return None
+
+
+def _assert_nothing_is_left(index: str, pids: list[int], folder: Path) -> None:
     _await(lambda: not any(born(pid) for pid in pids))
-    assert not Path("/sys/class/net", interface).exists()
+    assert index not in map(_index, Path("/sys/class/net").iterdir())
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
     groups = Path("/sys/fs/cgroup")
-    assert [*groups.glob(f"*/{interface}"), *groups.glob(interface)] == []
+
+    def without_a_box() -> list[Path]:
+        found = [*groups.glob("*/tripswitch-*"), *groups.glob("tripswitch-*")]
+        return [group for group in found if _index(group.name) is None]
+
+    _await(lambda: without_a_box() == [])
 
 
 def _await(condition: Callable[[], bool], seconds: float = 30.0) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,31 +12,13 @@ import pytest
 
 from tests.cluster.behaviours import BEHAVIOUR, BEHAVIOURS, CONTAINER, STOP
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.looks import EXPECTED, reason, seen, states, subject
 from tests.cluster.recorder import Pod, Recorder
+from tests.recordings import Version
+from tests.recordings.story import STORIES, tell
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("throwaway-cluster")]
 
-# What is seen of the failing container after ContainerCreating: its state, how often it was
-# restarted, and S for started, R for ready. Then the phase where the container does not matter.
-EXPECTED = {
-    "crash": "running/0 SR, Error 2/0, running/1 SR, Error 2/1, CrashLoopBackOff/1, running/2 SR",
-    "oom": "running/0 SR, OOMKilled 137/0, running/1 SR, OOMKilled 137/1, CrashLoopBackOff/1",
-    "exit-0": "running/0 SR, Completed 0/0, running/1 SR, Completed 0/1, CrashLoopBackOff/1",
-    "init-fail": "running/0 S, Error 1/0, running/1 S, Error 1/1, CrashLoopBackOff/1, running/2 S",
-    "late-crash": "running/0 SR, Error 1/0, running/1 SR",
-    "liveness-kill": "running/0 SR, Error 137/0, running/1 SR, Error 137/1, CrashLoopBackOff/1",
-    "start-error": "RunContainerError/0, RunContainerError/1, CrashLoopBackOff/1, "
-    "RunContainerError/2, CrashLoopBackOff/2",
-    "image-pull": "ErrImagePull/0, ImagePullBackOff/0, ErrImagePull/0",
-    "config-error": "CreateContainerConfigError/0",
-    "invalid-image": "InvalidImageName/0",
-    "never-ready": "running/0 S",
-    "ready-then-lost": "running/0 SR, running/0 S",
-    "slow-start": "running/0, running/0 SR",
-    "evicted-disruption": "running/0 SR, Failed Evicted",
-    "evicted-storage": "running/0 SR, Failed Evicted",
-    "out-of-cpu": "Failed OutOfcpu",
-}
 # Such pods are made once more, by these names: a sidecar that crashes, a probe that is too slow.
 SIDECAR, PROBED = "sidecar", "probed"
 
@@ -66,9 +47,24 @@ def test_it_shows_what_a_kubelet_shows(recorded: Recorder, behaviour: str) -> No
     expected = EXPECTED[behaviour].split(", ")
     versions = recorded.pods[behaviour]
 
-    recorded.wait(lambda: len(_seen(versions)) >= len(expected), seconds=90)
+    recorded.wait(lambda: len(seen(versions)) >= len(expected), seconds=90)
 
-    assert _seen(versions)[: len(expected)] == expected
+    assert seen(versions)[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("behaviour", STORIES)
+def test_the_operator_makes_of_it_what_it_made_of_a_real_pod(
+    recorded: Recorder, behaviour: str
+) -> None:
+    """The recordings of a real kubelet tell the same stories: tests/unit/test_recordings.py."""
+    story = STORIES[behaviour]
+
+    def told() -> list[tuple[object, ...]]:
+        pairs = zip(recorded.times[behaviour], recorded.pods[behaviour], strict=False)
+        return [found[:5] for found in tell([Version(*p) for p in pairs], probed=story.probed)]
+
+    assert recorded.wait(lambda: len(told()) >= len(story.failures), seconds=120)
+    assert told()[: len(story.failures)] == list(story.failures)
 
 
 def test_a_normal_pod_is_ready_with_all_its_containers(recorded: Recorder) -> None:
@@ -87,8 +83,8 @@ def test_a_normal_pod_is_ready_with_all_its_containers(recorded: Recorder) -> No
 
 def test_a_crash_loop_keeps_the_last_end_and_names_the_pause(recorded: Recorder) -> None:
     def waiting() -> list[dict[str, Any]]:
-        statuses = (_subject(version) for version in recorded.pods["crash"])
-        return [s for s in statuses if s and _reason(s) == "CrashLoopBackOff"]
+        statuses = (subject(version) for version in recorded.pods["crash"])
+        return [s for s in statuses if s and reason(s) == "CrashLoopBackOff"]
 
     assert recorded.wait(lambda: bool(waiting()), seconds=30)
     status = waiting()[0]
@@ -103,7 +99,7 @@ def test_the_third_failure_of_a_crash_loop_comes_after_the_real_back_off(
     recorded: Recorder,
 ) -> None:
     def ends() -> list[dict[str, Any]]:
-        statuses = (_subject(version) for version in recorded.pods["crash"])
+        statuses = (subject(version) for version in recorded.pods["crash"])
         return [s["state"]["terminated"] for s in statuses if s and s["state"].get("terminated")]
 
     assert recorded.wait(lambda: len(ends()) >= 3, seconds=60)
@@ -114,23 +110,23 @@ def test_the_third_failure_of_a_crash_loop_comes_after_the_real_back_off(
 
 def test_only_the_named_container_fails(recorded: Recorder) -> None:
     versions = recorded.pods[SIDECAR]
-    assert recorded.wait(lambda: "CrashLoopBackOff/1" in _states(versions, "proxy"), seconds=30)
+    assert recorded.wait(lambda: "CrashLoopBackOff/1" in states(versions, "proxy"), seconds=30)
 
-    assert set(_states(versions, "web")) == {"running/0 SR"}
+    assert set(states(versions, "web")) == {"running/0 SR"}
 
 
 def test_a_short_run_is_never_ready_where_there_is_a_probe(recorded: Recorder) -> None:
     versions = recorded.pods[PROBED]
-    assert recorded.wait(lambda: "CrashLoopBackOff/1" in _seen(versions), seconds=30)
+    assert recorded.wait(lambda: "CrashLoopBackOff/1" in seen(versions), seconds=30)
 
-    assert _seen(versions)[:2] == ["running/0 S", "Error 2/0"]
+    assert seen(versions)[:2] == ["running/0 S", "Error 2/0"]
 
 
 def test_an_eviction_by_the_kubelet_is_a_disruption_and_one_for_its_storage_is_not(
     recorded: Recorder,
 ) -> None:
     both = [recorded.pods["evicted-disruption"], recorded.pods["evicted-storage"]]
-    assert recorded.wait(lambda: all(_seen(v)[-1:] == ["Failed Evicted"] for v in both), 30)
+    assert recorded.wait(lambda: all(seen(v)[-1:] == ["Failed Evicted"] for v in both), 30)
 
     assert [_is(versions[-1], "DisruptionTarget") for versions in both] == [True, False]
 
@@ -142,7 +138,7 @@ def test_what_is_recorded_never_contradicts_itself(recorded: Recorder) -> None:
             assert _is(pod, "ContainersReady") == (bool(ready) and all(ready)), name
             assert _is(pod, "Ready") == _is(pod, "ContainersReady"), name
         for before, after in pairwise(versions):
-            counts = [_subject(pod).get("restartCount", 0) for pod in (before, after)]
+            counts = [subject(pod).get("restartCount", 0) for pod in (before, after)]
             assert counts == sorted(counts), name
             for kind, condition in _conditions(after).items():
                 then = _conditions(before).get(kind, condition)
@@ -156,13 +152,13 @@ def test_a_pod_can_be_told_to_fail_later_and_to_recover(
     with Recorder(cluster, namespace) as recorder:
         _create(cluster, namespace, _pod("web", {}))
         versions = recorder.pods["web"]
-        assert recorder.wait(lambda: _seen(versions) == ["running/0 SR"], seconds=30)
+        assert recorder.wait(lambda: seen(versions) == ["running/0 SR"], seconds=30)
 
         cluster.kubectl("annotate", "pod", "web", f"{BEHAVIOUR}=crash", f"--namespace={namespace}")
-        assert recorder.wait(lambda: _seen(versions)[-1] == "CrashLoopBackOff/1", seconds=30)
+        assert recorder.wait(lambda: seen(versions)[-1] == "CrashLoopBackOff/1", seconds=30)
 
         cluster.kubectl("annotate", "pod", "web", f"{BEHAVIOUR}-", f"--namespace={namespace}")
-        assert recorder.wait(lambda: _seen(versions)[-1] == "running/2 SR", seconds=30)
+        assert recorder.wait(lambda: seen(versions)[-1] == "running/2 SR", seconds=30)
 
 
 def test_a_pod_with_a_readiness_gate_waits_for_it(cluster: ControlPlane, namespace: str) -> None:
@@ -172,7 +168,7 @@ def test_a_pod_with_a_readiness_gate_waits_for_it(cluster: ControlPlane, namespa
     with Recorder(cluster, namespace) as recorder:
         _create(cluster, namespace, gated)
         versions = recorder.pods["web"]
-        assert recorder.wait(lambda: _seen(versions) == ["running/0 SR"], seconds=30)
+        assert recorder.wait(lambda: seen(versions) == ["running/0 SR"], seconds=30)
         assert not _is(versions[-1], "Ready")
 
         patch = json.dumps({"status": {"conditions": [opened]}})
@@ -212,55 +208,6 @@ def _pod(name: str, annotations: dict[str, str], **main_container: Any) -> Pod:
 def _create(cluster: ControlPlane, namespace: str, *pods: Pod) -> None:
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": pods})
     cluster.kubectl("create", "-f", "-", f"--namespace={namespace}", input=document)
-
-
-def _seen(versions: list[Pod]) -> list[str]:
-    """What the failing container looked like, one after the other, from when it was tried."""
-    looks = [_look(pod) for pod in versions]
-    return [
-        look
-        for before, look in pairwise(["", *looks])
-        if look != before and not re.match("$|PodInitializing", look)
-    ]
-
-
-def _look(pod: Pod) -> str:
-    if pod["status"].get("phase") == "Failed":
-        return f"Failed {pod['status'].get('reason')}"
-    return _state(_subject(pod))
-
-
-def _state(status: dict[str, Any]) -> str:
-    """Like ``running/1 SR`` or ``Error 2/1``."""
-    if not status:
-        return ""
-    flags = ("S" if status.get("started") else "") + ("R" if status["ready"] else "")
-    end = status["state"].get("terminated")
-    reason = f"{end['reason']} {end['exitCode']}" if end else _reason(status)
-    return f"{reason}/{status['restartCount']} {flags}".strip()
-
-
-def _states(versions: list[Pod], container: str) -> list[str]:
-    return [
-        _state(status)
-        for pod in versions
-        for status in pod["status"].get("containerStatuses", [])
-        if status["name"] == container and _reason(status) != "PodInitializing"
-    ]
-
-
-def _reason(status: dict[str, Any]) -> str:
-    return str(status["state"].get("waiting", {}).get("reason", "running"))
-
-
-def _subject(pod: Pod) -> dict[str, Any]:
-    """The status of the container that the behaviour is about; empty before there is one."""
-    annotations = pod["metadata"].get("annotations", {})
-    default = "setup" if annotations.get(BEHAVIOUR) == "init-fail" else "web"
-    name = annotations.get(CONTAINER, default)
-    status = pod["status"]
-    both = status.get("initContainerStatuses", []) + status.get("containerStatuses", [])
-    return next((found for found in both if found["name"] == name), {})
 
 
 def _conditions(pod: Pod) -> dict[str, dict[str, Any]]:

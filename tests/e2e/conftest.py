@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ from tests.environment import Environment
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a cluster."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a cluster: simulated pods, or (``test_real_*``) real ones."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.cluster)
+            real = item.path.name.startswith("test_real_")
+            item.add_marker(pytest.mark.real if real else pytest.mark.cluster)
+    # Pulling the plug, and a registry of our own: only where the nodes are ours.
+    if os.environ.get("E2E", "kwok") in ("kind", "current"):
+        ours = [item for item in items if item.get_closest_marker("own_nodes")]
+        items[:] = [item for item in items if item not in ours]
+        config.hook.pytest_deselected(items=ours)
 
 
 @pytest.fixture

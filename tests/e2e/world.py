@@ -133,7 +133,7 @@ class World:
             time.sleep(0.1)
         return found
 
-    def completed(self, manifest: Object) -> Object:
+    def completed(self, manifest: Object, seconds: float = PATIENCE) -> Object:
         """Apply a manifest and wait until its rollout is COMPLETED; return the status."""
         self.apply(manifest)
         name = manifest["metadata"]["name"]
@@ -143,6 +143,7 @@ class World:
                 rollout(status) == "SUCCESSFUL" and status["observedGeneration"] >= generation
             ),
             name,
+            seconds,
         )
 
     def replica_sets(self, name: str = "web") -> dict[str, Any]:

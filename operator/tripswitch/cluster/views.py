@@ -10,7 +10,7 @@ changed keeps its time, so a view changes only when the pod does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.cluster.raw import field, mapping, objects, parse_instant, text, whole
@@ -187,8 +187,31 @@ def _see_containers(
             roles.setdefault(text(one.get("name")), role)
     known = () if look.before is None else look.before.view.containers
     before = {container.name: container for container in known}
+    slow = {
+        text(container.get("name"))
+        for listed in ("initContainers", "containers")
+        for container in objects(spec.get(listed))
+        if container.get("startupProbe")
+    }
     for name, role in roles.items():
-        yield _see_container(name, role, statuses.get(name), before.get(name), look)
+        seen = _see_container(name, role, statuses.get(name), before.get(name), look)
+        yield replace(seen, started_since=_started_since(seen, before.get(name), look, slow))
+
+
+def _started_since(
+    container: ContainerView, before: ContainerView | None, look: _Look, slow: set[str]
+) -> Instant | None:
+    """Return when a container became ``started``.
+
+    The API does not say when a startup probe succeeded. At the first look the pod gets patience: its
+    health deadline must not have passed before its readiness probe was even asked.
+    """
+    if not container.started:
+        return None
+    if look.before is None:
+        return look.now if container.name in slow else container.running_since
+    same = before is not None and before.started and before.restarts == container.restarts
+    return before.started_since if before is not None and same else look.now
 
 
 def _see_container(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tripswitch.domain.model import (
     ContainerRole,
+    ContainerView,
     Instant,
     PodPhase,
     PodView,
@@ -39,7 +40,7 @@ def healthy_at(pod: PodView, min_ready_seconds: int) -> Instant | None:
 
 def running_at(pod: PodView) -> Instant | None:
     """Return when the pod is (or will be) RUNNING: all its containers up and started for 5 s."""
-    lasting = [c for c in pod.containers if c.role is not ContainerRole.INIT]
+    lasting = _lasting(pod)
     if not pod.live or pod.phase is not PodPhase.RUNNING or not lasting:
         return None
     latest = 0.0
@@ -54,13 +55,15 @@ def health_deadline(pod: PodView, readiness: Readiness, grace: int) -> Instant |
     """Return when a pod that still is not Ready counts as a health failure (F4).
 
     None for a pod that is Ready, not RUNNING, or not Ready only because its node stopped reporting
-    (F5: a lost node is nobody's fault). A pod that lost its readiness has the budget again, from
-    the moment it lost it. ``grace`` is ``healthCheckGracePeriodSeconds``.
+    (F5: a lost node is nobody's fault). The budget begins when the last container is ``started``:
+    only then does the kubelet ask its readiness probe. A pod that lost its readiness has the budget
+    again, from the moment it lost it. ``grace`` is ``healthCheckGracePeriodSeconds``.
     """
     running = running_at(pod)
     if running is None or pod.ready_since is not None or pod.unready_by_node:
         return None
-    began = max(running - RUNNING_SECONDS, pod.unready_since or 0.0)
+    starts = (c.started_since or c.running_since or 0.0 for c in _lasting(pod))
+    began = max(*starts, pod.unready_since or 0.0)
     # Never before it is RUNNING: a shorter budget must not judge a pod that has not run.
     return max(began + grace + readiness.budget, running)
 
@@ -81,3 +84,8 @@ def count_ready(replica_set: ReplicaSetView) -> int:
 def count_live(replica_set: ReplicaSetView) -> int:
     """Return how many pods its ReplicaSet counts: not ended, not being deleted."""
     return sum(1 for pod in replica_set.pods if pod.live)
+
+
+def _lasting(pod: PodView) -> list[ContainerView]:
+    """Return the containers that are meant to stay."""
+    return [c for c in pod.containers if c.role is not ContainerRole.INIT]

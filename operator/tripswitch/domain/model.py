@@ -177,6 +177,8 @@ class ContainerView:
     message: str = ""
     running_since: Instant | None = None
     started: bool = False
+    started_since: Instant | None = None
+    """None: since it runs."""
     ended: Ended | None = None
     last_ended: Ended | None = None
 

@@ -291,6 +291,24 @@ class TestTimes:
         again = pod(running(restartCount=1))
         assert see_pod(again, first, NOW + 60).view.containers[0].running_since == NOW + 60
 
+    def test_a_startup_probe_that_succeeds_begins_the_time_to_become_ready(self) -> None:
+        """Between that and the first answer of the readiness probe the pod is started, not Ready."""
+        starting = pod(running(started=False, ready=False))
+        first = see_pod(starting, None, T0 + 2)
+        assert first.view.containers[0].started_since is None
+        up = see_pod(pod(running(ready=False)), first, T0 + 300)
+        assert up.view.containers[0].running_since == T0 + 1
+        assert up.view.containers[0].started_since == T0 + 300
+        later = see_pod(pod(running(ready=False)), up, T0 + 301)
+        assert later.view == up.view
+
+    def test_at_first_sight_a_slow_starter_has_its_time_to_become_ready_before_it(self) -> None:
+        """Nobody wrote down when its startup probe succeeded; without one it was at the start."""
+        raw = pod(running(ready=False))
+        assert see_pod(raw, None, T0 + 300).view.containers[0].started_since == T0 + 1
+        raw["spec"]["containers"][0]["startupProbe"] = {"periodSeconds": 1}
+        assert see_pod(raw, None, T0 + 300).view.containers[0].started_since == T0 + 300
+
     def test_ready_lost_and_found_while_nobody_looked_begins_anew(self) -> None:
         first = see_pod(ready_pod(since=2), None, NOW)
         assert see_pod(ready_pod(since=500), first, NOW + 60).view.ready_since == NOW + 60

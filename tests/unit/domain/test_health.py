@@ -138,6 +138,13 @@ LOST = START + 100
             id="from the start of the last container",
         ),
         pytest.param(
+            pod("a", running(started_since=START + 100)),
+            PROBED,
+            0,
+            START + 130,
+            id="from when its startup probe succeeded: before, nobody asked whether it is ready",
+        ),
+        pytest.param(
             unready_pod(unready_since=LOST), PROBED, 60, LOST + 90, id="it was Ready and lost it"
         ),
         pytest.param(

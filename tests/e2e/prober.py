@@ -1,0 +1,132 @@
+"""Users: ask every pod that takes traffic for an answer, over and over, and note who got none."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from kubernetes import client, config, watch
+
+from tests.cluster.images import GREETING, PORT
+from tests.e2e.world import World, is_ready
+
+_TIMEOUT = 5.0
+_PAUSE = 0.05
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A pod that is Ready and not being deleted, as a load balancer would see it."""
+
+    pod: str
+    address: str
+
+
+class Prober:
+    """Sends real HTTP requests to the pods of the given images for as long as it is entered.
+
+    ``failures`` says which requests got no right answer, ``requests`` how many there were, and
+    ``fewest`` how many pods took traffic at the worst moment.
+    """
+
+    def __init__(self, world: World, *images: str, name: str = "web") -> None:
+        self._world = world
+        self._images = images
+        self._selector = f"app={name}"
+        self._endpoints: dict[str, Endpoint] = {}
+        self._done = threading.Event()
+        self._began = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._follow, self._ask_all)
+        ]
+        self.failures: list[str] = []
+        self.requests = 0
+        self.fewest = 10**9
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        assert self._began.wait(60), "the watch did not begin"
+        self._threads[1].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a prober did not end"
+
+    def assert_everybody_was_served(self, at_least: int) -> None:
+        """Not one failed request, and never fewer pods than that to ask."""
+        assert self.failures == []
+        assert self.fewest >= at_least
+        assert self.requests > at_least, "nothing was asked"
+
+    def _ask_all(self) -> None:
+        ask = self._ask_directly if self._world.environment.reaches_pods else self._ask_by_proxy
+        while not self._done.is_set():
+            for endpoint in list(self._endpoints.values()):
+                asked = time.monotonic()
+                try:
+                    answer = ask(endpoint)
+                except (OSError, urllib.error.URLError, client.ApiException) as error:
+                    answer = repr(error)
+                self.requests += 1
+                if answer != GREETING:
+                    took = time.monotonic() - asked
+                    self.failures.append(f"{endpoint.pod} said {answer!r} after {took:.1f} s")
+            self._done.wait(_PAUSE)
+
+    @staticmethod
+    def _ask_directly(endpoint: Endpoint) -> str:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://{endpoint.address}:{PORT}/", timeout=_TIMEOUT) as answer:
+            return str(answer.read().decode())
+
+    def _ask_by_proxy(self, endpoint: Endpoint) -> str:
+        """Where pods have addresses of their own world: through the API server."""
+        return str(
+            self._world.core.connect_get_namespaced_pod_proxy_with_path(
+                f"{endpoint.pod}:{PORT}",
+                self._world.namespace,
+                path="/",
+                _request_timeout=_TIMEOUT,
+            )
+        )
+
+    def _follow(self) -> None:
+        api: Any = client.CoreV1Api(
+            config.new_client_from_config(self._world.environment.kubeconfig)
+        )
+        lister: Callable[..., Any] = api.list_namespaced_pod
+        listed = lister(self._world.namespace, label_selector=self._selector)
+        for pod in listed.items:
+            self._note("ADDED", pod)
+        self._look()
+        self._began.set()
+        stream = watch.Watch()
+        stream.resource_version = listed.metadata.resource_version
+        while not self._done.is_set():
+            for event in stream.stream(
+                lister,
+                self._world.namespace,
+                label_selector=self._selector,
+                resource_version=stream.resource_version,
+                timeout_seconds=1,
+            ):
+                self._note(event["type"], event["object"])
+                self._look()
+
+    def _note(self, what: str, pod: Any) -> None:
+        serves = what != "DELETED" and is_ready(pod) and not pod.metadata.deletion_timestamp
+        if serves and pod.spec.containers[0].image in self._images:
+            self._endpoints[pod.metadata.uid] = Endpoint(pod.metadata.name, pod.status.pod_ip)
+        else:
+            self._endpoints.pop(pod.metadata.uid, None)
+
+    def _look(self) -> None:
+        self.fewest = min(self.fewest, len(self._endpoints))

@@ -1,0 +1,94 @@
+"""Every image, on a real kubelet: trips or not, with the right words, and nobody notices."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.cluster.images import IMAGES
+from tests.e2e.prober import Prober
+from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
+from tests.e2e.world import World, conditions, revision, rollout
+
+REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
+
+
+@REPLICAS
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
+def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
+    world: World, bad: Bad, replicas: int
+) -> None:
+    """The seed's section 6: not one request fails with minimumHealthyPercent 100."""
+    world.completed(service(replicas), PATIENCE)
+    with Prober(world, GOOD) as prober:
+        applied = time.monotonic()
+        world.apply(bad.manifest(replicas))
+        status = world.until(lambda s: rollout(s).startswith("ROLLBACK"), seconds=PATIENCE)
+        tripped = time.monotonic()
+        status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
+        restored = time.monotonic()
+    _note_times(world, bad.name, replicas, tripped - applied, restored - tripped)
+    prober.assert_everybody_was_served(at_least=replicas)
+    failed = revision(status, 2)
+    shown = [f for f in status["circuitBreaker"]["failures"] if f["revision"] == 2]
+    assert (bad.kind, bad.reason, bad.container) in {
+        (f["kind"], f["reason"], f.get("container")) for f in shown
+    }
+    # More than the threshold only by what came in the last look: one for each new pod at most.
+    assert threshold(replicas) <= failed["failedTasks"] < threshold(replicas) + replicas
+    assert failed["failedTasks"] == sum(f["count"] for f in shown)
+    assert failed["rolloutState"] == "FAILED"
+    assert status["rollout"]["revision"] == status["lastCompletedRevision"] == 1
+    assert status["rolloutState"] == "FAILED"
+    assert conditions(status)["Available"]["status"] == "True"
+    assert world.until_event("CircuitBreakerTriggered")
+    world.until_true(lambda: {p.spec.containers[0].image for p in world.pods()} == {GOOD})
+
+
+@REPLICAS
+@pytest.mark.parametrize("image", ["server-next", "slow-starter"])
+def test_a_good_image_completes_and_nothing_counts(world: World, image: str, replicas: int) -> None:
+    """Slow starters have a startup probe, within which they may take their time."""
+    world.completed(service(replicas), PATIENCE)
+    wanted = IMAGES[image].reference
+    new = service(
+        replicas, wanted, **({"startupProbe": STARTUP} if image == "slow-starter" else {})
+    )
+    with Prober(world, GOOD, wanted) as prober:
+        applied = time.monotonic()
+        status = world.completed(new, PATIENCE)
+        completed = time.monotonic()
+    _note_times(world, image, replicas, None, completed - applied)
+    prober.assert_everybody_was_served(at_least=replicas)
+    assert status["circuitBreaker"]["failureCount"] == 0
+    assert revision(status, 2)["failedTasks"] == 0
+    assert status["lastCompletedRevision"] == 2
+
+
+def test_a_good_image_after_a_trip_completes(world: World) -> None:
+    """The seed's developer corrects the mistake."""
+    world.completed(service(2), PATIENCE)
+    world.apply(next(bad for bad in BAD if bad.name == "seed-exit-2").manifest(2))
+    world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
+    status = world.completed(service(2, NEXT), PATIENCE)
+    assert status["lastCompletedRevision"] == 3
+    assert conditions(status)["Ready"]["status"] == "True"
+
+
+def test_a_first_image_that_is_bad_stalls(world: World) -> None:
+    """B3: there is nothing to go back to, and nothing more is launched."""
+    world.apply(BAD[0].manifest(4))
+    status = world.until_rollout("FAILED", seconds=PATIENCE)
+    assert conditions(status)["Stalled"]["reason"] == "NoCompletedRevision"
+    world.until_true(lambda: not world.pods())
+
+
+def _note_times(
+    world: World, name: str, replicas: int, trip: float | None, restored: float
+) -> None:
+    """Keep what was measured; the end of the run shows it as a table."""
+    line = {"image": name, "replicas": replicas, "trip": trip, "restored": restored}
+    with world.environment.times.open("a") as times:
+        times.write(json.dumps(line) + "\n")

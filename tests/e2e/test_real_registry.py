@@ -1,0 +1,75 @@
+"""Real pulls: a registry that is down, and one that comes back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cluster.images import IMAGES, write_archive
+from tests.cluster.real_node import trust_registry
+from tests.cluster.registry import Registry
+from tests.e2e.prober import Prober
+from tests.e2e.real import GOOD, PATIENCE, service
+from tests.e2e.world import World, revision, rollout
+
+pytestmark = pytest.mark.own_nodes
+
+
+@dataclass
+class DownRegistry:
+    """A registry that has the image and does not answer, until it is started."""
+
+    registry: Registry
+    image: str
+
+
+@pytest.fixture
+def down(world: World, tmp_path: Path) -> Iterator[DownRegistry]:
+    """A registry of the test's own, at an address that the node reaches."""
+    address = urlsplit(world.api.configuration.host).hostname
+    assert address is not None
+    host = f"down-{secrets.token_hex(3)}.test"
+    registry = Registry(tmp_path / "registry", address)
+    with registry:
+        registry.push(write_archive(IMAGES["server"], tmp_path / "server.tar"), "server:1")
+    trust_registry(Path(world.environment.directory) / "cluster" / "real-0", host, registry.url)
+    yield DownRegistry(registry, f"{host}/server:1")
+    registry.stop()
+
+
+def test_a_registry_that_is_down_trips_and_a_retry_completes_when_it_is_back(
+    world: World, down: DownRegistry
+) -> None:
+    """F2, then C1: the same revision, tried again by a person who knows that it was not at fault."""
+    world.completed(service(4), PATIENCE)
+    with Prober(world, GOOD, down.image) as prober:
+        world.apply(service(4, down.image))
+        status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
+        assert "connection refused" in str(status["circuitBreaker"]["failures"])
+        down.registry.start()
+        world.annotate("web", "retry", "the registry is back")
+        status = world.until(
+            lambda s: rollout(s) == "SUCCESSFUL" and s["rollout"]["revision"] == 2,
+            seconds=PATIENCE,
+        )
+    prober.assert_everybody_was_served(at_least=4)
+    assert status["lastCompletedRevision"] == 2
+
+
+def test_a_registry_that_comes_back_before_the_threshold_does_not_trip(
+    world: World, down: DownRegistry
+) -> None:
+    """One replica fails once or twice, and a healthy pod is what counts in the end."""
+    world.completed(service(1), PATIENCE)
+    world.apply(service(1, down.image))
+    world.until(lambda s: revision(s, 2)["failedTasks"] >= 1, seconds=PATIENCE)
+    down.registry.start()
+    status = world.until(lambda s: rollout(s) != "IN_PROGRESS", seconds=PATIENCE)
+    assert rollout(status) == "SUCCESSFUL"
+    assert status["lastCompletedRevision"] == 2
+    assert status["circuitBreaker"]["failureCount"] == 0

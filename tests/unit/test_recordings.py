@@ -1,0 +1,55 @@
+"""What a real kubelet showed, through decoder and core; and that simulated pods show the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.behaviours import BEHAVIOURS
+from tests.cluster.looks import EXPECTED, seen
+from tests.recordings import load, names
+from tests.recordings.story import STORIES, Told, tell
+
+NOT_RECORDED = {"evicted-disruption", "evicted-storage"}
+"""Behaviours that a node only shows when it is really short of memory or disk."""
+
+FASTER_THAN_LOOKS = {"init-fail", "liveness-kill", "ready-then-lost", "slow-start"}
+"""A kubelet shows fewer or more steps of these than kwok; what counts is told by the stories."""
+
+
+def test_there_is_a_recording_of_every_behaviour_that_a_node_can_be_brought_to() -> None:
+    assert set(names()) == (set(BEHAVIOURS) - NOT_RECORDED) | {"normal"}
+    assert set(STORIES) == set(BEHAVIOURS) - NOT_RECORDED
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_operator_makes_of_a_real_pod_what_it_makes_of_a_simulated_one(name: str) -> None:
+    """The same stories are told of kwok's pods in tests/cluster/test_stages.py."""
+    story = STORIES[name]
+    told = tell(load(name), probed=story.probed)
+    assert [failure[:5] for failure in told][: len(story.failures)] == list(story.failures)
+    assert len(told) >= len(story.failures)
+    if story.complete:
+        assert len(told) == len(story.failures)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPECTED) - NOT_RECORDED - FASTER_THAN_LOOKS))
+def test_a_real_pod_looks_like_a_simulated_one_at_every_step(name: str) -> None:
+    expected = EXPECTED[name].split(", ")
+    looks = [look for look in seen([v.pod for v in load(name)]) if look != "ContainerCreating/0"]
+    assert looks[: len(expected)] == expected
+
+
+def test_a_healthy_pod_tells_nothing() -> None:
+    assert tell(load("normal"), probed=False) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [("crash", 17), ("start-error", 19), ("oom", 17), ("image-pull", 35)],
+)
+def test_the_third_failure_of_one_pod_is_seen_as_soon_as_the_kubelet_shows_it(
+    name: str, seconds: float
+) -> None:
+    """One replica trips no sooner: the kubelet's first back-off is 10 s, looked at now and then."""
+    third: Told = tell(load(name), probed=False)[2]
+    assert third.at <= seconds

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.environment import Environment, start_environment, stop_environment
 from tests.times import render_times
@@ -41,6 +42,27 @@ def pytest_configure_node(node: Any) -> None:
     if "not cluster" in str(node.config.option.markexpr):
         return
     node.workerinput["environment"] = _start().as_dict()
+
+
+# Tests of these share a cluster of their own, so one worker runs them.
+_TOGETHER = ("tests/cluster/", "tests/faults/", "tests/e2e/test_real_disruptions.py")
+
+
+class _ByCluster(LoadScopeScheduling):  # type: ignore[misc]
+    """Each test on whichever worker is free, but those of ``_TOGETHER`` file by file.
+
+    The mark ``xdist_group`` of pytest-xdist 3.8 has no effect with pytest 9.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if path.startswith(_TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Say who runs what."""
+    return _ByCluster(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, Self
 
 from tests.cluster.build import ensure
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.images import IMAGES, write_archive
+from tests.cluster.images import IMAGES, PULLED, write_archive
 from tests.cluster.kind_cluster import KindCluster
 from tests.cluster.registry import Registry
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
@@ -138,7 +138,7 @@ def _start_real(directory: Path) -> Environment:
     registry = Registry(directory / "registry", cluster.layout.address)
     registry.start()
     _running.append(registry)
-    registry.push(write_archive(IMAGES["server"], directory / "server.tar"), "server:1")
+    registry.push(write_archive(PULLED, directory / "server.tar"), "server:1")
     cluster.real_nodes["real-0"].trust_registry(REGISTRY, registry.url)
     return _throwaway(cluster, directory)
 

@@ -64,6 +64,10 @@ IMAGES: Mapping[str, Image] = {
     )
 }
 
+PULLED = _shell("server-pulled", f"sleep 0.2; {_SERVE}")
+"""A good server that is only in registries. Never the same image under two names: a kubelet that has
+pulled one does not trust the other, which was brought by hand, any more, and wants to pull it."""
+
 
 def write_archive(image: Image, path: Path, repository: str = REPOSITORY) -> Path:
     """Write the image as a file that ``ctr images import`` and ``docker load`` take."""

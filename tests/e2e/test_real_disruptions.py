@@ -22,11 +22,16 @@ from tests.e2e.world import Object, World, revision, rollout
 from tests.environment import Environment, load_images
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
-pytestmark = [pytest.mark.own_nodes, pytest.mark.xdist_group("two-real-nodes")]
+pytestmark = pytest.mark.own_nodes
 
 SLOW = IMAGES["slow-starter"].reference
 LEAVE_SOON = [
-    {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "tolerationSeconds": 2}
+    {
+        "key": f"node.kubernetes.io/{what}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 2,
+    }
     for what in ("not-ready", "unreachable")
 ]
 

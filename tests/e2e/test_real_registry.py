@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cluster.images import IMAGES, write_archive
+from tests.cluster.images import PULLED, write_archive
 from tests.cluster.real_node import trust_registry
 from tests.cluster.registry import Registry
 from tests.e2e.prober import Prober
@@ -36,7 +36,7 @@ def down(world: World, tmp_path: Path) -> Iterator[DownRegistry]:
     host = f"down-{secrets.token_hex(3)}.test"
     registry = Registry(tmp_path / "registry", address)
     with registry:
-        registry.push(write_archive(IMAGES["server"], tmp_path / "server.tar"), "server:1")
+        registry.push(write_archive(PULLED, tmp_path / "server.tar"), "server:1")
     trust_registry(Path(world.environment.directory) / "cluster" / "real-0", host, registry.url)
     yield DownRegistry(registry, f"{host}/server:1")
     registry.stop()

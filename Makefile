@@ -11,6 +11,8 @@ WORKERS ?= 5
 SEED ?= 1
 STEPS ?= 1000000
 MODULES ?=
+MINUTES ?= 60
+ARGS ?=
 
 ##@ Try it
 
@@ -129,3 +131,16 @@ setup: .venv/installed ## make .venv with the locked dependencies
 .PHONY: clean
 clean: ## remove what was made here (not the cache of built programs)
 	rm -rf .venv .clusters .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+
+##@ Measure it
+
+.PHONY: bench
+bench: setup ## every benchmark, with Argo Rollouts and Deployments beside (ARGS=--quick: small numbers)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets
+	$(BIN)/python -m tests.bench $* $(ARGS)
+
+.PHONY: soak-cluster
+soak-cluster: setup ## an hour of random rollouts, scaling, deletions and restarts, then a recount (MINUTES=, SEED=)
+	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)

@@ -118,6 +118,13 @@ PROGRAMS: Mapping[str, Program] = {
                 "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "36",
             },
         ),
+        # No part of a cluster: the peer that the benchmarks run beside us.
+        Program(
+            "rollouts-controller",
+            "argo-rollouts",
+            "github.com/argoproj/argo-rollouts",
+            "cmd/rollouts-controller",
+        ),
     )
 }
 

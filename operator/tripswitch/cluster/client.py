@@ -32,7 +32,7 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
-PAGE = "500"
+PAGE = "100"
 
 REQUEST_SECONDS = 20.0
 """Longest time for one request. The API server's own limit is 60 s; nobody should wait that long."""

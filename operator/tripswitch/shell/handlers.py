@@ -92,12 +92,12 @@ def build_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 20
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = 50
     settings.networking.request_timeout = 30
     # Back within 5 s when the API server is; after 5 minutes of errors the process starts anew.
     settings.networking.error_backoffs = (1, 1, 2, 3, *[5] * 60)
     settings.networking.trust_env = True  # as our own client does
-    settings.queueing.idle_timeout = 1
+    settings.queueing.idle_timeout = 0.1
     settings.process.ultimate_exiting_timeout = 60
     return settings
 

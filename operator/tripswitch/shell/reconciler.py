@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,7 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision
 from tripswitch.domain.model import Instant
+from tripswitch.domain.progress import is_mere_progress
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import HOLD_SECONDS, TryAgainError
@@ -34,6 +36,9 @@ INVALID = "InvalidSpec"
 """Reason of the event about an object that cannot be understood."""
 BROKEN = "InternalError"
 """Reason of the event about an object that brings a bug of ours to light."""
+
+PROGRESS_SECONDS = 1.0
+"""Mere progress of one object is written no more often than this; anything else at once."""
 
 
 def clock() -> Instant:
@@ -61,6 +66,9 @@ class Reconciler:
         self._now = now
         self._aftermath = aftermath
         self._told: dict[Key, str] = {}
+        self.progress_seconds = PROGRESS_SECONDS
+        self._written: dict[Key, float] = {}
+        """The loop's time of the last status that was written."""
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -81,6 +89,7 @@ class Reconciler:
             if self._aftermath is not None:
                 self._aftermath.forget(key)
             self._told.pop(key, None)
+            self._written.pop(key, None)
             return None
         if record.deleting:
             return None  # its ReplicaSets go with it
@@ -109,7 +118,7 @@ class Reconciler:
             self._recorder.say(record, BROKEN, words, warning=True)
 
     async def _look(self, record: Record, marked: float) -> float | None:
-        now = self._now()
+        now, loop = self._now(), asyncio.get_running_loop()
         try:
             snapshot = self._store.snapshot(record)
         except InvalidObjectError as error:
@@ -118,8 +127,13 @@ class Reconciler:
         guarded = snapshot.guarded
         decision = decide(snapshot, now)
         if decision.status != guarded.status:
+            wait = self._written.get(record.key, -math.inf) + self.progress_seconds - loop.time()
+            if wait > 0 and is_mere_progress(guarded.status, decision):
+                wake = decision.wake_at
+                return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
             await self._executor.write_status(record, status)
+            self._written[record.key] = loop.time()
         if self._aftermath is not None:
             self._aftermath.begin(record, decision)
         retry_at: Instant | None = None
@@ -128,7 +142,7 @@ class Reconciler:
                 record, guarded.spec.template.digest, decision.actions
             )
         finally:
-            self._tell(record, decision, asyncio.get_running_loop().time() - marked)
+            self._tell(record, decision, loop.time() - marked)
         wakes = [at for at in (decision.wake_at, retry_at) if at is not None]
         return max(0.001, min(wakes) - self._now()) if wakes else None
 

@@ -204,7 +204,7 @@ def test_a_silent_stream_counts_as_dead() -> None:
 
 def test_pages_follow_the_continue_token() -> None:
     async def handle(request: web.Request) -> web.Response:
-        assert request.query["limit"] == "500"
+        assert request.query["limit"] == "100"
         assert request.query["labelSelector"] == "app in (web)"
         more = {"a b/c=": "", None: "a b/c="}[request.query.get("continue")]
         return answer({"metadata": {"continue": more}, "items": [{"more": more}]})

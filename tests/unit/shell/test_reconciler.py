@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse
-from tests.unit.cluster.raws import at, guarded
+from tests.unit.cluster.raws import at, guarded, pod, waiting
 from tripswitch.cluster.events import Recorder
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import TryAgainError
@@ -102,6 +102,30 @@ def test_looked_at_again_nothing_is_written_twice() -> None:
             before = len(it.requests)
             assert await setup.look() is not None  # the progress deadline
             assert len(it.requests) == before
+
+    asyncio.run(main())
+
+
+def test_mere_progress_waits_until_a_second_has_passed() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            it.store.upsert_guarded(written(it, 12))
+            it.store.replica_sets.upsert(created(it))
+            it.store.pods.upsert(pod(waiting("ContainerCreating"), owner="rs-7"))
+            before = len(it.requests)
+            wait = await setup.look()
+            assert len(it.requests) == before
+            assert wait is not None
+            assert 0 < wait <= 1
+            setup.reconciler.progress_seconds = 0.0  # it has passed
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            await setup.look()
+            assert len(it.requests) == before + 1
 
     asyncio.run(main())
 

@@ -1,0 +1,93 @@
+"""``make bench``, ``make bench-NAME``: measure, print, write ``docs/benchmarks.md``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from tests.bench.cost import measure_cost, measure_rollback
+from tests.bench.decisions import measure_decide
+from tests.bench.failover import measure_failover
+from tests.bench.fleets import measure_fleets
+from tests.bench.lab import Lab
+from tests.bench.report import Report, Result, show
+from tests.bench.scale import FULL, QUICK, Scale
+from tests.bench.storm import measure_storm
+from tests.bench.trips import measure_trips
+from tests.cluster.toolchain import say
+
+Bench = Callable[[Lab, Scale], Awaitable[Result]]
+
+ON_THE_CLUSTER: Mapping[str, Bench] = {
+    "trips": measure_trips,
+    "rollback": measure_rollback,
+    "cost": measure_cost,
+    "storm": measure_storm,
+    "failover": measure_failover,
+    "fleets": measure_fleets,
+}
+NAMES = ("decide", *ON_THE_CLUSTER)
+
+
+async def run(names: list[str], scale: Scale, report: Report | None) -> None:
+    """Run the named benchmarks in order, all of them on one cluster."""
+
+    def keep(name: str, result: Result, began: float) -> None:
+        seconds = time.monotonic() - began
+        print(f"\n{name} ({seconds:.0f} s)\n{show(result)}", flush=True)
+        for note in result.notes:
+            print(note)
+        if report is not None:
+            report.add(name, result, seconds)
+
+    if "decide" in names:
+        keep("decide", measure_decide(), time.monotonic())
+    chosen = [name for name in ON_THE_CLUSTER if name in names]
+    if not chosen:
+        return
+    with tempfile.TemporaryDirectory(prefix="tripswitch-bench-") as directory:
+        async with Lab(Path(directory)) as lab:
+            for name in chosen:
+                say(f"measuring: {name} ({scale.name} scale)")
+                began = time.monotonic()
+                keep(name, await ON_THE_CLUSTER[name](lab, scale), began)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)}; default: all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small numbers: only shows that it works"
+    )
+    parser.add_argument("--idle", type=int, help="objects that stand idle beside")
+    parser.add_argument("--trips", type=int, help="how many trips are timed")
+    parser.add_argument("--storm", type=int, help="how many rollouts at once")
+    parser.add_argument("--no-docs", action="store_true", help="only print, write no file")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no benchmark of that name: {', '.join(sorted(unknown))}")
+    scale = QUICK if options.quick else FULL
+    if options.idle:
+        scale = replace(
+            scale, sizes=(scale.sizes[0], options.idle, max(scale.sizes[2], options.idle))
+        )
+    scale = replace(scale, trips=options.trips or scale.trips, storm=options.storm or scale.storm)
+    if scale not in (QUICK, FULL):
+        scale = replace(scale, name=f"{scale.name} (changed)")
+    report = None if options.no_docs else Report(scale.name)
+    asyncio.run(run(options.names or list(NAMES), scale, report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What a process costs, as the kernel tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory (VmRSS) in MiB, its children's too."""
+    return sum(_resident_kib(one) for one in _family(pid)) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time so far, its children's too."""
+    total = 0
+    for one in _family(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
+
+
+async def settled_mib(pid: int, *, seconds: float = 5.0, most: float = 60.0) -> float:
+    """Resident memory once the process has been (nearly) idle for so long; its last value."""
+    before, quiet = cpu_seconds(pid), 0.0
+    for _ in range(int(most)):
+        await asyncio.sleep(1)
+        now = cpu_seconds(pid)
+        quiet = quiet + 1 if now - before < 0.05 else 0
+        before = now
+        if quiet >= seconds:
+            break
+    return resident_mib(pid)
+
+
+def _resident_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(grandchild for child in children for grandchild in _family(int(child)))]

@@ -1,0 +1,120 @@
+"""Which news can wait a second, and which never does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.domain.world import completed
+from tripswitch.domain.decide import decide
+from tripswitch.domain.decision import CreateReplicaSet, Decision, Event, EventReason, MarkCompleted
+from tripswitch.domain.progress import is_mere_progress
+from tripswitch.domain.status import (
+    Breaker,
+    Condition,
+    Counted,
+    Reason,
+    Revision,
+    Rollout,
+    RolloutKind,
+    RolloutState,
+    RolloutStatus,
+    Seen,
+    Stage,
+    Status,
+    Tally,
+)
+
+ROLLOUT = Rollout(1, RolloutKind.DEPLOY, RolloutStatus.IN_PROGRESS, 0.0)
+STATUS = Status(
+    observed_generation=1,
+    rollout=ROLLOUT,
+    circuit_breaker=Breaker(counted=(Counted("a", (Tally("web", 1),)),)),
+    revisions=(Revision(1, "web-1", "v1", 0.0),),
+    conditions=(Condition("Available", False, Reason.ROLLOUT_IN_PROGRESS, "0 of 4", 0.0),),
+)
+
+
+def breaker(**changes: object) -> Status:
+    return replace(STATUS, circuit_breaker=replace(STATUS.circuit_breaker, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(
+            replace(STATUS, replicas=4, updated_replicas=3, ready_replicas=2, available_replicas=1),
+            id="numbers of pods",
+        ),
+        pytest.param(
+            replace(STATUS, rollout=replace(ROLLOUT, healthy_high_water=2, progressed_at=9.0)),
+            id="the clock of the progress deadline",
+        ),
+        pytest.param(
+            replace(STATUS, revisions=(replace(STATUS.revisions[0], desired=4, running=3),)),
+            id="numbers of a revision",
+        ),
+        pytest.param(
+            replace(STATUS, conditions=(replace(STATUS.conditions[0], message="1 of 4"),)),
+            id="a sentence",
+        ),
+        pytest.param(
+            breaker(counted=(*STATUS.circuit_breaker.counted, Counted("b", seen=Seen.READY))),
+            id="a pod became ready",
+        ),
+    ],
+)
+def test_numbers_and_sentences_can_wait(after: Status) -> None:
+    assert is_mere_progress(STATUS, Decision(after))
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        pytest.param(Decision(replace(STATUS, observed_generation=2)), id="an answer to the spec"),
+        pytest.param(Decision(breaker(failure_count=1)), id="a count"),
+        pytest.param(Decision(breaker(stage=Stage.HEALTH)), id="a stage"),
+        pytest.param(
+            Decision(breaker(counted=(Counted("a", (Tally("web", 2),)),))), id="what was counted"
+        ),
+        pytest.param(
+            Decision(replace(STATUS, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED))),
+            id="the state of the rollout",
+        ),
+        pytest.param(
+            Decision(
+                replace(
+                    STATUS,
+                    revisions=(replace(STATUS.revisions[0], rollout_state=RolloutState.COMPLETED),),
+                )
+            ),
+            id="the state of a revision",
+        ),
+        pytest.param(
+            Decision(replace(STATUS, conditions=(replace(STATUS.conditions[0], status=True),))),
+            id="a condition",
+        ),
+        pytest.param(
+            Decision(STATUS, events=(Event(EventReason.ROLLOUT_STARTED, "it started"),)),
+            id="an event",
+        ),
+        pytest.param(Decision(STATUS, (CreateReplicaSet("web-2", 2, 4),)), id="a creation"),
+        pytest.param(Decision(STATUS, (MarkCompleted("web", "u", "1", 9.0),)), id="a completion"),
+    ],
+)
+def test_anything_else_is_written_at_once(decision: Decision) -> None:
+    assert not is_mere_progress(STATUS, decision)
+
+
+def test_the_crash_that_trips_is_never_mere_progress() -> None:
+    world = completed().apply("v2").settle()
+    assert not is_mere_progress(world.status, decide(world.crash("v2").snapshot, world.now))
+
+
+def test_one_more_healthy_pod_is() -> None:
+    world = completed().apply("v2").settle().heal("v2", 1).settle().heal("v2", 1)
+    decision = decide(world.snapshot, world.now)
+    assert decision.status != world.status
+    assert decision.actions  # one more old pod may go
+    assert is_mere_progress(world.status, decision)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.plugin import Plugin, Terminal
 from tests.e2e.world import World, breaker, guarded, revision, rollout
+from tests.unit.cli import inputs
 
 
 @pytest.fixture
@@ -148,3 +149,14 @@ def test_kubectl_completes_commands_and_names(world: World, plugin: Plugin) -> N
     assert "retry\t" in plugin("__complete", "tripswitch", "re")
     found = plugin("__complete", "tripswitch", "status", "sh")
     assert found.splitlines()[0] == "shop-front"
+
+
+@pytest.mark.parametrize("name", sorted(inputs.ALL))
+def test_what_convert_writes_is_taken_by_the_api_server(
+    plugin: Plugin, world: World, name: str
+) -> None:
+    """Against the CRD's whole schema and its CEL rules, with unknown fields refused."""
+    converted = plugin("tripswitch", "convert", "-f", "-", stdin=inputs.ALL[name])
+    said = plugin("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=converted)
+    assert "guardeddeployment.tripswitch.dev/" in said
+    assert "created (server dry run)" in said

@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("verbs", "Go on with a rollout that was held."),
     "restart": ("verbs", "Replace all pods by a rollout of the same template."),
     "undo": ("undo", "Put the pod template of an earlier revision back into the spec."),
+    "convert": ("convert", "Turn Deployments, or an ECS service, into GuardedDeployments."),
+    "simulate": ("simulate", "What the breaker would do, step by step, without a cluster."),
     "completion": ("completion", "Print what makes a shell complete commands and names."),
 }
 """Name, module, and the line in the list of commands."""

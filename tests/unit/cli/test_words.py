@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("module", ["options", "tree", "words"])
+@pytest.mark.parametrize("module", ["ecs", "options", "script", "tree", "words"])
 def test_the_examples_hold(module: str) -> None:
     failed, tried = doctest.testmod(import_module(f"tripswitch.cli.{module}"))
     assert (failed, tried > 0) == (0, True)

@@ -1,0 +1,160 @@
+"""``simulate`` plays the operator's own rules in a small world that keeps to what can happen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.unit.cli import inputs
+from tripswitch.cli.app import app
+from tripswitch.cli.rehearsal import Rehearsal, rehearse
+from tripswitch.cli.script import MEANING, parse_script
+from tripswitch.cli.simulate import load_guarded
+from tripswitch.domain.invariants import check_decision
+
+PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
+
+
+def manifest(replicas: int = 4, **more: Any) -> str:
+    containers = [{"name": "web", "image": "web:2", "readinessProbe": PROBE}]
+    return json.dumps(
+        {
+            "apiVersion": "tripswitch.dev/v1alpha1",
+            "kind": "GuardedDeployment",
+            "metadata": {"name": "web"},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": {"app": "web"}},
+                "template": {
+                    "metadata": {"labels": {"app": "web"}},
+                    "spec": {"containers": containers},
+                },
+                **more,
+            },
+        }
+    )
+
+
+def play(script: str, replicas: int = 4, *, first: bool = False, **more: Any) -> Rehearsal:
+    guarded = load_guarded(manifest(replicas, **more))
+    return rehearse(guarded, parse_script([script]), first=first, seconds=3600)
+
+
+def events(played: Rehearsal) -> list[str]:
+    return [str(event.reason) for step in played.steps for event in step.events]
+
+
+def run(*words: str, stdin: str) -> Result:
+    return CliRunner().invoke(app, ["simulate", "-f", "-", *words], input=stdin)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("script", [*MEANING, "2 crash", "crash after 20 s", "unready after 30 s"])
+def test_no_step_breaks_an_invariant(script: str, *, first: bool) -> None:
+    played = play(script, first=first, minReadySeconds=5)
+    wrong = [
+        f"{now}: {broken}"
+        for snapshot, decision, now in played.trusted
+        for broken in check_decision(snapshot, decision, now)
+    ]
+    assert wrong == []
+    assert played.trusted
+
+
+@pytest.mark.parametrize(("replicas", "threshold"), [(1, 3), (25, 13), (400, 200)])
+def test_the_threshold_is_that_of_the_seed(replicas: int, threshold: int) -> None:
+    played = play("crash", replicas)
+    assert played.threshold == threshold
+    assert {step.threshold for step in played.steps} == {threshold}
+    assert "CircuitBreakerTriggered" in events(played)
+
+
+def test_one_crash_looping_pod_trips_when_a_real_kubelet_shows_the_third_failure() -> None:
+    played = play("crash", replicas=1)
+    tripped = next(step for step in played.steps if "CircuitBreakerTriggered" in events_of(step))
+    assert 14.0 < tripped.at < 17.0
+    assert [step.count for step in played.steps if step.at < tripped.at] == [0, 1, 2]
+
+
+def events_of(step: Any) -> list[str]:
+    return [str(event.reason) for event in step.events]
+
+
+def test_a_trip_goes_back_without_losing_a_healthy_pod() -> None:
+    played = play("pull")
+    assert events(played)[-3:] == [
+        "CircuitBreakerTriggered",
+        "RollbackStarted",
+        "RollbackCompleted",
+    ]
+    assert all(step.sizes[0].healthy == 4 for step in played.steps)
+    assert not played.completed
+
+
+def test_a_first_rollout_has_nowhere_to_go_back_to() -> None:
+    assert events(play("config", first=True))[-1] == "RolloutStalled"
+
+
+def test_a_lost_node_is_nobodys_fault_and_the_rollout_completes_elsewhere() -> None:
+    played = play("node lost at 1 s")
+    assert {step.count for step in played.steps} == {0}
+    assert played.completed
+    assert played.steps[-1].at > 300
+
+
+def test_what_cannot_be_scheduled_fails_by_the_deadline() -> None:
+    played = play("unschedulable", progressDeadlineSeconds=120)
+    assert played.steps[-1].at == 120.0
+    assert "Insufficient cpu" in played.reason
+
+
+def test_readiness_that_is_lost_while_it_must_last_counts() -> None:
+    played = play("unready after 30 s", minReadySeconds=60)
+    assert "PodHealthCheckFailed" in events(played)
+    assert not played.completed
+
+
+def test_the_same_input_gives_the_same_steps() -> None:
+    assert play("2 crash, oom after 3 s") == play("2 crash, oom after 3 s")
+
+
+def test_the_lines_say_the_numbers_the_steps_and_the_end() -> None:
+    result = run("--failures", "crash", "--replicas", "1", stdin=manifest())
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[:5] == [
+        "web: 1 pod",
+        "  threshold   3 failures (BOUNDED_PERCENT 50)",
+        "  bounds      at least 1 healthy, at most 2 pods",
+        "  healthy     Ready for 0 s",
+        "  deadline    600 s without progress",
+    ]
+    assert "     1.9 s  PodLaunchFailed         pod" in result.output
+    assert lines[-1].startswith("revision 2 failed and was rolled back to revision 1")
+
+
+def test_a_rollout_that_is_well_exits_with_0_and_a_deployment_will_do() -> None:
+    result = run("-o", "json", stdin=inputs.PLAIN)
+    assert result.exit_code == 0
+    assert json.loads(result.output)["bounds"] == {"lower": 3, "upper": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "code", "said"),
+    [
+        (("--failures", "explode"), manifest(), 2, "'explode' is not understood; there are crash"),
+        ((), "kind: Service", 1, "error: there is no GuardedDeployment and no Deployment in it"),
+        ((), "a: [", 1, "error: not YAML"),
+        ((), "kind: Deployment\nspec: {replicas: many}", 1, "error: spec."),
+    ],
+)
+def test_what_makes_no_sense_is_explained(
+    words: tuple[str, ...], stdin: str, code: int, said: str
+) -> None:
+    result = run(*words, stdin=stdin)
+    assert result.exit_code == code
+    assert said in result.output
+    assert "Traceback" not in result.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -173,14 +173,23 @@ def _add_failure(branch: Tree, failure: Raw, now: Instant) -> None:
     message = text(failure.get("message"))
     if message:
         leaf.add(Text(one_line(message)))
-    for name, value in failure.items():
-        if name in KNOWN or value in (None, "", [], {}):
-            continue
-        lines = clean(str(value)).rstrip().splitlines()
+    for name, words in _more_fields(failure):
+        lines = clean(words).rstrip().splitlines()
         if len(lines) == 1:
             leaf.add(Text(f"{_spaced(name)}: {lines[0]}"))
         else:
             leaf.add(Text("\n".join([f"{_spaced(name)}:", *(f"  {one}" for one in lines)])))
+
+
+def _more_fields(failure: Raw) -> Iterator[tuple[str, str]]:
+    """Yield what else there is, also one level down (the evidence), whatever it is called."""
+    for name, value in failure.items():
+        if name in KNOWN or value in (None, "", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            yield from _more_fields(value)
+        else:
+            yield name, str(value)
 
 
 def describe_failure(failure: Raw) -> str:

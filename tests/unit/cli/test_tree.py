@@ -63,15 +63,23 @@ def test_evidence_is_shown_whatever_its_fields_are_called() -> None:
     status = rolled_back()
     status["circuitBreaker"]["failures"][0] |= {
         "message": "probe failed:\n HTTP 500",
-        "logTail": "Traceback\n  KeyError: 'DB'\n",
-        "eventMessage": "Readiness probe failed",
+        "evidence": {
+            "pod": "web-b-1",
+            "event": "Readiness probe failed",
+            "logTail": "Traceback\n  KeyError: 'DB'\n",
+        },
     }
     lines = [
         line.strip("│├└─ ") for line in draw(build_view(guarded(status), (), (), NOW)).split("\n")
     ]
-    shown = ["probe failed: HTTP 500", "log tail:", "Traceback", "KeyError: 'DB'"]
+    shown = [
+        "probe failed: HTTP 500",
+        "event: Readiness probe failed",
+        "log tail:",
+        "Traceback",
+        "KeyError: 'DB'",
+    ]
     assert [line for line in lines if line in shown] == shown
-    assert "event message: Readiness probe failed" in lines
 
 
 def test_words_of_strangers_cannot_steer_the_terminal() -> None:

@@ -15,6 +15,7 @@ from tests.cluster.box import BoxError, find_obstacle
 from tests.cluster.build import ensure
 from tests.cluster.components import NODE_PROVIDERS, required_programs
 from tests.cluster.control_plane import ClusterError, ControlPlane
+from tests.cluster.images import IMAGES, write_archive
 from tests.cluster.layout import CLUSTERS, REPOSITORY
 from tests.cluster.programs import PROGRAMS
 from tests.cluster.real_node import load_into
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     load = commands.add_parser("load", help="bring images onto the real node of a cluster")
     load.add_argument("--name", default="default")
     load.add_argument("archives", nargs="+", metavar="TAR", help="made by `docker save`, or alike")
+    images = commands.add_parser("images", help="write the test images as files for `docker load`")
+    images.add_argument("folder", type=Path)
     commands.add_parser("obstacle", help="why there can be no real node here; fails if there can")
     commands.add_parser("status", help="list the clusters and their processes")
     build = commands.add_parser("build", help="build programs into the cache")
@@ -55,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
             return start(options.name, options.node, simulated)
         if options.command == "down":
             return down(options.name)
+        if options.command == "images":
+            return write_images(options.folder)
         if options.command == "obstacle":
             obstacle = find_obstacle()
             print(obstacle or "a real node can run here")
@@ -139,6 +144,14 @@ def load_images(name: str, archives: list[str]) -> int:
     for archive in map(Path, archives):
         for node in load_into(CLUSTERS / name, archive):
             print(f"{archive.name} is on {node}")
+    return 0
+
+
+def write_images(folder: Path) -> int:
+    """Make every image of the end-to-end tests, for clusters that are not ours (E2E=current)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in IMAGES.values():
+        print(write_archive(image, folder / f"{image.name}.tar"), image.reference)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ BUSYBOX = Path("/bin/busybox")
 APPLETS = ("sh", "sleep", "cat", "wget", "httpd", "touch", "rm", "test", "date", "true", "dd")
 REPOSITORY = "tripswitch.test"
 PORT = 3000
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 GREETING = "Health Check!"
 
 # Stops listening a while after it is told to end, as a server behind a load balancer should: those
@@ -74,7 +76,7 @@ def write_archive(image: Image, path: Path, repository: str = REPOSITORY) -> Pat
     layer = _layer()
     config = json.dumps(
         {
-            "architecture": "amd64",
+            "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
             "config": {"Cmd": list(image.command), "Env": ["PATH=/bin"], "WorkingDir": "/"},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(layer)}"]},

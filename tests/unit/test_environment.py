@@ -1,0 +1,41 @@
+"""Each provider of the end-to-end tests refuses where it cannot run, and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.images import IMAGES, write_archive
+from tests.cluster.kind_cluster import KindError
+from tests.environment import start_environment
+
+
+def test_kind_without_a_container_engine_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(KindError, match=r"needs Docker.*E2E=real"):
+        start_environment("kind", tmp_path)
+
+
+def test_current_without_kubectl_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match="needs kubectl"):
+        start_environment("current", tmp_path)
+
+
+def test_an_unknown_provider_is_told_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="kwok, real, kind, current"):
+        start_environment("minikube", tmp_path)
+
+
+def test_an_image_is_the_same_bytes_whenever_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every run would bring new ones onto a node."""
+    monkeypatch.setattr("tests.cluster.images.BUSYBOX", Path(__file__))
+    first = write_archive(IMAGES["server"], tmp_path / "first.tar").read_bytes()
+    assert write_archive(IMAGES["server"], tmp_path / "second.tar").read_bytes() == first

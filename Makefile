@@ -117,6 +117,24 @@ lock: setup ## resolve the dependencies again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate pyproject.toml --group test --group lint -o requirements.lock --upgrade
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --no-annotate --group supply -o requirements.supply.lock --upgrade
+
+.PHONY: sbom
+sbom: .venv/supply/installed ## list what a release is made of, in CycloneDX form: dist/tripswitch.cdx.json
+	@mkdir -p dist
+	$(BIN)/python -m tests.image.dependencies > dist/requirements.txt
+	.venv/supply/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/tripswitch.cdx.json dist/requirements.txt
+
+.PHONY: audit
+audit: .venv/supply/installed ## ask the vulnerability service about the locked packages (needs the network)
+	.venv/supply/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
+
+.venv/supply/installed: requirements.supply.lock .venv/installed
+	$(PYTHON) -m venv .venv/supply
+	.venv/supply/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.supply.lock
+	@touch $@
 
 .PHONY: setup
 setup: .venv/installed ## make .venv with the locked dependencies

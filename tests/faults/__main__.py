@@ -25,7 +25,7 @@ from tests.faults.catalog import CATALOG, Scenario
 from tests.faults.lab import Lab
 from tests.faults.report import PAGE, Result, render
 
-MODULES = ("api_faults", "crash_points", "cluster_faults")
+MODULES = ("api_faults", "crash_points", "cluster_faults", "leaders", "input_faults")
 
 
 @dataclass

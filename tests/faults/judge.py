@@ -26,12 +26,13 @@ class Expected:
 
     ``rollbacks`` in all. ``failed``: for each revision the exact number of failures that must have
     been counted against it. ``disturbed``: somebody else took pods away, so the lower bound is not
-    ours to keep.
+    ours to keep. ``tampered``: somebody else wrote the status, so it is not ours to answer for.
     """
 
     rollbacks: int | None = None
     failed: dict[int, int] = field(default_factory=dict)
     disturbed: bool = False
+    tampered: bool = False
 
 
 @dataclass
@@ -100,7 +101,8 @@ def _apply(now: _Moment, version: Version) -> None:
 
 def _look(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterator[str]:
     if version.kind == GUARDED:
-        if not version.gone and version.raw.get("status"):
+        tampered = wanted.get(version.name, Expected()).tampered
+        if not version.gone and version.raw.get("status") and not tampered:
             yield from _look_at_status(now, version.raw)
         return
     owner = _owner(version.raw)

@@ -1,9 +1,14 @@
-"""Which of the locked packages the operator itself needs, without those of the tests and linters."""
+"""Which of the locked packages the operator itself needs, without those of the tests and linters.
+
+``python -m tests.image.dependencies`` prints them.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import requires
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -34,3 +39,8 @@ def select_locked(lock: str, python: str) -> str:
                 needed[name] = blocks[name]
                 waiting.append(requirement.name)
     return "".join(needed[name] for name in sorted(needed))
+
+
+if __name__ == "__main__":
+    root = Path(__file__).parents[2]
+    sys.stdout.write(select_locked((root / "requirements.lock").read_text(), "3.11"))

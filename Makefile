@@ -47,7 +47,8 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 
 .PHONY: e2e
 e2e: setup ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
-	E2E=$(E2E) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e
+	E2E=$(E2E) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e \
+	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
 .PHONY: real
 real: setup ## end-to-end tests with real containers; where that cannot be, it says why

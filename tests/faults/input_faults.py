@@ -259,9 +259,12 @@ def _examples(number: int, examples: int) -> Callable[[Any], Any]:
 
 
 def _try_apply(trial: Trial, manifest: Object) -> bool:
+    """Create it through the client: sixty times kubectl would take longer than the test."""
     try:
-        trial.world.apply(manifest)
-    except subprocess.CalledProcessError:
+        trial.world.custom.create_namespaced_custom_object(
+            GUARDED_GROUP, VERSION, trial.world.namespace, PLURAL, manifest
+        )
+    except ApiException:
         return False
     return True
 

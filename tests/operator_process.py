@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,12 +81,19 @@ class OperatorProcess:
     """One operator, in a process that tests may kill, pause and start again."""
 
     def __init__(
-        self, kubeconfig: Path, log: Path, *, arguments: Sequence[str] = (), quiet: bool = True
+        self,
+        kubeconfig: Path,
+        log: Path,
+        *,
+        arguments: Sequence[str] = (),
+        quiet: bool = True,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self.kubeconfig = kubeconfig
         self.log = log
         self.arguments = list(arguments)
         self.quiet = quiet
+        self.variables = dict(variables or {})
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -139,7 +146,12 @@ class OperatorProcess:
         command += ["--health-port", str(self.port), *self.arguments]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.variables},
             )
 
     def is_ready(self) -> bool:

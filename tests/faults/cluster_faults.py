@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from typing import Any
 
 from tests.cluster.behaviours import BEHAVIOUR
-from tests.e2e.world import World, conditions, guarded, rollout
+from tests.e2e.world import GROUP as API
+from tests.e2e.world import PLURAL, VERSION, World, conditions, guarded, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial
@@ -182,10 +184,13 @@ def hundred(lab: Lab, run: int) -> str:
     """One operator, one moment. Two pods each: four failures within 2.5 s."""
     names = [f"web-{number}" for number in range(100)]
     with lab.trial("hundred") as trial:
-        _apply_all(trial.world, [_small(name) for name in names])
+        _create_all(trial.world, [_small(name) for name in names])
         trial.until(lambda: _all(trial, names, "SUCCESSFUL"))
         began = time.monotonic()
-        _apply_all(trial.world, [_small(name, "crash") for name in names])
+        for name in names:
+            trial.world.patch(
+                name, {"spec": {"template": _small(name, "crash")["spec"]["template"]}}
+            )
         trial.until(lambda: _all(trial, names, "ROLLBACK_SUCCESSFUL"))
         took = time.monotonic() - began
         trial.until_quiet()
@@ -193,14 +198,16 @@ def hundred(lab: Lab, run: int) -> str:
         return f"100 tripped and rolled back within {took:.0f} s of the apply"
 
 
-def _small(name: str, behaviour: str | None = None) -> dict[str, object]:
+def _small(name: str, behaviour: str | None = None) -> dict[str, Any]:
     image = "web:2" if behaviour else "web:1"
     return guarded(name, 2, behaviour, image=image, configuration=count(4))
 
 
-def _apply_all(world: World, manifests: list[dict[str, object]]) -> None:
-    listed = {"apiVersion": "v1", "kind": "List", "items": manifests}
-    world.kubectl("apply", "--filename", "-", stdin=json.dumps(listed))
+def _create_all(world: World, manifests: list[dict[str, Any]]) -> None:
+    for manifest in manifests:
+        world.custom.create_namespaced_custom_object(
+            API, VERSION, world.namespace, PLURAL, manifest
+        )
 
 
 def _all(trial: Trial, names: list[str], wanted: str) -> bool:
@@ -309,3 +316,39 @@ def registry_ignored(lab: Lab, run: int) -> str:
         trial.until_quiet()
         trial.check(web=Expected(rollbacks=0))
         return "0 failures counted, completed when it was back"
+
+
+def _skewed(minutes: int) -> None:
+    word = "ahead of" if minutes > 0 else "behind"
+
+    @scenario(
+        GROUP,
+        f"the operator's clock {abs(minutes)} minutes {word} the nodes', and killed with -9 meanwhile",
+        "no pod that is starting is taken for late; " + EXACT,
+        runs=2,
+        ci=int(minutes > 0),
+    )
+    def attempt(lab: Lab, run: int) -> str:
+        with lab.trial("skewed", skew=60.0 * minutes) as trial:
+            world = trial.world
+            complete(trial, good(healthCheckGracePeriodSeconds=60))
+            slow = good(image="web:3", healthCheckGracePeriodSeconds=60)
+            slow["spec"]["template"]["metadata"]["annotations"] = {BEHAVIOUR: "never-ready"}
+            world.apply(slow)
+            trial.until(lambda: world.status()["updatedReplicas"] == 4)
+            trial.until_quiet()
+            trial.kept.kill()
+            trial.until(trial.operator.is_ready)
+            trial.until_quiet()
+            status = world.status()
+            assert rollout(status) == "IN_PROGRESS", "pods that were starting were taken for late"
+            assert status["circuitBreaker"]["failureCount"] == 0, status["circuitBreaker"]
+            world.kubectl("annotate", "pods", "--all", f"{BEHAVIOUR}-")
+            world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
+            seen = counted(trial, "api")
+            trial.check(web=Expected(rollbacks=0))
+            return f"slow pods given their time after the kill; then {seen} failures counted"
+
+
+_skewed(5)
+_skewed(-5)

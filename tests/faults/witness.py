@@ -63,6 +63,8 @@ class Witness:
         self._seen: list[Version] = []
         self._there: dict[str, dict[str, Object]] = {kind: {} for kind in ROOTS}
         """What is there now, by UID: what a list after a gap does not have is gone."""
+        self.gaps: list[range] = []
+        """Versions that were not seen: the API server had forgotten them when this came back."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._reached = dict.fromkeys(ROOTS, 0)
@@ -102,14 +104,12 @@ class Witness:
             self._seen = [one for one in self._seen if one.namespace != namespace]
 
     def latest(self, namespace: str, kind: str) -> dict[str, Object]:
-        """Return the objects that are there, by name."""
-        found: dict[str, Object] = {}
-        for one in self.story(namespace):
-            if one.kind == kind:
-                found[one.name] = one.raw
-                if one.gone:
-                    del found[one.name]
-        return found
+        """Return the objects that are there, by name, as far as they have been seen."""
+        return {
+            str(raw["metadata"]["name"]): raw
+            for raw in list(self._there[kind].values())
+            if raw["metadata"]["namespace"] == namespace
+        }
 
     def _catch_up(self, seconds: float = 60.0) -> None:
         """Wait until every watch has come to where the API server was when this was called."""
@@ -149,7 +149,7 @@ class Witness:
                 connection, answer = self._open(f"{ROOTS[kind]}/{kind}?{query}")
                 for event in _events(answer):
                     if event["type"] == "ERROR":
-                        version = 0  # the API server was restarted and has forgotten what was
+                        version = 0  # the API server has forgotten what was
                         break
                     version = int(event["object"]["metadata"]["resourceVersion"])
                     if event["type"] != "BOOKMARK":
@@ -164,6 +164,8 @@ class Witness:
         listed = json.loads(answer.read())
         connection.close()
         version = int(listed["metadata"]["resourceVersion"])
+        if self._reached[kind]:
+            self.gaps.append(range(self._reached[kind] + 1, version + 1))
         there = {raw["metadata"]["uid"]: raw for raw in listed["items"]}
         for uid, raw in list(self._there[kind].items()):
             if uid not in there:

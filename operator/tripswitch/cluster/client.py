@@ -46,6 +46,9 @@ Permit = Callable[[], float]
 Observer = Callable[[str, str, str], None]
 """Called with verb, resource and HTTP status of every request; "0" when there was no answer."""
 
+Dated = Callable[[str | None, float], None]
+"""Called with the ``Date`` of every answer, and how many seconds it took."""
+
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
 
 
@@ -62,6 +65,7 @@ class Client:
         permit: Asked right before every write.
         agent: The name in the server's audit log, after ours.
         seconds: Longest time for one request.
+        dated: Told what time it is at the server.
     """
 
     def __init__(
@@ -72,9 +76,11 @@ class Client:
         permit: Permit = _always,
         agent: str = "",
         seconds: float = REQUEST_SECONDS,
+        dated: Dated | None = None,
     ) -> None:
         self._credentials = credentials
         self._observe = observe
+        self._dated = dated
         self._permit = permit
         self._seconds = seconds
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
@@ -208,8 +214,12 @@ class Client:
                 body=body,
                 auth_settings=["BearerToken"],
             )
+            began = asyncio.get_running_loop().time()
             sent = await self._api.call_api(*prepared, _request_timeout=timeout)
             response: aiohttp.ClientResponse = sent.response
+            if self._dated is not None:
+                took = asyncio.get_running_loop().time() - began
+                self._dated(response.headers.get("Date"), took)
             error = None if response.status < 400 else await _read_error(response)
         except _BROKEN as broken:
             self._count(verb, resource, 0)

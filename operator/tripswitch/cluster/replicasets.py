@@ -227,7 +227,8 @@ def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> 
 
 
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    key, values = text(expression.get("key")), expression.get("values") or []
+    key, listed = text(expression.get("key")), expression.get("values")
+    values = listed if isinstance(listed, list) else []
     match expression.get("operator"):
         case "In":
             return labels.get(key) in values

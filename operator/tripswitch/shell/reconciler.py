@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Callable
 
 from tripswitch.api.convert import InvalidObjectError, write_status
@@ -41,11 +40,6 @@ PROGRESS_SECONDS = 1.0
 """Mere progress of one object is written no more often than this; anything else at once."""
 
 
-def clock() -> Instant:
-    """Return the time as the whole operator uses it; nothing else reads the wall clock."""
-    return round(time.time(), 3)
-
-
 class Reconciler:
     """Looks at GuardedDeployments, one at a time for each of them."""
 
@@ -55,7 +49,7 @@ class Reconciler:
         executor: Executor,
         recorder: Recorder,
         metrics: Metrics,
-        now: Callable[[], Instant] = clock,
+        now: Callable[[], Instant],
         *,
         aftermath: Aftermath | None = None,
     ) -> None:

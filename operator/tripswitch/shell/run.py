@@ -32,12 +32,13 @@ from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Store
 from tripswitch.shell.aftermath import Aftermath
+from tripswitch.shell.clock import ServerClock
 from tripswitch.shell.handlers import build_registry, build_settings
 from tripswitch.shell.health import HealthServer
 from tripswitch.shell.leadership import Leadership
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import WorkQueue
-from tripswitch.shell.reconciler import Reconciler, clock
+from tripswitch.shell.reconciler import Reconciler
 from tripswitch.shell.sweep import Sweep
 
 logger = logging.getLogger(__name__)
@@ -76,15 +77,16 @@ async def run(options: Options) -> int:
 
 async def _run_elected(options: Options, credentials: Credentials, metrics: Metrics) -> int:
     """Run with a Lease if there is to be one; its requests have a client and connections apart."""
-    who, count = options.candidacy, metrics.count_request
+    who, count, clock = options.candidacy, metrics.count_request, ServerClock()
     if who is None:
-        async with Client(credentials, count) as client:
-            return await Process(options, credentials, client, metrics, None).run()
+        async with Client(credentials, count, dated=clock.take) as client:
+            return await Process(options, credentials, client, metrics, clock).run()
     agent = who.identity
     quick = Client(credentials, count, agent=agent, seconds=who.terms.request_timeout)
     lease = Lease(quick, who, clock)
-    async with quick, Client(credentials, count, permit=lease.remaining, agent=agent) as client:
-        return await Process(options, credentials, client, metrics, lease).run()
+    main = Client(credentials, count, permit=lease.remaining, agent=agent, dated=clock.take)
+    async with quick, main as client:
+        return await Process(options, credentials, client, metrics, clock, lease).run()
 
 
 class Process:
@@ -96,7 +98,8 @@ class Process:
         credentials: Credentials,
         client: Client,
         metrics: Metrics,
-        lease: Lease | None,
+        clock: ServerClock,
+        lease: Lease | None = None,
     ) -> None:
         self._options = options
         self._credentials = credentials
@@ -121,6 +124,7 @@ class Process:
             executor,
             self._recorder,
             metrics,
+            clock,
             aftermath=Aftermath(self._collector),
         )
         namespaces: Sequence[str | None] = options.namespaces or [None]

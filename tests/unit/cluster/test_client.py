@@ -14,6 +14,7 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
     ConflictError,
+    NotFoundError,
     NotLeadingError,
     ThrottledError,
     UnauthorizedError,
@@ -64,6 +65,24 @@ def test_an_error_status_is_never_taken_for_an_answer() -> None:
 
     asyncio.run(main())
     assert counted == [("get", "pods", "409")]
+
+
+def test_every_answer_tells_what_time_it_is_there() -> None:
+    """Also one that refuses."""
+    told: list[str | None] = []
+
+    async def handle(_: web.Request) -> web.Response:
+        return refuse(404, "NotFound")
+
+    async def main() -> None:
+        async with serve(handle, dated=lambda date, _: told.append(date)) as client:
+            with pytest.raises(NotFoundError):
+                await client.request("GET", PODS.path("shop", "web-1"))
+
+    asyncio.run(main())
+    (date,) = told
+    assert date is not None
+    assert date.endswith("GMT")
 
 
 def test_retry_after_is_read_from_the_header() -> None:

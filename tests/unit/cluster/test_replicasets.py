@@ -171,6 +171,15 @@ def test_selectors_select_as_kubernetes_does(selector: dict[str, Any], *, expect
     assert selector_matches(selector, {"app": "web"}) is expected
 
 
+@given(JSON, JSON)
+def test_a_selector_of_any_shape_selects_or_does_not(values: object, operator: object) -> None:
+    """It is asked for every orphan, by the watch: raising would end that."""
+    for odd in ("In", "NotIn", operator):
+        expression = {"key": "app", "operator": odd, "values": values}
+        selector = {"matchLabels": {}, "matchExpressions": [expression]}
+        assert isinstance(selector_matches(selector, {"app": "web"}), bool)
+
+
 @given(JSON)
 def test_nothing_raises_on_arbitrary_json(raw: object) -> None:
     first = see_replica_set(raw, None)

@@ -15,7 +15,7 @@ from tests.unit.cluster.raws import at, guarded, pod, waiting
 from tripswitch.cluster.events import Recorder
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import TryAgainError
-from tripswitch.shell.reconciler import Reconciler, clock
+from tripswitch.shell.reconciler import Reconciler
 
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"
@@ -62,10 +62,6 @@ def created(it: Bench) -> dict[str, Any]:
     made: dict[str, Any] = {**body, "metadata": {**body["metadata"]}}
     made["metadata"] |= {"uid": "rs-7", "resourceVersion": "80", "creationTimestamp": at(1000)}
     return made
-
-
-def test_the_clock_has_milliseconds() -> None:
-    assert clock() == round(clock(), 3)
 
 
 def test_the_first_look_writes_the_status_then_creates_then_tells() -> None:

@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--seed", type=int, default=random.randrange(1, 10**6))
     parser.add_argument("--only", default="", help="scenarios whose name contains this; no page")
-    parser.add_argument("--runs", type=int, default=0, help="of each, instead of its own number")
+    parser.add_argument("--runs", type=int, default=0, help="at most so many of each")
     parser.add_argument("--lanes", type=int, default=3, help="how many at the same time")
     options = parser.parse_args(arguments)
     wanted = [one for one in load() if options.only.lower() in one.name.lower()]
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
         print(f"the logs: {directory}")
     else:
         shutil.rmtree(directory)
-    if not options.only and not options.runs:
+    if not options.only:
         results = [Result(run.scenario, run.outcomes, run.failures) for run in runs]
         about = (
             f"{datetime.now(UTC):%Y-%m-%d}, seed {options.seed}, {minutes:.0f} minutes on "
@@ -99,14 +99,18 @@ def _run_all(lab: Lab, runs: list[Run], number: int, lanes: int) -> None:
             pool.submit(run.attempt, lab, again)
             for run in runs
             if not run.scenario.alone
-            for again in range(number or run.scenario.runs)
+            for again in range(_most(number, run.scenario))
         ]
         for one in beside:
             one.result()
     for run in runs:
         if run.scenario.alone:
-            for again in range(number or run.scenario.runs):
+            for again in range(_most(number, run.scenario)):
                 run.attempt(lab, again)
+
+
+def _most(number: int, scenario: Scenario) -> int:
+    return min(number, scenario.runs) if number else scenario.runs
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ PER_SECOND = 3.0
 """More reconnects of one watch than this would be a hot loop."""
 
 
-def _survives(name: str, *rules: tuple[Fault | Watched, float], runs: int = 2, ci: int = 0) -> None:
+def _survives(name: str, *rules: tuple[Fault | Watched, float], runs: int = 1, ci: int = 0) -> None:
     """Enter a fault that is there all the time, at a rate."""
 
     @scenario(GROUP, name, EXACT, runs=runs, ci=ci)
@@ -97,7 +97,7 @@ _survives(
 )
 
 
-def _hits(name: str, fault: Fault | Watched, must: str, *, times: int, runs: int = 2) -> None:
+def _hits(name: str, fault: Fault | Watched, must: str, *, times: int, runs: int = 1) -> None:
     """Enter a fault that kopf takes for the end: the process ends, and the next one goes on."""
 
     @scenario(GROUP, name, must, runs=runs)

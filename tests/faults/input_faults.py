@@ -184,7 +184,7 @@ def newer_words(lab: Lab, run: int) -> str:
 
 @scenario(
     GROUP,
-    "statuses edited without pause beside another object's trip",
+    "statuses edited to nonsense five times a second, beside another object's trip",
     "its trip latency at most twice the undisturbed one (or under 0.25 s)",
 )
 def latency(lab: Lab, run: int) -> str:
@@ -198,7 +198,7 @@ def latency(lab: Lab, run: int) -> str:
 
         def disturb() -> None:
             number = 0
-            while not stop.wait(0.05):
+            while not stop.wait(0.2):
                 number += 1
                 status: Object = {"replicas": number, "revisions": [], "rollout": None}
                 edits[0] += _try_status(trial, f"noise-{1 + number % 2}", status)

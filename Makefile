@@ -47,7 +47,7 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 
 .PHONY: e2e
 e2e: setup ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
-	E2E=$(E2E) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e \
+	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
 .PHONY: real
@@ -112,6 +112,11 @@ verify: setup ## check that the generated files are current
 	$(BIN)/python -m tripswitch.api.crd --check
 	$(BIN)/python -m tests.diagrams --check
 	$(BIN)/python -m tests.manifests --check
+
+.PHONY: image
+image: setup ## build the container image without Docker, as dist/tripswitch.tar (root, Debian's mmdebstrap)
+	mkdir -p dist
+	$(BIN)/python -m tests.image.build image dist/tripswitch.tar
 
 .PHONY: lock
 lock: setup ## resolve the dependencies again

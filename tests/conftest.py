@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.environment import Environment, start_environment, stop_environment
+from tests.rights import judge, read_granted
 from tests.times import render_times
 
 # Few and always the same examples for every day; `make soak` has its own, many more.
@@ -25,7 +26,10 @@ settings.register_profile(
 )
 settings.load_profile("daily")
 
+ROOT = Path(__file__).parents[1]
+
 _started: dict[str, Environment] = {}
+_problems: list[str] = []
 
 
 def _start() -> Environment:
@@ -44,8 +48,31 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["environment"] = _start().as_dict()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hold the operator's rights against what it asked for, when every worker has ended.
+
+    A refused request is a failure always, a right that nobody used only after the whole suite
+    (``make e2e`` says so).
+    """
+    environment = _started.get("environment")
+    if hasattr(session.config, "workerinput") or environment is None or not environment.audit_log:
+        return
+    granted = read_granted((ROOT / "manifests" / "rbac.yaml").read_text())
+    whole = bool(os.environ.get("WHOLE_SUITE"))
+    _problems.extend(judge(Path(environment.audit_log), granted, whole=whole))
+    if _problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 # Tests of these share a cluster of their own, so one worker runs them.
-_TOGETHER = ("tests/cluster/", "tests/faults/", "tests/e2e/test_real_disruptions.py")
+_TOGETHER = (
+    "tests/cluster/",
+    "tests/faults/",
+    "tests/e2e/test_real_disruptions.py",
+    "tests/e2e/test_helm.py",
+    "tests/e2e/test_real_in_cluster.py",
+)
 
 
 class _ByCluster(LoadScopeScheduling):  # type: ignore[misc]
@@ -66,7 +93,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show what the tests on real containers measured."""
+    """Show what is wrong with the operator's rights, and what was measured on real containers."""
+    if _problems:
+        terminalreporter.section("rights of the operator", red=True)
+        terminalreporter.write_line("\n".join(_problems))
     environment = _started.get("environment")
     if environment is not None and environment.times.exists():
         terminalreporter.section("seconds on real containers")

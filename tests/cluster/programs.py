@@ -100,6 +100,8 @@ PROGRAMS: Mapping[str, Program] = {
             "cmd/kwok",
             {"sigs.k8s.io/kwok/pkg/consts.Version": "{version}"},
         ),
+        # The Lua that is built into Argo CD.
+        Program("glua", "glua", "github.com/yuin/gopher-lua", "cmd/glua"),
         Program(
             "helm",
             "helm",

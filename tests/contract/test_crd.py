@@ -62,10 +62,29 @@ def test_no_place_takes_whatever_comes() -> None:
     assert loose == []
 
 
-def test_status_has_no_defaults() -> None:
+def test_status_has_no_defaults_but_that_nobody_has_looked_yet() -> None:
     """The API server must not fill in what the operator did not write."""
-    filled = [path for path, part in _walk(SCHEMA["properties"]["status"]) if "default" in part]
-    assert filled == []
+    status = SCHEMA["properties"]["status"]
+    assert status["default"] == {"observedGeneration": -1}
+    filled = [path for path, part in _walk(status) if "default" in part]
+    assert filled == [""]
+
+
+def test_a_template_may_say_null_where_kubernetes_takes_it_for_nothing() -> None:
+    """But not in what our own rules look at, nor in the keys of list items."""
+    template = SCHEMA["properties"]["spec"]["properties"]["template"]["properties"]
+    container = template["spec"]["properties"]["containers"]["items"]["properties"]
+    assert template["metadata"]["properties"]["annotations"]["nullable"]
+    assert template["spec"]["properties"]["nodeSelector"]["nullable"]
+    assert container["env"]["nullable"]
+    for part in (
+        template["metadata"]["properties"]["labels"],
+        template["spec"],
+        template["spec"]["properties"]["containers"],
+        container["name"],
+        container["ports"]["items"]["properties"]["protocol"],
+    ):
+        assert "nullable" not in part
 
 
 @pytest.mark.cluster

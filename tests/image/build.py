@@ -68,6 +68,11 @@ class Layers:
     dependencies: Path
     application: Path
 
+    @property
+    def folders(self) -> list[Path]:
+        """All of them, lowest first."""
+        return [self.system, self.dependencies, self.application]
+
 
 def build_layers(scratch: Path) -> Layers:
     """Make all layers below ``scratch``. Raises ImageError with the words of the tool that failed."""
@@ -76,7 +81,7 @@ def build_layers(scratch: Path) -> Layers:
     _install_dependencies(layers.dependencies / DEPENDENCIES, scratch)
     _install_wheel(layers.application / APPLICATION, scratch)
     _prune_client(layers)
-    for folder in (layers.system, layers.dependencies, layers.application):
+    for folder in layers.folders:
         _compile(folder)
     return layers
 
@@ -181,6 +186,22 @@ def _run(*words: str, environment: dict[str, str] | None = None) -> str:
     return done.stdout
 
 
+def build_image(target: Path, tag: str) -> Path:
+    """Write the image as a docker-archive. Raises ImageError when it cannot be built."""
+    with tempfile.TemporaryDirectory() as scratch:
+        layers = build_layers(Path(scratch))
+        write_archive(target, layers.folders, CONFIG, tag)
+    return target
+
+
+def build_root(target: Path) -> Path:
+    """Write all layers into one folder. Raises ImageError when it cannot be built."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for folder in build_layers(Path(scratch)).folders:
+            shutil.copytree(folder, target, symlinks=True, dirs_exist_ok=True)
+    return target
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.image.build")
@@ -188,18 +209,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--tag", default="tripswitch:0.1.0")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            layers = build_layers(Path(scratch))
-        except ImageError as error:
-            print(error, file=sys.stderr)
-            return 1
-        folders = [layers.system, layers.dependencies, layers.application]
+    try:
         if options.kind == "image":
-            write_archive(options.target, folders, CONFIG, options.tag)
+            build_image(options.target, options.tag)
         else:
-            for folder in folders:
-                shutil.copytree(folder, options.target, symlinks=True, dirs_exist_ok=True)
+            build_root(options.target)
+    except ImageError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -118,6 +118,12 @@ RULES: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {
 }
 """CEL rules with their messages, by the place in the schema."""
 
+UNSEEN = {"observedGeneration": -1}
+"""What the API server puts in place of a status until the operator has looked at the object.
+
+Without it kstatus (so Helm and Flux) takes an object without a status for one that is ready.
+"""
+
 
 def build_crd() -> dict[str, Any]:
     """Return the CustomResourceDefinition."""
@@ -136,7 +142,11 @@ def build_crd() -> dict[str, Any]:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": {**spec, "description": "What is wanted."},
-            "status": {**status, "description": "What is, and what the breaker remembers."},
+            "status": {
+                **status,
+                "description": "What is, and what the breaker remembers.",
+                "default": UNSEEN,
+            },
         },
     }
     for place, rules in RULES.items():

@@ -16,6 +16,7 @@ STORED = Path(__file__).with_name("podtemplate.json")
 ROOT = "io.k8s.api.core.v1.PodTemplateSpec"
 _PREFIX = "#/components/schemas/"
 _NOT_FOR_CRDS = frozenset({"default", "enum", "x-kubernetes-unions"})
+_NEVER_NULL = frozenset({"metadata", "labels", "spec"})
 _DROPPED = frozenset({"description", "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"})
 
 
@@ -72,12 +73,24 @@ def _resolve(node: Any, schemas: dict[str, Any]) -> Any:
         written["properties"] = {
             name: _resolve(value, schemas) for name, value in node["properties"].items()
         }
+        _allow_nulls(written)
     if "items" in node:
         written["items"] = _resolve(node["items"], schemas)
         _require_keys(written, _raw_items(node["items"], schemas))
     if isinstance(node.get("additionalProperties"), dict):
         written["additionalProperties"] = _resolve(node["additionalProperties"], schemas)
     return written
+
+
+def _allow_nulls(node: dict[str, Any]) -> None:
+    """Accept null for nothing where Kubernetes itself does: charts render it all the time.
+
+    Not for the parts that our own rules look at, nor for the keys of list items (they are required
+    or have a default).
+    """
+    for name, inner in node["properties"].items():
+        if name not in (*node.get("required", ()), *_NEVER_NULL) and "type" in inner:
+            inner["nullable"] = True
 
 
 def _raw_items(items: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +109,7 @@ def _require_keys(array: dict[str, Any], raw_items: dict[str, Any]) -> None:
             items["required"] = [*items.get("required", ()), key]
         else:
             items["properties"][key] = {**items["properties"][key], "default": default}
+        items["properties"][key].pop("nullable", None)
 
 
 def _special(name: str) -> dict[str, Any] | None:
@@ -121,13 +135,17 @@ def _special(name: str) -> dict[str, Any] | None:
             return {
                 "type": "object",
                 "properties": {
-                    "annotations": strings,
+                    "annotations": {**strings, "nullable": True},
                     "creationTimestamp": {
                         "type": "string",
                         "format": "date-time",
                         "nullable": True,
                     },
-                    "finalizers": {"type": "array", "items": {"type": "string"}},
+                    "finalizers": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "nullable": True,
+                    },
                     "labels": labels,
                     "name": {"type": "string"},
                     "namespace": {"type": "string"},

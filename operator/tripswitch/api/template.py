@@ -20,13 +20,16 @@ PROBE_DEFAULTS = {
 }
 """As the API server fills them in."""
 
+MAPS = frozenset({"metadata", "annotations", "labels", "nodeSelector", "limits", "requests"})
+"""Where an empty object says no more than its absence."""
+
 
 def template_digest(template: Any) -> str:
     """Return the identity of a pod template: equal templates, equal digests.
 
     >>> spec = {"containers": [{"name": "web", "image": "web:1"}]}
     >>> one = template_digest({"metadata": {"creationTimestamp": None}, "spec": spec})
-    >>> one == template_digest({"spec": spec, "metadata": {}})
+    >>> one == template_digest({"spec": {**spec, "tolerations": []}, "metadata": {"labels": {}}})
     True
     """
     canonical = json.dumps(_without_nulls(template), sort_keys=True, separators=(",", ":"))
@@ -77,10 +80,14 @@ def _seconds(value: Any, default: int) -> float:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Drop what means nothing: nulls, and metadata that is empty without them."""
+    """Drop what means nothing: nulls, lists and maps that are empty, metadata that is then.
+
+    Server-side apply leaves null where an empty map is applied over one that was not; an empty
+    object is not the same as none (``emptyDir: {}``).
+    """
     if isinstance(value, Mapping):
         kept = {k: _without_nulls(v) for k, v in value.items() if v is not None}
-        return {k: v for k, v in kept.items() if not (k == "metadata" and v == {})}
+        return {k: v for k, v in kept.items() if v != [] and not (k in MAPS and v == {})}
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value

@@ -1,0 +1,85 @@
+"""Rights that the shared cluster cannot show: single namespaces, and enforced owner references.
+
+What the operator asks for over the whole suite is compared with its rights when the suite has ended
+(tests/conftest.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.e2e.world import World, conditions, guarded
+from tests.environment import Environment
+from tests.helm import NAMESPACE, RELEASE, Helm
+from tests.operator_process import OperatorProcess, install, write_kubeconfig
+from tests.rights import judge
+from tripswitch.api.crd import UNSEEN
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A cluster on which owner references are enforced."""
+    plugin = "--enable-admission-plugins=OwnerReferencesPermissionEnforcement"
+    extra = {"kube-apiserver": [plugin]}
+    with ControlPlane(tmp_path / "cluster", extra_arguments=extra) as control_plane:
+        control_plane.add_nodes(1)
+        yield control_plane
+
+
+def world_of(cluster: ControlPlane, namespace: str) -> World:
+    """A new namespace."""
+    cluster.kubectl("create", "namespace", namespace)
+    environment = Environment(
+        "kwok", str(cluster.kubeconfig), str(cluster.kubectl_path), str(cluster.directory)
+    )
+    return World(environment, namespace)
+
+
+def test_in_listed_namespaces_roles_are_enough_and_reach_no_further(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    """With watchNamespaces there is no ClusterRole of the operator's at all."""
+    shop, other = world_of(cluster, "shop"), world_of(cluster, "other")
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    helm = Helm("helm", tmp_path, str(cluster.kubeconfig))
+    # No pods of its own: the operator under test is the process below, with the same account.
+    helm.install("--set=watchNamespaces={shop}", "--set=replicas=0")
+    rights = write_kubeconfig(cluster.kubectl, tmp_path / "operator.kubeconfig")
+    arguments = ["--namespace=shop", "--leader-elect", f"--lease-name={RELEASE}"]
+    arguments.append(f"--lease-namespace={NAMESPACE}")
+    with OperatorProcess(rights, tmp_path / "operator.log", arguments=arguments):
+        for world in (other, shop):
+            world.apply(guarded(image="web:1"))
+        shop.until_rollout("SUCCESSFUL")
+        shop.apply(guarded(image="web:2", behaviour="crash"))
+        shop.until_rollout("ROLLBACK_SUCCESSFUL")
+    assert other.status() == UNSEEN
+    assert judge(cluster.audit_log, set(), whole=False) == []
+    words = ("get", "clusterrolebinding", f"--selector=app.kubernetes.io/name={RELEASE}", "-ojson")
+    assert json.loads(cluster.kubectl(*words))["items"] == []
+
+
+def test_enforced_owner_references_need_the_right_on_finalizers(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    """The one right that no request of the operator's own asks for."""
+    world = world_of(cluster, "shop")
+    install(cluster.kubectl)
+    rights = write_kubeconfig(cluster.kubectl, tmp_path / "operator.kubeconfig")
+    with OperatorProcess(rights, tmp_path / "operator.log"):
+        world.completed(guarded())
+        role = json.loads(cluster.kubectl("get", f"clusterrole/{RELEASE}", "-ojson"))
+        role["rules"] = [
+            rule
+            for rule in role["rules"]
+            if "guardeddeployments/finalizers" not in rule["resources"]
+        ]
+        cluster.kubectl("replace", "-f", "-", input=json.dumps(role))
+        world.apply(guarded("second"))
+        status = world.until(lambda status: "Stalled" in conditions(status), "second")
+    assert "blockOwnerDeletion" in conditions(status)["Stalled"]["message"]

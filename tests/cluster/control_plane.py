@@ -30,7 +30,7 @@ from tests.cluster.processes import Process
 from tests.cluster.real_node import RealNode, load_image
 from tests.cluster.toolchain import Report, say
 
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 _TRIES = 3  # a free port may be taken by somebody else before the program listens on it
 
 
@@ -191,7 +191,7 @@ class ControlPlane:
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("create", "-f", "-", input=document)
         targets = [f"node/{name}" for name in names]
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", *targets)
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=180s", *targets)
         return names
 
     def add_real_node(self, labels: Mapping[str, str] | None = None) -> RealNode:
@@ -208,8 +208,8 @@ class ControlPlane:
         for program, process in node.processes.items():
             self._processes[f"{node.name}/{program}"] = process
         self._write_state()
-        self.kubectl("wait", "--for=create", "--timeout=60s", f"node/{node.name}")
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=60s", f"node/{node.name}")
+        self.kubectl("wait", "--for=create", "--timeout=180s", f"node/{node.name}")
+        self.kubectl("wait", "--for=condition=Ready", "--timeout=180s", f"node/{node.name}")
         return node
 
     def load_image(self, archive: Path) -> None:

@@ -25,7 +25,7 @@ from tests.cluster.processes import Process
 SOCKET = "/run/containerd/containerd.sock"
 _CNI_PROGRAMS = "/usr/lib/cni"
 _HEALTH_PORTS = {"kubelet": 10248, "kube-proxy": 10256}
-_SECONDS = 90.0
+_SECONDS = 180.0
 
 
 class RealNode:

@@ -119,6 +119,8 @@ def own(name: str, node: str, nodes: int) -> int:
         with cluster:
             if nodes:
                 cluster.add_nodes(nodes)
+            for image in IMAGES.values() if cluster.real_nodes else ():
+                cluster.load_image(write_archive(image, cluster.directory / "image.tar"))
             (cluster.directory / "kubectl").symlink_to(cluster.kubectl_path)
             print(_READY, flush=True)
             if sys.stdin.readline() != "stay\n":
@@ -173,6 +175,10 @@ def _explain(directory: Path) -> int:
     print(f"  export KUBECONFIG={state.get('kubeconfig', '?')}")
     print(f"  kubectl of the same version: {directory / 'kubectl'}")
     print(f"  logs: {directory / 'logs'}")
+    if any(program.startswith("box ") for program in state.get("programs", {})):
+        print("  images on its node, for manifests that run real containers:")
+        print(f"    {' '.join(image.reference for image in IMAGES.values())}")
+        print("    others: python -m tests.cluster load TAR... (docker save makes such files)")
     return 0
 
 

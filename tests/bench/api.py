@@ -171,6 +171,9 @@ class Watch:
                     now = time.monotonic()
                     event = json.loads(line)
                     kind, raw = event["type"], event["object"]
+                    if kind == "ERROR" and raw.get("code") == 504 and not self._synced.is_set():
+                        await asyncio.sleep(1)  # its cache is behind; nothing was missed yet
+                        break
                     if kind == "ERROR":
                         # A gap would make every number a lie: no going on.
                         raise RuntimeError(f"watch {self._path}: {raw}")

@@ -16,6 +16,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
+
 from tests.bench.fleet import OURS
 from tests.bench.lab import Lab
 from tests.bench.process import resident_mib
@@ -77,11 +79,13 @@ class Soak:
             stop = asyncio.Event()
             operator = asyncio.create_task(self._operate(stop, seconds / (self._restarts + 1)))
             try:
-                for number in range(self._objects):
-                    await self._create(f"web-{number}", spaces[number % NAMESPACES])
+                say(f"creating {self._objects} objects")
+                numbers = range(self._objects)
+                await api.each(lambda n: self._create(f"web-{n}", spaces[n % NAMESPACES]), numbers)
                 began = time.monotonic()
+                say(f"{seconds / 60:.0f} minutes of everything")
                 while time.monotonic() - began < seconds:
-                    await self._act(spaces)
+                    await self._try_to_act(spaces)
                     await asyncio.sleep(self._random.expovariate(self._rate))
                     if operator.done():
                         operator.result()
@@ -113,6 +117,14 @@ class Soak:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(5):
                             await stop.wait()
+
+    async def _try_to_act(self, spaces: list[str]) -> None:
+        """Act; a request that the API server did not answer in time is no matter of the operator's."""
+        try:
+            await self._act(spaces)
+        except (RuntimeError, aiohttp.ClientError, TimeoutError) as error:
+            say(f"an action was lost: {error}")
+            self.done["lost action"] += 1
 
     async def _act(self, spaces: list[str]) -> None:
         action = self._random.choices(list(ACTIONS), list(ACTIONS.values()))[0]

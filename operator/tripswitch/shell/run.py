@@ -11,6 +11,7 @@ ends, with exit code 1: the next process takes up from the status.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Mapping, Sequence
@@ -184,6 +185,7 @@ class Process:
         for reflector in self._reflectors:
             await reflector.synced.wait()
         self._filled.set()
+        freeze_what_is_there()
         logger.info(
             "ready: %d guarded deployments, %d replica sets, %d pods",
             len(self._store.records()),
@@ -246,6 +248,16 @@ class Process:
 
     def _find_unready(self) -> list[str]:
         return [] if self._filled.is_set() else ["the first lists are not complete"]
+
+
+def freeze_what_is_there() -> None:
+    """Take what is there now out of every later garbage collection.
+
+    The views of 10,000 pods are 140,000 objects without cycles; going through them all would stop the
+    loop for about 50 ms each time (measured), at 50,000 pods for a quarter of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _wait_for_any(

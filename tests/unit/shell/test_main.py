@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import sys
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
-from tripswitch.shell.run import Options, run
+from tripswitch.shell.run import Options, freeze_what_is_there, run
 
 
 @pytest.fixture
@@ -99,3 +100,13 @@ def test_libraries_speak_only_when_something_is_wrong(style: str) -> None:
     configure_logging("info", style)
     assert logging.getLogger("tripswitch.shell").isEnabledFor(logging.INFO)
     assert not logging.getLogger("kopf.objects").isEnabledFor(logging.INFO)
+
+
+def test_what_was_listed_at_the_start_is_left_out_of_garbage_collections() -> None:
+    listed = [[number] for number in range(1000)]
+    freeze_what_is_there()
+    try:
+        assert gc.get_freeze_count() > len(listed)
+        assert not any(one is listed for one in gc.get_objects())
+    finally:
+        gc.unfreeze()

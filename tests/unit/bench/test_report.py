@@ -1,0 +1,53 @@
+"""The page says where each number is from, and why a target was missed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tests.bench.etcd import copies
+from tests.bench.report import Result, Row, render
+
+
+def result(run: str, *rows: Row) -> dict[str, Any]:
+    facts = {"run": run, "scale": "full", "machine": "2 cores", "versions": "v1", "seconds": 1}
+    return {**facts, **asdict(Result("By looking.", list(rows)))}
+
+
+def test_every_row_names_its_run() -> None:
+    page = render(
+        {
+            "cost": result("2026-01-02", Row("requests", "12", "20", target="13", met=True)),
+            "trips": result("2026-01-01", Row("latency", "9 ms")),
+        }
+    )
+    assert "| requests | 12 | 20 | - | 13 | yes | 2 |" in page
+    assert "| latency | 9 ms | - | - | - |  | 1 |" in page
+    assert "Missed targets" not in page
+
+
+def test_a_missed_target_comes_with_its_reason() -> None:
+    row = Row("fail-over", "16 s", target="under 15 s", met=False, reason="the Lease has 15 s")
+    page = render({"failover": result("2026-01-01", row)})
+    assert "| **no** |" in page
+    assert "- fail-over: the Lease has 15 s" in page
+
+
+def test_copies_of_a_fleet_keep_who_belongs_to_whom() -> None:
+    owner: dict[str, Any] = {"metadata": {"name": "model", "uid": "u1", "resourceVersion": "7"}}
+    child: dict[str, Any] = {
+        "metadata": {"name": "model-abc", "uid": "u2", "ownerReferences": [{"uid": "u1"}]}
+    }
+    group = [("/gd/", owner), ("/rs/", child)]
+    made = dict(copies("model", group, "shop", ["web-1", "web-2"]))
+    assert list(made) == [
+        "/gd/shop/web-1",
+        "/rs/shop/web-1-abc",
+        "/gd/shop/web-2",
+        "/rs/shop/web-2-abc",
+    ]
+    first = made["/gd/shop/web-1"]["metadata"]
+    assert "resourceVersion" not in first
+    assert first["namespace"] == "shop"
+    assert made["/rs/shop/web-1-abc"]["metadata"]["ownerReferences"] == [{"uid": first["uid"]}]
+    assert first["uid"] != made["/gd/shop/web-2"]["metadata"]["uid"]

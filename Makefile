@@ -105,12 +105,14 @@ fmt: setup ## format the code
 crds: setup ## write the generated files again
 	$(BIN)/python -m tripswitch.api.crd
 	$(BIN)/python -m tests.diagrams
+	$(BIN)/python -m tests.rules
 	$(BIN)/python -m tests.manifests
 
 .PHONY: verify
 verify: setup ## check that the generated files are current
 	$(BIN)/python -m tripswitch.api.crd --check
 	$(BIN)/python -m tests.diagrams --check
+	$(BIN)/python -m tests.rules --check
 	$(BIN)/python -m tests.manifests --check
 
 .PHONY: image

@@ -138,19 +138,51 @@ _CONFIG = _wait("CreateContainerConfigError", 'configmap "missing" not found')
 _INVALID_IMAGE = _wait(
     "InvalidImageName", 'Failed to apply default image tag "{image}": couldn\'t parse image name'
 )
-EVICTIONS = ("evicted-disruption", "evicted-storage")
+# behaviour: what the container waits for, for good
+REFUSED_STARTS: Mapping[str, Mapping[str, object]] = {
+    "never-pull": _wait(
+        "ErrImageNeverPull", 'Container image "{image}" is not present with pull policy of Never'
+    ),
+    "unsigned": _wait(
+        "SignatureValidationFailed",
+        "SignatureValidationFailed: image pull failed for {image} because the signature "
+        "validation failed",
+    ),
+    "create-error": _wait(
+        "CreateContainerError",
+        "failed to generate container spec: failed to generate spec: no command specified",
+    ),
+}
+LOSSES = ("evicted-disruption", "evicted-storage", "deadline-exceeded", "node-shutdown")
 _LOW = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi."
 _DISRUPT = {"disruption": "TerminationByKubelet", "message": _LOW}
 _EVICT = {**_fail("Evicted", _LOW), "disruption": "TerminationByKubelet"}
 _EVICT_STORAGE = _fail(
     "Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
 )
-_REFUSE = {
-    "phase": "Failed",
-    "podReason": "OutOfcpu",
-    "message": "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, "
-    "used: 0, capacity: 0",
-    "bare": True,  # refused before any container was looked at
+_TOO_LONG = _fail(
+    "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+)
+_SHUT_DOWN = _fail("Terminated", "Pod was terminated in response to imminent node shutdown.")
+
+
+def _refuse(reason: str, message: str) -> dict[str, object]:
+    """Refused before any container was looked at."""
+    return {"phase": "Failed", "podReason": reason, "message": message, "bare": True}
+
+
+# behaviour: what the node says
+REFUSALS: Mapping[str, Mapping[str, object]] = {
+    "out-of-cpu": _refuse(
+        "OutOfcpu",
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 1000, "
+        "used: 0, capacity: 0",
+    ),
+    "node-affinity": _refuse(
+        "NodeAffinity",
+        "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+        "affinity/selector",
+    ),
 }
 
 STEPS: tuple[Step, ...] = (
@@ -180,6 +212,7 @@ STEPS: tuple[Step, ...] = (
     # Waiting for good.
     Step("config-error", ("config-error",), _CONFIG, CREATING, after="500ms"),
     Step("invalid-image", ("invalid-image",), _INVALID_IMAGE, CREATING, after="500ms"),
+    *(Step(name, (name,), wait, CREATING, after="500ms") for name, wait in REFUSED_STARTS.items()),
     # Running, but not Ready.
     Step("never-ready", ("never-ready",), _run(ready=False), CREATING, after="500ms"),
     Step("ready-at-first", ("ready-then-lost",), _run(), CREATING, after="500ms"),
@@ -187,17 +220,22 @@ STEPS: tuple[Step, ...] = (
     Step("slow-begin", ("slow-start",), _run(ready=False, started=False), CREATING, after="500ms"),
     Step("slow-ready", ("slow-start",), _run(), ("starting",), after=f'{note(DELAY)} // "5s"'),
     # The whole pod is lost.
-    Step("before-eviction", EVICTIONS, _run(), CREATING, after="500ms"),
+    Step("before-loss", LOSSES, _run(), CREATING, after="500ms"),
     Step("disrupt", ("evicted-disruption",), _DISRUPT, ("ready",), after=since_start(3)),
     Step("evict", ("evicted-disruption",), _EVICT, ("disrupted",), after="1s"),
     Step("evict-storage", ("evicted-storage",), _EVICT_STORAGE, ("ready",), after=since_start(3)),
+    Step("too-long", ("deadline-exceeded",), _TOO_LONG, ("ready",), after=since_start(3)),
+    Step("shut-down", ("node-shutdown",), _SHUT_DOWN, ("ready",), after=since_start(3)),
     # Slower than a kubelet, which refuses at once: the ReplicaSet makes the next pod at once, too.
-    Step("refuse", ("out-of-cpu",), _REFUSE, ("new",), after="1s"),
+    *(
+        Step(f"refuse-{name}", (name,), refusal, ("new",), after="1s")
+        for name, refusal in REFUSALS.items()
+    ),
 )
 
 BEHAVIOURS = tuple(sorted({name for step in STEPS for name in step.behaviours}))
 """Every value the behaviour annotation may have."""
 
-ACCEPTED = tuple(name for name in BEHAVIOURS if name != "out-of-cpu")
+ACCEPTED = tuple(name for name in BEHAVIOURS if name not in REFUSALS)
 ACCEPT = Step("accept", ACCEPTED, {"to": "creating"}, ("new",))
 """The kubelet has seen the pod. Normal pods skip it, to halve the writes of big benchmarks."""

@@ -29,6 +29,12 @@ EXPECTED = {
     "evicted-disruption": "running/0 SR, Failed Evicted",
     "evicted-storage": "running/0 SR, Failed Evicted",
     "out-of-cpu": "Failed OutOfcpu",
+    "node-affinity": "Failed NodeAffinity",
+    "deadline-exceeded": "running/0 SR, Failed DeadlineExceeded",
+    "node-shutdown": "running/0 SR, Failed Terminated",
+    "never-pull": "ErrImageNeverPull/0",
+    "unsigned": "SignatureValidationFailed/0",
+    "create-error": "CreateContainerError/0",
 }
 """Simulated pods are held to this by test_stages.py, and real ones by the recordings."""
 

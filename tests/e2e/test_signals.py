@@ -20,8 +20,13 @@ INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
         ("image-pull", "LAUNCH", "ErrImagePull", "web"),
         ("invalid-image", "LAUNCH", "InvalidImageName", "web"),
         ("config-error", "LAUNCH", "CreateContainerConfigError", "web"),
+        ("never-pull", "LAUNCH", "ErrImageNeverPull", "web"),
+        ("unsigned", "LAUNCH", "SignatureValidationFailed", "web"),
+        ("create-error", "LAUNCH", "CreateContainerError", "web"),
         ("liveness-kill", "HEALTH", "Error", "web"),
+        ("late-crash", "HEALTH", "Error", "web"),
         ("evicted-storage", "LAUNCH", "Evicted", None),
+        ("deadline-exceeded", "LAUNCH", "DeadlineExceeded", None),
         ("never-ready", "HEALTH", "NotReadyInTime", None),
         ("ready-then-lost", "HEALTH", "NotReadyInTime", None),
     ],
@@ -46,20 +51,35 @@ def test_what_is_the_revisions_own_fault_trips(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "pod"),
-    [("slow-start", {}), ("evicted-disruption", {}), ("out-of-cpu", {})],
+    ("behaviour", "reason"),
+    [
+        ("evicted-disruption", "Evicted"),
+        ("node-shutdown", "Terminated"),
+        ("out-of-cpu", "OutOfcpu"),
+        ("node-affinity", "NodeAffinity"),
+    ],
 )
-def test_what_is_nobodys_fault_never_counts(world: World, behaviour: str, pod: object) -> None:
-    """F5: slow starters, disruptions, and nodes that refuse pods."""
+def test_what_is_nobodys_fault_never_counts(world: World, behaviour: str, reason: str) -> None:
+    """F5: disruptions, and nodes that refuse pods."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour=behaviour, minReadySeconds=5))
-    if behaviour == "slow-start":
-        status = world.until_rollout("SUCCESSFUL")
-    else:
-        lost = "Evicted" if behaviour == "evicted-disruption" else "OutOfcpu"
-        world.until_true(lambda: sum(pod.status.reason == lost for pod in world.pods()) >= 6)
-        status = world.status()
-        assert rollout(status) == "IN_PROGRESS"
+    world.until_true(lambda: sum(pod.status.reason == reason for pod in world.pods()) >= 6)
+    status = world.status()
+    assert rollout(status) == "IN_PROGRESS"
+    assert revision(status, 2)["failedTasks"] == 0
+    assert status["circuitBreaker"]["failureCount"] == 0
+
+
+def test_a_slow_start_and_pods_deleted_by_hand_never_count(world: World) -> None:
+    """F5: ContainerCreating, a startup probe that takes its time, deletionTimestamp."""
+    world.completed(guarded(image="web:1"))
+    world.apply(guarded(image="web:2", behaviour="slow-start", minReadySeconds=5))
+    world.until(lambda status: revision(status, status["desiredRevision"])["running"] == 4)
+    name = revision(world.status(), 2)["replicaSet"]
+    for pod in world.pods():
+        if pod.metadata.name.startswith(name):
+            world.kubectl("delete", f"pod/{pod.metadata.name}", "--wait=false")
+    status = world.until_rollout("SUCCESSFUL")
     assert revision(status, 2)["failedTasks"] == 0
     assert status["circuitBreaker"]["failureCount"] == 0
 

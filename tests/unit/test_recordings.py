@@ -9,8 +9,18 @@ from tests.cluster.looks import EXPECTED, seen
 from tests.recordings import load, names
 from tests.recordings.story import STORIES, Told, tell
 
-NOT_RECORDED = {"evicted-disruption", "evicted-storage"}
-"""Behaviours that a node only shows when it is really short of memory or disk."""
+NOT_RECORDED = {
+    "evicted-disruption",
+    "evicted-storage",
+    "deadline-exceeded",
+    "node-shutdown",
+    "node-affinity",
+    "never-pull",
+    "unsigned",
+    "create-error",
+}
+"""Behaviours that a node only shows when it is really short of memory or disk; and those that follow
+the kubelet's source, not a recording of it."""
 
 FASTER_THAN_LOOKS = {"init-fail", "liveness-kill", "ready-then-lost", "slow-start"}
 """A kubelet shows fewer or more steps of these than kwok; what counts is told by the stories."""

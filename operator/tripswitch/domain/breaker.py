@@ -129,6 +129,7 @@ def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Inst
     resets = spec.breaker.reset_on_healthy_task and any(
         _became_healthy(look.after, known) for look in observed
     )
+    # S2: one counter, whatever kind of failure it is.
     count = (0 if resets else breaker.failure_count) + sum(f.count for f in failures)
     records = tuple(r for r in breaker.failures if not resets or r.revision != target.revision)
     ran = any(look.after.seen is not Seen.NONE for look in observed)

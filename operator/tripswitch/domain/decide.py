@@ -106,7 +106,7 @@ def _plan_paused(draft: Draft, names: set[str]) -> dict[str, int]:
 
 
 def _in_order_of_leaving(draft: Draft, target: Crowd) -> list[Crowd]:
-    """R3: what failed or was stopped goes before what completed, older before newer."""
+    """R3, B2: what failed or was stopped goes before what completed, older before newer."""
 
     def rank(crowd: Crowd) -> tuple[bool, int]:
         record = next((r for r in draft.status.revisions if r.replica_set == crowd.name), None)

@@ -157,6 +157,7 @@ def _new_revision(draft: Draft, digest: str) -> Revision:
 
 
 def _deploy(draft: Draft, record: Revision) -> Draft:
+    """C3: a rollout of the desired revision, unless it is what runs (B6)."""
     running = draft.status.rollout
     status = replace(draft.status, desired_revision=record.revision)
     draft = replace(draft, status=status)
@@ -184,6 +185,7 @@ def _announce(draft: Draft) -> Draft:
 
 
 def _retry(draft: Draft) -> Draft:
+    """C1: the desired revision once more, if it failed or was stopped."""
     desired = draft.record(draft.status.desired_revision)
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
         return draft
@@ -197,6 +199,7 @@ def _retry(draft: Draft) -> Draft:
 
 
 def _stop(draft: Draft, command: str) -> Draft:
+    """C2: of the very rollout that is named, and only while it is going on."""
     revision, _, kind = command.partition("/")
     rollout = draft.rollout
     if (

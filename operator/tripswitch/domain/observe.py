@@ -150,7 +150,7 @@ def _hold(draft: Draft) -> Draft:
 
 
 def _mark_progress(draft: Draft) -> Draft:
-    """P1: only a new high-water mark of healthy pods is progress."""
+    """P1, H3: only a new high-water mark of healthy pods is progress; it never falls by flapping."""
     healthy = draft.crowd(draft.rollout.revision).healthy
     if healthy <= draft.rollout.healthy_high_water:
         return draft

@@ -8,7 +8,7 @@ the healthy one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tripswitch.domain.health import count_healthy, count_live, count_ready
@@ -118,8 +118,8 @@ def compute_bounds(strategy: Strategy, replicas: int) -> Bounds:
             upper = max(percent_down(maximum, replicas), replicas)
             return Bounds(lower, upper + 1 if lower == upper else upper)  # R2
         case RollingUpdate(max_surge, max_unavailable):
-            surge = _resolve(max_surge, replicas, up=True)
-            unavailable = _resolve(max_unavailable, replicas, up=False)
+            surge = _resolve(max_surge, replicas, percent_up)
+            unavailable = _resolve(max_unavailable, replicas, percent_down)
             if surge == 0 and unavailable == 0:
                 unavailable = 1
             return Bounds(max(0, replicas - unavailable), replicas + surge)
@@ -159,18 +159,16 @@ def roll(
         held = target.size if any(not other.gone for other in others) else replicas
         return {target.name: min(held, replicas), **{other.name: 0 for other in others}}
     room = bounds.upper - target.occupied - sum(other.occupied for other in others)
-    raised = max(target.size, min(replicas, target.size + room))
     spare = target.surely_healthy(target.size) - bounds.lower
     spare += sum(other.surely_healthy(other.size) for other in others)
-    wanted = raised if target.size <= replicas else resize(target, replicas, spare)
+    wanted = min(resize(target, replicas, spare), target.size + max(0, room))
     sizes = {target.name: wanted}
     # Capacity that is only being raised is nothing to count on yet.
     spare -= target.surely_healthy(target.size)
     spare += target.surely_healthy(min(target.size, wanted))
-    # Unhealthy pods go first: no healthy pod can be lost by lowering to the number of Ready ones.
-    for other in (replace(other, size=min(other.size, other.ready)) for other in others):
+    for other in others:
         sizes[other.name] = _lowest(other, spare)
-        spare -= other.surely_healthy(other.size) - other.surely_healthy(sizes[other.name])
+        spare -= other.surely_healthy(other.size)  # lost, or nothing is to spare any more
     return sizes
 
 
@@ -190,10 +188,9 @@ def stall(target: Crowd, others: Sequence[Crowd], bounds: Bounds) -> Mapping[str
     excess = sum(crowd.size for crowd in crowds) - bounds.upper
     sizes = {}
     for crowd in crowds:
-        cut = crowd.size - max(crowd.size - max(0, excess), _lowest(crowd, spare))
-        sizes[crowd.name] = crowd.size - cut
-        excess -= cut
-        spare -= crowd.surely_healthy(crowd.size) - crowd.surely_healthy(sizes[crowd.name])
+        sizes[crowd.name] = max(crowd.size - max(0, excess), _lowest(crowd, spare))
+        excess -= crowd.size - sizes[crowd.name]
+        spare -= crowd.surely_healthy(crowd.size)  # lost, or nothing more has to go
     return sizes
 
 
@@ -205,7 +202,7 @@ def resize(crowd: Crowd, replicas: int, spare: int) -> int:
     >>> resize(Crowd("web", 4, 4, 4, healthy=2), 2, spare=0)
     4
     """
-    return replicas if replicas >= crowd.size else max(replicas, _lowest(crowd, spare))
+    return max(replicas, _lowest(crowd, spare))
 
 
 def is_complete(target: Crowd, others: Iterable[Crowd], replicas: int) -> bool:
@@ -219,7 +216,10 @@ def is_complete(target: Crowd, others: Iterable[Crowd], replicas: int) -> bool:
 
 
 def _lowest(crowd: Crowd, spare: int) -> int:
-    """Return the smallest size at which no more than ``spare`` healthy pods can be lost."""
+    """Return the smallest size at which no more than ``spare`` healthy pods can be lost.
+
+    Pods that are not Ready go first, so they never hold it up; it is never more than ``size``.
+    """
     left, spare = crowd.surely_healthy(crowd.size), max(0, spare)
     if left <= spare:
         return 0
@@ -227,7 +227,5 @@ def _lowest(crowd: Crowd, spare: int) -> int:
     return min(crowd.size, left - spare + crowd.ready - crowd.healthy)
 
 
-def _resolve(amount: Amount, replicas: int, *, up: bool) -> int:
-    if not amount.percent:
-        return amount.value
-    return percent_up(amount.value, replicas) if up else percent_down(amount.value, replicas)
+def _resolve(amount: Amount, replicas: int, share: Callable[[int, int], int]) -> int:
+    return share(amount.value, replicas) if amount.percent else amount.value

@@ -120,7 +120,7 @@ class Reconciler:
             return None
         guarded = snapshot.guarded
         decision = decide(snapshot, now)
-        if decision.status != guarded.status:
+        if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._written.get(record.key, -math.inf) + self.progress_seconds - loop.time()
             if wait > 0 and is_mere_progress(guarded.status, decision):
                 wake = decision.wake_at

@@ -436,6 +436,9 @@ def test_r3_a_rollout_whose_pods_become_healthy_always_ends() -> None:
             full("a", 4, healthy=2, ready=4), 2, 0, 4, id="between Ready ones it may be the healthy"
         ),
         pytest.param(full("a", 4, healthy=0), 1, 0, 1, id="nothing to lose"),
+        pytest.param(
+            full("a", 3, healthy=1, ready=3), 0, 1, 0, id="all that could be lost is to spare"
+        ),
     ],
 )
 def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
@@ -508,6 +511,20 @@ def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
         ),
         pytest.param(
             full("bad", 2), [full("old", 4)], Bounds(0, 0), {"bad": 0, "old": 0}, id="R6 to zero"
+        ),
+        pytest.param(
+            full("bad", 1),
+            [full("old", 4, healthy=3)],
+            Bounds(4, 4),
+            {"bad": 1, "old": 3},
+            id="scaling down keeps L",
+        ),
+        pytest.param(
+            full("bad", 1),
+            [full("older", 2), full("old", 3, healthy=2)],
+            Bounds(4, 4),
+            {"bad": 0, "older": 2, "old": 2},
+            id="what was taken is not to spare once more",
         ),
     ],
 )

@@ -56,7 +56,7 @@ def test_t1_half_of_the_replicas_rounded_up_and_bounded_is_the_default(
         pytest.param(COUNT, 500, 1, 500, id="T3 over the maximum of T1"),
     ],
 )
-def test_each_type_reads_its_value_in_its_own_way(
+def test_t1_t2_t3_each_type_reads_its_value_in_its_own_way(
     kind: ThresholdType, value: int, replicas: int, threshold: int
 ) -> None:
     spec = breaker_spec(threshold_type=kind, threshold_value=value)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tripswitch.api import spec as api
+from tripswitch.api.lenient import read_leniently
 from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.domain import model
@@ -55,10 +56,10 @@ def read_guarded(raw: Mapping[str, Any]) -> model.Guarded:
 def read_status(raw: Any) -> Status:
     """Return the memory that a status holds. Never raises.
 
-    A status edited by hand is read as far as it makes sense. One that contradicts itself is as good
-    as lost: the ReplicaSets know the history (rule W2).
+    A status of another version, or one edited by hand, is read as far as it makes sense. One that
+    contradicts itself is as good as lost: the ReplicaSets know the history (rule W2).
     """
-    status = _domain_status.validate_python(_validate(raw).model_dump())
+    status = _domain_status.validate_python(read_leniently(ApiStatus, raw).model_dump())
     known = {record.revision for record in status.revisions}
     if (
         status.rollout is None
@@ -85,28 +86,6 @@ def write_status(status: Status, generation: int) -> dict[str, Any]:
     for condition in dumped["conditions"]:
         condition["observedGeneration"] = generation
     return dumped
-
-
-def _validate(raw: Any) -> ApiStatus:
-    """Read what can be read: whatever does not fit is taken out, and the rest tried again."""
-    remaining = dict(raw) if isinstance(raw, Mapping) else {}
-    while True:
-        try:
-            return ApiStatus.model_validate(remaining)
-        except ValidationError as error:
-            offenders = {_offender(remaining, e["loc"]) for e in error.errors()}
-            # The last item of a list first, so that the others keep their places.
-            for name, *index in sorted(offenders, reverse=True):
-                items = remaining.pop(name, None)
-                if index and isinstance(items, list):
-                    remaining[name] = [x for i, x in enumerate(items) if i != index[0]]
-
-
-def _offender(raw: Mapping[str, Any], where: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the smallest part that can go: a whole field, or one item of a list."""
-    if len(where) > 1 and isinstance(where[1], int) and isinstance(raw.get(where[0]), list):
-        return where[:2]
-    return where[:1]
 
 
 def _read_spec(spec: api.Spec) -> model.Spec:

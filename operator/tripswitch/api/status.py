@@ -166,6 +166,9 @@ class Condition(ApiModel):
     reason: domain.Reason = Field(description="Why, in one word.")
     message: str = Field(description="Why, in one sentence.")
     last_transition_time: Time = Field(description="When status last changed.")
+    observed_generation: int | None = Field(
+        default=None, description="The generation this condition is about."
+    )
 
 
 class Status(ApiModel):

@@ -30,6 +30,17 @@ STREAM_SECONDS = (240, 480)
 """After how long the server ends a stream by itself; spread, so that not all come back at once."""
 
 
+REFUSED_OFTEN = 5
+"""So many times in a row the server refused to go on from a version: it is listed again."""
+
+
+class WentBackError(Exception):
+    """The server's storage is older than what it has shown before: it was restored from a backup.
+
+    Nothing that is known can be trusted then, and all of it looks newer than what is true.
+    """
+
+
 class Sink(Protocol):
     """Where the objects go. Calls never block and never raise on what an object contains."""
 
@@ -73,9 +84,15 @@ class Reflector:
         self._backoff = backoff
         self._version = ""
         """Where to go on from; empty means: list."""
+        self._newest = 0
+        self._refused = 0
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled.
+
+        Raises:
+            WentBackError: Start anew.
+        """
         loop, fails = asyncio.get_running_loop(), 0
         while True:
             began, version = loop.time(), self._version
@@ -88,8 +105,10 @@ class Reflector:
             except ApiError as error:
                 level = logging.DEBUG if isinstance(error, GoneError) else logging.WARNING
                 logger.log(level, "watch of %s interrupted: %s", self.path, error)
-                if isinstance(error, GoneError):
-                    self._version = ""
+                # After a restore the server may not know the version for a long time, or ever.
+                self._refused = self._refused + 1 if error.status else 0
+                if isinstance(error, GoneError) or self._refused >= REFUSED_OFTEN:
+                    self._version, self._refused = "", 0
             if loop.time() - began >= self._backoff.most:
                 fails = 1
             elif version and self._version not in ("", version):
@@ -108,8 +127,10 @@ class Reflector:
             for raw in objects(page.get("items")):
                 seen.add(text(field(raw, "metadata", "uid")))
                 self._sink.upsert(raw)
+        if number(listed) < self._newest:
+            raise WentBackError(f"{self.path} went back from {self._newest} to {listed}")
         self._sink.retain(self._namespace, seen, number(listed))
-        self._version = listed
+        self._go_on_from(listed)
 
     async def _watch(self) -> None:
         """Follow the changes since the last known version until the stream ends."""
@@ -134,5 +155,10 @@ class Reflector:
             self._sink.upsert(raw)
         elif kind == "DELETED":
             self._sink.remove(raw)
+        self._refused = 0
         if number(field(raw, "metadata", "resourceVersion")):
-            self._version = raw["metadata"]["resourceVersion"]
+            self._go_on_from(raw["metadata"]["resourceVersion"])
+
+    def _go_on_from(self, version: str) -> None:
+        self._version = version
+        self._newest = max(self._newest, number(version))

@@ -112,6 +112,8 @@ class Metrics:
             "Looks that ended in an error nobody had thought of: a bug. Its object has an event.",
             registry=registry,
         )
+        self._reasons: dict[Key, str] = {}
+        """Of those that are stalled."""
         self._stalled = Gauge(
             "tripswitch_stalled",
             "1 for each object whose condition Stalled is True, with its reason.",
@@ -160,10 +162,7 @@ class Metrics:
         self._count.labels(*key).set(breaker.failure_count)
         self._threshold.labels(*key).set(breaker.threshold)
         self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
-        self._stalled.remove_by_labels(dict(zip(OBJECT, key, strict=True)))
-        for condition in decision.status.conditions:
-            if condition.type == "Stalled" and condition.status:
-                self._stalled.labels(*key, condition.reason.value).set(1)
+        self._show_stalled(key, decision)
         for failure in decision.failures:
             if failure.verdict is not Verdict.IGNORE:
                 labels = (*key, failure.kind.value, failure.reason)
@@ -182,8 +181,24 @@ class Metrics:
             elif event.reason is EventReason.ROLLBACK_COMPLETED:
                 self._restore.observe(duration)  # a rollback starts with the trip
 
+    def _show_stalled(self, key: Key, decision: Decision) -> None:
+        for condition in decision.status.conditions:
+            if condition.type == "Stalled" and condition.status:
+                reason: str | None = condition.reason.value
+                break
+        else:
+            reason = None
+        before = self._reasons.get(key)
+        if before is not None and before != reason:
+            self._stalled.remove(*key, before)
+            del self._reasons[key]
+        if reason is not None:
+            self._stalled.labels(*key, reason).set(1)
+            self._reasons[key] = reason
+
     def forget(self, key: Key) -> None:
         """Drop the series of an object that is gone."""
+        self._reasons.pop(key, None)
         labels = dict(zip(OBJECT, key, strict=True))
         for metric in (
             self._rollouts,

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.raw import field, version
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,7 +59,7 @@ class Script:
 
     ``lists`` and ``watches`` are consumed one by one. A list is a list of objects or a response.
     A watch is a list of events (and text, sent as it is), after which the stream closes, or a
-    response. When there are no more watches, a stream stays open and silent.
+    response. A list is as new as the latest event that was sent. When there are no more watches, a stream stays open and silent.
     """
 
     def __init__(self, *, version: int = 100) -> None:
@@ -95,6 +96,7 @@ class Script:
         await stream.prepare(request)
         for event in step or ():
             line = event if isinstance(event, str) else json.dumps(event) + "\n"
+            self.version = max(self.version, version(field(event, "object")))
             await stream.write(line.encode())
         if step is None:
             await asyncio.sleep(30)

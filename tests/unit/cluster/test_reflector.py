@@ -14,7 +14,7 @@ from tests.unit.cluster.fake_api import Script, answer, bookmark, event, failure
 from tests.unit.cluster.raws import ready_pod
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.raw import field
-from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.reflector import Reflector, WentBackError
 from tripswitch.cluster.resources import PODS
 
 QUICK = Backoff(first=0.001, most=0.002)
@@ -176,6 +176,42 @@ def test_a_list_whose_second_page_has_expired_begins_anew() -> None:
     sink = reflect(script)
     assert set(sink.known.values()) == {"b"}
     assert sink.retained == [(None, 100)]
+
+
+def test_a_version_that_is_refused_again_and_again_is_given_up() -> None:
+    """After a restore: "Too large resource version" for as long as the new history is shorter."""
+    script = Script(version=100)
+    script.lists = [[pod("a")], [pod("b")]]
+    script.watches = [refuse(504, "Timeout", "Too large resource version") for _ in range(5)]
+    assert reflect(script).known == {"uid-of-b": "b"}
+    assert script.listed == 2
+    assert script.watched_from == ["100"] * 6
+
+
+def test_a_server_that_is_away_for_long_costs_no_new_list() -> None:
+    script = Script(version=100)
+    script.lists = [[pod("a")]]
+    for _ in range(3):
+        script.watches += [refuse(503), refuse(503), [bookmark(100)]]
+    reflect(script)
+    assert script.listed == 1
+
+
+def test_a_storage_that_went_back_ends_everything() -> None:
+    """What is known looks newer than what is true; only a new process can forget it."""
+
+    async def main() -> None:
+        script = Script(version=100)
+        script.lists = [[pod("a")]]
+        script.watches = [[event("ADDED", pod("b", 120)), failure(410, "Expired")]]
+        async with serve(script.handle) as client:
+            reflector = Reflector(client, PODS, Names(), backoff=QUICK)
+            task = asyncio.create_task(reflector.run())
+            script.lists.append(answer({"metadata": {"resourceVersion": "119"}, "items": []}))
+            with pytest.raises(WentBackError, match="from 120 to 119"):
+                await asyncio.wait_for(task, 20)
+
+    asyncio.run(main())
 
 
 def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:

@@ -64,6 +64,26 @@ def test_in_listed_namespaces_roles_are_enough_and_reach_no_further(
     assert json.loads(cluster.kubectl(*words))["items"] == []
 
 
+def test_a_strangers_replica_set_with_the_name_is_looked_at_and_left_alone(world: World) -> None:
+    """What `get` on ReplicaSets is for: whose is the one that has our name already?"""
+    world.completed(guarded(replicas=1))
+    (name,) = world.replica_sets()
+    world.kubectl("delete", "gdeploy/web", "--cascade=foreground")
+    labels = {"app": "stranger"}
+    template = {"metadata": {"labels": labels}, "spec": guarded()["spec"]["template"]["spec"]}
+    stranger = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
+    world.kubectl("create", "--filename=-", stdin=json.dumps(stranger))
+    status = world.completed(guarded(replicas=1))
+    assert status["collisionCount"] == 1
+    assert name not in world.replica_sets()
+    assert world.replica_sets("stranger")[name].spec.replicas == 1
+
+
 def test_enforced_owner_references_need_the_right_on_finalizers(
     cluster: ControlPlane, tmp_path: Path
 ) -> None:

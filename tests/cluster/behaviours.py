@@ -8,7 +8,7 @@ can be restarted. The times follow the recording of a real kubelet; back-offs ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PREFIX = "stage.tripswitch.dev"
 BEHAVIOUR = f"{PREFIX}/behaviour"
@@ -72,6 +72,7 @@ class Step:
     """In one of ``states``, wait ``after`` (a Go duration or jq), then make ``move``.
 
     ``behaviours`` empty: pods without the annotation. ``unless``: states it does not start from.
+    ``warnings``: the Warning event (reason, message) that a kubelet would send with it, by behaviour.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Step:
     states: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
     after: str = "0s"
+    warnings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def _run(*, ready: bool = True, started: bool = True) -> dict[str, object]:
@@ -185,6 +187,17 @@ REFUSALS: Mapping[str, Mapping[str, object]] = {
     ),
 }
 
+UNREADY_WORDS = "Readiness probe failed: HTTP probe failed with statuscode: 503"
+LIVENESS_WORDS = "Liveness probe failed: HTTP probe failed with statuscode: 500"
+MOUNT_WORDS = 'MountVolume.SetUp failed for volume "conf" : configmap "web-conf" not found'
+_UNREADY = ("Unhealthy", UNREADY_WORDS)
+WARNINGS: Mapping[str, tuple[str, str]] = {
+    "never-ready": _UNREADY,
+    "ready-then-lost": _UNREADY,
+    "liveness-kill": ("Unhealthy", LIVENESS_WORDS),
+    "slow-mount": ("FailedMount", MOUNT_WORDS),
+}
+
 STEPS: tuple[Step, ...] = (
     # A pod without the annotation runs at once; so does one whose annotation was taken away.
     Step("normal", (), _run(), unless=("ready", "disrupted", "failed")),
@@ -192,7 +205,14 @@ STEPS: tuple[Step, ...] = (
     Step("crash-run", BRIEF, _RUN_BRIEFLY, CREATING, after="500ms"),
     Step("lasting-run", LASTING, _run(), CREATING, after="500ms"),
     *(
-        Step(f"exit-{name}", (name,), _end(code, reason), ("ready", "started"), after=after)
+        Step(
+            f"exit-{name}",
+            (name,),
+            _end(code, reason),
+            ("ready", "started"),
+            after=after,
+            warnings=WARNINGS,
+        )
         for name, (code, reason, after) in CRASHES.items()
     ),
     Step("crash-run-again", BRIEF, _RUN_BRIEFLY, ("ended/0",), after="100ms"),
@@ -214,11 +234,27 @@ STEPS: tuple[Step, ...] = (
     Step("invalid-image", ("invalid-image",), _INVALID_IMAGE, CREATING, after="500ms"),
     *(Step(name, (name,), wait, CREATING, after="500ms") for name, wait in REFUSED_STARTS.items()),
     # Running, but not Ready.
-    Step("never-ready", ("never-ready",), _run(ready=False), CREATING, after="500ms"),
+    Step(
+        "never-ready",
+        ("never-ready",),
+        _run(ready=False),
+        CREATING,
+        after="500ms",
+        warnings=WARNINGS,
+    ),
     Step("ready-at-first", ("ready-then-lost",), _run(), CREATING, after="500ms"),
-    Step("ready-lost", ("ready-then-lost",), _run(ready=False), ("ready",), after=since_start(10)),
+    Step(
+        "ready-lost",
+        ("ready-then-lost",),
+        _run(ready=False),
+        ("ready",),
+        after=since_start(10),
+        warnings=WARNINGS,
+    ),
     Step("slow-begin", ("slow-start",), _run(ready=False, started=False), CREATING, after="500ms"),
     Step("slow-ready", ("slow-start",), _run(), ("starting",), after=f'{note(DELAY)} // "5s"'),
+    # A volume that is not there, until it is.
+    Step("mounted", ("slow-mount",), _run(), CREATING, after=f'{note(DELAY)} // "5s"'),
     # The whole pod is lost.
     Step("before-loss", LOSSES, _run(), CREATING, after="500ms"),
     Step("disrupt", ("evicted-disruption",), _DISRUPT, ("ready",), after=since_start(3)),
@@ -237,5 +273,11 @@ BEHAVIOURS = tuple(sorted({name for step in STEPS for name in step.behaviours}))
 """Every value the behaviour annotation may have."""
 
 ACCEPTED = tuple(name for name in BEHAVIOURS if name not in REFUSALS)
-ACCEPT = Step("accept", ACCEPTED, {"to": "creating"}, ("new",))
+ACCEPT = Step(
+    "accept",
+    ACCEPTED,
+    {"to": "creating"},
+    ("new",),
+    warnings={"slow-mount": WARNINGS["slow-mount"]},
+)
 """The kubelet has seen the pod. Normal pods skip it, to halve the writes of big benchmarks."""

@@ -79,7 +79,10 @@ def _endpoint(layout: Layout) -> list[str]:
     """How pods reach the API server, and how it reaches kubelets."""
     if layout.address == LOOPBACK:
         # No pod can reach a loopback address, so there is no endpoint to announce.
-        return ["--endpoint-reconciler-type=none"]
+        return [
+            "--endpoint-reconciler-type=none",
+            "--kubelet-preferred-address-types=InternalIP",
+        ]
     return [
         f"--advertise-address={layout.address}",
         "--kubelet-preferred-address-types=InternalIP",
@@ -122,6 +125,8 @@ def _kwok(layout: Layout) -> list[str]:
         f"--config={layout.settings('kwok.yaml')}",
         f"--manage-nodes-with-annotation-selector={selector}",
         f"--server-address={LOOPBACK}:{layout.ports['kwok']}",
+        f"--tls-cert-file={layout.certificates / 'server.crt'}",
+        f"--tls-private-key-file={layout.certificates / 'server.key'}",
         "-v=WARN",
     ]
 

@@ -187,7 +187,7 @@ class ControlPlane:
     def add_nodes(self, count: int, *, pods: int = 10_000, prefix: str = "node") -> list[str]:
         """Add simulated nodes with room for ``pods`` pods each; returns their names when Ready."""
         names = [f"{prefix}-{number}" for number in range(count)]
-        items = [simulated_node(name, pods) for name in names]
+        items = [simulated_node(name, pods, self.layout.ports["kwok"]) for name in names]
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("create", "-f", "-", input=document)
         targets = [f"node/{name}" for name in names]

@@ -25,6 +25,7 @@ EXPECTED = {
     "invalid-image": "InvalidImageName/0",
     "never-ready": "running/0 S",
     "ready-then-lost": "running/0 SR, running/0 S",
+    "slow-mount": "running/0 SR",
     "slow-start": "running/0, running/0 SR",
     "evicted-disruption": "running/0 SR, Failed Evicted",
     "evicted-storage": "running/0 SR, Failed Evicted",

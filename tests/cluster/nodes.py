@@ -14,8 +14,8 @@ _NODE_INFO = {
 }
 
 
-def simulated_node(name: str, pods: int) -> dict[str, object]:
-    """A Node object that kwok keeps alive, with room for ``pods`` pods."""
+def simulated_node(name: str, pods: int, kubelet_port: int) -> dict[str, object]:
+    """A Node object that kwok keeps alive, with room for ``pods`` pods; its kubelet has logs."""
     room = {"cpu": "10k", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": str(pods)}
     return {
         "apiVersion": "v1",
@@ -36,6 +36,7 @@ def simulated_node(name: str, pods: int) -> dict[str, object]:
                 {"type": "InternalIP", "address": "127.0.0.1"},
                 {"type": "Hostname", "address": name},
             ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet_port}},
             "nodeInfo": _NODE_INFO,
         },
     }

@@ -19,12 +19,29 @@ from tests.cluster.behaviours import ACCEPT, BEHAVIOUR, PREFIX, STATE, STEPS, ST
 _HERE = Path(__file__).parent
 _POD_STATUS = (_HERE / "pod_status.gotmpl").read_text().replace("@PREFIX@", PREFIX)
 _NODE_STATUS = (_HERE / "node_status.gotmpl").read_text()
+LOG = ("starting", "GET /healthz 503: waiting for the database")
+PREVIOUS_LOG = ("starting", "connecting to the database", 'FATAL: no such table: "users"')
 _GO_DURATION = re.compile(r"(\d+(\.\d+)?(ms|s|m|h))+")
 
 
 def write_stages(path: Path) -> None:
-    """Write kwok's configuration file: its options, and every stage."""
-    path.write_text(yaml.safe_dump_all([_options(), *stages()], width=10_000))
+    """Write kwok's configuration file: its options, every stage, and what all pods log."""
+    logs = {}
+    for name, lines in (("logsFile", LOG), ("previousLogsFile", PREVIOUS_LOG)):
+        logs[name] = str(path.with_name(f"{name}.log"))
+        stamped = [f"2026-01-01T00:00:00.000000000Z stderr F {line}\n" for line in lines]
+        Path(logs[name]).write_text("".join(stamped))
+    path.write_text(yaml.safe_dump_all([_options(), *stages(), _logs(logs)], width=10_000))
+
+
+def _logs(files: dict[str, str]) -> dict[str, Any]:
+    """What ``kubectl logs`` shows of every simulated container, and with ``--previous``."""
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterLogs",
+        "metadata": {"name": "all"},
+        "spec": {"logs": [files]},
+    }
 
 
 def stages() -> list[dict[str, Any]]:
@@ -44,6 +61,7 @@ def _options() -> dict[str, Any]:
         "options": {
             "cidr": "10.64.0.0/10",
             "nodeIP": "127.0.0.1",
+            "enableDebuggingHandlers": True,  # logs
             # More would starve kwok's own watch on a small machine; the server then closes it.
             "podPlayStageParallelism": 8,
             "nodePlayStageParallelism": 4,
@@ -65,7 +83,11 @@ def _pod_stage(step: Step, behaviour: str | None) -> dict[str, Any]:
     if step.unless:
         asks.append(_asks(STATE, "NotIn", *step.unless))
     name = f"{step.name}.{behaviour}" if behaviour else step.name
-    stage = _stage("Pod", name, asks, step.after, [_patch(_pod_template(step.move))])
+    steps = [_patch(_pod_template(step.move))]
+    if behaviour and behaviour in step.warnings:
+        reason, message = step.warnings[behaviour]
+        steps.append({"event": {"type": "Warning", "reason": reason, "message": message}})
+    stage = _stage("Pod", name, asks, step.after, steps)
     if behaviour:
         stage["spec"]["selector"]["matchAnnotations"] = {BEHAVIOUR: behaviour}
     return stage

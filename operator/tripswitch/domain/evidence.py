@@ -107,14 +107,14 @@ def describe_evidence(evidence: Evidence | None) -> str:
     r"""Return evidence as one clause; the log's last line says the most.
 
     >>> describe_evidence(Evidence("web-1", log_tail="connecting\nFATAL: no such host\n"))
-    'its log ends "FATAL: no such host"'
+    'its log ends: FATAL: no such host'
     >>> describe_evidence(Evidence("web-1", event="Readiness probe failed: statuscode: 503"))
     'Readiness probe failed: statuscode: 503'
     """
     if evidence is None:
         return ""
     lines = [line.strip() for line in evidence.log_tail.splitlines() if line.strip()]
-    logged = f'its log ends "{lines[-1][:MAX_QUOTE]}"' if lines else ""
+    logged = f"its log ends: {lines[-1][:MAX_QUOTE]}" if lines else ""
     return "; ".join(words for words in (evidence.event[:MAX_QUOTE], logged) if words)
 
 

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tripswitch.domain.health import effective_min_ready_seconds, health_deadline, healthy_at
+from tripswitch.domain.health import (
+    RUNNING_SECONDS,
+    effective_min_ready_seconds,
+    health_deadline,
+    healthy_at,
+)
 from tripswitch.domain.health import running_at as pod_running_at
 from tripswitch.domain.model import (
     ContainerRole,
@@ -290,15 +295,17 @@ def _deadline(pod: PodView, readiness: Readiness, spec: Spec) -> Instant | None:
 
 def _health_failure(pod: PodView, now: Instant) -> Failure:
     """F4: once per pod, which is then replaced."""
-    running = pod_running_at(pod)
-    since = max(running or now, pod.unready_since or 0.0)
-    verb = "lost its readiness and was" if pod.unready_since is not None else "was"
+    up = (pod_running_at(pod) or now) - RUNNING_SECONDS
+    seconds = max(0.0, now - max(up, pod.unready_since or 0.0))
+    words = f"the pod was not Ready {seconds:.0f} s after its containers were up"
+    if pod.unready_since is not None:
+        words = f"the pod lost its readiness and was not Ready again for {seconds:.0f} s"
     return Failure(
         kind=FailureKind.HEALTH,
         reason=NOT_READY_IN_TIME,
         pod=pod.name,
         node=pod.node,
-        message=f"the pod {verb} not Ready {max(0.0, now - since):.0f} s after it was RUNNING",
+        message=words,
     )
 
 

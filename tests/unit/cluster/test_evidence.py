@@ -56,9 +56,9 @@ class Bench:
         self.asked.append((request.path, dict(request.query)))
         if request.path == EVENTS:
             found = self.events
-            return found if isinstance(found, web.Response) else answer({"items": found})
+            return _again(found) if isinstance(found, web.Response) else answer({"items": found})
         log = self.previous if "previous" in request.query else self.current
-        return log if isinstance(log, web.Response) else web.Response(text=log)
+        return _again(log) if isinstance(log, web.Response) else web.Response(text=log)
 
     @property
     def record(self) -> Record:
@@ -74,6 +74,11 @@ class Bench:
         self.now += later
         self.collector.ask(self.record, inquiries)
         await self.collector.drain()
+
+
+def _again(response: web.Response) -> web.Response:
+    """A response can be sent only once."""
+    return web.Response(body=response.body, status=response.status, content_type="application/json")
 
 
 @asynccontextmanager

@@ -148,9 +148,7 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     [record] = world.breaker().failures
     assert record.evidence == FOUND
     [told] = [event for event in decision.events if event.reason is EventReason.POD_LAUNCH_FAILED]
-    assert told.message == (
-        'pod web-1: container web exited 1; its log ends "FATAL: no such table"'
-    )
+    assert told.message == ("pod web-1: container web exited 1; its log ends: FATAL: no such table")
     assert decision.inquiries == ()
     assert world.look(1.0).events == ()
 
@@ -193,7 +191,7 @@ def test_evidence_outlives_more_failures_of_the_same_cause_and_the_rollback() ->
     assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
     [record] = world.breaker().failures
     assert (record.count, record.evidence) == (4, FOUND)
-    assert 'its log ends "FATAL: no such table"' in world.status.rollout_state_reason
+    assert "its log ends: FATAL: no such table" in world.status.rollout_state_reason
 
 
 def test_a_trip_waits_for_nothing_and_what_comes_later_is_taken_in_the_rollback() -> None:
@@ -208,7 +206,7 @@ def test_a_trip_waits_for_nothing_and_what_comes_later_is_taken_in_the_rollback(
     for condition in ("Ready", "Stalled"):
         shown = world.condition(condition)
         assert shown is not None
-        assert 'its log ends "FATAL: no such table"' in shown.message
+        assert "its log ends: FATAL: no such table" in shown.message
 
 
 def test_what_is_known_at_the_trip_is_in_its_event() -> None:
@@ -216,7 +214,7 @@ def test_what_is_known_at_the_trip_is_in_its_event() -> None:
     world.crash("v2")
     events = world.look(1.0).events
     [trip] = [e for e in events if e.reason is EventReason.CIRCUIT_BREAKER_TRIGGERED]
-    assert trip.message.endswith('(x4); its log ends "FATAL: no such table"')
+    assert trip.message.endswith("(x4); its log ends: FATAL: no such table")
 
 
 def test_a_new_rollout_starts_without_evidence() -> None:
@@ -235,9 +233,9 @@ def test_a_new_rollout_starts_without_evidence() -> None:
         (None, ""),
         (Evidence("p"), ""),
         (Evidence("p", event="Liveness probe failed: 500"), "Liveness probe failed: 500"),
-        (Evidence("p", log_tail="a\n  b  \n\n"), 'its log ends "b"'),
-        (Evidence("p", "Unhealthy", "bye"), 'Unhealthy; its log ends "bye"'),
-        (Evidence("p", log_tail="x" * 500), f'its log ends "{"x" * 200}"'),
+        (Evidence("p", log_tail="a\n  b  \n\n"), "its log ends: b"),
+        (Evidence("p", "Unhealthy", "bye"), "Unhealthy; its log ends: bye"),
+        (Evidence("p", log_tail="x" * 500), f"its log ends: {'x' * 200}"),
     ],
 )
 def test_evidence_is_one_clause(evidence: Evidence | None, words: str) -> None:
@@ -248,7 +246,7 @@ def test_the_latest_cause_that_has_evidence_speaks() -> None:
     silent = replace(CRASH, reason="OOMKilled", exit_code=137)
     other = replace(CRASH, revision=1, evidence=Evidence("p", "not this one"))
     records = (silent, other, replace(CRASH, evidence=FOUND))
-    assert describe_latest(records, 2) == 'its log ends "FATAL: no such table"'
+    assert describe_latest(records, 2) == "its log ends: FATAL: no such table"
     assert describe_latest(records, 3) == ""
 
 

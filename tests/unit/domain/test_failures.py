@@ -465,7 +465,7 @@ def test_f4_a_running_pod_that_is_not_ready_in_time_is_one_health_failure() -> N
             NOT_READY_IN_TIME,
             "a",
             node="node-1",
-            message="the pod was not Ready 25 s after it was RUNNING",
+            message="the pod was not Ready 30 s after its containers were up",
         ),
     )
 
@@ -486,7 +486,7 @@ def test_f4_a_pod_that_lost_its_readiness_has_the_budget_again() -> None:
 def test_f4_the_words_say_that_it_was_ready_before() -> None:
     found = look(unready_pod(unready_since=START + 100), now=START + 140)
     assert found.failures[0].message == (
-        "the pod lost its readiness and was not Ready 40 s after it was RUNNING"
+        "the pod lost its readiness and was not Ready again for 40 s"
     )
 
 

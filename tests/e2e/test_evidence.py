@@ -1,0 +1,110 @@
+"""The status and the events alone let a reader name the cause of every failure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, UNREADY_WORDS
+from tests.cluster.stages import LOG, PREVIOUS_LOG
+from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
+
+INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
+LAST_WORDS = PREVIOUS_LOG[-1]
+OPERATOR = "system:serviceaccount:tripswitch-system:tripswitch"
+
+
+def requests(world: World, resource: str, verb: str) -> list[Any]:
+    """Return the operator's requests in this namespace, from the API server's audit log."""
+    plural, _, subresource = resource.partition("/")
+    lines = Path(world.environment.audit_log).read_text().splitlines()
+    found = [json.loads(line) for line in lines if world.namespace in line and OPERATOR in line]
+    return [
+        entry
+        for entry in found
+        if entry["stage"] == "ResponseComplete"
+        and entry["verb"] == verb
+        and entry["objectRef"]["resource"] == plural
+        and entry["objectRef"].get("subresource", "") == subresource
+    ]
+
+
+def _are_told(world: World, words: list[str]) -> bool:
+    """Whether each of the words is in the message of some event."""
+    messages = [message for _, message in world.events()]
+    return all(any(word in message for message in messages) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "words"),
+    [
+        ("crash", ["container web exited 2", LAST_WORDS]),
+        ("oom", ["container web exited 137 (OOMKilled)", LAST_WORDS]),
+        ("exit-0", ["container web exited 0 (Completed)"]),
+        ("start-error", ["container web exited 128 (StartError)"]),
+        ("init-fail", ["container setup exited 1", LAST_WORDS]),
+        ("image-pull", ["container web cannot start: ErrImagePull", "not found"]),
+        ("invalid-image", ["container web cannot start: InvalidImageName", "couldn't parse"]),
+        ("config-error", ["CreateContainerConfigError", 'configmap "missing" not found']),
+        ("liveness-kill", ["container web exited 137", LIVENESS_WORDS, LAST_WORDS]),
+        ("evicted-storage", ["Evicted", "ephemeral local storage usage exceeds"]),
+        ("never-ready", ["NotReadyInTime", "not Ready", UNREADY_WORDS, LOG[-1]]),
+    ],
+)
+def test_the_causes_words_are_in_status_and_events(
+    world: World, behaviour: str, words: list[str]
+) -> None:
+    """For each failing behaviour: in the records, the sentence, a condition, and the events."""
+    pod = INIT if behaviour == "init-fail" else {}
+    world.completed(guarded(image="web:1", pod=pod))
+    world.apply(guarded(image="web:2", behaviour=behaviour, pod=pod, minReadySeconds=60))
+    world.until(
+        lambda status: (
+            rollout(status).startswith("ROLLBACK")
+            and all(word in status["rolloutStateReason"] for word in words)
+        )
+    )
+    status = world.status()
+    [stalled] = [c for c in status["conditions"] if c["type"] == "Stalled"]
+    assert all(word in stalled["message"] for word in words)
+    world.until_true(lambda: _are_told(world, words))
+    failures = [f for f in status["circuitBreaker"]["failures"] if f["revision"] == 2]
+    assert all(f["pod"].startswith("web-") and f["node"].startswith("node-") for f in failures)
+    logged = any(LAST_WORDS in f.get("evidence", {}).get("logTail", "") for f in failures)
+    assert logged is (LAST_WORDS in words)
+
+
+def test_a_volume_that_is_not_there_is_named_long_before_the_progress_deadline(
+    world: World,
+) -> None:
+    """A pod's status has no words for it; the kubelet's event has."""
+    world.completed(guarded(image="web:1"))
+    manifest = guarded(image="web:2", behaviour="slow-mount", progressDeadlineSeconds=60)
+    notes = manifest["spec"]["template"]["metadata"]["annotations"]
+    notes["stage.tripswitch.dev/delay"] = "10m"
+    world.apply(manifest)
+    status = world.until(lambda status: MOUNT_WORDS in status["rolloutStateReason"])
+    assert rollout(status) == "IN_PROGRESS"
+    assert status["circuitBreaker"]["failureCount"] == 0
+    status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=150)
+    assert MOUNT_WORDS in revision(status, 2)["reason"]
+    assert MOUNT_WORDS in conditions(status)["Stalled"]["message"]
+
+
+def test_one_log_and_one_list_of_events_are_read_for_a_cause_however_many_pods_show_it(
+    world: World,
+) -> None:
+    """Evidence costs a few requests for a rollout that fails, and none for one that does not."""
+    many = breaker(thresholdConfiguration={"type": "COUNT", "value": 20})
+    world.completed(guarded(image="web:1", replicas=20, configuration=many))
+    assert requests(world, "pods/log", "get") == []
+    assert requests(world, "events", "list") == []
+    world.apply(guarded(image="web:2", replicas=20, behaviour="crash", configuration=many))
+    world.until(lambda status: LAST_WORDS in status["rolloutStateReason"])
+    world.until_rollout("ROLLBACK_SUCCESSFUL")
+    # One, and one more where the run that ended was the only one.
+    assert 1 <= len(requests(world, "pods/log", "get")) <= 2
+    assert len(requests(world, "events", "list")) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tripswitch.shell.election import election_options, read_candidacy
+from tripswitch.shell.extras import extra_options, read_extras
 from tripswitch.shell.logs import configure_logging
 from tripswitch.shell.run import Options, run
 
@@ -55,14 +56,7 @@ from tripswitch.shell.run import Options, run
     show_default=True,
     help="Port of /healthz, /readyz and /metrics; 0: none.",
 )
-@click.option(
-    "--log-evidence",
-    type=bool,
-    default=True,
-    show_default=True,
-    metavar="BOOL",
-    help="Whether the end of a failing container's log is put into the status.",
-)
+@extra_options
 @election_options
 def main(
     *,
@@ -81,8 +75,8 @@ def main(
         kubeconfig,
         workers,
         health_port,
-        log_evidence=more["log_evidence"],
         candidacy=read_candidacy(more),
+        **read_extras(more),
     )
     sys.exit(asyncio.run(run(options)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tripswitch.cluster.evidence import Collector
+from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.store import Key, Record
 from tripswitch.domain.decision import Decision
 
@@ -14,10 +15,16 @@ class Aftermath:
     """Those who go on from a decision once it is written."""
 
     collector: Collector
+    notifier: Notifier | None = None
 
     def begin(self, record: Record, decision: Decision) -> None:
         """Start what cannot be had later: a pod that is scaled away takes its log with it."""
         self.collector.ask(record, decision.inquiries)
+
+    def tell(self, record: Record, decision: Decision) -> None:
+        """Tell the world outside."""
+        if self.notifier is not None:
+            self.notifier.tell(record, decision)
 
     def forget(self, key: Key) -> None:
         """Drop everything about an object that is gone."""

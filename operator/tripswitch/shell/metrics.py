@@ -103,6 +103,12 @@ class Metrics:
             ("verb", "resource", "code"),
             registry=registry,
         )
+        self._notifications = Counter(
+            "tripswitch_notifications",
+            "Notifications by what became of them: sent, failed (given up), dropped (too many).",
+            ("result",),
+            registry=registry,
+        )
         self._depth = Gauge(
             "tripswitch_queue_depth", "Objects that wait to be looked at.", registry=registry
         )
@@ -145,6 +151,10 @@ class Metrics:
     def count_request(self, verb: str, resource: str, code: str) -> None:
         """Count one request to the API server."""
         self._requests.labels(verb, resource, code).inc()
+
+    def count_notification(self, result: str) -> None:
+        """Count what became of one notification."""
+        self._notifications.labels(result).inc()
 
     def time_reconcile(self, seconds: float) -> None:
         """Take the duration of one look."""

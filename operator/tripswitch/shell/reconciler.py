@@ -157,4 +157,6 @@ class Reconciler:
         for event in decision.events:
             logger.info("%s/%s: %s: %s", *record.key, event.reason, event.message)
             self._recorder.say(record, event.reason, event.message, warning=event.warning)
+        if self._aftermath is not None:
+            self._aftermath.tell(record, decision)
         self._metrics.take(record.key, decision, seconds)

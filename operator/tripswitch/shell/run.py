@@ -27,6 +27,7 @@ from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
+from tripswitch.cluster.notify import Notifier, Target
 from tripswitch.cluster.raw import field, text
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
@@ -59,6 +60,7 @@ class Options:
     workers: int = 8
     health_port: int = 8080
     log_evidence: bool = True
+    notify: Target | None = None
     candidacy: Candidacy | None = None
 
 
@@ -120,13 +122,16 @@ class Process:
         executor = Executor(client, self._store, clock)
         self._recorder = Recorder(client, clock)
         self._collector = Collector(client, self._store, clock, logs=options.log_evidence)
+        self._notifier = (
+            Notifier(options.notify, clock, metrics.count_notification) if options.notify else None
+        )
         self._reconciler = Reconciler(
             self._store,
             executor,
             self._recorder,
             metrics,
             clock,
-            aftermath=Aftermath(self._collector),
+            aftermath=Aftermath(self._collector, self._notifier),
         )
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self._sweep = Sweep(client, self._store, executor, namespaces)
@@ -155,6 +160,7 @@ class Process:
             asyncio.create_task(self._recorder.run(), name="event recorder"),
             asyncio.create_task(self._collector.run(), name="evidence"),
             asyncio.create_task(self._sweep.run(), name="comparison"),
+            *self._start_notifier(),
             *self._leadership.start(),
         ]
         self._queue.start()
@@ -173,6 +179,11 @@ class Process:
             await self._stop(kopf_task)
             for task in (*forever, *once, stopping):
                 task.cancel()
+
+    def _start_notifier(self) -> list[asyncio.Task[None]]:
+        if self._notifier is None:
+            return []
+        return [asyncio.create_task(self._notifier.run(), name="notifications")]
 
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self._reconciler.reconcile(key, marked)
@@ -225,13 +236,18 @@ class Process:
         lost = self._leadership.is_lost
         finished = await self._queue.stop(0.0 if lost else FINISH_SECONDS)
         if not lost:
-            await self._recorder.drain(2.0)
+            await asyncio.gather(*(side.drain(2.0) for side in self._tellers()))
             await self._leadership.give_back(finished=finished)
+        if self._notifier is not None:
+            await self._notifier.close()
         await self._health.stop()
         self._stop_kopf.set()
         done, _ = await asyncio.wait([kopf_task], timeout=FINISH_SECONDS)
         for task in done:
             _find_error(task)  # told already if it is why we stop, and of no use otherwise
+
+    def _tellers(self) -> list[Recorder | Notifier]:
+        return [self._recorder, *([] if self._notifier is None else [self._notifier])]
 
     def _find_stuck(self) -> list[str]:
         now = asyncio.get_running_loop().time()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tripswitch.cluster.notify import Target
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
 from tripswitch.shell.run import Options, freeze_what_is_there, run
@@ -110,3 +111,31 @@ def test_what_was_listed_at_the_start_is_left_out_of_garbage_collections() -> No
         assert not any(one is listed for one in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_evidence_and_notifications_are_options_and_the_key_is_no_argument(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Options] = []
+
+    async def keep(options: Options) -> int:
+        given.append(options)
+        return 0
+
+    monkeypatch.setattr(command, "run", keep)
+    monkeypatch.setenv("TRIPSWITCH_NOTIFY_SECRET", "key")
+    line = "--log-evidence=false --notify-url=http://hook.example/a?b"
+    assert CliRunner().invoke(command.main, line.split()).exit_code == 0
+    assert not given[0].log_evidence
+    assert given[0].notify == Target("http://hook.example/a?b", "key")
+    CliRunner().invoke(command.main, [])
+    assert given[1].log_evidence
+    assert given[1].notify is None
+
+
+@pytest.mark.parametrize("url", ["hook.example", "ftp://hook.example", "http://"])
+def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
+    result = CliRunner().invoke(command.main, [f"--notify-url={url}"])
+    assert result.exit_code == 2
+    assert "must be an http or https URL" in result.output

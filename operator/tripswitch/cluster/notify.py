@@ -1,0 +1,223 @@
+"""Notifications: CloudEvents 1.0 over HTTP POST when a rollout starts, completes, fails, or is back.
+
+The names are ECS's (EventBridge "ECS Deployment State Change"), and one more for a finished rollback,
+which ECS reports as plain success. Best effort and never in the way: a bounded queue, one task, one
+event after the other and in order, tried again with growing delays, then given up. Each has an ``id`` of
+its own that a second delivery repeats, so a receiver can drop what it has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+
+from tripswitch.api.base import format_time
+from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.resources import FIELD_MANAGER, GROUP
+from tripswitch.cluster.store import Record
+from tripswitch.domain.decision import Decision, Event, EventReason
+from tripswitch.domain.model import Instant
+from tripswitch.domain.status import Rollout, RolloutKind
+
+logger = logging.getLogger(__name__)
+
+NAMES = {
+    EventReason.ROLLOUT_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
+    EventReason.ROLLBACK_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
+    EventReason.ROLLOUT_COMPLETED: "SERVICE_DEPLOYMENT_COMPLETED",
+    EventReason.CIRCUIT_BREAKER_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
+    EventReason.ROLLBACK_FAILED: "SERVICE_DEPLOYMENT_FAILED",
+    EventReason.ROLLBACK_COMPLETED: "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
+}
+"""What is told, by the event that tells it in the cluster; all other events are not sent."""
+
+SIGNATURE = "X-Tripswitch-Signature-256"
+"""Header: ``sha256=`` and the HMAC-SHA256 of the body, in hexadecimal."""
+
+MAX_WAITING = 500
+TIMEOUT_SECONDS = 10.0
+MAX_TRIES = 6
+RETRY = Backoff(first=1.0, most=30.0)
+
+Outcome = Callable[[str], None]
+"""Called with ``sent``, ``failed`` (given up) or ``dropped`` (too many waited)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where notifications go. Without a ``secret`` they are not signed."""
+
+    url: str
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    about: str
+    body: bytes
+
+
+class Notifier:
+    """Sends notifications in the background. Run :meth:`run` as a task.
+
+    Args:
+        target: Where to.
+        clock: The time.
+        observe: Told what became of each.
+        retry: Delays between tries.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        clock: Callable[[], Instant],
+        observe: Outcome = lambda _outcome: None,
+        *,
+        retry: Backoff = RETRY,
+    ) -> None:
+        self._target = target
+        self._clock = clock
+        self._observe = observe
+        self._retry = retry
+        self._waiting: asyncio.Queue[_Message] = asyncio.Queue(MAX_WAITING)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    def tell(self, about: Record, decision: Decision) -> None:
+        """Hand over what a written decision has to tell. Never waits."""
+        for event in decision.events:
+            if event.reason not in NAMES:
+                continue
+            cloud_event = build_cloud_event(about, decision, event, self._clock())
+            words = f"{NAMES[event.reason]} of {about.key.namespace}/{about.key.name}"
+            try:
+                self._waiting.put_nowait(_Message(words, json.dumps(cloud_event).encode()))
+            except asyncio.QueueFull:
+                logger.warning("notification %s dropped: too many wait", words)
+                self._observe("dropped")
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            message = await self._waiting.get()
+            try:
+                sent = await self._deliver(message)
+                self._observe("sent" if sent else "failed")
+            finally:
+                self._waiting.task_done()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until everything that was handed over is sent, but no longer than that."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._waiting.join()
+        except TimeoutError:
+            logger.warning("notifications were not sent in time")
+
+    async def _deliver(self, message: _Message) -> bool:
+        for tries in range(1, MAX_TRIES + 1):
+            problem, again = await self._post(message)
+            if not problem:
+                return True
+            if not again or tries == MAX_TRIES:
+                logger.warning("notification %s given up: %s", message.about, problem)
+                return False
+            logger.info("notification %s is tried again: %s", message.about, problem)
+            await asyncio.sleep(self._retry.delay(tries))
+        return False
+
+    async def _post(self, message: _Message) -> tuple[str, bool]:
+        """Send once; return what went wrong, empty if nothing did, and whether to try again."""
+        headers = {
+            "Content-Type": "application/cloudevents+json; charset=UTF-8",
+            "User-Agent": FIELD_MANAGER,
+        }
+        if self._target.secret:
+            headers[SIGNATURE] = sign(self._target.secret, message.body)
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+            self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
+        try:
+            async with self._session.post(
+                self._target.url, data=message.body, headers=headers, allow_redirects=False
+            ) as response:
+                status = response.status
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            # Not the error's own words: they may contain the address, and that a secret.
+            return type(error).__name__, not isinstance(error, aiohttp.InvalidURL)
+        if status < 300:
+            return "", False
+        return f"HTTP status {status}", status >= 500 or status in (408, 425, 429)
+
+
+def sign(secret: str, body: bytes) -> str:
+    """Return the signature header's value.
+
+    >>> sign("It's a Secret to Everybody", b"Hello, World!")
+    'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17'
+    """
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def build_cloud_event(
+    about: Record, decision: Decision, event: Event, now: Instant
+) -> dict[str, Any]:
+    """Return a CloudEvent (structured mode) about one event of a written decision.
+
+    ``data`` has the fields of ECS's event, and what a GuardedDeployment has besides. Of logs there is
+    no more than the one line that the event itself quotes.
+    """
+    status, rollout = decision.status, decision.status.rollout
+    name = NAMES[event.reason]
+    namespace, owner = about.key
+    told = _pick_revision(event, rollout)
+    record = next((r for r in status.revisions if r.revision == told), None)
+    started = "" if rollout is None else format_time(rollout.started_at)
+    return {
+        "specversion": "1.0",
+        "id": f"{about.uid}/{told}/{event.reason.value}/{started}",
+        "source": f"/apis/{GROUP}/namespaces/{quote(namespace)}/guardeddeployments/{quote(owner)}",
+        "type": f"dev.tripswitch.{name}",
+        "subject": f"{namespace}/{owner}",
+        "time": format_time(now),
+        "datacontenttype": "application/json",
+        "data": {
+            "eventName": name,
+            "eventType": "ERROR" if event.warning else "INFO",
+            "reason": event.message,
+            "updatedAt": format_time(now),
+            "deploymentId": f"{about.uid}/{told}",
+            "namespace": namespace,
+            "name": owner,
+            "revision": told,
+            "images": [] if record is None else list(record.images),
+            "kind": None if rollout is None else rollout.kind.value,
+            "rolloutStatus": None if rollout is None else rollout.status.value,
+            "failedRevision": None if rollout is None else rollout.failed_revision,
+            "failures": status.circuit_breaker.failure_count,
+            "threshold": status.circuit_breaker.threshold,
+        },
+    }
+
+
+def _pick_revision(event: Event, rollout: Rollout | None) -> int | None:
+    """The revision an event is about: a trip tells of the failed one, also once it is rolled back."""
+    if rollout is None:
+        return None
+    tripped = event.reason is EventReason.CIRCUIT_BREAKER_TRIGGERED
+    if tripped and rollout.kind is RolloutKind.ROLLBACK:
+        return rollout.failed_revision
+    return rollout.revision

@@ -1,0 +1,281 @@
+"""Notifications to a real receiver on loopback: in order, signed, tried again, and never in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.unit.cluster.raws import T0, at, guarded
+from tests.unit.domain.world import World, completed
+from tripswitch.cluster import notify
+from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.notify import MAX_TRIES, SIGNATURE, Notifier, Target, sign
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.decision import Decision, Event, EventReason
+from tripswitch.domain.evidence import Finding
+from tripswitch.domain.status import Evidence, Status
+
+SECRET = "key"
+QUICK = Backoff(first=0.001, most=0.001)
+
+
+def record() -> Record:
+    store = Store(lambda _: None, lambda: T0)
+    store.upsert_guarded(guarded())
+    found = store.find(Key("shop", "web"))
+    assert found is not None
+    return found
+
+
+def said(reason: EventReason, message: str = "words") -> Decision:
+    return Decision(status=Status(), events=(Event(reason, message),))
+
+
+class Receiver:
+    """Keeps what it gets; answers what a test lays down, then 202."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        self.before: Callable[[], Awaitable[None]] | None = None
+        self.outcomes: Counter[str] = Counter()
+        self.notifier: Notifier
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.got.append((dict(request.headers), await request.read()))
+        if self.before is not None:
+            await self.before()
+        return web.Response(status=self.answers.pop(0) if self.answers else 202)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.got]
+
+    async def tell(self, *decisions: Decision) -> None:
+        for decision in decisions:
+            self.notifier.tell(record(), decision)
+        await self.notifier.drain(10)
+
+
+@asynccontextmanager
+async def receiver(*, secret: str = SECRET, run: bool = True) -> AsyncIterator[Receiver]:
+    made = Receiver()
+    application = web.Application()
+    application.router.add_post("/hook", made.handle)
+    server = TestServer(application)
+    await server.start_server()
+    target = Target(str(server.make_url("/hook")), secret)
+
+    def note(outcome: str) -> None:
+        made.outcomes[outcome] += 1
+
+    made.notifier = Notifier(target, lambda: T0, note, retry=QUICK)
+    task = asyncio.create_task(made.notifier.run()) if run else None
+    try:
+        yield made
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await made.notifier.close()
+        await server.close()
+
+
+def test_ecs_names_are_used_and_a_finished_rollback_has_its_own() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            world = completed()
+            await it.tell(world.apply("v2").look(1.0))
+            world.settle()
+            await it.tell(world.crash("v2").look(1.0))
+            await it.tell(*(world.look() for _ in range(4)))
+            assert [event["data"]["eventName"] for event in it.events] == [
+                "SERVICE_DEPLOYMENT_IN_PROGRESS",
+                "SERVICE_DEPLOYMENT_FAILED",
+                "SERVICE_DEPLOYMENT_IN_PROGRESS",
+                "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
+            ]
+            failed, rolling = it.events[1]["data"], it.events[2]["data"]
+            assert (failed["eventType"], failed["revision"]) == ("ERROR", 2)
+            assert "container web exited 1" in failed["reason"]
+            assert failed["images"] == ["shop:v2"]
+            assert (rolling["eventType"], rolling["revision"]) == ("INFO", 1)
+            assert (rolling["kind"], rolling["failedRevision"]) == ("ROLLBACK", 2)
+            assert it.outcomes == {"sent": 4}
+
+    asyncio.run(main())
+
+
+def test_a_completed_rollout_is_told_and_pods_that_fail_are_not() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            await it.tell(
+                said(EventReason.ROLLOUT_COMPLETED),
+                said(EventReason.POD_LAUNCH_FAILED),
+                said(EventReason.ROLLOUT_STOPPED),
+            )
+            assert [event["data"]["eventName"] for event in it.events] == [
+                "SERVICE_DEPLOYMENT_COMPLETED"
+            ]
+
+    asyncio.run(main())
+
+
+def test_it_is_a_cloud_event_in_structured_mode() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            world = World()
+            await it.tell(world.look())
+            [(headers, _)] = it.got
+            [event] = it.events
+            assert headers["Content-Type"].startswith("application/cloudevents+json")
+            assert event["specversion"] == "1.0"
+            assert event["type"] == "dev.tripswitch.SERVICE_DEPLOYMENT_IN_PROGRESS"
+            assert event["source"] == (
+                "/apis/tripswitch.dev/namespaces/shop/guardeddeployments/web"
+            )
+            assert event["id"].startswith("gd-1/1/RolloutStarted/")
+            assert event["time"] == at(0).replace("Z", ".000Z")
+            assert event["datacontenttype"] == "application/json"
+
+    asyncio.run(main())
+
+
+def test_the_body_is_signed_and_without_a_key_it_is_not() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+            [(headers, body)] = it.got
+            assert headers[SIGNATURE] == sign(SECRET, body)
+            assert sign("other", body) != sign(SECRET, body)
+        async with receiver(secret="") as it:
+            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+            assert SIGNATURE not in it.got[0][0]
+
+    asyncio.run(main())
+
+
+def test_what_fails_is_tried_again_unchanged_and_in_order() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            it.answers = [503, 429, 408]
+            await it.tell(
+                said(EventReason.ROLLOUT_STARTED), said(EventReason.CIRCUIT_BREAKER_TRIGGERED)
+            )
+            bodies = [body for _, body in it.got]
+            assert len(bodies) == 5
+            assert len(set(bodies[:4])) == 1
+            assert it.events[-1]["data"]["eventName"] == "SERVICE_DEPLOYMENT_FAILED"
+            assert it.outcomes == {"sent": 2}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
+def test_what_the_receiver_refuses_for_good_is_not_tried_again(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            it.answers = [status]
+            await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
+            assert len(it.got) == 2
+            assert it.outcomes == {"failed": 1, "sent": 1}
+
+    asyncio.run(main())
+    assert f"given up: HTTP status {status}" in caplog.text
+
+
+def test_it_gives_up_in_the_end_and_goes_on_with_the_next() -> None:
+    async def main() -> None:
+        async with receiver() as it:
+            it.answers = [500] * MAX_TRIES
+            await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
+            assert len(it.got) == MAX_TRIES + 1
+            assert it.outcomes == {"failed": 1, "sent": 1}
+
+    asyncio.run(main())
+
+
+def test_a_receiver_that_is_not_there_keeps_its_address_out_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> None:
+        notifier = Notifier(Target("http://127.0.0.1:1/?token=hush"), lambda: T0, retry=QUICK)
+        task = asyncio.create_task(notifier.run())
+        notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
+        await notifier.drain(10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await notifier.close()
+
+    with caplog.at_level(logging.DEBUG, logger="tripswitch"):
+        asyncio.run(main())
+    assert "given up" in caplog.text
+    assert "hush" not in caplog.text
+
+
+def test_a_receiver_that_hangs_is_given_a_short_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "TIMEOUT_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with receiver() as it:
+            released = asyncio.Event()
+
+            async def wait() -> None:
+                await released.wait()
+
+            it.before = wait
+            it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
+            await it.notifier.drain(10)
+            assert it.outcomes == {"failed": 1}
+            released.set()
+
+    asyncio.run(main())
+
+
+def test_telling_never_waits_and_drops_what_is_too_much(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(notify, "MAX_WAITING", 3)
+
+    async def main() -> None:
+        async with receiver(run=False) as it:
+            for _ in range(5):
+                it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
+            assert it.outcomes == {"dropped": 2}
+            await it.notifier.drain(0.01)
+            task = asyncio.create_task(it.notifier.run())
+            await it.notifier.drain(10)
+            assert len(it.got) == 3
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    assert "dropped: too many wait" in caplog.text
+    assert "were not sent in time" in caplog.text
+
+
+def test_of_a_log_no_more_than_its_last_line_leaves_the_cluster() -> None:
+    """A trip quotes it, as its event does; with --log-evidence=false there is none to quote."""
+
+    async def main() -> None:
+        async with receiver() as it:
+            world = completed().apply("v2").settle(1.0).crash("v2", count=1)
+            [inquiry] = world.look(1.0).inquiries
+            found = Evidence("web-1", log_tail="user=joe\nFATAL: no such table")
+            world.findings = (Finding(inquiry.topic, found),)
+            await it.tell(world.crash("v2").look(1.0))
+            assert "FATAL: no such table" in it.events[0]["data"]["reason"]
+            assert all(b"joe" not in body for _, body in it.got)
+
+    asyncio.run(main())

@@ -166,7 +166,7 @@ def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None
     ]
     world.findings = (Finding(compute_topic(newest), FOUND),)
     [message] = told_failures(world)
-    assert message.endswith('its log ends: FATAL: no such table')
+    assert message.endswith("its log ends: FATAL: no such table")
 
 
 def told_failures(world: World) -> list[str]:

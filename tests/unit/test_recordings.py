@@ -18,6 +18,7 @@ NOT_RECORDED = {
     "never-pull",
     "unsigned",
     "create-error",
+    "slow-mount",
 }
 """Behaviours that a node only shows when it is really short of memory or disk; and those that follow
 the kubelet's source, not a recording of it."""

@@ -23,8 +23,10 @@ from pathlib import Path
 
 from tests.faults.catalog import CATALOG, Scenario
 from tests.faults.lab import Lab
-from tests.faults.report import PAGE, Result, render
+from tests.faults.report import PAGE, Result, keep, render
 
+KEPT = PAGE.parents[2] / "dist" / "faults.json"
+"""Results of the parts of a run (``--only``), until all of it is made again."""
 MODULES = ("api_faults", "crash_points", "cluster_faults", "leaders", "input_faults")
 
 
@@ -61,11 +63,12 @@ def main(arguments: list[str]) -> int:
     """Run them and write the page; 1 if anything was lost, doubled, or did not end."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--seed", type=int, default=random.randrange(1, 10**6))
-    parser.add_argument("--only", default="", help="scenarios whose name contains this; no page")
+    parser.add_argument("--only", default="", help="those whose group or name has this")
     parser.add_argument("--runs", type=int, default=0, help="at most so many of each")
     parser.add_argument("--lanes", type=int, default=3, help="how many at the same time")
     options = parser.parse_args(arguments)
-    wanted = [one for one in load() if options.only.lower() in one.name.lower()]
+    word = options.only.lower()
+    wanted = [one for one in load() if word in f"{one.group}: {one.name}".lower()]
     print(
         f"seed {options.seed}: {len(wanted)} faults; again with --seed {options.seed}", flush=True
     )
@@ -81,14 +84,13 @@ def main(arguments: list[str]) -> int:
         print(f"the logs: {directory}")
     else:
         shutil.rmtree(directory)
-    if not options.only:
-        results = [Result(run.scenario, run.outcomes, run.failures) for run in runs]
-        about = (
-            f"{datetime.now(UTC):%Y-%m-%d}, seed {options.seed}, {minutes:.0f} minutes on "
-            f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
-        )
-        PAGE.write_text(render(results, about))
-        print(f"wrote {PAGE}")
+    about = (
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {options.seed}, {minutes:.0f} minutes on "
+        f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
+    )
+    results = [Result(run.scenario, run.outcomes, run.failures, about) for run in runs]
+    PAGE.write_text(render(keep(results, KEPT, anew=not options.only)))
+    print(f"wrote {PAGE}")
     return 1 if failed else 0
 
 

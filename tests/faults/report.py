@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from tests.faults.catalog import Scenario
+from tests.faults.catalog import CATALOG, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 
@@ -42,10 +43,29 @@ class Result:
     scenario: Scenario
     outcomes: list[str]
     failures: list[str]
+    about: str
+    """When, with which seed, on what machine."""
 
 
-def render(results: list[Result], about: str) -> str:
+def keep(results: list[Result], path: Path, *, anew: bool) -> list[Result]:
+    """Put results beside those of earlier parts of a run; return all, in the order of the list.
+
+    Args:
+        results: Of this part.
+        path: A JSON file, which need not be there.
+        anew: Whether what is there is of an earlier run, and goes.
+    """
+    known = {} if anew or not path.exists() else json.loads(path.read_text())
+    for one in results:
+        known[one.scenario.name] = [one.outcomes, one.failures, one.about]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(known, indent=1))
+    return [Result(one, *known[one.name]) for one in CATALOG if one.name in known]
+
+
+def render(results: list[Result]) -> str:
     """Return the page."""
+    about = "; ".join(dict.fromkeys(one.about for one in results))
     runs = sum(len(one.outcomes) + len(one.failures) for one in results)
     failed = sum(len(one.failures) for one in results)
     lines = [

@@ -1,7 +1,7 @@
 """Renders the plain manifests from the Helm chart, their one source (``--check``: are they current?).
 
 ``manifests/install.yaml`` is the chart with its defaults, for ``kubectl apply``. ``manifests/rbac.yaml``
-is every right the chart can grant, for an operator that runs outside of the cluster (``make up``, the
+is the operator's account with its rights, for one that runs outside of the cluster (``make up``, the
 tests). The chart's own copy of the CRD is written here too, because Helm reads nothing outside of a chart.
 """
 
@@ -28,7 +28,7 @@ _INSTALL_HEAD = """\
 """
 _RBAC_HEAD = """\
 # Generated from manifests/chart by `make crds`; do not edit.
-# Every right that the chart can grant, for an operator that runs outside of the cluster.
+# The account and the rights, for an operator that runs outside of the cluster.
 """
 _NAMESPACE = f"""\
 ---
@@ -39,8 +39,8 @@ metadata:
   labels:
     pod-security.kubernetes.io/enforce: restricted
 """
-EVERY_RIGHT = ("--set=failedPodRetention.enabled=true",)
-"""Values that turn everything on which needs a right of its own."""
+EVERY_RIGHT: tuple[str, ...] = ()
+"""Values that turn on what the end-to-end suite does and the defaults have no right for."""
 
 
 def render(arguments: Sequence[str] = ()) -> str:

@@ -154,6 +154,12 @@ def roll(
     >>> roll(Crowd("new", 4, 4, 4, 3), [Crowd("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
     ...      recreate=False)
     {'new': 4, 'old': 1}
+
+    Old pods that are Ready, but not yet for minReadySeconds, serve users all the same:
+
+    >>> roll(Crowd("new", 4, 4, 4, 1), [Crowd("old", 4, 4, 4, 0, gone=False)], 4, Bounds(4, 8),
+    ...      recreate=False)
+    {'new': 4, 'old': 3}
     """
     if recreate:
         held = target.size if any(not other.gone for other in others) else replicas
@@ -166,9 +172,18 @@ def roll(
     # Capacity that is only being raised is nothing to count on yet.
     spare -= target.surely_healthy(target.size)
     spare += target.surely_healthy(min(target.size, wanted))
-    for other in others:
-        sizes[other.name] = _lowest(other, spare)
-        spare -= other.surely_healthy(other.size)  # lost, or nothing is to spare any more
+    # Old pods that serve but are not healthy yet (they are young, or minReadySeconds was raised)
+    # stay as well, as far as L asks for them: the target's pods are to be healthy before they go.
+    serving = [replace(other, healthy=other.ready) for other in others]
+    spare_serving = spare + sum(
+        one.surely_healthy(one.size) - other.surely_healthy(other.size)
+        for one, other in zip(serving, others, strict=True)
+    )
+    for one, other in zip(serving, others, strict=True):
+        sizes[other.name] = max(_lowest(other, spare), _lowest(one, spare_serving))
+        # Lost, or nothing is to spare any more.
+        spare -= other.surely_healthy(other.size)
+        spare_serving -= one.surely_healthy(one.size)
     return sizes
 
 

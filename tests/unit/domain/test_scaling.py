@@ -568,3 +568,19 @@ def test_r5_a_rollout_is_complete_when_all_are_healthy_and_nothing_else_runs(
 
 def test_r6_without_replicas_nothing_has_to_be_healthy() -> None:
     assert is_complete(NEW, [], 0)
+
+
+def test_old_pods_that_serve_but_are_young_stay_until_healthy_ones_stand_in() -> None:
+    """R3: with minReadySeconds just raised not one old pod is healthy, and all of them serve."""
+    old = Crowd("old", 4, 4, 4, 0, gone=False)
+    bounds = Bounds(4, 8)
+    assert roll(Crowd("new", 0), [old], 4, bounds, recreate=False) == {"new": 4, "old": 4}
+    for healthy in range(5):
+        new = Crowd("new", 4, 4, 4, healthy, gone=False)
+        assert roll(new, [old], 4, bounds, recreate=False)["old"] == 4 - healthy
+
+
+def test_healthy_old_pods_are_not_lost_for_young_ones() -> None:
+    """Which pods a ReplicaSet deletes is not ours to say: both counts hold."""
+    old = Crowd("old", 4, 4, 4, 2, gone=False)
+    assert roll(Crowd("new", 0), [old], 4, Bounds(2, 4), recreate=False)["old"] == 4

@@ -50,6 +50,7 @@ NEEDED = {
     "skopeo": "skopeo",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
     "/bin/busybox": "busybox-static",
+    "mmdebstrap": "mmdebstrap",
 }
 
 

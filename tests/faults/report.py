@@ -48,7 +48,7 @@ class Result:
 
 
 def keep(results: list[Result], path: Path, *, anew: bool) -> list[Result]:
-    """Put results beside those of earlier parts of a run; return all, in the order of the list.
+    """Put results beside those of earlier parts of a run; return one for every fault of the list.
 
     Args:
         results: Of this part.
@@ -60,17 +60,18 @@ def keep(results: list[Result], path: Path, *, anew: bool) -> list[Result]:
         known[one.scenario.name] = [one.outcomes, one.failures, one.about]
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(known, indent=1))
-    return [Result(one, *known[one.name]) for one in CATALOG if one.name in known]
+    return [Result(one, *known.get(one.name, ([], [], ""))) for one in CATALOG]
 
 
 def render(results: list[Result]) -> str:
     """Return the page."""
-    about = "; ".join(dict.fromkeys(one.about for one in results))
+    about = "; ".join(dict.fromkeys(one.about for one in results if one.about)) or "none yet"
+    tried = sum(bool(one.about) for one in results)
     runs = sum(len(one.outcomes) + len(one.failures) for one in results)
     failed = sum(len(one.failures) for one in results)
     lines = [
         HEAD,
-        f"Last full run: {about}. {len(results)} faults, {runs} runs, {failed} failed.",
+        f"Last full run: {about}. {tried} of {len(results)} faults, {runs} runs, {failed} failed.",
         "",
     ]
     for group, members in groupby(results, key=lambda one: one.scenario.group):
@@ -84,7 +85,7 @@ def render(results: list[Result]) -> str:
 def _row(one: Result) -> str:
     passed, total = len(one.outcomes), len(one.outcomes) + len(one.failures)
     common = Counter(one.outcomes).most_common(2)
-    words = "; or: ".join(words for words, _ in common)
+    words = "; or: ".join(words for words, _ in common) or "not run yet"
     if one.failures:
         words += f" **failed: {one.failures[0]}**"
     cells = (one.scenario.name, one.scenario.must, str(total), str(passed), words)

@@ -87,6 +87,20 @@ recordings: setup ## record again what a real kubelet shows (root); the unit tes
 bench-real: setup ## measure trips on a real kubelet, write docs/real-node.md (root)
 	$(BIN)/python -m tests.real_times
 
+##@ Hand it on
+
+.PHONY: plugin
+plugin: setup ## the kubectl plugin as one file: dist/kubectl-tripswitch
+	$(BIN)/python -m tests.plugin_file
+
+.PHONY: docs
+docs: setup ## the docs site in site/; broken links fail it
+	$(BIN)/python -m tests.docs_site
+
+.PHONY: picture
+picture: setup ## take the pictures of the plugin in the docs again (tmux, a throwaway cluster)
+	$(BIN)/python -m tests.picture
+
 ##@ Keep it in order
 
 .PHONY: lint
@@ -106,6 +120,7 @@ crds: setup ## write the generated files again
 	$(BIN)/python -m tripswitch.api.crd
 	$(BIN)/python -m tests.diagrams
 	$(BIN)/python -m tests.rules
+	$(BIN)/python -m tests.reference
 	$(BIN)/python -m tests.manifests
 
 .PHONY: verify
@@ -113,6 +128,7 @@ verify: setup ## check that the generated files are current
 	$(BIN)/python -m tripswitch.api.crd --check
 	$(BIN)/python -m tests.diagrams --check
 	$(BIN)/python -m tests.rules --check
+	$(BIN)/python -m tests.reference --check
 	$(BIN)/python -m tests.manifests --check
 
 .PHONY: image
@@ -124,7 +140,7 @@ image: setup ## build the container image without Docker, as dist/tripswitch.tar
 lock: setup ## resolve the dependencies again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate pyproject.toml --group test --group lint -o requirements.lock --upgrade
+	  --no-header --no-annotate pyproject.toml --group test --group lint --group docs --group dist -o requirements.lock --upgrade
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --group supply -o requirements.supply.lock --upgrade
 

@@ -160,3 +160,19 @@ def test_what_convert_writes_is_taken_by_the_api_server(
     said = plugin("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=converted)
     assert "guardeddeployment.tripswitch.dev/" in said
     assert "created (server dry run)" in said
+
+
+def test_a_deployment_and_what_it_was_converted_to_run_side_by_side(
+    plugin: Plugin, world: World
+) -> None:
+    """The same name, the same labels: neither takes the other's pods (docs: migrate a Deployment)."""
+    plugin("apply", "-f", "-", stdin=inputs.PLAIN)
+    plugin("wait", "--for=condition=Available", "--timeout=90s", "deployment/web")
+    before = {pod.metadata.name for pod in world.pods()}
+    converted = plugin("tripswitch", "convert", "-f", "-", stdin=inputs.PLAIN)
+    plugin("apply", "-f", "-", stdin=converted)
+    assert plugin.run("tripswitch", "status", "web", "--watch").returncode == 0
+    assert {pod.metadata.name for pod in world.pods()} > before
+    plugin("delete", "deployment", "web", "--wait")
+    world.until_true(lambda: len(world.pods()) == 3)
+    assert not {pod.metadata.name for pod in world.pods()} & before

@@ -1,4 +1,7 @@
-"""``make bench``, ``make bench-NAME``: measure, print, write ``docs/benchmarks.md``."""
+"""``make bench``, ``make bench-NAME``: measure, print, write ``docs/benchmarks.md``.
+
+Each result is written as soon as it is there; those in the page that were not measured again stay.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +10,42 @@ import asyncio
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import aiohttp
 
 from tests.bench.cost import measure_cost, measure_rollback
 from tests.bench.decisions import measure_decide
 from tests.bench.failover import measure_failover
 from tests.bench.fleets import measure_fleets
 from tests.bench.lab import Lab
+from tests.bench.real import find_real_node
 from tests.bench.report import Report, Result, show
 from tests.bench.scale import FULL, QUICK, Scale
 from tests.bench.storm import measure_storm
 from tests.bench.trips import measure_trips
+from tests.cluster.control_plane import ClusterError
 from tests.cluster.toolchain import say
 
 Bench = Callable[[Lab, Scale], Awaitable[Result]]
 
 ON_THE_CLUSTER: Mapping[str, Bench] = {
-    "trips": measure_trips,
-    "rollback": measure_rollback,
     "cost": measure_cost,
-    "storm": measure_storm,
-    "failover": measure_failover,
+    "rollback": measure_rollback,
+    "trips": measure_trips,
     "fleets": measure_fleets,
+    "failover": measure_failover,
+    "storm": measure_storm,
 }
-NAMES = ("decide", *ON_THE_CLUSTER)
+FAILURES = (RuntimeError, TimeoutError, OSError, aiohttp.ClientError, ClusterError, ExceptionGroup)
+NAMES = ("decide", "node", *ON_THE_CLUSTER)
 
 
-async def run(names: list[str], scale: Scale, report: Report | None) -> None:
-    """Run the named benchmarks in order, all of them on one cluster."""
+async def run(names: list[str], scale: Scale, report: Report | None) -> list[str]:
+    """Run the named benchmarks in order on one cluster; return the names of those that failed."""
 
     def keep(name: str, result: Result, began: float) -> None:
         seconds = time.monotonic() - began
@@ -48,15 +57,25 @@ async def run(names: list[str], scale: Scale, report: Report | None) -> None:
 
     if "decide" in names:
         keep("decide", measure_decide(), time.monotonic())
-    chosen = [name for name in ON_THE_CLUSTER if name in names]
-    if not chosen:
-        return
-    with tempfile.TemporaryDirectory(prefix="tripswitch-bench-") as directory:
-        async with Lab(Path(directory)) as lab:
-            for name in chosen:
-                say(f"measuring: {name} ({scale.name} scale)")
-                began = time.monotonic()
-                keep(name, await ON_THE_CLUSTER[name](lab, scale), began)
+    real = find_real_node() if "node" in names else None
+    if real is not None:
+        keep("node", real, time.monotonic())
+    left = [name for name in ON_THE_CLUSTER if name in names]
+    failed: list[str] = []
+    while left:
+        with tempfile.TemporaryDirectory(prefix="tripswitch-bench-") as directory:
+            try:
+                async with Lab(Path(directory)) as lab:
+                    while left:
+                        name = left.pop(0)
+                        say(f"measuring: {name} ({scale.name} scale)")
+                        began = time.monotonic()
+                        keep(name, await ON_THE_CLUSTER[name](lab, scale), began)
+            except FAILURES:
+                # The others are still worth having, on a cluster that nothing is left over on.
+                traceback.print_exc()
+                failed.append(name)
+    return failed
 
 
 def main() -> int:
@@ -85,8 +104,10 @@ def main() -> int:
     if scale not in (QUICK, FULL):
         scale = replace(scale, name=f"{scale.name} (changed)")
     report = None if options.no_docs else Report(scale.name)
-    asyncio.run(run(options.names or list(NAMES), scale, report))
-    return 0
+    failed = asyncio.run(run(options.names or list(NAMES), scale, report))
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ def measure_decide(times: int = 50) -> Result:
     crashing = tuple(crashing_pod(f"c{number}") for number in range(100))
     new = replica_set(2, *ready_pods(400, "b"), *crashing)
     old = replica_set(1, *ready_pods(500))
-    rolling = _settle(snapshot(wish, old, new))
+    begun = _settle(replace(resting, guarded=wish))  # pods that come later count
+    rolling = _settle(replace(begun, replica_sets=(old, new)))
     assert resting.guarded.status.rollout is not None
     assert resting.guarded.status.rollout.status is RolloutStatus.SUCCESSFUL
     assert rolling.guarded.status.circuit_breaker.failure_count == 100

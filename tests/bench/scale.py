@@ -23,5 +23,5 @@ class Scale:
         return self.sizes[1]
 
 
-FULL = Scale("full", (25, 1000, 5000), trips=500, storm=1000, idle_seconds=60, rounds=5)
+FULL = Scale("full", (25, 1000, 5000), trips=500, storm=1000, idle_seconds=60, rounds=3)
 QUICK = Scale("quick", (10, 50, 100), trips=30, storm=40, idle_seconds=15, rounds=2)

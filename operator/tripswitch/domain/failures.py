@@ -124,16 +124,18 @@ def count_failures(
     wakes: list[Instant] = []
     whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
     for container in pod.containers:
-        tally = tallies.get(container.name, Tally(container.name))
+        tally = tallies.get(container.name) or Tally(container.name)
         after = _advance(container, tally, now)
-        if after != Tally(container.name):
+        if after is not tally:
             tallies[container.name] = after
         # In a pod that failed as a whole, ended containers are the consequence, not the cause.
         if not whole_pod:
             failures += _container_failures(pod, container, tally, after, before.seen)
         if after.since is not None:
             wakes.append(_next_back_off(after.since, now))
-    counted = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
+    containers = tuple(tallies[name] for name in sorted(tallies))
+    # A copy of an entry costs more than all that is looked at in a pod; most have nothing new.
+    counted = before if containers == before.containers else replace(before, containers=containers)
     if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marks(counted)):
         counted = replace(counted, failed=True)
         failures.append(_pod_failure(pod))
@@ -145,7 +147,7 @@ def count_failures(
         wakes.append(deadline)
     seen, seen_wakes = _best_seen(pod, before.seen, readiness, spec, now)
     return Observed(
-        after=replace(counted, seen=seen),
+        after=counted if seen is counted.seen else replace(counted, seen=seen),
         # F5: whatever a pod shows while it is being taken away is never its revision's fault. The
         # marks move on all the same, so that it is not counted later either.
         failures=() if pod.deleting or pod.disrupted else tuple(failures),
@@ -206,7 +208,8 @@ def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
     )
     runs = max(tally.runs, compute_ended_runs(container))
     if not stuck:
-        return replace(tally, runs=runs, since=None)
+        moved = runs != tally.runs or tally.since is not None
+        return replace(tally, runs=runs, since=None) if moved else tally
     # A wait that was interrupted by a blameless one goes on where it stopped, and counts again only
     # after the next back-off: a reason that flips back and forth must not count at every flip.
     since = now - _passed(tally.waits - 1) if tally.since is None else tally.since

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tests.bench.etcd import copies
+from tests.bench.real import read_real_node
 from tests.bench.report import Result, Row, render
 
 
@@ -51,3 +52,17 @@ def test_copies_of_a_fleet_keep_who_belongs_to_whom() -> None:
     assert first["namespace"] == "shop"
     assert made["/rs/shop/web-1-abc"]["metadata"]["ownerReferences"] == [{"uid": first["uid"]}]
     assert first["uid"] != made["/gd/shop/web-2"]["metadata"]["uid"]
+
+
+def test_the_rows_of_the_real_node_are_read_from_its_page() -> None:
+    page = """
+| image | replicas 1 | replicas 4 | replicas 10 |
+|---|---|---|---|
+| exit-2: trip / restored | 15.5 / 0.3 | 3.9 / 0.4 | |
+| good: completed | 1.0 | 1.2 | 2.0 |
+"""
+    rows = read_real_node(page).rows
+    assert [(row.ours, row.target, row.met) for row in rows] == [
+        ("15.8 s", "16 s", True),
+        ("4.3 s", "4 s", False),
+    ]

@@ -9,7 +9,7 @@ from tests.bench.api import Object
 from tests.bench.audit import count
 from tests.bench.fleet import ARGO, OURS, Kind
 from tests.bench.lab import Lab
-from tests.bench.process import cpu_seconds, resident_mib
+from tests.bench.process import cpu_seconds, resident_mib, settled_mib
 from tests.bench.report import Result, Row
 from tests.bench.scale import Scale
 
@@ -74,6 +74,7 @@ async def _storm(lab: Lab, kind: Kind, count_: int, behaviour: str | None) -> St
         lab.controller(kind) as pid,
         lab.api.watch(f"/apis/{kind.group}/{kind.plural}", look) as watch,
     ):
+        await settled_mib(pid, seconds=3)  # it has started: that is measured elsewhere
         lab.audit.mark()
         began, cpu = time.monotonic(), cpu_seconds(pid)
         await lab.api.each(change, objects)

@@ -44,6 +44,7 @@ def normal(line: str, namespace: str) -> str:
     line = line.replace(f"-n {namespace} ", "")
     line = re.sub(r"\b\d+(\.\d)?[smhd](\d+[smhd])?\b", "?", line)
     line = re.sub(r"\b\d+ failures?", "? failures", line)
+    line = line.replace("  0/0 healthy", "")  # while the last pod of a failed revision ends
     line = re.sub(r"web-[a-z0-9]{10}(-[a-z0-9]{5})?", "web-?", line)
     return re.sub(r"node-\d", "node-?", line).rstrip()
 

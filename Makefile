@@ -45,13 +45,20 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests --ignore tests/unit/domain
 
+.PHONY: packages
+packages: ## install the Debian packages that some tests use (as root; else say what is left out)
+	@tests/packages.sh
+
+# Without those packages their tests are left out; tests/packages.sh has said so.
+DEBIAN = $(if $(shell command -v tmux && command -v prometheus),, and not debian)
+
 .PHONY: e2e
-e2e: setup ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
-	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m $(if $(filter kwok,$(E2E)),cluster,real) -n $(WORKERS) --dist loadgroup tests/e2e \
+e2e: setup packages ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
+	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m "$(if $(filter kwok,$(E2E)),cluster,real)$(DEBIAN)" -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
 .PHONY: real
-real: setup ## end-to-end tests with real containers; where that cannot be, it says why
+real: setup packages ## end-to-end tests with real containers; where that cannot be, it says why
 	@if why=$$($(BIN)/python -m tests.cluster obstacle); then echo "no tests with real containers: $$why"; \
 	else $(MAKE) --no-print-directory e2e E2E=real; fi
 

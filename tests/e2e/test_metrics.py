@@ -38,6 +38,9 @@ PROMISED = {
 """The names that other people's dashboards and alerts may rely on."""
 
 
+pytestmark = pytest.mark.debian
+
+
 @pytest.fixture
 def prometheus(own: OwnCluster, tmp_path: Path) -> Iterator[Prometheus]:
     """One that scrapes the cluster's own operator."""

@@ -33,6 +33,7 @@ def test_status_names_the_cause_of_a_rollback(world: World, plugin: Plugin) -> N
     assert [(one["number"], one["state"]) for one in found] == [(2, "FAILED"), (1, "COMPLETED")]
 
 
+@pytest.mark.debian
 def test_status_watch_is_pleasant_to_look_at_through_a_rollout_and_a_rollback(
     world: World, plugin: Plugin
 ) -> None:
@@ -55,6 +56,7 @@ def test_status_watch_is_pleasant_to_look_at_through_a_rollout_and_a_rollback(
     assert "\x1b[" in coloured, "colours are used on a terminal"
 
 
+@pytest.mark.debian
 def test_no_color_is_honoured_on_a_terminal(world: World, plugin: Plugin) -> None:
     world.completed(guarded())
     with Terminal(plugin) as terminal:

@@ -170,10 +170,15 @@ def select_remembered(
 ) -> tuple[Revision, ...]:
     """Return the records that stay in the status: the kept ones, then the newest, limit + 2 in all.
 
-    Records of ReplicaSets that still have pods to run stay whatever the limit says.
+    Records of ReplicaSets that still have pods to run stay whatever the limit says. So does the latest
+    one that completed and has its ReplicaSet: found there again, it would pass for the history of a
+    lost status, and be a rollback target that it must not be (B1, W2).
     """
-    busy = {rs.name for rs in replica_sets if rs.size > 0}
-    must = [r for r in revisions if r.revision in kept or r.replica_set in busy]
+    sizes = {rs.name: rs.size for rs in replica_sets}
+    latest = select_last_completed(r for r in revisions if r.replica_set in sizes)
+    must = [
+        r for r in revisions if r.revision in kept or r == latest or sizes.get(r.replica_set, 0) > 0
+    ]
     rest = [r for r in revisions if r not in must]
     return newest_first([*must, *rest[: max(0, limit + 2 - len(must))]])
 

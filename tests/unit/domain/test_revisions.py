@@ -269,7 +269,10 @@ def test_pruning_takes_only_what_is_of_no_use(*, of: ReplicaSetView, prunable: b
 
 
 def test_the_status_remembers_the_kept_the_busy_and_then_the_newest() -> None:
-    records = tuple(revision(number) for number in range(9, 0, -1))
+    states = {4: RolloutState.STOPPED}
+    records = tuple(
+        revision(number, states.get(number, RolloutState.COMPLETED)) for number in range(9, 0, -1)
+    )
     busy = [replica_set(2, ready_pod()), replica_set(4, ready_pod(), size=0)]
     remembered = select_remembered(records, busy, {9, 1}, 3)
     assert [record.revision for record in remembered] == [9, 8, 7, 2, 1]
@@ -299,3 +302,18 @@ def test_the_kept_are_remembered_whatever_the_limit_says() -> None:
 
 def test_a_builders_replica_set_has_the_name_of_its_record() -> None:
     assert replica_set(2).name == revision(2).replica_set == replica_set_name(template("v2"))
+
+
+def test_b1_what_completed_last_is_remembered_as_long_as_its_replica_set_is_there() -> None:
+    """Forgotten and found again, it would be a rollback target in the middle of a rollback."""
+    records = (
+        revision(4, RolloutState.IN_PROGRESS),
+        revision(3, RolloutState.STOPPED),
+        revision(2, RolloutState.FAILED),
+        revision(1),
+    )
+    there = replica_set(1, terminating(ready_pod("a")), size=0)
+    kept = select_remembered(records, [there], {4}, 0)
+    assert [record.revision for record in kept] == [4, 1]
+    gone = select_remembered(records, [], {4}, 0)
+    assert [record.revision for record in gone] == [4, 3]

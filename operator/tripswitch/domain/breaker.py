@@ -48,6 +48,11 @@ STAGES = MappingProxyType(
 
 MAX_RECORDS = 10
 MAX_MESSAGE = 1024
+MIN_ENTRIES = 32
+"""Entries of vanished pods are kept while there are fewer in all than this, or than ``2 x replicas``.
+
+That is what a rollout may have of pods by default (R1), so they never make the status larger.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,7 @@ def rebase(
         )
         for pod in target.pods
     ]
-    return replace(breaker, counted=_kept(observed))
+    return replace(breaker, counted=_kept(observed, breaker.counted, spec))
 
 
 def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Instant) -> Watched:
@@ -139,7 +144,7 @@ def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Inst
         stage=stage,
         threshold=threshold,
         failure_count=count,
-        counted=_kept(observed),
+        counted=_kept(observed, breaker.counted, spec),
         failures=_record(records, failures, target.revision, now),
     )
     wakes = [at for look in observed if (at := look.wake_at) is not None]
@@ -208,10 +213,19 @@ def _next_stage(
     return stage, moments
 
 
-def _kept(observed: list[Observed]) -> tuple[Counted, ...]:
-    """Entries worth writing down, in a fixed order; those of vanished pods are gone (F7)."""
-    entries = (look.after for look in observed)
-    return tuple(sorted((e for e in entries if e != Counted(e.pod)), key=lambda e: e.pod))
+def _kept(observed: list[Observed], known: tuple[Counted, ...], spec: Spec) -> tuple[Counted, ...]:
+    """Entries worth writing down: those of the pods that are there, then of those that vanished (F7).
+
+    A vanished pod may come back: when its ReplicaSet is deleted with ``--cascade=orphan``, the next one
+    adopts it. So its entry stays while there is room; those that vanished first go first.
+    """
+    there = {look.after.pod for look in observed}
+    entries = sorted((look.after for look in observed), key=lambda entry: entry.pod)
+    kept = [entry for entry in entries if entry != Counted(entry.pod)]
+    # What is known begins with the pods that were there at the last look, so with the latest to vanish.
+    gone = [entry for entry in known if entry.pod not in there]
+    room = max(MIN_ENTRIES, 2 * spec.replicas) - len(kept)
+    return (*kept, *gone[: max(0, room)])
 
 
 def _record(

@@ -297,11 +297,42 @@ def test_f7_the_order_of_pods_does_not_matter() -> None:
     assert all(other == one for other in others)
 
 
-def test_f7_entries_of_vanished_pods_go_and_what_they_counted_stays() -> None:
+def test_f7_what_vanished_pods_counted_stays() -> None:
     before = look(crashing_pod("a", runs=2), crashing_pod("b")).breaker
-    after = look(crashing_pod("b"), before=before).breaker
-    assert [entry.pod for entry in after.counted] == ["uid-b"]
-    assert after.failure_count == 3
+    assert look(crashing_pod("b"), before=before).breaker.failure_count == 3
+
+
+def test_f7_pods_that_come_back_with_another_replica_set_are_not_counted_again() -> None:
+    pods = (crashing_pod("a", runs=2), ready_pod("b"))
+    first = look(*pods, before=look(pods[1]).breaker).breaker
+    orphaned = watch(first, None, spec(breaker=NEVER), START + 1).breaker
+    made_again = look(before=orphaned, now=2).breaker
+    assert made_again.counted == first.counted
+    adopted = look(*pods, before=look(pods[0], before=made_again, now=3).breaker, now=4)
+    assert adopted.breaker == first, "nor does their health reset the count again"
+    assert look(crashing_pod("a", runs=3), before=adopted.breaker).breaker.failure_count == 3
+
+
+def test_f7_pods_that_were_away_at_the_end_of_a_pause_are_not_counted_again() -> None:
+    first = look(crashing_pod("a", runs=2)).breaker
+    resumed = rebase(first, replica_set(1), spec(breaker=NEVER), START + 1)
+    assert look(crashing_pod("a", runs=2), before=resumed, now=2).breaker == first
+
+
+@pytest.mark.parametrize(("replicas", "entries"), [(0, 32), (16, 32), (17, 34), (100, 200)])
+def test_f7_entries_of_vanished_pods_never_make_the_status_larger(
+    replicas: int, entries: int
+) -> None:
+    wish, breaker = spec(breaker=NEVER, replicas=replicas), Breaker()
+    for turn in range(9):
+        pods = [crashing_pod(f"{9 - turn}-{number:02}") for number in range(30)]
+        breaker = watch(breaker, replica_set(1, *pods), wish, START).breaker
+    latest = [entry.pod for entry in breaker.counted]
+    assert len(latest) == entries
+    assert latest[:30] == [f"uid-1-{number:02}" for number in range(30)]
+    assert latest[30:] == [f"uid-{2 + n // 30}-{n % 30:02}" for n in range(entries - 30)], "latest"
+    crowd = [crashing_pod(f"0-{number:03}") for number in range(300)]
+    assert len(watch(breaker, replica_set(1, *crowd), wish, START).breaker.counted) == 300
 
 
 def test_f7_only_pods_with_something_to_remember_are_kept() -> None:

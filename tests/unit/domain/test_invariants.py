@@ -181,9 +181,6 @@ def test_a_status_as_it_should_be_has_no_violation() -> None:
         ),
         pytest.param(breaker(counted=(COUNTED, COUNTED)), "counted twice", id="F7 twice"),
         pytest.param(
-            breaker(counted=(Counted("b"), Counted("a"))), "out of order", id="F7 out of order"
-        ),
-        pytest.param(
             rolled(status=S.STOPPED, finished_at=START),
             "pods are remembered of a rollout that is over",
             id="remembered for nothing",

@@ -31,8 +31,10 @@ from tripswitch.domain.decision import (
     Decision,
     DeletePod,
     DeleteReplicaSet,
+    DropPod,
     MarkCompleted,
     ScaleReplicaSet,
+    SetAsidePod,
 )
 from tripswitch.domain.model import CreateError, Instant, Snapshot
 
@@ -276,6 +278,8 @@ class Process:
                 yield from self._create(guarded, action)
             elif isinstance(action, DeletePod | DeleteReplicaSet):
                 yield from self._delete(action)
+            elif isinstance(action, SetAsidePod | DropPod):
+                raise NotImplementedError(f"nobody asks for failedPodRetention here: {action}")
             else:
                 version = yield from self._patch(action, version or int(action.resource_version))
 

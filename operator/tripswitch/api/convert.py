@@ -110,6 +110,9 @@ def _read_spec(spec: api.Spec) -> model.Spec:
         revision_history_limit=spec.revision_history_limit,
         paused=spec.paused,
         selector=format_selector(spec.selector),
+        retention=model.Retention(
+            spec.failed_pod_retention.count, spec.failed_pod_retention.ttl_seconds
+        ),
     )
 
 

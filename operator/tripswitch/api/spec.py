@@ -212,6 +212,20 @@ class RollingUpdate(ApiModel):
     )
 
 
+class FailedPodRetention(ApiModel):
+    """Failing pods that are kept for a look when their revision has failed."""
+
+    count: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        description="How many are kept at the same time; the newest. 0: none.",
+    )
+    ttl_seconds: int = Field(
+        default=600, ge=1, le=604800, description="After how many seconds each is deleted."
+    )
+
+
 class Strategy(ApiModel):
     """A Deployment's strategy."""
 
@@ -267,6 +281,14 @@ class Spec(ApiModel):
         ge=0,
         le=MOST,
         description="Seconds a running pod is given on top of its readiness probe's own budget.",
+    )
+    failed_pod_retention: FailedPodRetention = Field(
+        default_factory=FailedPodRetention,
+        description=(
+            "Sets failing pods aside when their revision has failed, instead of scaling them away: "
+            "out of the ReplicaSet and every Service, labelled tripswitch.dev/retained-for. The "
+            "operator needs the right to patch pods for it."
+        ),
     )
     deployment_configuration: DeploymentConfiguration = Field(
         default_factory=DeploymentConfiguration,

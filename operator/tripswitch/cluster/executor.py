@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tripswitch.api.base import format_time
 from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
 from tripswitch.cluster.errors import (
     AlreadyExistsError,
@@ -25,6 +26,7 @@ from tripswitch.cluster.replicasets import (
     DIGEST,
     build_patch,
     build_replica_set,
+    build_set_aside,
     find_controller,
     find_guard,
     target_of,
@@ -44,18 +46,34 @@ from tripswitch.domain.decision import (
     CreateReplicaSet,
     DeletePod,
     DeleteReplicaSet,
+    DropPod,
     MarkCompleted,
     ScaleReplicaSet,
+    SetAsidePod,
 )
 from tripswitch.domain.model import CreateError, Instant
 
-_Fenced = AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | DeleteReplicaSet | DeletePod
+_Deletion = DeletePod | DeleteReplicaSet | DropPod
+_Fenced = AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod | _Deletion
+
+Tell = Callable[[Record, str, str], None]
+"""Called with what was done to a pod that was to be set aside: reason and message of an event."""
+
+SET_ASIDE = "PodSetAside"
+NOT_SET_ASIDE = "PodNotSetAside"
 
 
 class Executor:
     """Carries out what was decided about one GuardedDeployment at a time."""
 
-    def __init__(self, client: Client, store: Store, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        clock: Callable[[], Instant],
+        tell: Tell = lambda _record, _reason, _message: None,
+    ) -> None:
+        self._tell = tell
         self._client = client
         self._store = store
         self._clock = clock
@@ -130,15 +148,20 @@ class Executor:
     async def _act_in_turn(
         self, record: Record, digest: str, group: Iterable[Action]
     ) -> Instant | None:
-        version, retry_at = "", None
+        versions: dict[str, str] = {}
+        retry_at = None
         for action in group:
             if isinstance(action, CreateReplicaSet):
                 retry_at = await self._create(record, digest, action)
                 continue
             # The action before has made a newer version of the same object.
+            version = versions.get(action.uid)
             fenced = replace(action, resource_version=version) if version else action
+            if isinstance(fenced, SetAsidePod):
+                await self._set_aside(record, fenced)
+                continue
             answer = await self._write(record, fenced)
-            version = text(field(answer, "metadata", "resourceVersion"))
+            versions[action.uid] = text(field(answer, "metadata", "resourceVersion"))
         return retry_at
 
     async def _confirm(self, record: Record) -> None:
@@ -152,23 +175,44 @@ class Executor:
         if latest is None or latest.uid != record.uid or latest.deleting:
             raise ConflictError(f"{record.key.name} is being deleted: its orphans stay orphans")
 
+    async def _set_aside(self, record: Record, action: SetAsidePod) -> None:
+        """Set a pod aside; where that is not allowed, say so and let it be scaled away."""
+        try:
+            await self._write(record, action)
+        except (ForbiddenError, InvalidError) as error:
+            if self._store.refuse_retention(record):
+                self._tell(
+                    record,
+                    NOT_SET_ASIDE,
+                    f"failedPodRetention keeps nothing: pod {action.name} cannot be set aside: {error}",
+                )
+            return
+        self._tell(
+            record,
+            SET_ASIDE,
+            f"pod {action.name} of revision {action.revision} is set aside until "
+            f"{format_time(self._clock() + action.ttl)}: kubectl logs --previous {action.name}",
+        )
+
     async def _write(self, record: Record, action: _Fenced) -> dict[str, Any]:
-        pod = isinstance(action, DeletePod)
+        pod = isinstance(action, DeletePod | DropPod | SetAsidePod)
         table: Table[Any] = self._store.pods if pod else self._store.replica_sets
         path = (PODS if pod else REPLICA_SETS).path(record.key.namespace, action.name)
         if isinstance(action, AdoptReplicaSet):
             await self._confirm(record)
         try:
-            if isinstance(action, DeletePod | DeleteReplicaSet):
+            if isinstance(action, _Deletion):
                 answer = await self._client.request("DELETE", path, body=_delete_options(action))
             else:
                 answer = await self._client.request(
                     "PATCH",
                     path,
-                    body=build_patch(record.decode(), action),
+                    body=self._build_body(record, action),
                     content_type=(
                         # Adds to the list of owners; a merge patch would replace it.
-                        STRATEGIC_PATCH if isinstance(action, AdoptReplicaSet) else MERGE_PATCH
+                        STRATEGIC_PATCH
+                        if isinstance(action, AdoptReplicaSet | SetAsidePod)
+                        else MERGE_PATCH
                     ),
                 )
         except NotFoundError as error:
@@ -179,6 +223,15 @@ class Executor:
         else:
             table.upsert(answer)
         return answer
+
+    def _build_body(
+        self,
+        record: Record,
+        action: AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod,
+    ) -> dict[str, Any]:
+        if isinstance(action, SetAsidePod):
+            return build_set_aside(record.decode(), action, self._clock() + action.ttl)
+        return build_patch(record.decode(), action)
 
     async def _create(
         self, record: Record, digest: str, action: CreateReplicaSet
@@ -219,7 +272,7 @@ class Executor:
             self._store.refuse(record, CreateError(digest, action.name, name_taken=True))
 
 
-def _delete_options(action: DeletePod | DeleteReplicaSet) -> dict[str, Any]:
+def _delete_options(action: _Deletion) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "DeleteOptions",

@@ -30,8 +30,9 @@ from tripswitch.domain.decision import (
     CreateReplicaSet,
     MarkCompleted,
     ScaleReplicaSet,
+    SetAsidePod,
 )
-from tripswitch.domain.model import ReplicaSetView, Template
+from tripswitch.domain.model import Instant, ReplicaSetView, Template
 
 HASH_LABEL = f"{GROUP}/template-hash"
 """On the ReplicaSet, in its selector and on its pods: it keeps revisions apart, and the operator
@@ -42,6 +43,15 @@ DIGEST = f"{GROUP}/template-digest"
 COMPLETED_AT = f"{GROUP}/completed-at"
 """Annotations: what would be lost with the status otherwise (W2), and the template's full identity
 (the server fills defaults into the template itself, so it cannot be computed from that again)."""
+
+
+RETAINED_FOR = f"{GROUP}/retained-for"
+"""Label of a pod that was set aside: for which GuardedDeployment."""
+RETAINED_UNTIL = f"{GROUP}/retained-until"
+RETAINED_WHY = f"{GROUP}/retained-because"
+"""Annotations of such a pod. Whoever looks at it may write a later time."""
+ASIDE = "set-aside"
+"""Value of the hash label of such a pod: no ReplicaSet selects it, and the operator still sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +201,44 @@ def build_patch(
     return {"metadata": metadata}
 
 
+def build_set_aside(
+    guarded: Mapping[str, Any], action: SetAsidePod, until: Instant
+) -> dict[str, Any]:
+    """Return the strategic merge patch that takes a pod out of its ReplicaSet and of every Service.
+
+    All its labels go, also those that others have added, and so does its ReplicaSet as its owner: the
+    GuardedDeployment owns it from now on, so that it goes with it.
+    """
+    name = text(field(guarded, "metadata", "name"))
+    return {
+        "metadata": {
+            "uid": action.uid,
+            "resourceVersion": action.resource_version,
+            "labels": {
+                "$patch": "replace",
+                HASH_LABEL: ASIDE,
+                RETAINED_FOR: name[:63].rstrip("-."),
+            },
+            "annotations": {
+                REVISION: str(action.revision),
+                RETAINED_UNTIL: format_time(until),
+                RETAINED_WHY: f"revision {action.revision} failed; kept for a look",
+            },
+            "ownerReferences": [
+                {"$patch": "replace"},
+                {**owner_reference(guarded), "blockOwnerDeletion": False},
+            ],
+        }
+    }
+
+
 def target_of(action: Action) -> str:
-    """Return what an action is about: actions on one target go one after the other."""
+    """Return what an action is about: actions on one target go one after the other.
+
+    A pod is set aside before its ReplicaSet is lowered, so they are about the same.
+    """
+    if isinstance(action, SetAsidePod):
+        return action.replica_set_uid
     return action.name if isinstance(action, CreateReplicaSet) else action.uid
 
 

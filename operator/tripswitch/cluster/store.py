@@ -23,7 +23,17 @@ from tripswitch.cluster.replicasets import (
 from tripswitch.cluster.table import Table, Tombstones
 from tripswitch.cluster.views import SeenPod, see_pod
 from tripswitch.domain.evidence import Finding
-from tripswitch.domain.model import CreateError, Guarded, Instant, ReplicaSetView, Snapshot
+from tripswitch.domain.model import (
+    CreateError,
+    Guarded,
+    Instant,
+    ReplicaSetView,
+    RetainedPod,
+    Snapshot,
+)
+
+RETENTION_AGAIN_SECONDS = 300.0
+"""After a refusal (no right to patch pods) pods are not set aside for so long."""
 
 
 class Key(NamedTuple):
@@ -72,6 +82,7 @@ class Store:
         self._gone = Tombstones()
         self._refusals = Refusals()
         self._findings: dict[str, tuple[Finding, ...]] = {}
+        self._unretained: dict[str, Instant] = {}
         self.pods: Table[SeenPod] = Table(
             lambda raw, before: see_pod(raw, before, clock()), self._mark_owner_of_pod
         )
@@ -109,6 +120,7 @@ class Store:
         self._parsed.pop(uid, None)
         self._refusals.forget(uid)
         self._findings.pop(uid, None)
+        self._unretained.pop(uid, None)
         self._dirty(key)
 
     def snapshot(self, record: Record) -> Snapshot:
@@ -123,6 +135,8 @@ class Store:
             replica_sets=tuple(self._view(seen, record) for seen in self._sets_of(record)),
             create_error=self._refusals.find(record.uid, guarded.spec.template.digest),
             findings=self._findings.get(record.uid, ()),
+            retained=tuple(self._retained(record)),
+            retention_refused=self._clock() < self._unretained.get(record.uid, 0.0),
         )
 
     def mark(self, key: Key) -> None:
@@ -135,6 +149,12 @@ class Store:
             self._findings[record.uid] = findings
         else:
             self._findings.pop(record.uid, None)
+
+    def refuse_retention(self, record: Record) -> bool:
+        """Remember that no pod can be set aside for now; return whether that is news."""
+        news = record.uid not in self._unretained
+        self._unretained[record.uid] = self._clock() + RETENTION_AGAIN_SECONDS
+        return news
 
     def refuse(self, record: Record, error: CreateError) -> None:
         """Remember that the API server would not create a ReplicaSet."""
@@ -174,7 +194,24 @@ class Store:
         pods = tuple(pod.view for pod in owned if pod.namespace == seen.namespace)
         return replace(seen.view, pods=pods, owned=seen.owner == record.uid)
 
+    def _retained(self, record: Record) -> Iterator[RetainedPod]:
+        """The pods that were set aside: those that the GuardedDeployment itself owns."""
+        for pod in self.pods.owned_by(record.uid):
+            if pod.until is not None and pod.namespace == record.key.namespace:
+                view = pod.view
+                yield RetainedPod(
+                    view.name,
+                    view.uid,
+                    view.resource_version,
+                    pod.revision,
+                    pod.until,
+                    view.deleting,
+                )
+
     def _mark_owner_of_pod(self, pod: SeenPod) -> None:
+        guard = self._keys.get(pod.owner)
+        if guard is not None:
+            self._dirty(guard)
         replica_set = self.replica_sets.find(pod.owner)
         if replica_set is not None and replica_set.namespace == pod.namespace:
             self._mark_owner(replica_set)

@@ -13,8 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tripswitch.cluster.raw import field, mapping, objects, parse_instant, text, whole
-from tripswitch.cluster.replicasets import find_controller
+from tripswitch.cluster.raw import field, mapping, number, objects, parse_instant, text, whole
+from tripswitch.cluster.replicasets import (
+    RETAINED_FOR,
+    RETAINED_UNTIL,
+    REVISION,
+    find_controller,
+)
 from tripswitch.domain.model import (
     ContainerRole,
     ContainerView,
@@ -33,13 +38,16 @@ class SeenPod:
     """A pod's view, and whose it is.
 
     ``owner`` is the UID of its ReplicaSet, empty if it has none. ``ready_mark`` is the raw time of
-    the last change of Ready: a change and back that nobody saw is a change, too.
+    the last change of Ready: a change and back that nobody saw is a change, too. ``until`` is set
+    of a pod that was set aside: its owner is the GuardedDeployment.
     """
 
     view: PodView
     namespace: str = ""
     owner: str = ""
     ready_mark: str = ""
+    until: Instant | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,17 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         namespace=text(metadata.get("namespace")),
         owner=text(field(find_controller(raw), "uid")),
         ready_mark=text(ready.get("lastTransitionTime")),
+        until=_see_until(metadata, now),
+        revision=number(field(metadata, "annotations", REVISION)),
     )
+
+
+def _see_until(metadata: Mapping[str, Any], now: Instant) -> Instant | None:
+    """Return until when a pod is set aside; one whose time makes no sense has had its time."""
+    if RETAINED_FOR not in mapping(metadata.get("labels")):
+        return None
+    until = parse_instant(field(metadata, "annotations", RETAINED_UNTIL))
+    return now if until is None else until
 
 
 def _see_phase(phase: object) -> PodPhase:

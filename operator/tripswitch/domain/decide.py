@@ -32,6 +32,7 @@ from tripswitch.domain.gather import gather, inquire
 from tripswitch.domain.health import health_deadline
 from tripswitch.domain.model import Instant, Recreate, Snapshot
 from tripswitch.domain.observe import compute_next_healthy_at, observe
+from tripswitch.domain.retention import retain
 from tripswitch.domain.scaling import Crowd, resize, roll, stall
 from tripswitch.domain.status import RolloutState, RolloutStatus
 
@@ -49,10 +50,12 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     sizes = _plan_sizes(draft)
     draft = draft.wake(compute_next_healthy_at(draft))
     draft, inquiries = inquire(draft)
+    draft, retention = retain(draft, sizes)
     return Decision(
         status=conclude(draft),
         actions=(
             *_adopt(draft),
+            *retention,  # before the ReplicaSet is lowered, and chooses
             *_resize(draft, sizes),
             *_replace_pods(draft),
             *_mark_completed(draft),

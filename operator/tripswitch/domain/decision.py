@@ -69,6 +69,30 @@ class DeletePod:
     resource_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class SetAsidePod:
+    """Take a failing pod out of its ReplicaSet and of every Service, and keep it for ``ttl`` seconds.
+
+    ``replica_set_uid`` is that of the ReplicaSet, which is lowered after this.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    replica_set_uid: str
+    revision: int
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropPod:
+    """Delete a pod that was set aside: its time is up, or newer ones are kept instead."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
 Action = (
     CreateReplicaSet
     | AdoptReplicaSet
@@ -76,6 +100,8 @@ Action = (
     | MarkCompleted
     | DeleteReplicaSet
     | DeletePod
+    | SetAsidePod
+    | DropPod
 )
 
 

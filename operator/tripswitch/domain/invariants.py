@@ -8,22 +8,32 @@ arithmetic of :mod:`tripswitch.domain.scaling`: every pod that a ReplicaSet coul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.breaker import MAX_RECORDS, STATUS
 from tripswitch.domain.decision import (
+    Action,
     AdoptReplicaSet,
     CreateReplicaSet,
     Decision,
     DeletePod,
     DeleteReplicaSet,
+    DropPod,
     MarkCompleted,
     ScaleReplicaSet,
+    SetAsidePod,
 )
 from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
-from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot, Spec
+from tripswitch.domain.model import (
+    Instant,
+    PodView,
+    ReplicaSetView,
+    RetainedPod,
+    Snapshot,
+    Spec,
+)
 from tripswitch.domain.scaling import compute_bounds
 from tripswitch.domain.status import (
     BreakerState,
@@ -65,6 +75,7 @@ def check_decision(snapshot: Snapshot, decision: Decision, now: Instant) -> list
         *_check_moves(snapshot, decision),
         *_check_actions(snapshot, decision),
         *_check_launches(snapshot, decision, decision.status.rollout),
+        *_check_retention(snapshot, decision, now),
         *_check_lower_bound(snapshot, decision, now),
         *_check_upper_bound(snapshot, decision),
         *_check_pruning(snapshot, decision),
@@ -217,7 +228,6 @@ def _check_same_rollout(
 def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
     """W1: each action is about an object of the snapshot, in its version."""
     sets = {rs.uid: rs for rs in snapshot.replica_sets}
-    pods = {pod.uid: pod for rs in snapshot.replica_sets for pod in rs.pods}
     ours = {rs.uid for rs in snapshot.replica_sets if rs.owned}
     for action in decision.actions:
         if isinstance(action, CreateReplicaSet):
@@ -229,7 +239,7 @@ def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
             if any(rs.name == action.name and not rs.deleting for rs in snapshot.replica_sets):
                 yield f"{action.name} is created and is there"
             continue
-        found = pods.get(action.uid) if isinstance(action, DeletePod) else sets.get(action.uid)
+        found = _find_subject(snapshot, action)
         if found is None or found.resource_version != action.resource_version or found.deleting:
             yield f"{action} is not about what was looked at (W1)"
         if found is None:
@@ -243,6 +253,39 @@ def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
     sized = [a.name for a in decision.actions if isinstance(a, CreateReplicaSet | ScaleReplicaSet)]
     if len(set(sized)) < len(sized):
         yield f"scaled twice: {sized}"
+
+
+def _find_subject(
+    snapshot: Snapshot, action: Action
+) -> ReplicaSetView | PodView | RetainedPod | None:
+    assert not isinstance(action, CreateReplicaSet), "it is not there yet"
+    found: Iterable[ReplicaSetView | PodView | RetainedPod] = snapshot.replica_sets
+    if isinstance(action, DropPod):
+        found = snapshot.retained
+    elif isinstance(action, DeletePod | SetAsidePod):
+        found = (pod for rs in snapshot.replica_sets for pod in rs.pods)
+    return next((one for one in found if one.uid == action.uid), None)
+
+
+def _check_retention(snapshot: Snapshot, decision: Decision, now: Instant) -> Iterator[str]:
+    """Only a failing pod of a failed revision that is being lowered is set aside (failedPodRetention)."""
+    sizes = {a.uid: a.size for a in decision.actions if isinstance(a, ScaleReplicaSet)}
+    aside = [action for action in decision.actions if isinstance(action, SetAsidePod)]
+    if len(aside) > snapshot.guarded.spec.retention.count:
+        yield f"{len(aside)} pods are set aside, more than asked for"
+    for rs in snapshot.replica_sets:
+        taken = [pod for pod in rs.pods if any(action.uid == pod.uid for action in aside)]
+        record = next((r for r in decision.status.revisions if r.replica_set == rs.name), None)
+        failed = record is not None and record.rollout_state is RolloutState.FAILED
+        if taken and (not failed or len(taken) > rs.size - sizes.get(rs.uid, rs.size)):
+            yield f"pods of {rs.name} are set aside that are not about to go"
+        if any(pod.ready_since is not None or not pod.live for pod in taken):
+            yield f"pods of {rs.name} are set aside that are not failing"
+    early = {pod.uid for pod in snapshot.retained if pod.until > now}
+    dropped = [a for a in decision.actions if isinstance(a, DropPod) and a.uid in early]
+    left = len([pod for pod in snapshot.retained if not pod.deleting]) - len(dropped)
+    if dropped and left + len(aside) < snapshot.guarded.spec.retention.count:
+        yield f"{dropped[0].name} is deleted before its time"
 
 
 def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) -> Iterator[str]:

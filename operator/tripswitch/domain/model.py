@@ -112,6 +112,14 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """``failedPodRetention``: how many failing pods are kept for a look, each for ``ttl`` seconds."""
+
+    count: int = 0
+    ttl: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """``spec`` of a GuardedDeployment, defaults filled in."""
 
@@ -125,6 +133,7 @@ class Spec:
     revision_history_limit: int = 10
     paused: bool = False
     selector: str = ""
+    retention: Retention = Retention()
 
 
 class StopKind(StrEnum):
@@ -261,6 +270,18 @@ class CreateError:
 
 
 @dataclass(frozen=True, slots=True)
+class RetainedPod:
+    """A failing pod that was set aside: no ReplicaSet's any more, kept until a moment."""
+
+    name: str
+    uid: str
+    resource_version: str
+    revision: int
+    until: Instant
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one decision is made from."""
 
@@ -269,3 +290,6 @@ class Snapshot:
     create_error: CreateError | None = None
     findings: tuple[Finding, ...] = ()
     """Answers to what earlier decisions asked about failures; the order is of no meaning."""
+    retained: tuple[RetainedPod, ...] = ()
+    retention_refused: bool = False
+    """Setting a pod aside was refused a short while ago (no right to patch pods)."""

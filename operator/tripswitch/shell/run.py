@@ -25,14 +25,14 @@ from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
-from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
 from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
 from tripswitch.cluster.notify import Notifier, Target
 from tripswitch.cluster.raw import field, text
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
-from tripswitch.cluster.store import Key, Store
+from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.clock import ServerClock
 from tripswitch.shell.handlers import build_registry, build_settings
@@ -119,8 +119,8 @@ class Process:
         )
         metrics.watch_depth(lambda: self._queue.depth)
         self._store = Store(self._queue.mark, clock)
-        executor = Executor(client, self._store, clock)
         self._recorder = Recorder(client, clock)
+        executor = Executor(client, self._store, clock, self._tell_retention)
         self._collector = Collector(client, self._store, clock, logs=options.log_evidence)
         self._notifier = (
             Notifier(options.notify, clock, metrics.count_notification) if options.notify else None
@@ -187,6 +187,10 @@ class Process:
 
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self._reconciler.reconcile(key, marked)
+
+    def _tell_retention(self, record: Record, reason: str, message: str) -> None:
+        logger.info("%s/%s: %s: %s", *record.key, reason, message)
+        self._recorder.say(record, reason, message, warning=reason == NOT_SET_ASIDE)
 
     def _tell_broken(self, key: Key, error: Exception) -> None:
         self._reconciler.tell_broken(key, error)

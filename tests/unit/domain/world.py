@@ -31,8 +31,10 @@ from tripswitch.domain.decision import (
     Decision,
     DeletePod,
     DeleteReplicaSet,
+    DropPod,
     MarkCompleted,
     ScaleReplicaSet,
+    SetAsidePod,
 )
 from tripswitch.domain.evidence import Finding
 from tripswitch.domain.invariants import check_decision
@@ -42,6 +44,7 @@ from tripswitch.domain.model import (
     Instant,
     PodView,
     ReplicaSetView,
+    RetainedPod,
     Snapshot,
     Template,
 )
@@ -59,6 +62,7 @@ class World:
     replica_sets: dict[str, ReplicaSetView] = field(default_factory=dict)
     create_error: CreateError | None = None
     findings: tuple[Finding, ...] = ()
+    retained: dict[str, RetainedPod] = field(default_factory=dict)
     now: Instant = START
     events: list[str] = field(default_factory=list)
     pods_made: int = 0
@@ -178,6 +182,11 @@ class World:
                 del self.replica_sets[name]
             case DeletePod(name):
                 self._delete_pod(name)
+            case SetAsidePod(name, uid, version, _, revision, ttl):
+                self._delete_pod(name)  # for its ReplicaSet it is as if it were gone
+                self.retained[name] = RetainedPod(name, uid, version, revision, self.now + ttl)
+            case DropPod(name):
+                del self.retained[name]
 
     def _delete_pod(self, name: str) -> None:
         for found in list(self.replica_sets.values()):
@@ -205,7 +214,11 @@ class World:
     def snapshot(self) -> Snapshot:
         """What a look sees."""
         return Snapshot(
-            self.guarded, tuple(self.replica_sets.values()), self.create_error, self.findings
+            self.guarded,
+            tuple(self.replica_sets.values()),
+            self.create_error,
+            self.findings,
+            tuple(self.retained.values()),
         )
 
     @property
@@ -266,7 +279,9 @@ def started(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
 def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
     """Return a world in which a first revision runs and is completed."""
     made = _completed(replicas, version, tuple(fields.items()))
-    return replace(made, replica_sets=dict(made.replica_sets), events=list(made.events))
+    return replace(
+        made, replica_sets=dict(made.replica_sets), events=list(made.events), retained={}
+    )
 
 
 @cache

@@ -1,0 +1,35 @@
+"""``failedPodRetention`` on a real API server: out of the ReplicaSet and the Service, and then gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.world import World, guarded, rollout
+
+
+def retained(world: World) -> list[Any]:
+    """Return the pods that were set aside."""
+    selector = "tripswitch.dev/retained-for=web"
+    found: list[Any] = world.core.list_namespaced_pod(
+        world.namespace, label_selector=selector
+    ).items
+    return found
+
+
+def test_one_failing_pod_is_kept_for_a_look_and_deleted_after_its_time(world: World) -> None:
+    """The rollback completes all the same, and the pod belongs to the GuardedDeployment."""
+    retention = {"count": 1, "ttlSeconds": 15}
+    world.completed(guarded(image="web:1", failedPodRetention=retention))
+    world.apply(guarded(image="web:2", behaviour="crash", failedPodRetention=retention))
+    [pod] = world.until_true(lambda: retained(world))
+    assert pod.spec.containers[0].image == "web:2"
+    assert "app" not in pod.metadata.labels
+    [owner] = pod.metadata.owner_references
+    assert (owner.kind, owner.uid) == ("GuardedDeployment", world.get()["metadata"]["uid"])
+    assert "tripswitch.dev/retained-until" in pod.metadata.annotations
+    status = world.until_rollout("ROLLBACK_SUCCESSFUL")
+    assert (status["replicas"], status["availableReplicas"]) == (4, 4)
+    assert pod.metadata.name in world.until_event("PodSetAside")
+    world.until_true(lambda: not retained(world))
+    assert rollout(world.status()) == "ROLLBACK_SUCCESSFUL"
+    assert len(world.pods()) == 4

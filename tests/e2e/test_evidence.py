@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, UNREADY_WORDS
 from tests.cluster.stages import LOG, PREVIOUS_LOG
+from tests.e2e.plugin import Plugin
 from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
 
 INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
@@ -54,10 +56,10 @@ def _are_told(world: World, words: list[str]) -> bool:
         ("never-ready", ["NotReadyInTime", "not Ready", UNREADY_WORDS, LOG[-1]]),
     ],
 )
-def test_the_causes_words_are_in_status_and_events(
-    world: World, behaviour: str, words: list[str]
+def test_the_causes_words_are_in_status_events_and_plugin(
+    world: World, tmp_path: Path, behaviour: str, words: list[str]
 ) -> None:
-    """For each failing behaviour: in the records, the sentence, a condition, and the events."""
+    """For each failing behaviour: in the records, the sentence, a condition, events and the tree."""
     pod = INIT if behaviour == "init-fail" else {}
     world.completed(guarded(image="web:1", pod=pod))
     world.apply(guarded(image="web:2", behaviour=behaviour, pod=pod, minReadySeconds=60))
@@ -75,6 +77,12 @@ def test_the_causes_words_are_in_status_and_events(
     assert all(f["pod"].startswith("web-") and f["node"].startswith("node-") for f in failures)
     logged = any(LAST_WORDS in f.get("evidence", {}).get("logTail", "") for f in failures)
     assert logged is (LAST_WORDS in words)
+    shown = Plugin(world, tmp_path)("tripswitch", "status", "web")
+    assert [word for word in words if word not in shown] == []
+    # The records below the breaker have the reason in front, instead of behind the container.
+    _, _, below = shown.partition("breaker ")
+    parts = [part for word in words for part in re.split(r": | \(|\)$", word)]
+    assert [part for part in parts if part not in below] == []
 
 
 def test_a_volume_that_is_not_there_is_named_long_before_the_progress_deadline(

@@ -16,14 +16,27 @@ def retained(world: World) -> list[Any]:
     return found
 
 
+def grant(world: World) -> None:
+    """Grant what the chart's ``failedPodRetention.enabled`` does, in this namespace alone."""
+    account = "tripswitch-system:tripswitch"
+    world.kubectl("create", "role", "set-aside", "--verb=patch", "--resource=pods")
+    world.kubectl(
+        *("create", "rolebinding", "set-aside", "--role=set-aside", f"--serviceaccount={account}")
+    )
+
+
 def test_one_failing_pod_is_kept_for_a_look_and_deleted_after_its_time(world: World) -> None:
     """The rollback completes all the same, and the pod belongs to the GuardedDeployment."""
+    grant(world)
     retention = {"count": 1, "ttlSeconds": 15}
     world.completed(guarded(image="web:1", failedPodRetention=retention))
     world.apply(guarded(image="web:2", behaviour="crash", failedPodRetention=retention))
     [pod] = world.until_true(lambda: retained(world))
     assert pod.spec.containers[0].image == "web:2"
-    assert "app" not in pod.metadata.labels
+    assert set(pod.metadata.labels) == {
+        "tripswitch.dev/retained-for",
+        "tripswitch.dev/template-hash",
+    }
     [owner] = pod.metadata.owner_references
     assert (owner.kind, owner.uid) == ("GuardedDeployment", world.get()["metadata"]["uid"])
     assert "tripswitch.dev/retained-until" in pod.metadata.annotations

@@ -136,7 +136,7 @@ def count_failures(
     containers = tuple(tallies[name] for name in sorted(tallies))
     # A copy of an entry costs more than all that is looked at in a pod; most have nothing new.
     counted = before if containers == before.containers else replace(before, containers=containers)
-    if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marks(counted)):
+    if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
         counted = replace(counted, failed=True)
         failures.append(_pod_failure(pod))
     deadline = None if counted.unhealthy else _deadline(pod, readiness, spec)
@@ -299,9 +299,9 @@ def _deadline(pod: PodView, readiness: Readiness, spec: Spec) -> Instant | None:
 def _health_failure(pod: PodView, now: Instant) -> Failure:
     """F4: once per pod, which is then replaced."""
     up = (pod_running_at(pod) or now) - RUNNING_SECONDS
-    seconds = max(0.0, now - max(up, pod.unready_since or 0.0))
-    words = f"the pod was not Ready {seconds:.0f} s after its containers were up"
+    words = f"the pod was not Ready {now - up:.0f} s after its containers were up"
     if pod.unready_since is not None:
+        seconds = now - max(up, pod.unready_since)
         words = f"the pod lost its readiness and was not Ready again for {seconds:.0f} s"
     return Failure(
         kind=FailureKind.HEALTH,
@@ -332,8 +332,8 @@ def _best_seen(
     return seen, wakes
 
 
-def _marks(counted: Counted) -> int:
-    return sum(tally.runs + tally.waits for tally in counted.containers)
+def _marked(counted: Counted) -> bool:
+    return any(tally.runs or tally.waits for tally in counted.containers)
 
 
 def _matches(rule: PolicyRule, failure: Failure) -> bool:

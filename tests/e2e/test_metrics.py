@@ -33,6 +33,7 @@ PROMISED = {
     "tripswitch_queue_depth",
     "tripswitch_api_requests_total",
     "tripswitch_leader",
+    "tripswitch_notifications_total",
     "tripswitch_stalled",
 }
 """The names that other people's dashboards and alerts may rely on."""

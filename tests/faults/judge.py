@@ -127,6 +127,8 @@ def _look(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterat
 
 def _look_at_status(now: _Moment, raw: Object) -> Iterator[str]:
     status = raw["status"]
+    if status.get("observedGeneration") == -1:
+        return  # the CRD's own default: nobody has looked at the object yet
     for problem in check_status(read_status(status)):
         yield f"status: {problem}"
     rollout = status.get("rollout") or {}

@@ -88,8 +88,8 @@ class FaultProxy:
         return path
 
     def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
     async def _serve(self) -> None:
         self._done = asyncio.Event()
@@ -110,6 +110,7 @@ class FaultProxy:
             self._ready.set()
             await self._done.wait()
             await runner.cleanup()
+        await asyncio.sleep(0.1)  # aiohttp closes TLS connections a little later
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         watch = "watch" in request.query

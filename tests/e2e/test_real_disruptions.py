@@ -72,7 +72,9 @@ def _slow(replicas: int, **pod: object) -> Object:
 
 
 def _completed_without_a_failure(world: World) -> Object:
-    status = world.until(lambda s: rollout(s) != "IN_PROGRESS", seconds=PATIENCE)
+    status = world.until(
+        lambda s: s["desiredRevision"] == 2 and rollout(s) != "IN_PROGRESS", seconds=PATIENCE
+    )
     assert rollout(status) == "SUCCESSFUL"
     assert status["lastCompletedRevision"] == 2
     assert revision(status, 2)["failedTasks"] == 0
@@ -110,8 +112,8 @@ def test_a_node_that_is_drained_in_the_middle_of_a_rollout(two: World) -> None:
     two.apply(_slow(4))
     try:
         two.until_true(lambda: _new_pods(two, "real-1"), PATIENCE)
-        two.environment.kubectl("drain", "real-1", f"--pod-selector={'app=web'}", "--timeout=90s")
         assert rollout(two.status()) == "IN_PROGRESS"
+        two.environment.kubectl("drain", "real-1", "--pod-selector=app=web", "--timeout=90s")
         _completed_without_a_failure(two)
         assert {pod.spec.node_name for pod in two.pods()} == {"real-0"}
     finally:

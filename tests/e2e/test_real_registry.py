@@ -67,7 +67,10 @@ def test_a_registry_that_comes_back_before_the_threshold_does_not_trip(
     """One replica fails once or twice, and a healthy pod is what counts in the end."""
     world.completed(service(1), PATIENCE)
     world.apply(service(1, down.image))
-    world.until(lambda s: revision(s, 2)["failedTasks"] >= 1, seconds=PATIENCE)
+    world.until(
+        lambda s: s["desiredRevision"] == 2 and revision(s, 2)["failedTasks"] >= 1,
+        seconds=PATIENCE,
+    )
     down.registry.start()
     status = world.until(lambda s: rollout(s) != "IN_PROGRESS", seconds=PATIENCE)
     assert rollout(status) == "SUCCESSFUL"

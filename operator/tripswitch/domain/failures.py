@@ -139,12 +139,12 @@ def count_failures(
     if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
         counted = replace(counted, failed=True)
         failures.append(_pod_failure(pod))
-    deadline = None if counted.unhealthy else _deadline(pod, readiness, spec)
-    if deadline is not None and deadline <= now:
+    deadline = _deadline(pod, readiness, spec)
+    if deadline is not None and deadline > now:
+        wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
+    elif deadline is not None and not counted.unhealthy:
         counted = replace(counted, unhealthy=True)
         failures.append(_health_failure(pod, now))
-    elif deadline is not None:
-        wakes.append(deadline)
     seen, seen_wakes = _best_seen(pod, before.seen, readiness, spec, now)
     return Observed(
         after=counted if seen is counted.seen else replace(counted, seen=seen),

@@ -474,6 +474,13 @@ def test_f4_it_counts_once_per_pod() -> None:
     assert watch((30, unready_pod()), (31, unready_pod()), (900, unready_pod())) == [1, 0, 0]
 
 
+def test_f4_a_pod_that_was_counted_is_looked_at_again_when_it_is_late_again() -> None:
+    counted = look(unready_pod(), now=START + BUDGET).after
+    again = look(unready_pod(unready_since=START + 100), counted, START + 101)
+    assert again.wake_at == START + 100 + BUDGET
+    assert again.failures == ()
+
+
 def test_f4_a_ready_pod_is_never_late() -> None:
     assert watch((900, ready_pod())) == [0]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, UNREADY_WORDS
+from tests.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, STOP, UNREADY_WORDS
 from tests.cluster.stages import LOG, PREVIOUS_LOG
 from tests.e2e.plugin import Plugin
 from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
@@ -62,7 +62,10 @@ def test_the_causes_words_are_in_status_events_and_plugin(
     """For each failing behaviour: in the records, the sentence, a condition, events and the tree."""
     pod = INIT if behaviour == "init-fail" else {}
     world.completed(guarded(image="web:1", pod=pod))
-    world.apply(guarded(image="web:2", behaviour=behaviour, pod=pod, minReadySeconds=60))
+    bad = guarded(image="web:2", behaviour=behaviour, pod=pod, minReadySeconds=60)
+    # As real ones do, the pods take a moment to end: their logs are there to be read.
+    bad["spec"]["template"]["metadata"]["annotations"][STOP] = "10s"
+    world.apply(bad)
     world.until(
         lambda status: (
             rollout(status).startswith("ROLLBACK")

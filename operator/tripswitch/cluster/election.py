@@ -4,13 +4,15 @@ A candidate never compares clocks with anybody. It notes when *it* last saw the 
 of its own that only goes forward, and takes the Lease when nothing has changed for as long as the
 Lease says. A holder counts from before it *sent* its last renewal, and for a shorter time:
 
-    holder      |--- renew deadline (10 s) ---| stops
+    holder      |--- renew deadline (7 s) ---| stops
     sent at     0
-    candidate        |------ duration (15 s) ------------| may take it
+    candidate        |------ duration (10 s) -----------| may take it
     seen at          >= 0
 
-So the holder has stopped 5 s before anybody else may begin, whatever the network does, and it has
-stopped in time as long as its clock runs no more than a third slower than the candidate's.
+So the holder has stopped 3 s before anybody else may begin, whatever the network does, and it has
+stopped in time as long as its clock runs no more than 30 % slower than the candidate's. The other way
+round, a holder that dies is followed within 15 s as long as the API server answers each request within
+a second: :meth:`Terms.longest_gap`.
 
 | the Lease                                   | a candidate          | its holder    |
 |---------------------------------------------|----------------------|---------------|
@@ -30,6 +32,9 @@ from enum import Enum
 Seconds = float
 """On a clock that only goes forward; where it starts means nothing."""
 
+JITTER = 0.2
+"""Part of a pause by which it may be longer or shorter: candidates are not to look all at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -41,8 +46,8 @@ class Terms:
         retry_period: Between two renewals.
     """
 
-    duration: Seconds = 15.0
-    renew_deadline: Seconds = 10.0
+    duration: Seconds = 10.0
+    renew_deadline: Seconds = 7.0
     retry_period: Seconds = 2.0
 
     def __post_init__(self) -> None:
@@ -67,6 +72,19 @@ class Terms:
     def poll_period(self) -> Seconds:
         """Between two looks of a candidate: a release is seen within this time."""
         return self.retry_period / 4
+
+    def longest_gap(self, answer: Seconds) -> Seconds:
+        """Return the longest time from the last write of a holder that dies to its successor's first.
+
+        Args:
+            answer: Longest time that the API server takes for a request; it takes all of it for the
+                look that just misses the last write, for the one that sees it, for the one that finds
+                it unchanged, and for the write.
+
+        >>> Terms().longest_gap(0.1), Terms().longest_gap(1.0)
+        (11.0, 14.6)
+        """
+        return self.duration + self.poll_period * (1 + JITTER) + 4 * answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +136,9 @@ def sight(before: Sighting | None, claim: Claim | None, terms: Terms, now: Secon
 def free_at(seen: Sighting, terms: Terms) -> Seconds:
     """Return from when on the Lease may be taken by another than its holder.
 
-    >>> held = Claim("a", 15, 0, "", "")
+    >>> held = Claim("a", 10, 0, "", "")
     >>> free_at(Sighting(held, since=100.0), Terms()), free_at(Sighting(None, since=100.0), Terms())
-    (115.0, 100.0)
+    (110.0, 100.0)
 
     A holder with longer terms than ours keeps them:
 
@@ -141,6 +159,16 @@ def choose_step(seen: Sighting, me: str, terms: Terms, now: Seconds, *, leading:
     if seen.claim.holder == me:
         return Step.RENEW if leading else Step.TAKE
     return Step.TAKE if not leading and now >= free_at(seen, terms) else Step.WAIT
+
+
+def next_look(seen: Sighting | None, terms: Terms, now: Seconds, jitter: float) -> Seconds:
+    """Return when a candidate looks again: soon, for a release, and the moment it may take the Lease.
+
+    ``jitter`` is between -1 and 1, drawn anew each time.
+    """
+    soon = now + terms.poll_period * (1 + JITTER * jitter)
+    free = now if seen is None else free_at(seen, terms)
+    return min(soon, free) if free > now else soon
 
 
 def next_claim(before: Claim | None, me: str, terms: Terms, at: str) -> Claim:

@@ -27,8 +27,8 @@ from tripswitch.cluster.election import (
     Step,
     Terms,
     choose_step,
-    free_at,
     next_claim,
+    next_look,
     released,
     sight,
 )
@@ -163,9 +163,8 @@ class Lease:
         if self.leading.is_set():
             due = min(began + terms.retry_period, self._valid_until)
         else:
-            due = now + terms.poll_period * random.uniform(0.8, 1.2)  # noqa: S311 - not a secret
-            if self._seen is not None and (free := free_at(self._seen, terms)) > now:
-                due = min(due, free)
+            jitter = random.uniform(-1, 1)  # noqa: S311 - not a secret
+            due = next_look(self._seen, terms, now, jitter)
         return max(0.01, due - now)
 
     async def _look(self) -> Claim | None:

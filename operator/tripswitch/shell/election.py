@@ -17,6 +17,7 @@ from tripswitch.cluster.lease import Candidacy
 NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 NAMESPACE = "tripswitch-system"
 NAME = "tripswitch"
+TERMS = Terms()
 
 _OPTIONS = (
     click.option(
@@ -41,21 +42,21 @@ _OPTIONS = (
     click.option(
         "--lease-duration",
         type=click.FloatRange(min=1),
-        default=15.0,
+        default=TERMS.duration,
         show_default=True,
         help="Seconds after which an unchanged Lease may be taken by another replica.",
     ),
     click.option(
         "--lease-renew-deadline",
         type=click.FloatRange(min=0.1),
-        default=10.0,
+        default=TERMS.renew_deadline,
         show_default=True,
         help="Seconds after which a leader that could not renew stops.",
     ),
     click.option(
         "--lease-retry-period",
         type=click.FloatRange(min=0.05),
-        default=2.0,
+        default=TERMS.retry_period,
         show_default=True,
         help="Seconds between two renewals.",
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -16,12 +17,13 @@ from tripswitch.cluster.election import (
     choose_step,
     free_at,
     next_claim,
+    next_look,
     released,
     sight,
 )
 
 TERMS = Terms()
-HELD = Claim("other", 15, 3, "10:00", "10:07")
+HELD = Claim("other", 10, 3, "10:00", "10:07")
 MINE = replace(HELD, holder="me")
 FREE = released(HELD, "10:08")
 
@@ -34,8 +36,8 @@ FREE = released(HELD, "10:08")
         pytest.param(FREE, 0, False, Step.TAKE, id="released"),
         pytest.param(FREE, 0, True, Step.WAIT, id="released although I lead: somebody's hand"),
         pytest.param(HELD, 0, False, Step.WAIT, id="another's, just changed"),
-        pytest.param(HELD, 14.99, False, Step.WAIT, id="another's, not old enough"),
-        pytest.param(HELD, 15, False, Step.TAKE, id="another's, old enough"),
+        pytest.param(HELD, 9.99, False, Step.WAIT, id="another's, not old enough"),
+        pytest.param(HELD, 10, False, Step.TAKE, id="another's, old enough"),
         pytest.param(HELD, 100, True, Step.WAIT, id="another's although I lead: I have lost"),
         pytest.param(MINE, 0, True, Step.RENEW, id="mine"),
         pytest.param(MINE, 0, False, Step.TAKE, id="mine: the answer to my write was lost"),
@@ -57,23 +59,23 @@ def test_a_lease_that_changes_is_new_and_one_that_does_not_grows_old() -> None:
 def test_a_deleted_lease_is_waited_for_as_long_as_its_holder_might_not_know() -> None:
     held = sight(None, HELD, TERMS, 100.0)
     gone = sight(held, None, TERMS, 104.0)
-    assert choose_step(gone, "me", TERMS, 118.9, leading=False) is Step.WAIT
-    assert choose_step(gone, "me", TERMS, 119.0, leading=False) is Step.CREATE
+    assert choose_step(gone, "me", TERMS, 113.9, leading=False) is Step.WAIT
+    assert choose_step(gone, "me", TERMS, 114.0, leading=False) is Step.CREATE
     assert free_at(sight(sight(None, FREE, TERMS, 1.0), None, TERMS, 2.0), TERMS) == 2.0
 
 
 def test_the_longer_of_two_durations_counts() -> None:
     assert free_at(Sighting(replace(HELD, duration=60), 0.0), TERMS) == 60
-    assert free_at(Sighting(replace(HELD, duration=1), 0.0), TERMS) == 15
-    assert free_at(Sighting(replace(HELD, duration=0), 0.0), TERMS) == 15
+    assert free_at(Sighting(replace(HELD, duration=1), 0.0), TERMS) == 10
+    assert free_at(Sighting(replace(HELD, duration=0), 0.0), TERMS) == 10
 
 
 def test_transitions_count_changes_of_holder_only() -> None:
     first = next_claim(None, "me", TERMS, "10:00")
-    assert first == Claim("me", 15, 0, "10:00", "10:00")
+    assert first == Claim("me", 10, 0, "10:00", "10:00")
     again = next_claim(first, "me", TERMS, "10:02")
-    assert again == Claim("me", 15, 0, "10:00", "10:02")
-    assert next_claim(again, "other", TERMS, "10:30") == Claim("other", 15, 1, "10:30", "10:30")
+    assert again == Claim("me", 10, 0, "10:00", "10:02")
+    assert next_claim(again, "other", TERMS, "10:30") == Claim("other", 10, 1, "10:30", "10:30")
     assert next_claim(FREE, "me", TERMS, "10:30").transitions == 4
 
 
@@ -83,6 +85,38 @@ def test_transitions_count_changes_of_holder_only() -> None:
 def test_terms_that_are_not_safe_are_refused(terms: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="must be at least"):
         Terms(*terms)
+
+
+@settings(max_examples=200)
+@given(random=st.randoms(use_true_random=False))
+def test_a_holder_that_dies_is_followed_within_15_s_if_the_server_answers_within_one(
+    random: Random,
+) -> None:
+    """The last renewal takes effect at 0 and the holder dies with it. The clock is virtual.
+
+    Of each request is drawn when the server does it, and when its answer is back.
+    """
+    slowest = random.choice([0.01, 0.3, 1.0])
+    now, seen = -random.uniform(0, 1), None
+    for _ in range(100):
+        done, back = sorted(random.uniform(0, slowest) for _ in range(2))
+        shown = HELD if now + done >= 0 else replace(HELD, renewed="10:05")
+        now += back
+        seen = sight(seen, shown, TERMS, now)
+        if choose_step(seen, "me", TERMS, now, leading=False) is Step.TAKE:
+            taken = now + random.uniform(0, slowest)
+            assert TERMS.duration <= taken <= TERMS.longest_gap(slowest) < 15
+            return
+        now = next_look(seen, TERMS, now, random.uniform(-1, 1))
+    pytest.fail("it was never taken")
+
+
+def test_a_candidate_looks_every_half_second_and_at_the_moment_it_may_take_the_lease() -> None:
+    seen = Sighting(HELD, since=100.0)
+    assert [next_look(seen, TERMS, 105.0, jitter) for jitter in (-1, 0, 1)] == [105.4, 105.5, 105.6]
+    assert next_look(seen, TERMS, 109.7, 0) == 110.0
+    assert next_look(seen, TERMS, 110.0, 0) == 110.5, "it was refused: somebody else was faster"
+    assert next_look(None, TERMS, 110.0, 0) == 110.5, "the server is away"
 
 
 @dataclass

@@ -35,7 +35,7 @@ class Server:
 
     def hold(self, holder: str, **spec: Any) -> None:
         """Somebody else writes."""
-        self._store({"leaseDurationSeconds": 15, **spec, "holderIdentity": holder})
+        self._store({"leaseDurationSeconds": 10, **spec, "holderIdentity": holder})
 
     def _store(self, spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self.version += 1
@@ -104,10 +104,10 @@ def test_where_there_is_no_lease_it_is_made_and_held() -> None:
     async def main() -> None:
         async with candidate() as it:
             await it.until_leading()
-            assert it.lease.remaining() == 10
+            assert it.lease.remaining() == 7
             assert it.server.spec == {
                 "holderIdentity": "me",
-                "leaseDurationSeconds": 15,
+                "leaseDurationSeconds": 10,
                 "leaseTransitions": 0,
                 "acquireTime": "2026-11-24T05:00:00.000000Z",
                 "renewTime": "2026-11-24T05:00:00.000000Z",
@@ -124,7 +124,7 @@ def test_a_holder_renews_and_leaves_alone_what_others_have_put_there() -> None:
             writes = len(it.server.writes)
             it.now += 5
             await until(lambda: len(it.server.writes) > writes + 1)
-            assert it.lease.remaining() == 10
+            assert it.lease.remaining() == 7
             assert it.server.spec["leaseTransitions"] == 5
             assert it.server.spec["preferredHolder"] == "somebody"
             assert it.server.lease is not None
@@ -138,10 +138,10 @@ def test_another_s_lease_is_taken_only_when_it_has_not_changed_for_its_duration(
         async with candidate() as it:
             it.server.hold("other", renewTime="1", leaseTransitions=2)
             await it.looks()
-            it.now += 14.9
+            it.now += 9.9
             it.server.hold("other", renewTime="2", leaseTransitions=2)
             await it.looks()
-            it.now += 14.9
+            it.now += 9.9
             await it.looks()
             assert it.server.writes == []
             assert it.lease.remaining() <= 0
@@ -172,7 +172,7 @@ def test_a_holder_that_cannot_renew_leads_until_its_deadline_and_not_longer(
         async with candidate() as it:
             await it.until_leading()
             it.server.away = True
-            it.now += 9.9
+            it.now += 6.9
             await it.looks(20)
             assert not it.task.done()
             assert 0 < it.lease.remaining() <= 0.11

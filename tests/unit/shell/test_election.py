@@ -58,14 +58,14 @@ def test_everything_can_be_set() -> None:
     assert re.fullmatch(r"pod-1_[0-9a-f]{8}", found.identity)
 
 
-def test_the_defaults_are_those_of_kubernetes_and_the_pods_own_namespace(
+def test_the_defaults_are_a_safe_short_lease_in_the_pods_own_namespace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(election, "NAMESPACE_FILE", tmp_path / "namespace")
     found = read("--leader-elect")
     assert found is not None
     assert (found.namespace, found.name) == ("tripswitch-system", "tripswitch")
-    assert found.terms == Terms(15, 10, 2)
+    assert found.terms == Terms(10, 7, 2)
     (tmp_path / "namespace").write_text("own\n")
     found = read("--leader-elect")
     assert found is not None
@@ -82,4 +82,4 @@ def test_two_processes_never_have_the_same_name() -> None:
 
 def test_terms_that_leave_no_time_to_stop_are_refused() -> None:
     with pytest.raises(click.UsageError, match="times the renew deadline"):
-        read("--leader-elect --lease-duration 10")
+        read("--leader-elect --lease-duration 8")

@@ -2,64 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
-
-@dataclass(frozen=True)
-class Request:
-    """One request that the API server answered."""
-
-    user: str
-    verb: str
-    resource: str
-    namespace: str
-    name: str
-    code: int
-    raw: dict[str, Any]
-
-    @property
-    def words(self) -> str:
-        """Verb and resource, such as ``update guardeddeployments/status``."""
-        return f"{self.verb} {self.resource}"
-
-
-class AuditLog:
-    """Reads on from where it was last."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._at = path.stat().st_size if path.exists() else 0
-
-    def mark(self) -> None:
-        """Begin here."""
-        self._at = self._path.stat().st_size
-
-    def read(self) -> Iterator[Request]:
-        """Yield what came since the last mark or read."""
-        with self._path.open("rb") as log:
-            log.seek(self._at)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    break  # half written
-                self._at += len(line)
-                raw = json.loads(line)
-                ref = raw.get("objectRef") or {}
-                sub = ref.get("subresource")
-                resource = ref.get("resource", raw["requestURI"])
-                yield Request(
-                    user=raw["user"]["username"],
-                    verb=raw["verb"],
-                    resource=f"{resource}/{sub}" if sub else resource,
-                    namespace=ref.get("namespace", ""),
-                    name=ref.get("name", ""),
-                    code=(raw.get("responseStatus") or {}).get("code", 0),
-                    raw=raw,
-                )
+from tests.cluster.audit import Request
 
 
 def count(requests: Iterable[Request], user: str) -> Counter[str]:

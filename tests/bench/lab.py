@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.bench.api import Api
-from tests.bench.audit import AuditLog
 from tests.bench.etcd import Etcd, copies
 from tests.bench.fleet import ARGO, DEPLOYMENT, OURS, Kind
+from tests.cluster.audit import AuditLog
 from tests.cluster.build import ensure
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.layout import free_ports
@@ -35,10 +35,10 @@ PER_NAMESPACE = 25
 class Lab:
     """``async with Lab(directory) as lab``: a cluster with the CRDs, and no controller of either kind."""
 
-    def __init__(self, directory: Path, *, peers: bool = True) -> None:
+    def __init__(self, directory: Path, *, peers: bool = True, audit_bodies: bool = False) -> None:
         self.directory = directory
         self._peers = peers
-        self.cluster = ControlPlane(directory / "cluster", report=say)
+        self.cluster = ControlPlane(directory / "cluster", audit_bodies=audit_bodies, report=say)
         self._models: dict[str, list[tuple[str, Object]]] = {}
 
     async def __aenter__(self) -> Self:

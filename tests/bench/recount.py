@@ -1,4 +1,4 @@
-"""What the operator should have done, from watches of our own: the soak's second opinion.
+"""What the operator should have done, from the audit log: the soak's second opinion.
 
 Every object here has at most six replicas, so that the threshold is 3 whatever its size (rule T1), and
 bad pods never become healthy, so that nothing resets the count (rule H2). Counted are ended runs (F1)

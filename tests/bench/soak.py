@@ -23,6 +23,7 @@ from tests.bench.lab import Lab
 from tests.bench.process import resident_mib
 from tests.bench.recount import OPEN, Recount
 from tests.bench.report import DOCS, machine, versions
+from tests.cluster.audit import GUARDED, PODS, SETS, Trail, Version
 from tests.cluster.toolchain import say
 
 PAGE = DOCS / "soak.md"
@@ -31,6 +32,8 @@ BAD = ("crash", "oom", "start-error", "image-pull", "config-error", "never-ready
 ACTIONS = {"good rollout": 40, "bad rollout": 35, "scale": 15, "delete": 5, "create": 5}
 PATIENCE = 60.0
 """How long a trip may take before it counts as missed, in seconds: restarts are in it."""
+HOLD = 10.0
+"""How long a line of the audit log waits for those before it, in seconds."""
 QUIET_SECONDS = 420.0
 GROWTH = 1.10
 
@@ -66,36 +69,63 @@ class Soak:
         self.done: Counter[str] = Counter()
         self.lives: list[Life] = []
         self.recount = Recount()
+        self._quiet = asyncio.Event()
 
     async def run(self, seconds: float) -> list[str]:
         """Do everything; return what is wrong."""
-        api, recount = self._lab.api, self.recount
+        recount, stop = self.recount, asyncio.Event()
         spaces = [await self._lab.namespace(f"soak-{number}") for number in range(NAMESPACES)]
-        async with (
-            api.watch("/apis/apps/v1/replicasets", recount.see_replica_set),
-            api.watch("/api/v1/pods", recount.see_pod, labelSelector="soak=yes"),
-            api.watch(f"/apis/{OURS.group}/{OURS.plural}", recount.see_guard) as guards,
-        ):
-            stop = asyncio.Event()
-            operator = asyncio.create_task(self._operate(stop, seconds / (self._restarts + 1)))
-            try:
-                say(f"creating {self._objects} objects")
-                numbers = range(self._objects)
-                await api.each(lambda n: self._create(f"web-{n}", spaces[n % NAMESPACES]), numbers)
-                began = time.monotonic()
-                say(f"{seconds / 60:.0f} minutes of everything")
-                while time.monotonic() - began < seconds:
-                    await self._try_to_act(spaces)
-                    await asyncio.sleep(self._random.expovariate(self._rate))
-                    if operator.done():
-                        operator.result()
-                say(f"quiet now, for at most {QUIET_SECONDS:.0f} s")
-                await guards.until(self._is_quiet, QUIET_SECONDS)
-                await asyncio.sleep(15)  # the last pods go
-                return recount.find_faults(PATIENCE)
-            finally:
-                stop.set()
-                await operator
+        operator = asyncio.create_task(self._operate(stop, seconds / (self._restarts + 1)))
+        reading = asyncio.create_task(self._read_on(stop))
+        try:
+            say(f"creating {self._objects} objects")
+            numbers = range(self._objects)
+            await self._lab.api.each(
+                lambda n: self._create(f"web-{n}", spaces[n % NAMESPACES]), numbers
+            )
+            began = time.monotonic()
+            say(f"{seconds / 60:.0f} minutes of everything")
+            while time.monotonic() - began < seconds:
+                await self._try_to_act(spaces)
+                await asyncio.sleep(self._random.expovariate(self._rate))
+                for one in (operator, reading):
+                    if one.done():
+                        one.result()
+            say(f"quiet now, for at most {QUIET_SECONDS:.0f} s")
+            await self._until_quiet()
+            return recount.find_faults(PATIENCE)
+        finally:
+            stop.set()
+            await operator
+            await reading
+
+    async def _until_quiet(self) -> None:
+        """Wait until nothing goes on any more, and for what is still to be read of it."""
+        # Twice the hold: all that was done has been read when this looks for the first time.
+        await asyncio.sleep(2 * HOLD)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(QUIET_SECONDS):
+                await self._quiet.wait()
+        await asyncio.sleep(15 + 2 * HOLD)  # the last pods go
+
+    async def _read_on(self, stop: asyncio.Event) -> None:
+        """Take what the API server writes down, as it comes."""
+        trail = Trail(self._lab.audit, HOLD)
+        while not stop.is_set():
+            for version in trail.read(time.time()):
+                self._take(version)
+            (self._quiet.set if self._is_quiet() else self._quiet.clear)()
+            await asyncio.sleep(1)
+
+    def _take(self, version: Version) -> None:
+        labels = version.raw["metadata"].get("labels", {})
+        match version.kind:
+            case kind if kind == GUARDED:
+                self.recount.see_guard(version.event, version.raw, version.seen)
+            case kind if kind == SETS:
+                self.recount.see_replica_set(version.event, version.raw, version.seen)
+            case kind if kind == PODS and labels.get("soak") == "yes":
+                self.recount.see_pod(version.event, version.raw, version.seen)
 
     def _is_quiet(self) -> bool:
         return not any(
@@ -200,7 +230,8 @@ def render(soak: Soak, options: argparse.Namespace, memory: list[str], faults: l
         "",
         "Written by `make soak-cluster`; not edited by hand. Random good and bad rollouts, scaling,",
         "deletions and restarts of the operator (by turns killed with -9 and stopped), and a recount from",
-        "watches of its own (`tests/bench/recount.py`).",
+        "the API server's audit log, which has what each write made of each object",
+        "(`tests/bench/recount.py`, `tests/cluster/audit.py`).",
         "",
         what,
         f"- Actions: {actions}.",
@@ -231,7 +262,7 @@ async def main() -> int:
     parser.add_argument("--no-docs", action="store_true", help="only print, write no file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tripswitch-soak-") as directory:
-        async with Lab(Path(directory), peers=False) as lab:
+        async with Lab(Path(directory), peers=False, audit_bodies=True) as lab:
             soak = Soak(lab, options)
             faults = await soak.run(60 * options.minutes)
     memory, grown = judge_memory(soak.lives)

@@ -71,7 +71,8 @@ def _apiserver(layout: Layout) -> list[str]:
         "--max-mutating-requests-inflight=1500",
         f"--audit-policy-file={layout.settings('audit.yaml')}",
         f"--audit-log-path={layout.audit_log}",
-        "--audit-log-maxsize=0",
+        # In megabytes: never. 0 would mean 100, and what is read from it would end there.
+        "--audit-log-maxsize=1000000",
     ]
 
 

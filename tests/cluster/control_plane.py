@@ -59,12 +59,18 @@ class ControlPlane:
         *,
         node: str = "kwok",
         extra_arguments: Mapping[str, Sequence[str]] | None = None,
+        audit_bodies: bool = False,
         report: Report = say,
     ) -> None:
-        """``node`` names a provider; ``extra_arguments`` go to the named programs, after ours."""
+        """``node`` names a provider; ``extra_arguments`` go to the named programs, after ours.
+
+        ``audit_bodies``: the audit log also has what each write made of a GuardedDeployment, a
+        ReplicaSet or a pod (:class:`tests.cluster.audit.Trail` reads it). It is some ten times larger.
+        """
         self.directory = directory.absolute()
         self.node = node
         self._extra = extra_arguments or {}
+        self._audit_bodies = audit_bodies
         self._report = report
         self._claim: ownership.Claim | None = None
         self._layout: Layout | None = None
@@ -248,7 +254,9 @@ class ControlPlane:
             addresses = [
                 address for box in self._boxes for address in (box.host_address, box.address)
             ]
-            self._layout = prepare(self.directory, ownership.LOCK, addresses)
+            self._layout = prepare(
+                self.directory, ownership.LOCK, addresses, audit_bodies=self._audit_bodies
+            )
             try:
                 self._start_groups()
             except _PortTakenError:

@@ -94,10 +94,13 @@ class Layout:
         return self.directory / "settings" / name
 
 
-def prepare(directory: Path, lock_name: str, addresses: Sequence[str] = ()) -> Layout:
+def prepare(
+    directory: Path, lock_name: str, addresses: Sequence[str] = (), *, audit_bodies: bool = False
+) -> Layout:
     """Empty the folder (all but the lock), choose ports and tokens, write every file.
 
     The API server is at the first of the addresses, the others stand in its certificate, too.
+    ``audit_bodies``: see :class:`~tests.cluster.control_plane.ControlPlane`.
     """
     for path in directory.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -112,7 +115,7 @@ def prepare(directory: Path, lock_name: str, addresses: Sequence[str] = ()) -> L
     write_private(layout.settings("tokens.csv"), _token_file(layout).encode())
     for user in USERS:
         write_private(layout.kubeconfig(user), yaml.safe_dump(_kubeconfig(layout, user)).encode())
-    layout.settings("audit.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+    layout.settings("audit.yaml").write_text(yaml.safe_dump(_audit_policy(bodies=audit_bodies)))
     layout.settings("scheduler.yaml").write_text(yaml.safe_dump(_scheduler(layout)))
     write_stages(layout.settings("kwok.yaml"))
     return layout
@@ -127,13 +130,29 @@ def free_ports() -> dict[str, int]:
     return ports
 
 
-# One line for every request: who, verb, object, answer. A watch gives two, at start and end.
-_AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
+_AUDIT_BODIES = {
+    "level": "RequestResponse",
+    "verbs": ["create", "update", "patch", "delete", "deletecollection"],
+    "resources": [
+        {"group": "", "resources": ["pods", "pods/status"]},
+        {"group": "apps", "resources": ["replicasets", "replicasets/status", "replicasets/scale"]},
+        {
+            "group": "tripswitch.dev",
+            "resources": [f"guardeddeployments{sub}" for sub in ("", "/status", "/scale")],
+        },
+    ],
 }
+
+
+def _audit_policy(*, bodies: bool) -> dict[str, Any]:
+    """One line for every request: who, verb, object, answer. A watch gives two, at start and end."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "omitManagedFields": True,
+        "rules": [*([_AUDIT_BODIES] if bodies else []), {"level": "Metadata"}],
+    }
 
 
 def _token_file(layout: Layout) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+from tests.cluster.audit import GUARDED, PODS
 from tests.cluster.behaviours import BEHAVIOUR, DELAY
 from tests.e2e.world import GROUP as API
 from tests.e2e.world import PLURAL, VERSION, World, conditions, guarded, rollout
@@ -14,7 +15,6 @@ from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial
 from tests.faults.stories import bad, complete, count, counted, exactly, good, there_and_back
-from tests.faults.witness import GUARDED, PODS
 
 GROUP = "The cluster around it"
 EXACT = "every failure counted once, one trip, one rollback"

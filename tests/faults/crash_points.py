@@ -72,5 +72,5 @@ def _crash(trial: Trial, number: int, *, after: bool) -> bool:
     trial.until_quiet(0.7)
     trial.check(**exactly(name))
     trial.world.kubectl("delete", f"gdeploy/{name}", "--wait=true")
-    trial.lab.witness.forget(trial.world.namespace)
+    trial.lab.forget(trial.world.namespace)
     return rule.hits == 1

@@ -13,6 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from kubernetes.client import ApiException
 
+from tests.cluster.audit import PODS, SETS
 from tests.e2e.world import GROUP as GUARDED_GROUP
 from tests.e2e.world import PLURAL, VERSION, guarded
 from tests.faults.catalog import scenario
@@ -25,7 +26,6 @@ from tests.faults.stories import (
     good,
     there_and_back,
 )
-from tests.faults.witness import PODS, SETS
 from tests.schemas import build_values
 from tripswitch.api.crd import NAME, build_crd
 

@@ -1,5 +1,8 @@
 """What must have been true at every moment of a story, worked out from raw objects alone.
 
+What is there at a moment comes from a watch; what was counted, how often it tripped and went back comes
+from the API server's audit log, which has every write, also those between two watches.
+
 Nothing here uses the operator's own reading of pods: failures are counted again from the container
 statuses, and the bounds are computed again from the spec. Only the status itself is also held
 against the core's own invariants.
@@ -9,10 +12,10 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.faults.witness import GUARDED, PODS, SETS, Object, Version
+from tests.cluster.audit import GUARDED, PODS, SETS, Object, Version
 from tripswitch.api.convert import read_status
 from tripswitch.domain.invariants import check_status
 
@@ -39,7 +42,6 @@ class Expected:
 class _Moment:
     """Everything as it is after one version."""
 
-    gaps: Sequence[range] = ()
     guarded: dict[str, Object] = field(default_factory=dict)
     sets: dict[str, Object] = field(default_factory=dict)
     """Also those that are gone: what they showed stays."""
@@ -56,22 +58,32 @@ class _Moment:
 
 def judge(
     story: Iterable[Version],
+    written: Iterable[Version],
     expected: dict[str, Expected] | None = None,
-    gaps: Sequence[range] = (),
 ) -> list[str]:
-    """Return everything that is wrong with what was seen of one namespace.
+    """Return everything that is wrong with what happened in one namespace.
 
-    ``gaps`` are versions that nobody saw: what a status counts there cannot be compared.
+    Args:
+        story: What was seen of it, by a watch.
+        written: What the audit log has of it.
+        expected: For each name of a GuardedDeployment.
     """
-    now, found = _Moment(gaps=gaps), []
-    wanted = expected or {}
+    wanted, found = expected or {}, []
+    now = _Moment()
     for version in story:
         _apply(now, version)
-        where = f"at {version.at}, {version.kind} {version.name}"
-        found += [f"{where}: {problem}" for problem in _look(now, version, wanted)]
+        found += [f"{_where(version)}: {problem}" for problem in _look(now, version, wanted)]
+    now = _Moment()
+    for version in written:
+        _apply(now, version)
+        found += [f"{_where(version)}: {problem}" for problem in _count(now, version, wanted)]
     for raw in now.guarded.values():
         found += _conclude(now, raw, wanted.get(raw["metadata"]["name"], Expected()))
     return list(dict.fromkeys(found))
+
+
+def _where(version: Version) -> str:
+    return f"at {version.at}, {version.kind} {version.name}"
 
 
 def visible_failures(pod: Object) -> int:
@@ -109,9 +121,9 @@ def _apply(now: _Moment, version: Version) -> None:
 
 def _look(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterator[str]:
     if version.kind == GUARDED:
-        tampered = wanted.get(version.name, Expected()).tampered
-        if not version.gone and version.raw.get("status") and not tampered:
-            yield from _look_at_status(now, version.raw)
+        if _tells(version, wanted):
+            for problem in check_status(read_status(version.raw["status"])):
+                yield f"status: {problem}"
         return
     owner = _owner(version.raw)
     if version.kind == PODS:
@@ -125,18 +137,24 @@ def _look(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterat
             yield from _look_at_sizes(raw, version)
 
 
-def _look_at_status(now: _Moment, raw: Object) -> Iterator[str]:
-    status = raw["status"]
-    if status.get("observedGeneration") == -1:
-        return  # the CRD's own default: nobody has looked at the object yet
-    for problem in check_status(read_status(status)):
-        yield f"status: {problem}"
+def _tells(version: Version, wanted: dict[str, Expected]) -> bool:
+    """Whether a GuardedDeployment has a status that is the operator's.
+
+    Generation -1 is the CRD's own default: nobody has looked at the object yet.
+    """
+    status = version.raw.get("status") or {}
+    looked_at = status.get("observedGeneration", -1) != -1
+    return looked_at and not version.gone and not wanted.get(version.name, Expected()).tampered
+
+
+def _count(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterator[str]:
+    """Hold what a status counts against what the pods had shown when it was written."""
+    if version.kind != GUARDED or not _tells(version, wanted):
+        return
+    uid, status = version.uid, version.raw["status"]
     rollout = status.get("rollout") or {}
-    uid = raw["metadata"]["uid"]
     if rollout.get("kind") == "ROLLBACK":
         now.rollbacks[uid][rollout["startedAt"]] = rollout.get("failedRevision", 0)
-    if any(int(raw["metadata"]["resourceVersion"]) in gap for gap in now.gaps):
-        return
     for record in status.get("revisions", []):
         sets = _sets_named(now, uid, record["replicaSet"])
         seen = sum(sum(now.failures[one].values()) for one in sets)

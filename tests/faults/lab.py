@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,16 +16,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.cluster.audit import AuditLog, Trail, Version
 from tests.cluster.control_plane import ControlPlane
 from tests.e2e.world import World
 from tests.environment import Environment
 from tests.faults.judge import Expected, judge
 from tests.faults.plan import Plan, Rule
 from tests.faults.proxy import FaultProxy
-from tests.faults.witness import Version, Witness
+from tests.faults.witness import Witness
 from tests.operator_process import OperatorProcess, install, write_kubeconfig
 
 PATIENCE = 240.0
+HOLD = 3.0
+"""How long a line of the audit log waits for those before it, in seconds; and so each check."""
 OPERATOR = "system:serviceaccount:tripswitch-system:tripswitch"
 
 
@@ -35,7 +39,7 @@ class Lab:
         self.directory = directory
         self.seed = seed
         self._nodes = nodes
-        self.cluster = ControlPlane(directory / "cluster")
+        self.cluster = ControlPlane(directory / "cluster", audit_bodies=True)
         self._rights = directory / "operator.kubeconfig"
 
     def __enter__(self) -> Self:
@@ -52,6 +56,7 @@ class Lab:
                 directory=str(self.directory),
                 audit_log=str(self.cluster.audit_log),
             )
+            self.written = Written(self.cluster.audit_log)
             self.witness = Witness(self.cluster)
             self.witness.__enter__()
         except BaseException:
@@ -100,7 +105,12 @@ class Lab:
                 trial.kept.stop()
         if namespace in self.cluster.kubectl("get", "namespaces", "--output=name"):
             self.cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        self.forget(namespace)
+
+    def forget(self, namespace: str) -> None:
+        """Drop what is known of a namespace whose story has been judged."""
         self.witness.forget(namespace)
+        self.written.forget(namespace)
 
     def _skew(self, seconds: float) -> dict[str, str]:
         """Return what makes a Python process read another wall clock; the monotonic one stays."""
@@ -110,6 +120,28 @@ class Lab:
             f"import time\n_read = time.time\ntime.time = lambda: _read() + {seconds!r}\n"
         )
         return {"PYTHONPATH": str(folder)}
+
+
+class Written:
+    """What the audit log has of each namespace, until it is forgotten; for many threads."""
+
+    def __init__(self, log: Path) -> None:
+        self._trail = Trail(AuditLog(log), HOLD)
+        self._versions: dict[str, list[Version]] = defaultdict(list)
+        self._lock = threading.Lock()
+
+    def story(self, namespace: str) -> list[Version]:
+        """Return all that was done until now, in the order of taking effect."""
+        time.sleep(HOLD)
+        with self._lock:
+            for version in self._trail.read(time.time()):
+                self._versions[version.namespace].append(version)
+            return sorted(self._versions[namespace], key=lambda one: one.at)
+
+    def forget(self, namespace: str) -> None:
+        """Drop a namespace whose story has been judged."""
+        with self._lock:
+            self._versions.pop(namespace, None)
 
 
 class Kept:
@@ -167,7 +199,7 @@ class Trial:
         return self.kept.operator
 
     def story(self) -> list[Version]:
-        """Return all that was seen of the namespace."""
+        """Return all that was seen of the namespace, by a watch."""
         return self.lab.witness.story(self.world.namespace)
 
     def latest(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -176,7 +208,8 @@ class Trial:
 
     def check(self, **expected: Expected) -> None:
         """Hold everything that was seen against the rules; AssertionError if anything is wrong."""
-        problems = judge(self.story(), expected, list(self.lab.witness.gaps))
+        written = self.lab.written.story(self.world.namespace)
+        problems = judge(self.story(), written, expected)
         log = self.operator.log.read_text()
         if "unexpected error about" in log:
             problems.append("the operator had an unexpected error, see its log")

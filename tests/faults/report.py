@@ -21,15 +21,19 @@ HEAD = """\
 simulated nodes), puts a proxy between it and the operator, and breaks things on purpose. Each run plays the
 same story: a good revision completes; a bad one crashes; the breaker trips; the good one comes back.
 
-Beside it a witness sees every version of every GuardedDeployment, ReplicaSet and pod, not through the
-proxy. After each run it is worked out again from these raw objects alone that at every single moment
+Beside it a witness watches every GuardedDeployment, ReplicaSet and pod, not through the proxy. After each
+run it is worked out again from these raw objects alone that at every moment that was to be seen
 
 - there were never fewer healthy pods than the lower bound by our doing, and never more pods than the upper
   bound;
-- no failure was counted that was not to be seen, and none was lost;
-- each trip was followed by one rollback, and no rollback had another cause;
 - no pod of a stalled revision was launched;
-- every status that was written holds the core's own invariants.
+- every status holds the core's own invariants.
+
+And everything is counted again from the API server's audit log, which has every write that took effect and
+what it made of the object:
+
+- no failure was counted that no pod had shown by then, and none was lost;
+- each trip was followed by one rollback, and no rollback had another cause.
 
 A run *passes* when all of this holds and the story ends as it must. *Restarts* are ends of the operator's
 process, which is started again at once, as a kubelet would.

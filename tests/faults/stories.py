@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.cluster.audit import PODS, SETS
 from tests.cluster.behaviours import DELAY
 from tests.e2e.world import breaker, guarded, rollout
 from tests.faults.judge import Expected, visible_failures
 from tests.faults.lab import PATIENCE, Trial
-from tests.faults.witness import PODS, SETS
 
 Object = dict[str, Any]
 REPLICAS = 4

@@ -1,7 +1,7 @@
 """Sees every version of every object that matters, beside the operator and beside the proxy.
 
-The versions are one order for all kinds (etcd's revision), so what a status says can be compared with
-what was to be seen when it was written.
+What is there at every moment, as the world sees it: the bounds are held against this. After a restart
+of the API server there may be versions that nobody saw; counts are taken from the audit log instead.
 """
 
 from __future__ import annotations
@@ -12,45 +12,14 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
+from tests.cluster.audit import GUARDED, PODS, SETS, Object, Version
 from tests.cluster.control_plane import ControlPlane
 
-GUARDED, SETS, PODS = "guardeddeployments", "replicasets", "pods"
 ROOTS = {GUARDED: "/apis/tripswitch.dev/v1alpha1", SETS: "/apis/apps/v1", PODS: "/api/v1"}
-Object = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One version of one object. ``gone``: the last one, as it was when it went.
-
-    ``seen``: when, on the witness's monotonic clock.
-    """
-
-    at: int
-    kind: str
-    raw: Object
-    gone: bool
-    seen: float
-
-    @property
-    def namespace(self) -> str:
-        """Where it is."""
-        return str(self.raw["metadata"]["namespace"])
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.raw["metadata"]["name"])
-
-    @property
-    def uid(self) -> str:
-        """Its UID."""
-        return str(self.raw["metadata"]["uid"])
 
 
 class Witness:
@@ -63,8 +32,6 @@ class Witness:
         self._seen: list[Version] = []
         self._there: dict[str, dict[str, Object]] = {kind: {} for kind in ROOTS}
         """What is there now, by UID: what a list after a gap does not have is gone."""
-        self.gaps: list[range] = []
-        """Versions that were not seen: the API server had forgotten them when this came back."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._reached = dict.fromkeys(ROOTS, 0)
@@ -164,8 +131,6 @@ class Witness:
         listed = json.loads(answer.read())
         connection.close()
         version = int(listed["metadata"]["resourceVersion"])
-        if self._reached[kind]:
-            self.gaps.append(range(self._reached[kind] + 1, version + 1))
         there = {raw["metadata"]["uid"]: raw for raw in listed["items"]}
         for uid, raw in list(self._there[kind].items()):
             if uid not in there:

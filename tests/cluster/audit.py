@@ -144,14 +144,14 @@ class Trail:
                 if raw["metadata"]["uid"] not in self._gone and (gone or not _same(raw, known)):
                     self._keep(raw, gone=gone)
                     kind = request.resource.partition("/")[0]
-                    yield Version(_number(raw) or at, kind, raw, gone, seen)
+                    yield Version(at, kind, raw, gone, seen)
 
     def _take(self, request: Request) -> None:
         answer = request.raw.get("responseObject")
         if answer is None:
             raise ValueError(f"the audit log has no bodies: {request.words} {request.name}")
         # The answer to a deletion may have no version: it came after all that is known.
-        at = 0 if "items" in answer else _number(answer)
+        at = _number(answer)
         self._newest = max(self._newest, at)
         seen = datetime.fromisoformat(request.raw["stageTimestamp"]).timestamp()
         heapq.heappush(self._waiting, (at or self._newest, next(self._order), seen, request))
@@ -162,18 +162,23 @@ class Trail:
         if "items" in answer:
             for item in answer["items"]:
                 yield from self._collected(item, request)
-        elif answer["kind"] == "Status":
-            raw = self._alive.get(answer.get("details", {}).get("uid", ""))
-            if raw is not None:
-                yield raw, True
-        elif answer["kind"] == "Scale":
-            raw = self._alive.get(answer["metadata"]["uid"])
-            if raw is not None:
-                spec = {**raw["spec"], "replicas": answer["spec"].get("replicas", 0)}
-                version = {"resourceVersion": answer["metadata"]["resourceVersion"]}
-                yield {**raw, "spec": spec, "metadata": {**raw["metadata"], **version}}, False
-        else:
-            yield answer, _is_final(answer["metadata"], deleted=request.verb == "delete")
+            return
+        known = self._alive.get(_uid(answer))
+        gone = _is_final(answer.get("metadata", {}), deleted=request.verb == "delete")
+        match answer["kind"]:
+            case "Status":
+                if known is not None:
+                    yield known, True
+            case "Scale":
+                if known is not None:
+                    spec = {**known["spec"], "replicas": answer["spec"].get("replicas", 0)}
+                    version = {"resourceVersion": answer["metadata"]["resourceVersion"]}
+                    yield {**known, "spec": spec, "metadata": known["metadata"] | version}, False
+            case "PartialObjectMetadata":  # what the garbage collector asks for
+                if known is not None:
+                    yield {**known, "metadata": answer["metadata"]}, gone
+            case _:
+                yield answer, gone
 
     def _collected(self, item: Object, request: Request) -> Iterator[tuple[Object, bool]]:
         """One object of a deleted collection: the answer has it as it was before.
@@ -222,6 +227,12 @@ def _is_final(metadata: Object, *, deleted: bool) -> bool:
     return (
         marked and not metadata.get("finalizers") and not metadata.get("deletionGracePeriodSeconds")
     )
+
+
+def _uid(answer: Object) -> str:
+    """UID of the object that an answer is about."""
+    told = answer.get("details", {}) if answer["kind"] == "Status" else answer["metadata"]
+    return str(told.get("uid", ""))
 
 
 def _number(raw: Object) -> int:

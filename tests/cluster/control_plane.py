@@ -65,7 +65,7 @@ class ControlPlane:
         """``node`` names a provider; ``extra_arguments`` go to the named programs, after ours.
 
         ``audit_bodies``: the audit log also has what each write made of a GuardedDeployment, a
-        ReplicaSet or a pod (:class:`tests.cluster.audit.Trail` reads it). It is some ten times larger.
+        ReplicaSet or a pod (:class:`tests.cluster.audit.Trail` reads it). It is several times larger.
         """
         self.directory = directory.absolute()
         self.node = node

@@ -51,8 +51,7 @@ def measure_decide(times: int = 50) -> Result:
                 words,
                 target=target,
                 met=spent < TARGET_MS,
-                reason="37,000 calls in Python; most of them ask each pod some ten times whether it "
-                "is live and healthy (`PodView.live`, `healthy_at`)",
+                reason="each pod of the target is compared with what is remembered of it (F7)",
             )
         )
     return Result(f"Median of {times} calls on frozen views, CPU time; no cluster.", rows)

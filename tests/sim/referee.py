@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, replace
 
 from tests.sim.api import ApiServer
 from tests.sim.driver import Decide, Look
 from tests.sim.laws import check_laws
 from tests.sim.recount import Recount, is_over, settling_seconds
-from tripswitch.domain.decision import EventReason
-from tripswitch.domain.invariants import check_decision
+from tripswitch.domain.decision import EventReason, ScaleReplicaSet
+from tripswitch.domain.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.model import Instant, Snapshot
 from tripswitch.domain.rollout import OPEN, SUCCEEDED
 from tripswitch.domain.scaling import compute_bounds
@@ -22,6 +23,15 @@ class CounterexampleError(AssertionError):
     def __init__(self, message: str, look: Look | None = None) -> None:
         super().__init__(message)
         self.look = look
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A ReplicaSet that was lowered from ``version`` with old knowledge, and the ``floor`` it allows."""
+
+    uid: str
+    version: int
+    floor: int
 
 
 SAMPLE = 11
@@ -38,6 +48,7 @@ class Referee:
         self._calm = calm
         self._recount: Recount | None = None
         self._safe = False
+        self._lowered: list[Lowered] = []
         self._version = 0
 
     def looked(self, look: Look) -> None:
@@ -64,6 +75,8 @@ class Referee:
             if after.rollout.status in OPEN:
                 self._recount = Recount(look, after.rollout)
         self._safe = self._safe or after.last_completed_revision is not None
+        if self._calm:
+            self._note_lowered(look)
 
     def check_world(self, now: Instant) -> None:
         """Check the whole cluster after a step."""
@@ -84,8 +97,47 @@ class Referee:
         self.seen["moments with the bounds checked in the cluster"] += 1
         if planned > bounds.upper:
             raise CounterexampleError(f"{planned} pods planned, at most {bounds.upper} (R3)")
-        if self._safe and healthy < bounds.lower:
-            raise CounterexampleError(f"{healthy} pods healthy, at least {bounds.lower} (R3)")
+        if healthy >= bounds.lower:
+            self._lowered = [one for one in self._lowered if self._is_pending(one)]
+        lower = min([bounds.lower, *(one.floor for one in self._lowered)])
+        if self._safe and healthy < lower:
+            raise CounterexampleError(f"{healthy} pods healthy, at least {lower} (R3)")
+
+    def _note_lowered(self, look: Look) -> None:
+        """Remember what a lowering could not know, because no event had told it yet.
+
+        R3 takes pods that are not Ready first, also while fewer than L are healthy; one of them may have
+        become Ready since, and another one goes in its place. And a pod that is relied on may have been
+        taken already, by a size that is no longer asked for. The rest has to stay.
+        """
+        spec, sets, now = look.snapshot.guarded.spec, look.snapshot.replica_sets, look.now
+        known = gone = 0
+        for rs in sets:
+            there = tuple(pod for pod in rs.pods if self._is_there(pod.uid))
+            kept = compute_kept_healthy(rs, rs.size, spec, now)
+            known += kept
+            gone += kept - compute_kept_healthy(replace(rs, pods=there), rs.size, spec, now)
+        lower = compute_bounds(spec.strategy, spec.replicas).lower
+        floor = min(lower, known) - gone
+        sizes = {rs.uid: rs.size for rs in sets}
+        for action in look.decision.actions:
+            if not isinstance(action, ScaleReplicaSet) or action.size >= sizes[action.uid]:
+                continue
+            if floor < lower:
+                self.seen["lowered with old knowledge"] += 1
+                self._lowered.append(Lowered(action.uid, int(action.resource_version), floor))
+
+    def _is_there(self, uid: str) -> bool:
+        pod = self._api.pods.get(uid)
+        return pod is not None and pod.live
+
+    def _is_pending(self, lowered: Lowered) -> bool:
+        """Whether it may still be written, or its ReplicaSet has not taken the pods yet."""
+        rs = self._api.sets.get(lowered.uid)
+        if rs is None:
+            return False
+        live = sum(pod.live for pod in self._api.pods_of(rs.uid))
+        return rs.version == lowered.version or live > rs.size
 
     def _judge(self, look: Look, rollout: Rollout) -> None:
         recount = self._recount

@@ -103,7 +103,7 @@ def rebase(
     observed = [
         count_failures(
             pod,
-            known.get(pod.uid, Counted(pod.uid, before=before)),
+            known.get(pod.uid) or Counted(pod.uid, before=before),
             target.template.readiness,
             spec,
             now,
@@ -121,14 +121,14 @@ def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Inst
     known = {entry.pod: entry for entry in breaker.counted}
     observed = [
         count_failures(
-            pod, known.get(pod.uid, Counted(pod.uid)), target.template.readiness, spec, now
+            pod, known.get(pod.uid) or Counted(pod.uid), target.template.readiness, spec, now
         )
-        for pod in sorted(target.pods, key=lambda pod: pod.name)
+        for pod in target.pods
     ]
+    found = (failure for look in observed for failure in look.failures)
     failures = tuple(
         judged
-        for look in observed
-        for failure in look.failures
+        for failure in sorted(found, key=lambda failure: failure.pod)
         if (judged := judge(failure, spec.breaker.policy)).verdict is not Verdict.IGNORE
     )
     resets = spec.breaker.reset_on_healthy_task and any(
@@ -221,7 +221,7 @@ def _kept(observed: list[Observed], known: tuple[Counted, ...], spec: Spec) -> t
     """
     there = {look.after.pod for look in observed}
     entries = sorted((look.after for look in observed), key=lambda entry: entry.pod)
-    kept = [entry for entry in entries if entry != Counted(entry.pod)]
+    kept = [entry for entry in entries if not entry.blank]
     # What is known begins with the pods that were there at the last look, so with the latest to vanish.
     gone = [entry for entry in known if entry.pod not in there]
     room = max(MIN_ENTRIES, 2 * spec.replicas) - len(kept)

@@ -10,7 +10,6 @@ from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
-from tripswitch.domain.health import count_live, count_ready
 from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
 from tripswitch.domain.scaling import compute_needed
 from tripswitch.domain.status import (
@@ -29,20 +28,19 @@ NEXT = "next: fix the template, or retry"
 def conclude(draft: Draft) -> Status:
     """Everything the status shows, from what has been decided."""
     spec, guarded = draft.spec, draft.snapshot.guarded
-    sets = draft.snapshot.replica_sets
+    crowds = draft.crowds.values()
     desired = draft.record(draft.status.desired_revision)
     assert desired is not None, "the spec was not followed"
     running = draft.rollout.status in rollouts.OPEN
-    wanted = draft.replica_set(desired.revision)
     explanation = _explain(draft)
     breaker = draft.status.circuit_breaker
     state = breakers.STATUS[draft.rollout.status] if spec.breaker.enable else BreakerState.DISABLED
     return replace(
         draft.status,
         observed_generation=guarded.generation,
-        replicas=sum(count_live(rs) for rs in sets),
-        updated_replicas=0 if wanted is None else count_live(wanted),
-        ready_replicas=sum(count_ready(rs) for rs in sets),
+        replicas=sum(crowd.live for crowd in crowds),
+        updated_replicas=draft.crowd(desired.revision).live,
+        ready_replicas=sum(crowd.ready for crowd in crowds),
         available_replicas=draft.healthy,
         selector=spec.selector,
         rollout_state=(rollouts.STATE[draft.rollout.status] if running else desired.rollout_state),

@@ -31,7 +31,7 @@ from tripswitch.domain.draft import Draft, begin_draft
 from tripswitch.domain.gather import gather, inquire
 from tripswitch.domain.health import health_deadline
 from tripswitch.domain.model import Instant, Recreate, Snapshot
-from tripswitch.domain.observe import compute_next_healthy_at, observe
+from tripswitch.domain.observe import observe
 from tripswitch.domain.retention import retain
 from tripswitch.domain.scaling import Crowd, resize, roll, stall
 from tripswitch.domain.status import RolloutState, RolloutStatus
@@ -48,7 +48,8 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     for step in steps:
         draft = step(draft)
     sizes = _plan_sizes(draft)
-    draft = draft.wake(compute_next_healthy_at(draft))
+    for crowd in draft.crowds.values():
+        draft = draft.wake(crowd.next_healthy_at)
     draft, inquiries = inquire(draft)
     draft, retention = retain(draft, sizes)
     return Decision(

@@ -86,6 +86,9 @@ FAILURE_REASONS = (
 )
 """Every reason a failure can have: a closed set, fit for metric labels and ``onReasons``."""
 
+NOTHING_YET = Tally("")
+"""The marks of a container of which nothing was counted."""
+
 BACK_OFFS = (10, 20, 40, 80, 160, 300)
 """The kubelet's image pull back-off, in seconds; the last one repeats (F2)."""
 
@@ -120,26 +123,28 @@ def count_failures(
 ) -> Observed:
     """Return what is new about a pod of the target revision since ``before``."""
     tallies = {tally.container: tally for tally in before.containers}
+    moved: dict[str, Tally] = {}
     failures: list[Failure] = []
     wakes: list[Instant] = []
     whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
     for container in pod.containers:
-        tally = tallies.get(container.name) or Tally(container.name)
+        tally = tallies.get(container.name, NOTHING_YET)
         after = _advance(container, tally, now)
         if after is not tally:
-            tallies[container.name] = after
-        # In a pod that failed as a whole, ended containers are the consequence, not the cause.
-        if not whole_pod:
-            failures += _container_failures(pod, container, tally, after, before.seen)
+            moved[container.name] = after
+            # In a pod that failed as a whole, ended containers are the consequence, not the cause.
+            if not whole_pod:
+                failures += _container_failures(pod, container, tally, after, before.seen)
         if after.since is not None:
             wakes.append(_next_back_off(after.since, now))
-    containers = tuple(tallies[name] for name in sorted(tallies))
-    # A copy of an entry costs more than all that is looked at in a pod; most have nothing new.
-    counted = before if containers == before.containers else replace(before, containers=containers)
+    counted = before
+    if moved:
+        tallies |= moved
+        counted = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
     if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
         counted = replace(counted, failed=True)
         failures.append(_pod_failure(pod))
-    deadline = _deadline(pod, readiness, spec)
+    deadline = health_deadline(pod, readiness, spec.health_check_grace_period)
     if deadline is not None and deadline > now:
         wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
     elif deadline is not None and not counted.unhealthy:
@@ -209,12 +214,13 @@ def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
     runs = max(tally.runs, compute_ended_runs(container))
     if not stuck:
         moved = runs != tally.runs or tally.since is not None
-        return replace(tally, runs=runs, since=None) if moved else tally
+        return replace(tally, container=container.name, runs=runs, since=None) if moved else tally
     # A wait that was interrupted by a blameless one goes on where it stopped, and counts again only
     # after the next back-off: a reason that flips back and forth must not count at every flip.
     since = now - _passed(tally.waits - 1) if tally.since is None else tally.since
     return replace(
         tally,
+        container=container.name,
         runs=runs,
         since=since,
         waits=max(tally.waits, compute_waits(max(0.0, now - since))),
@@ -290,10 +296,6 @@ def _pod_failure(pod: PodView) -> Failure:
         message=pod.message or pod.reason,
         verdict=verdict,
     )
-
-
-def _deadline(pod: PodView, readiness: Readiness, spec: Spec) -> Instant | None:
-    return health_deadline(pod, readiness, spec.health_check_grace_period)
 
 
 def _health_failure(pod: PodView, now: Instant) -> Failure:

@@ -84,5 +84,5 @@ def _find_creating(draft: Draft) -> str | None:
     target = draft.target
     if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
         return None
-    names = (pod.name for pod in target.pods if pod.live and pod.waiting_for.startswith(CREATING))
+    names = (pod.name for pod in target.pods if pod.waiting_for.startswith(CREATING) and pod.live)
     return min(names, default=None)

@@ -9,7 +9,6 @@ from tripswitch.domain.model import (
     PodPhase,
     PodView,
     Readiness,
-    ReplicaSetView,
     Spec,
 )
 
@@ -59,31 +58,15 @@ def health_deadline(pod: PodView, readiness: Readiness, grace: int) -> Instant |
     only then does the kubelet ask its readiness probe. A pod that lost its readiness has the budget
     again, from the moment it lost it. ``grace`` is ``healthCheckGracePeriodSeconds``.
     """
+    if pod.ready_since is not None or pod.unready_by_node:
+        return None
     running = running_at(pod)
-    if running is None or pod.ready_since is not None or pod.unready_by_node:
+    if running is None:
         return None
     starts = (c.started_since or c.running_since or 0.0 for c in _lasting(pod))
     began = max(*starts, pod.unready_since or 0.0)
     # Never before it is RUNNING: a shorter budget must not judge a pod that has not run.
     return max(began + grace + readiness.budget, running)
-
-
-def count_healthy(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> int:
-    """Return how many pods of a ReplicaSet are healthy."""
-    seconds = effective_min_ready_seconds(spec, replica_set.template.readiness)
-    return sum(
-        1 for pod in replica_set.pods if (at := healthy_at(pod, seconds)) is not None and at <= now
-    )
-
-
-def count_ready(replica_set: ReplicaSetView) -> int:
-    """Return how many live pods of a ReplicaSet are Ready."""
-    return sum(1 for pod in replica_set.pods if pod.live and pod.ready_since is not None)
-
-
-def count_live(replica_set: ReplicaSetView) -> int:
-    """Return how many pods its ReplicaSet counts: not ended, not being deleted."""
-    return sum(1 for pod in replica_set.pods if pod.live)
 
 
 def _lasting(pod: PodView) -> list[ContainerView]:

@@ -202,6 +202,10 @@ class PodPhase(StrEnum):
     UNKNOWN = "Unknown"
 
 
+OVER = (PodPhase.FAILED, PodPhase.SUCCEEDED)
+"""The phases of a pod that has ended for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class PodView:
     """One pod of one of our ReplicaSets.
@@ -230,7 +234,7 @@ class PodView:
     @property
     def live(self) -> bool:
         """Whether its ReplicaSet counts it: not ended, not being deleted (as Kubernetes counts)."""
-        return not self.deleting and self.phase not in (PodPhase.FAILED, PodPhase.SUCCEEDED)
+        return not self.deleting and self.phase not in OVER
 
 
 @dataclass(frozen=True, slots=True)

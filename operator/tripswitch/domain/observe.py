@@ -99,8 +99,9 @@ def compute_waiting_words(draft: Draft) -> str:
         return ""
     found = _find_set_up_words(draft)
     reasons: dict[str, int] = {}
-    for pod in sorted(target.pods, key=lambda pod: pod.name):
-        at = healthy_at(pod, effective_min_ready_seconds(draft.spec, target.template.readiness))
+    seconds = effective_min_ready_seconds(draft.spec, target.template.readiness)
+    for pod in target.pods:
+        at = healthy_at(pod, seconds)
         is_healthy = at is not None and at <= draft.now
         if pod.live and not is_healthy and (words := _words(pod, found)):
             reasons[words] = reasons.get(words, 0) + 1
@@ -230,16 +231,3 @@ def _complete(draft: Draft) -> Draft:
     return draft.say(
         EventReason.ROLLOUT_COMPLETED, f"revision {rollout.revision} completed: {proof}"
     )
-
-
-def compute_next_healthy_at(draft: Draft) -> Instant | None:
-    """Return when the next Ready pod will have been Ready for long enough (H1)."""
-    moments = [
-        at
-        for rs in draft.snapshot.replica_sets
-        for pod in rs.pods
-        if (at := healthy_at(pod, effective_min_ready_seconds(draft.spec, rs.template.readiness)))
-        is not None
-        and at > draft.now
-    ]
-    return min(moments, default=None)

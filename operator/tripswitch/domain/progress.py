@@ -47,4 +47,4 @@ def _without_numbers(status: Status) -> Status:
 def _without_bests(counted: tuple[Counted, ...]) -> tuple[Counted, ...]:
     """Without what pods have been at best; an entry that says nothing else is left out."""
     plain = (replace(entry, seen=Seen.NONE) for entry in counted)
-    return tuple(entry for entry in plain if entry != Counted(entry.pod))
+    return tuple(entry for entry in plain if not entry.blank)

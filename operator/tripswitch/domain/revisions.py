@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from tripswitch.domain.model import Instant, PodPhase, ReplicaSetView
+from tripswitch.domain.model import OVER, Instant, ReplicaSetView
 from tripswitch.domain.scaling import Crowd
 from tripswitch.domain.status import Revision, RolloutState
 
@@ -126,15 +126,12 @@ def refresh(
     record: Revision, replica_set: ReplicaSetView | None, crowd: Crowd | None, *, primary: bool
 ) -> Revision:
     """Return the revision with the numbers of pods as they are now."""
-    running = 0
-    if replica_set is not None:
-        running = sum(p.live and p.phase is PodPhase.RUNNING for p in replica_set.pods)
     active = "ACTIVE" if crowd is not None and crowd.occupied > 0 else "INACTIVE"
     return replace(
         record,
         status="PRIMARY" if primary else active,
         desired=0 if replica_set is None else replica_set.size,
-        running=running,
+        running=0 if crowd is None else crowd.running,
         healthy=0 if crowd is None else crowd.healthy,
     )
 
@@ -155,7 +152,7 @@ def select_prunable(
             and rs.owned
             and not rs.deleting
             and rs.size == 0
-            and all(pod.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) for pod in rs.pods)
+            and all(pod.phase in OVER for pod in rs.pods)
         ),
         key=lambda rs: rs.revision,
     )

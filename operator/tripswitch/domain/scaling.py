@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tripswitch.domain.health import count_healthy, count_live, count_ready
+from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
 from tripswitch.domain.model import (
+    OVER,
     Amount,
     Instant,
     Percentages,
@@ -36,7 +37,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """A ReplicaSet as a number of pods. ``healthy <= ready <= live``."""
+    """A ReplicaSet and its pods as numbers, counted once per look. ``healthy <= ready <= live``."""
 
     name: str
     size: int
@@ -47,6 +48,10 @@ class Crowd:
     """Not one pod is left or about to be made, not even one that is terminating."""
     leaving: bool = False
     """Its ReplicaSet is being deleted: no pod is made any more, and each may go at any moment."""
+    running: int = 0
+    """Live pods in phase Running."""
+    next_healthy_at: Instant | None = None
+    """When the next Ready pod will have been Ready for long enough (H1)."""
 
     @property
     def occupied(self) -> int:
@@ -74,17 +79,20 @@ class Crowd:
 
 def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
     """Count the pods of a ReplicaSet; one that is being deleted makes no more of them."""
-    live = count_live(replica_set)
-    size = live if replica_set.deleting else replica_set.size
+    seconds = effective_min_ready_seconds(spec, replica_set.template.readiness)
+    live = [pod for pod in replica_set.pods if pod.live]
+    moments = [at for pod in live if (at := healthy_at(pod, seconds)) is not None]
+    size = len(live) if replica_set.deleting else replica_set.size
     return Crowd(
         name=replica_set.name,
         size=size,
-        live=live,
-        ready=count_ready(replica_set),
-        healthy=count_healthy(replica_set, spec, now),
-        gone=size == 0
-        and all(p.phase in (PodPhase.FAILED, PodPhase.SUCCEEDED) for p in replica_set.pods),
+        live=len(live),
+        ready=len(moments),
+        healthy=sum(at <= now for at in moments),
+        gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
+        running=sum(pod.phase is PodPhase.RUNNING for pod in live),
+        next_healthy_at=min((at for at in moments if at > now), default=None),
     )
 
 

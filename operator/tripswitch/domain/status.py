@@ -118,6 +118,12 @@ class Counted:
     before: bool = False
     """It was there before the rollout began: its health does not reset the count."""
 
+    @property
+    def blank(self) -> bool:
+        """Whether it says nothing, and need not be remembered."""
+        marked = self.containers or self.failed or self.unhealthy or self.before
+        return not marked and self.seen is Seen.NONE
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:

@@ -15,20 +15,15 @@ from tests.builders import (
     pending_pod,
     pod,
     ready_pod,
-    replica_set,
     restarted,
     running,
     spec,
-    template,
     terminating,
     unready_pod,
     waiting,
 )
 from tripswitch.domain.health import (
     RUNNING_SECONDS,
-    count_healthy,
-    count_live,
-    count_ready,
     effective_min_ready_seconds,
     health_deadline,
     healthy_at,
@@ -166,25 +161,3 @@ def test_f4_the_health_deadline(
     of: PodView, readiness: Readiness, grace: int, deadline: float
 ) -> None:
     assert health_deadline(of, readiness, grace) == deadline
-
-
-def test_pods_are_counted_as_kubernetes_counts_them() -> None:
-    found = replica_set(
-        1,
-        ready_pod("healthy", START - 40),
-        ready_pod("ready", START - 39),
-        unready_pod("up"),
-        terminating(ready_pod("going", START - 100)),
-        replace(ready_pod("gone", START - 100), phase=PodPhase.FAILED),
-        of=template("v1", probed=False),
-    )
-    assert count_healthy(found, spec(), START) == 1
-    assert count_healthy(found, spec(min_ready_seconds=0), START) == 2
-    assert count_ready(found) == 2
-    assert count_live(found) == 3
-
-
-def test_h1_a_pod_is_healthy_at_the_very_moment() -> None:
-    found = replica_set(1, ready_pod(), of=template("v1", probed=False))
-    assert count_healthy(found, spec(), START + 39.999) == 0
-    assert count_healthy(found, spec(), START + 40) == 1

@@ -14,6 +14,7 @@ from tests.builders import (
     replica_set,
     replica_set_name,
     revision,
+    spec,
     template,
     terminating,
     unready_pod,
@@ -37,7 +38,7 @@ from tripswitch.domain.revisions import (
     select_remembered,
     update,
 )
-from tripswitch.domain.scaling import Crowd
+from tripswitch.domain.scaling import Crowd, crowd
 from tripswitch.domain.status import Revision, RolloutState
 
 HISTORY = (revision(3), revision(2), revision(1))
@@ -147,7 +148,7 @@ def test_a_record_shows_the_pods_as_they_are_now() -> None:
         failed_pod("e"),
     )
     found = replica_set(1, *pods, size=5)
-    shown = refresh(revision(1), found, Crowd(found.name, size=5, live=3, healthy=1), primary=False)
+    shown = refresh(revision(1), found, crowd(found, spec(), START), primary=False)
     assert shown == replace(revision(1), status="ACTIVE", desired=5, running=2, healthy=1)
 
 

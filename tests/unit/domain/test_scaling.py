@@ -113,8 +113,24 @@ def test_a_crowd_is_a_replica_set_in_numbers() -> None:
         of=template("v1", probed=False),
     )
     assert crowd(found, spec(), START) == Crowd(
-        found.name, size=6, live=4, ready=2, healthy=1, gone=False
+        found.name,
+        size=6,
+        live=4,
+        ready=2,
+        healthy=1,
+        gone=False,
+        running=3,
+        next_healthy_at=START + 40,
     )
+    later = crowd(found, spec(min_ready_seconds=0), START)
+    assert (later.healthy, later.next_healthy_at) == (2, None)
+
+
+def test_h1_a_pod_is_healthy_at_the_very_moment() -> None:
+    found = replica_set(1, ready_pod(), of=template("v1", probed=False))
+    young, old = (crowd(found, spec(), START + age) for age in (39.999, 40))
+    assert (young.healthy, young.next_healthy_at) == (0, START + 40)
+    assert (old.healthy, old.next_healthy_at) == (1, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""The bounds in the cluster itself (R3): what the operator may be held to, and what it could not know."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import (
+    START,
+    guarded,
+    ready_pod,
+    replica_set,
+    revision,
+    rollout,
+    snapshot,
+    terminating,
+    unready_pod,
+)
+from tests.sim.api import ApiServer
+from tests.sim.driver import Look
+from tests.sim.objects import RawGuarded, RawPod, RawSet
+from tests.sim.referee import CounterexampleError, Referee
+from tripswitch.domain.decide import decide
+from tripswitch.domain.decision import Decision, ScaleReplicaSet
+from tripswitch.domain.model import PodPhase, PodView
+from tripswitch.domain.status import RolloutStatus, Status
+
+NOW = START + 60
+STATUS = Status(
+    rollout=rollout(1, RolloutStatus.SUCCESSFUL, finished_at=START),
+    desired_revision=1,
+    last_completed_revision=1,
+    revisions=(revision(1),),
+)
+WISH = guarded(2, status=STATUS)
+
+
+def judge(*, seen: tuple[PodView, ...], true: dict[str, bool], taken: str) -> Referee:
+    """Let a ReplicaSet be lowered by one on what was seen, and judge the cluster after one was taken.
+
+    ``true``: every pod that is really there, and whether it is healthy.
+    """
+    api = ApiServer()
+    shown = replica_set(1, *seen, size=len(seen), resource_version="7")
+    size = len(seen) - 1
+    name, template = shown.name, shown.template
+    api.guarded = RawGuarded("web", "uid-web", WISH.spec)
+    api.sets = {shown.uid: RawSet(name, shown.uid, "uid-web", 1, template, size, START, version=8)}
+    for pod, healthy in true.items():
+        since = START if healthy else None
+        api.pods[pod] = RawPod(
+            pod, pod, shown.uid, name, START, phase=PodPhase.RUNNING, ready_really=since
+        )
+    referee = Referee(api, decide, calm=True)
+    lower = ScaleReplicaSet(name, shown.uid, "7", size)
+    referee.accepted(Look(snapshot(WISH, shown), Decision(STATUS, (lower,)), NOW, {}))
+    del api.pods[taken]
+    referee.check_world(NOW)
+    return referee
+
+
+A, B, C = (ready_pod(name, uid=name) for name in "abc")
+UNREADY = unready_pod("b", uid="b")
+
+
+def test_r3_a_pod_that_was_known_as_healthy_must_not_be_missed() -> None:
+    with pytest.raises(CounterexampleError, match="1 pods healthy, at least 2"):
+        judge(seen=(A, B), true={"a": True, "b": True}, taken="b")
+
+
+def test_r3_nobody_could_know_that_a_pod_had_become_ready_before_another_went_in_its_place() -> (
+    None
+):
+    judged = judge(seen=(A, UNREADY), true={"a": True, "b": True}, taken="a")
+    assert judged.seen["lowered with old knowledge"] == 1
+
+
+def test_r3_nobody_could_know_that_a_pod_had_been_taken_already() -> None:
+    judged = judge(seen=(A, B, C), true={"a": True, "b": True}, taken="b")
+    assert judged.seen["lowered with old knowledge"] == 1
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param((A, UNREADY), id="the one that was known as healthy"),
+        pytest.param((A, terminating(C), UNREADY), id="and another was seen to go"),
+    ],
+)
+def test_r3_what_was_known_has_to_stay_all_the_same(seen: tuple[PodView, ...]) -> None:
+    with pytest.raises(CounterexampleError, match="0 pods healthy, at least 1"):
+        judge(seen=seen, true={"a": True, "b": False}, taken="a")

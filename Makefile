@@ -57,10 +57,12 @@ e2e: setup packages ## end-to-end tests on a cluster (E2E=kwok|real|kind|current
 	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m "$(if $(filter kwok,$(E2E)),cluster,real)$(DEBIAN)" -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
+ON_A_REAL_NODE = if why=$$($(BIN)/python -m tests.cluster obstacle); \
+	then echo "no tests with real containers: $$why"; else
+
 .PHONY: real
 real: setup packages ## end-to-end tests with real containers; where that cannot be, it says why
-	@if why=$$($(BIN)/python -m tests.cluster obstacle); then echo "no tests with real containers: $$why"; \
-	else $(MAKE) --no-print-directory e2e E2E=real; fi
+	@$(ON_A_REAL_NODE) $(MAKE) --no-print-directory e2e E2E=real; fi
 
 .PHONY: soak
 soak: setup ## a million steps of generated worlds, looking for one that breaks a rule (SEED=, STEPS=)
@@ -80,7 +82,7 @@ cluster-test: setup ## tests of the throwaway cluster itself, and of each simula
 
 .PHONY: real-test
 real-test: setup ## tests of the real node itself (root, Linux, Debian's containerd)
-	$(BIN)/python -m pytest -q -m real tests/cluster
+	@$(ON_A_REAL_NODE) $(BIN)/python -m pytest -q -m real tests/cluster; fi
 
 .PHONY: faults
 faults: setup ## every fault on purpose (about 25 minutes, 2 cores); writes docs/explanation/reliability.md (SEED=)

@@ -39,6 +39,7 @@ TOLD = (
     ("decisions", "decisions of the core, each with its invariants checked"),
     ("decisions asked again (laws)", "of them asked again: twice, in another order, later, disrupted"),
     ("moments with the bounds checked in the cluster", "moments with L and U checked in the cluster"),
+    ("lowered with old knowledge", "lowerings among them in which an event had not told all (R3)"),
     ("inputs", "inputs compared with the small model"),
     ("CircuitBreakerTriggered", "trips, each agreed with the naive re-count"),
     ("progress deadlines", "of them by the progress deadline alone"),

@@ -10,11 +10,20 @@ from typing import Any
 from tests.cluster.audit import GUARDED, PODS
 from tests.cluster.behaviours import BEHAVIOUR, DELAY
 from tests.e2e.world import GROUP as API
-from tests.e2e.world import PLURAL, VERSION, World, conditions, guarded, rollout
+from tests.e2e.world import PLURAL, VERSION, World, conditions, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial
-from tests.faults.stories import bad, complete, count, counted, exactly, good, there_and_back
+from tests.faults.stories import (
+    bad,
+    complete,
+    count,
+    counted,
+    exactly,
+    good,
+    patient,
+    there_and_back,
+)
 
 GROUP = "The cluster around it"
 EXACT = "every failure counted once, one trip, one rollback"
@@ -200,7 +209,7 @@ def hundred(lab: Lab, run: int) -> str:
 
 def _small(name: str, behaviour: str | None = None) -> dict[str, Any]:
     image = "web:2" if behaviour else "web:1"
-    manifest = guarded(name, 2, behaviour, image=image, configuration=count(4))
+    manifest = patient(name, 2, behaviour, image=image, configuration=count(4))
     manifest["spec"]["template"]["metadata"]["annotations"] |= {DELAY: "1h"} if behaviour else {}
     return manifest
 
@@ -245,9 +254,9 @@ def drained_small(lab: Lab, run: int) -> str:
 def _drain(lab: Lab, replicas: int, rounds: int) -> str:
     evicted = 0
     with lab.trial("drained") as trial:
-        complete(trial, guarded("web", replicas, image="web:1"))
+        complete(trial, patient("web", replicas, image="web:1"))
         for number in range(rounds):
-            evicted += _drain_once(trial, guarded("web", replicas, image=f"web:{number + 2}"))
+            evicted += _drain_once(trial, patient("web", replicas, image=f"web:{number + 2}"))
         status = trial.world.status()
         assert status["lastCompletedRevision"] == rounds + 1
         assert all(revision["failedTasks"] == 0 for revision in status["revisions"])
@@ -314,7 +323,7 @@ def registry_ignored(lab: Lab, run: int) -> str:
         world = trial.world
         complete(trial, good())
         configuration = count(3, failurePolicy={"rules": [rule]})
-        manifest = guarded("web", 4, "image-pull", image="web:3", configuration=configuration)
+        manifest = patient("web", 4, "image-pull", image="web:3", configuration=configuration)
         world.apply(manifest)
         time.sleep(300)
         status = world.status()

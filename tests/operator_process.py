@@ -18,10 +18,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.cluster.control_plane import ClusterError
+from tests.cluster.processes import Startable, fork, leashed
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "tripswitch-system"
@@ -77,8 +76,11 @@ def write_kubeconfig(kubectl: Kubectl, path: Path) -> Path:
     return path
 
 
-class OperatorProcess:
-    """One operator, in a process that tests may kill, pause and start again."""
+class OperatorProcess(Startable):
+    """One operator, in a process that tests may kill, pause and start again.
+
+    It ends with the process that started it, however that one ends, unless it is to ``outlive`` it.
+    """
 
     def __init__(
         self,
@@ -86,28 +88,16 @@ class OperatorProcess:
         log: Path,
         *,
         arguments: Sequence[str] = (),
-        quiet: bool = True,
         variables: Mapping[str, str] | None = None,
+        outlive: bool = False,
     ) -> None:
         self.kubeconfig = kubeconfig
         self.log = log
         self.arguments = list(arguments)
-        self.quiet = quiet
         self.variables = dict(variables or {})
+        self._outlive = outlive
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def pid(self) -> int:
@@ -145,12 +135,11 @@ class OperatorProcess:
         command = [sys.executable, "-m", "tripswitch.shell", "--kubeconfig", str(self.kubeconfig)]
         command += ["--health-port", str(self.port), *self.arguments]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
+            self._process = fork(
+                command if self._outlive else leashed(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
                 env={**os.environ, **self.variables},
             )
 
@@ -233,7 +222,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     install(kubectl)
     log = directory / "logs" / "operator.log"
-    operator = OperatorProcess(write_kubeconfig(kubectl, directory / "operator.kubeconfig"), log)
+    kubeconfig = write_kubeconfig(kubectl, directory / "operator.kubeconfig")
+    operator = OperatorProcess(kubeconfig, log, outlive=True)
     operator.start()
     pid_file.write_text(f"{operator.pid} {_start_time(operator.pid)}\n")
     print(f"operator runs; its log: {log}")

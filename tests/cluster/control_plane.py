@@ -11,8 +11,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.cluster import ownership
 from tests.cluster.box import Box, BoxError, find_obstacle
@@ -26,7 +24,7 @@ from tests.cluster.components import (
 )
 from tests.cluster.layout import REAL_NODES, Layout, prepare
 from tests.cluster.nodes import simulated_node
-from tests.cluster.processes import Process
+from tests.cluster.processes import Process, Startable
 from tests.cluster.real_node import RealNode, load_image
 from tests.cluster.toolchain import Report, say
 
@@ -42,7 +40,7 @@ class _PortTakenError(ClusterError):
     """A program found its port in use."""
 
 
-class ControlPlane:
+class ControlPlane(Startable):
     """etcd, API server, controller manager, scheduler and kwok, in a directory of their own.
 
     The directory is emptied at every start; logs stay there after a stop. The programs end with
@@ -78,18 +76,6 @@ class ControlPlane:
         self._processes: dict[str, Process] = {}
         self._boxes: list[Box] = []
         self.real_nodes: dict[str, RealNode] = {}
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Build what is missing, start everything, wait until it is ready.

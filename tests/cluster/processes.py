@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 _LEASH = Path(__file__).with_name("leash.py")
 _TAIL_LINES = 25
@@ -53,6 +55,30 @@ def kill_if_same(pid: int, birth: str | None, number: signal.Signals = signal.SI
     except ProcessLookupError:
         return False
     return True
+
+
+class Startable(ABC):
+    """What runs as long as a ``with`` block does."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Return when it runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Return when it has ended; nothing to do when it never ran."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
 
 
 class Process:

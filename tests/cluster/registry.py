@@ -8,12 +8,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
-from tests.cluster.processes import Process
+from tests.cluster.processes import Process, Startable
 
 _SECONDS = 30.0
 
@@ -22,7 +20,7 @@ class RegistryError(Exception):
     """The registry could not be started, or refused an image."""
 
 
-class Registry:
+class Registry(Startable):
     """Debian's docker-registry at an address of this machine; what it holds outlives a stop."""
 
     def __init__(self, directory: Path, address: str) -> None:
@@ -33,18 +31,6 @@ class Registry:
             ["/usr/bin/docker-registry", "serve", str(directory / "registry.yaml")],
             directory / "registry.log",
         )
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def url(self) -> str:

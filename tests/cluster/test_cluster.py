@@ -35,6 +35,19 @@ spec:
     metadata: {labels: {app: web}}
     spec: {containers: [{name: web, image: "registry.test/web:1"}]}
 """
+_OPERATOR_STARTER = """
+import sys, time
+from pathlib import Path
+from tests.operator_process import OperatorProcess
+operator = OperatorProcess(Path("nowhere"), Path(sys.argv[1]))
+operator.launch()
+while b"leash" in Path(f"/proc/{operator.pid}/cmdline").read_bytes():
+    time.sleep(0.01)
+operator.pause()  # so that it ends neither by itself nor in order
+print(operator.pid, flush=True)
+time.sleep(60)
+"""
+
 _STARTER = """
 import sys
 from pathlib import Path
@@ -121,6 +134,21 @@ def test_kill_9_of_the_starter_leaves_no_process(tmp_path: Path) -> None:
 
         _await(lambda: not any(born(pid) for pid in pids))
     assert not ownership.is_owned(tmp_path / "cluster")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_operator_ends_with_the_one_who_started_it(tmp_path: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-c", _OPERATOR_STARTER, str(tmp_path / "operator.log")]
+    with subprocess.Popen(
+        command, cwd=layout.REPOSITORY, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        assert born(pid)
+
+        running.send_signal(how)
+
+        _await(lambda: not born(pid))
 
 
 def test_a_failed_start_names_the_program_shows_its_log_and_leaves_no_process(

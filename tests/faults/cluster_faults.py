@@ -19,9 +19,11 @@ from tests.faults.stories import (
     complete,
     count,
     counted,
+    ends,
     exactly,
     good,
     patient,
+    running,
     there_and_back,
 )
 
@@ -32,8 +34,7 @@ EXACT = "every failure counted once, one trip, one rollback"
 def _restarted(program: str) -> None:
     @scenario(GROUP, f"{program} killed with -9 and started again, twice", EXACT, alone=True)
     def attempt(lab: Lab, run: int) -> str:
-        with lab.trial(f"{program} restarted") as trial:
-            complete(trial, good())
+        with running(lab, f"{program} restarted") as trial:
             trial.world.apply(bad())
             trial.until(lambda: trial.world.status()["rollout"]["revision"] == 2)
             lab.cluster.restart(program)
@@ -66,8 +67,7 @@ _restarted("etcd")
 )
 def no_controllers(lab: Lab, run: int) -> str:
     """Nobody makes pods from ReplicaSets meanwhile."""
-    with lab.trial("no controllers") as trial:
-        complete(trial, good())
+    with running(lab, "no controllers") as trial:
         lab.cluster.pause("kube-controller-manager")
         try:
             trial.world.apply(good(image="web:3"))
@@ -76,9 +76,7 @@ def no_controllers(lab: Lab, run: int) -> str:
             assert trial.world.status()["circuitBreaker"]["failureCount"] == 0
         finally:
             lab.cluster.resume("kube-controller-manager")
-        trial.world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
-        trial.until_quiet()
-        trial.check(web=Expected(rollbacks=0))
+        ends(trial, "SUCCESSFUL", 0)
         return "0 failures counted; completed when it was back"
 
 
@@ -91,8 +89,7 @@ def no_controllers(lab: Lab, run: int) -> str:
 )
 def made_again(lab: Lab, run: int) -> str:
     """Same name, same template, another UID."""
-    with lab.trial("made again") as trial:
-        complete(trial, good())
+    with running(lab, "made again") as trial:
         trial.world.apply(bad(threshold=1000))
         trial.until(lambda: trial.world.status()["circuitBreaker"]["failureCount"] >= 1 + run)
         trial.world.kubectl("delete", "gdeploy/web", "--wait=false")
@@ -102,9 +99,7 @@ def made_again(lab: Lab, run: int) -> str:
         assert status["rollout"]["kind"] == "DEPLOY"
         assert status["circuitBreaker"]["failureCount"] == 0
         trial.world.apply(bad())
-        trial.world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
-        trial.until_quiet()
-        trial.check(web=Expected(rollbacks=1, disturbed=True))
+        ends(trial, "ROLLBACK_SUCCESSFUL", 1, disturbed=True)
         return "the new one completed, then tripped by its own 8 failures"
 
 
@@ -117,9 +112,8 @@ def made_again(lab: Lab, run: int) -> str:
 )
 def edited(lab: Lab, run: int) -> str:
     """Every edit that a person with rights on ReplicaSets can make."""
-    with lab.trial("edited") as trial:
+    with running(lab, "edited") as trial:
         world = trial.world
-        complete(trial, good())
         (name,) = world.replica_sets()
         world.kubectl("scale", f"replicaset/{name}", "--replicas=1")
         trial.until(lambda: world.replica_sets()[name].spec.replicas == 4)
@@ -145,8 +139,7 @@ def edited(lab: Lab, run: int) -> str:
 )
 def namespace_deleted(lab: Lab, run: int) -> str:
     """Creations are refused there until everything is gone."""
-    with lab.trial("namespace deleted") as trial:
-        complete(trial, good())
+    with running(lab, "namespace deleted") as trial:
         trial.world.apply(bad(threshold=1000))
         trial.until(lambda: trial.world.status()["circuitBreaker"]["failureCount"] >= 1)
         before = trial.writes()
@@ -167,9 +160,8 @@ def namespace_deleted(lab: Lab, run: int) -> str:
 )
 def quota(lab: Lab, run: int) -> str:
     """F5: the ReplicaSet cannot create pods. Nobody's fault but the quota's."""
-    with lab.trial("quota") as trial:
+    with running(lab, "quota") as trial:
         world = trial.world
-        complete(trial, good())
         world.kubectl("create", "quota", "few", "--hard=pods=5")
         trial.until(lambda: "used" in world.kubectl("get", "quota/few", "--output=yaml"))
         world.apply(good(image="web:3"))
@@ -178,9 +170,7 @@ def quota(lab: Lab, run: int) -> str:
         )
         assert shown["circuitBreaker"]["failureCount"] == 0
         world.kubectl("patch", "quota/few", "--patch", '{"spec": {"hard": {"pods": "50"}}}')
-        world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
-        trial.until_quiet()
-        trial.check(web=Expected(rollbacks=0))
+        ends(trial, "SUCCESSFUL", 0)
         return "shown, 0 failures counted, completed"
 
 
@@ -253,8 +243,7 @@ def drained_small(lab: Lab, run: int) -> str:
 
 def _drain(lab: Lab, replicas: int, rounds: int) -> str:
     evicted = 0
-    with lab.trial("drained") as trial:
-        complete(trial, patient("web", replicas, image="web:1"))
+    with running(lab, "drained", patient("web", replicas, image="web:1")) as trial:
         for number in range(rounds):
             evicted += _drain_once(trial, patient("web", replicas, image=f"web:{number + 2}"))
         status = trial.world.status()
@@ -298,17 +287,19 @@ def _drain_once(trial: Trial, manifest: dict[str, Any]) -> int:
 )
 def registry_down(lab: Lab, run: int) -> str:
     """Documented: the breaker cannot know a registry from a wrong name. No healthy pod is lost."""
-    with lab.trial("registry down") as trial:
+    with running(lab, "registry down") as trial:
         world = trial.world
-        complete(trial, good())
         manifest = good(image="web:3")
-        template = manifest["spec"]["template"]
-        template["metadata"]["annotations"] = {BEHAVIOUR: "image-pull"}
+        manifest["spec"]["template"]["metadata"]["annotations"] = {BEHAVIOUR: "image-pull"}
         world.apply(manifest)
-        world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
-        trial.until_quiet()
-        trial.check(web=Expected(rollbacks=1))
-        return "tripped and rolled back, no healthy pod lost"
+        ends(trial, "ROLLBACK_SUCCESSFUL", 1)
+        manifest["metadata"]["annotations"] = {"tripswitch.dev/retry": "1"}
+        manifest["spec"]["deploymentConfiguration"] = count(1000)
+        world.apply(manifest)
+        trial.until(lambda: len(_ill(world)) == 4)
+        _cure(world)
+        ends(trial, "SUCCESSFUL", 1)
+        return "tripped and rolled back, no healthy pod lost; `retry` completed it"
 
 
 @scenario(
@@ -319,9 +310,8 @@ def registry_down(lab: Lab, run: int) -> str:
 def registry_ignored(lab: Lab, run: int) -> str:
     """What to set where registries are known to fail (F6); the progress deadline bounds the wait."""
     rule = {"action": "Ignore", "onReasons": ["ErrImagePull", "ImagePullBackOff"]}
-    with lab.trial("registry ignored") as trial:
+    with running(lab, "registry ignored") as trial:
         world = trial.world
-        complete(trial, good())
         configuration = count(3, failurePolicy={"rules": [rule]})
         manifest = patient("web", 4, "image-pull", image="web:3", configuration=configuration)
         world.apply(manifest)
@@ -330,17 +320,23 @@ def registry_ignored(lab: Lab, run: int) -> str:
         assert rollout(status) == "IN_PROGRESS"
         assert status["circuitBreaker"]["failureCount"] == 0
         _cure(world)
-        world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
-        trial.until_quiet()
-        trial.check(web=Expected(rollbacks=0))
+        ends(trial, "SUCCESSFUL", 0)
         return "0 failures counted, completed when it was back"
 
 
-def _cure(world: World) -> None:
-    """Let the pods that misbehave be well again; old ones, which may go meanwhile, are left alone."""
+def _ill(world: World) -> list[str]:
+    """Name the pods that misbehave; old ones, which may go meanwhile, are not among them."""
     listed = json.loads(world.kubectl("get", "pods", "--output=json"))["items"]
-    ill = [pod["metadata"] for pod in listed if BEHAVIOUR in pod["metadata"].get("annotations", {})]
-    world.kubectl("annotate", "pods", *(pod["name"] for pod in ill), f"{BEHAVIOUR}-")
+    return [
+        pod["metadata"]["name"]
+        for pod in listed
+        if BEHAVIOUR in pod["metadata"].get("annotations", {})
+    ]
+
+
+def _cure(world: World) -> None:
+    """Let the pods that misbehave be well again."""
+    world.kubectl("annotate", "pods", *_ill(world), f"{BEHAVIOUR}-")
 
 
 def _skewed(minutes: int) -> None:

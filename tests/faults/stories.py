@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tests.cluster.audit import PODS, SETS
 from tests.cluster.behaviours import DELAY
 from tests.e2e.world import breaker, guarded, rollout
 from tests.faults.judge import Expected, visible_failures
-from tests.faults.lab import PATIENCE, Trial
+from tests.faults.lab import PATIENCE, Lab, Trial
 
 Object = dict[str, Any]
 REPLICAS = 4
@@ -59,6 +61,29 @@ def complete(trial: Trial, manifest: Object) -> Object:
     )
 
 
+@contextmanager
+def running(lab: Lab, name: str, manifest: Object | None = None) -> Iterator[Trial]:
+    """Run a trial in which a good revision of an object has completed already."""
+    with lab.trial(name) as trial:
+        complete(trial, manifest or good())
+        yield trial
+
+
+def ends(trial: Trial, state: str, rollbacks: int, name: str = "web", **more: Any) -> None:
+    """Wait until a story is over, all of it, and hold everything against the rules.
+
+    Args:
+        trial: Where it happens.
+        state: How it must end.
+        rollbacks: How many there must have been.
+        name: Of the object.
+        more: What else is expected of it.
+    """
+    trial.world.until_rollout(state, name, PATIENCE)
+    trial.until_quiet()
+    trial.check(**{name: Expected(rollbacks=rollbacks, **more)})
+
+
 def there_and_back(trial: Trial, name: str = "web") -> None:
     """A good revision, a bad one, the trip at exactly eight failures, and back."""
     complete(trial, good(name))
@@ -81,9 +106,7 @@ def counted(trial: Trial, name: str = "web") -> int:
     trial.until(lambda: _counts(trial, name) and trial.world.status(name))
     seen = recount(trial, name)
     trial.world.apply(bad(name))
-    trial.world.until_rollout("ROLLBACK_SUCCESSFUL", name, PATIENCE)
-    trial.until_quiet()
-    trial.check(**{name: Expected(rollbacks=1)})
+    ends(trial, "ROLLBACK_SUCCESSFUL", 1, name)
     return seen
 
 

@@ -17,8 +17,12 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.audit import AuditLog
+from tests.cluster.behaviours import BEHAVIOUR, STOP
+from tests.cluster.stages import LOG
 from tests.e2e.world import World, guarded, rollout
 from tests.environment import Environment
+from tests.faults.lab import OPERATOR
 
 pytestmark = [pytest.mark.cluster]
 Object = dict[str, Any]
@@ -171,6 +175,42 @@ def test_a_pod_elsewhere_that_names_a_replica_set_as_its_owner_is_not_counted(
     }
     mallory.hers.kubectl("create", "--filename", "-", stdin=json.dumps(pod))
     assert _settle(mallory.theirs) == quiet
+
+
+def test_no_log_of_another_namespaces_pods_is_read_for_her(mallory: Mallory) -> None:
+    """Pods there have the names, the labels and the owner of her failing ones: they are no evidence."""
+    log = AuditLog(Path(mallory.hers.environment.audit_log))
+    # The grace gives the time to put the others beside hers, before anything is looked into.
+    late = guarded(replicas=4, behaviour="never-ready", healthCheckGracePeriodSeconds=8)
+    late["spec"]["template"]["metadata"]["annotations"][STOP] = "10s"
+    mallory.kubectl("apply", "--filename", "-", stdin=json.dumps(late))
+    mallory.hers.until_true(lambda: len(mallory.hers.pods()) == 4)
+    listed = json.loads(mallory.hers.kubectl("get", "pods", "--output=json"))["items"]
+    for number, pod in enumerate(listed):
+        metadata = pod["metadata"]
+        twin = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": metadata["name"],
+                "labels": metadata["labels"],
+                "annotations": {BEHAVIOUR: ("crash", "never-ready")[number % 2]},
+                # Its owner is not in its namespace: the garbage collector takes it, sooner or later.
+                "ownerReferences": metadata["ownerReferences"] if number < 2 else [],
+            },
+            "spec": {"containers": [{"name": "web", "image": "secret:1"}]},
+        }
+        mallory.theirs.kubectl("create", "--filename", "-", stdin=json.dumps(twin))
+    status = mallory.hers.until(lambda status: LOG[-1] in status.get("rolloutStateReason", ""))
+    hers = {pod["metadata"]["name"] for pod in listed}
+    assert {failure["pod"] for failure in status["circuitBreaker"]["failures"]} <= hers
+    asked = [
+        (request.namespace, request.resource)
+        for request in log.read()
+        if request.user == OPERATOR and request.resource in ("pods/log", "events")
+    ]
+    assert (mallory.hers.namespace, "pods/log") in asked
+    assert mallory.theirs.namespace not in {namespace for namespace, _ in asked}
 
 
 def test_she_cannot_adopt_what_is_in_another_namespace(mallory: Mallory) -> None:

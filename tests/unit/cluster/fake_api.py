@@ -31,15 +31,17 @@ def refuse(status: int, reason: str = "", message: str = "no", **more: Any) -> w
 
 @asynccontextmanager
 async def serve(
-    handler: Handler, observe: Observer | None = None, **settings: Any
+    handler: Handler, observe: Observer | None = None, *, token: str = "", **settings: Any
 ) -> AsyncIterator[Client]:
-    """Run a handler for every request, and a client (with these settings) for it."""
+    """Run a handler for every request, and a client (with a token and these settings) for it."""
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", handler)
     server = TestServer(application)
     await server.start_server()
     credentials = Credentials("there is no such file")
     credentials.configuration.host = str(server.make_url("")).rstrip("/")
+    if token:
+        credentials.configuration.api_key["BearerToken"] = f"Bearer {token}"
     try:
         async with Client(credentials, observe, **settings) as client:
             yield client

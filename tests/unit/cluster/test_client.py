@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
     ConflictError,
+    InvalidError,
     NotFoundError,
     NotLeadingError,
     ThrottledError,
@@ -201,6 +204,32 @@ def test_the_audit_log_of_the_server_tells_which_replica_it_was() -> None:
             assert told == {"agent": "tripswitch/pod-1"}
 
     asyncio.run(main())
+
+
+def test_no_token_and_no_body_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever the level, also of the libraries below, and whether it is taken or refused."""
+    refused: list[bool] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer top-secret"
+        if not refused:
+            refused.append(True)
+            return refuse(422, "Invalid", "no such field")
+        return answer(await request.json())
+
+    async def main() -> None:
+        async with serve(handle, token="top-secret") as client:
+            path = PODS.path("shop", "web-1")
+            for _ in range(2):
+                with contextlib.suppress(InvalidError):
+                    await client.request("PATCH", path, body={"spec": "body-words"})
+
+    with caplog.at_level(logging.DEBUG):
+        asyncio.run(main())
+    assert refused
+    assert caplog.records, "nothing is logged at all: this shows nothing"
+    assert "top-secret" not in caplog.text
+    assert "body-words" not in caplog.text
 
 
 def test_a_silent_stream_counts_as_dead() -> None:

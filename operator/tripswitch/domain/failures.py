@@ -151,8 +151,10 @@ def count_failures(
         counted = replace(counted, unhealthy=True)
         failures.append(_health_failure(pod, now))
     seen, seen_wakes = _best_seen(pod, before.seen, readiness, spec, now)
+    if seen is not before.seen:
+        counted = replace(counted, seen=seen)
     return Observed(
-        after=counted if seen is counted.seen else replace(counted, seen=seen),
+        after=counted,
         # F5: whatever a pod shows while it is being taken away is never its revision's fault. The
         # marks move on all the same, so that it is not counted later either.
         failures=() if pod.deleting or pod.disrupted else tuple(failures),
@@ -175,6 +177,11 @@ def compute_waits(elapsed: float) -> int:
 
     >>> [compute_waits(s) for s in (0, 9, 10, 30, 70, 150, 310, 610, 910)]
     [1, 1, 2, 3, 4, 5, 6, 7, 8]
+
+    A clock that went back takes nothing away:
+
+    >>> compute_waits(-60)
+    1
     """
     waits, passed = 1, 0.0
     while (passed := passed + _back_off(waits)) <= elapsed:
@@ -206,13 +213,14 @@ def compute_ended_runs(container: ContainerView) -> int:
 
 def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
     """Raise the marks of one container; none ever falls, whatever the pod's status says (F7)."""
+    ended = compute_ended_runs(container)
     stuck = (
         container.waiting in CANNOT_START
-        and compute_ended_runs(container) == 0
+        and ended == 0
         and not ("failed to sync" in container.message and "cache" in container.message)
     )
-    runs = max(tally.runs, compute_ended_runs(container))
     if not stuck:
+        runs = max(tally.runs, ended)
         moved = runs != tally.runs or tally.since is not None
         return replace(tally, container=container.name, runs=runs, since=None) if moved else tally
     # A wait that was interrupted by a blameless one goes on where it stopped, and counts again only
@@ -221,9 +229,8 @@ def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
     return replace(
         tally,
         container=container.name,
-        runs=runs,
         since=since,
-        waits=max(tally.waits, compute_waits(max(0.0, now - since))),
+        waits=max(tally.waits, compute_waits(now - since)),
     )
 
 

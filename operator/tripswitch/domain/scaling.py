@@ -173,21 +173,19 @@ def roll(
         held = target.size if any(not other.gone for other in others) else replicas
         return {target.name: min(held, replicas), **{other.name: 0 for other in others}}
     room = bounds.upper - target.occupied - sum(other.occupied for other in others)
-    spare = target.surely_healthy(target.size) - bounds.lower
-    spare += sum(other.surely_healthy(other.size) for other in others)
+    left = sum(other.surely_healthy(other.size) for other in others) - bounds.lower
+    spare = left + target.surely_healthy(target.size)
     wanted = min(resize(target, replicas, spare), target.size + max(0, room))
     sizes = {target.name: wanted}
     # Capacity that is only being raised is nothing to count on yet.
-    spare -= target.surely_healthy(target.size)
-    spare += target.surely_healthy(min(target.size, wanted))
+    target_left = target.surely_healthy(min(target.size, wanted))
+    spare = left + target_left
     # Old pods that serve but are not healthy yet (they are young, or minReadySeconds was raised)
     # stay as well, as far as L asks for them: the target's pods are to be healthy before they go.
-    serving = [replace(other, healthy=other.ready) for other in others]
-    spare_serving = spare + sum(
-        one.surely_healthy(one.size) - other.surely_healthy(other.size)
-        for one, other in zip(serving, others, strict=True)
-    )
-    for one, other in zip(serving, others, strict=True):
+    pairs = [(other, replace(other, healthy=other.ready)) for other in others]
+    serving_left = sum(one.surely_healthy(one.size) for _, one in pairs) - bounds.lower
+    spare_serving = serving_left + target_left
+    for other, one in pairs:
         sizes[other.name] = max(_lowest(other, spare), _lowest(one, spare_serving))
         # Lost, or nothing is to spare any more.
         spare -= other.surely_healthy(other.size)

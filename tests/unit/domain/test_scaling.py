@@ -600,3 +600,25 @@ def test_healthy_old_pods_are_not_lost_for_young_ones() -> None:
     """Which pods a ReplicaSet deletes is not ours to say: both counts hold."""
     old = Crowd("old", 4, 4, 4, 2, gone=False)
     assert roll(Crowd("new", 0), [old], 4, Bounds(2, 4), recreate=False)["old"] == 4
+
+
+@pytest.mark.parametrize(
+    ("young", "sizes"),
+    [
+        pytest.param(
+            full("young", 4, healthy=2, ready=4),
+            {"new": 4, "old": 0, "young": 4},
+            id="what the first may lose the second must keep",
+        ),
+        pytest.param(
+            full("young", 4, healthy=0, ready=4),
+            {"new": 4, "old": 2, "young": 2},
+            id="who serves in the first is not relied on for the second",
+        ),
+    ],
+)
+def test_r3_what_is_to_spare_is_spent_once_though_there_are_two_to_go(
+    young: Crowd, sizes: dict[str, int]
+) -> None:
+    target, old = full("new", 4, healthy=2, ready=4), full("old", 2)
+    assert roll(target, [old, young], 4, Bounds(4, 10), recreate=False) == sizes

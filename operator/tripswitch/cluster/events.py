@@ -1,8 +1,9 @@
 """Kubernetes Events about a GuardedDeployment: best effort, and never in the way of a reconcile.
 
-They go through a bounded queue and one task. A repeat within ten minutes raises the count of the
-event that is there already; many different messages of one reason are combined into one event, so
-that a thousand failing pods do not make a thousand events.
+They wait a second for repeats of themselves, and are posted by one task in the order in which they came.
+A repeat within ten minutes raises the count of the event that is there already, and brings its words up
+to date; many different messages of one reason are combined into one event, so that a thousand failing
+pods do not make a thousand events.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,17 +29,24 @@ WINDOW = 600.0
 """Repeats within so many seconds are aggregated."""
 MAX_MESSAGES = 10
 """So many different messages of one reason become events of their own within the window."""
+HOLD_SECONDS = 1.0
+"""So long the first that waits waits for repeats: what fails together costs one request."""
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class _Said:
+    """What was said ``count`` times from ``first`` to ``at``, in its latest words."""
+
     about: Record
     reason: str
     message: str
     warning: bool
+    topic: str
     at: Instant
+    first: Instant
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class _Posted:
 
 
 _Topic = tuple[str, str, str]
-"""UID of the object, reason, message (empty: the combined one)."""
+"""UID of the object, reason, topic (empty: the combined one)."""
 
 
 class Recorder:
@@ -59,41 +68,70 @@ class Recorder:
     def __init__(self, client: Client, clock: Callable[[], Instant]) -> None:
         self._client = client
         self._clock = clock
-        self._waiting: asyncio.Queue[_Said] = asyncio.Queue(MAX_WAITING)
+        self._waiting: dict[_Topic, _Said] = {}
+        self._some = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._done = asyncio.Event()
+        self._done.set()
         self._posted: dict[_Topic, _Posted] = {}
+        self.hold_seconds = HOLD_SECONDS
 
-    def say(self, about: Record, reason: str, message: str, *, warning: bool) -> None:
-        """Hand over an event; it is dropped if too many are waiting."""
-        said = _Said(about, reason, message[:1024], warning, self._clock())
-        try:
-            self._waiting.put_nowait(said)
-        except asyncio.QueueFull:
+    def say(
+        self, about: Record, reason: str, message: str, *, warning: bool, topic: str = ""
+    ) -> None:
+        """Hand over an event; it is dropped if too many are waiting.
+
+        Args:
+            about: The GuardedDeployment.
+            reason: One word.
+            message: A sentence, cut to what the API takes.
+            warning: Whether its type is Warning.
+            topic: What its repeats have in common where their words differ.
+        """
+        message, now = message[:1024], self._clock()
+        key = (about.uid, reason, topic or message)
+        known = self._waiting.get(key)
+        if known is not None:
+            again = replace(known, message=message, at=now, count=known.count + 1)
+            self._waiting[key] = again
+        elif len(self._waiting) < MAX_WAITING:
+            self._waiting[key] = _Said(about, reason, message, warning, topic or message, now, now)
+        else:
             logger.warning("event %s about %s/%s dropped: too many", reason, *about.key)
+        self._done.clear()
+        self._some.set()
 
     async def run(self) -> None:
         """Post until cancelled."""
         while True:
-            said = await self._waiting.get()
-            try:
-                await self._post(said)
-            except ApiError as error:
-                logger.warning("event %s about %s/%s lost: %s", said.reason, *said.about.key, error)
-            finally:
-                self._waiting.task_done()
+            await self._some.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self.hold_seconds)
+            while self._waiting:
+                said = self._waiting.pop(next(iter(self._waiting)))
+                try:
+                    await self._post(said)
+                except ApiError as error:
+                    where = said.about.key
+                    logger.warning("event %s about %s/%s lost: %s", said.reason, *where, error)
+            self._some.clear()
+            self._done.set()
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything that was handed over is posted, but no longer than that."""
+        self._hurry.set()
         try:
             async with asyncio.timeout(seconds):
-                await self._waiting.join()
+                await self._done.wait()
         except TimeoutError:
-            logger.warning("%d events were not posted in time", self._waiting.qsize())
+            logger.warning("%d events were not posted in time", len(self._waiting))
+        self._hurry.clear()
 
     async def _post(self, said: _Said) -> None:
         topic, message = self._find_topic(said)
         known = self._posted.get(topic)
         if known is not None and said.at - known.last <= WINDOW:
-            again = replace(known, count=known.count + 1, last=said.at)
+            again = replace(known, count=known.count + said.count, last=said.at)
             changes = {
                 "count": again.count,
                 "lastTimestamp": format_time(said.at),
@@ -109,11 +147,11 @@ class Recorder:
                 return
         body = _build_event(said, message)
         await self._client.request("POST", EVENTS.path(said.about.key.namespace), body=body)
-        self._remember(topic, _Posted(body["metadata"]["name"], 1, said.at))
+        self._remember(topic, _Posted(body["metadata"]["name"], said.count, said.at))
 
     def _find_topic(self, said: _Said) -> tuple[_Topic, str]:
         uid, reason = said.about.uid, said.reason
-        topic = (uid, reason, said.message)
+        topic = (uid, reason, said.topic)
         others = [
             known
             for (known_uid, known_reason, _), known in self._posted.items()
@@ -132,7 +170,6 @@ class Recorder:
 
 def _build_event(said: _Said, message: str) -> dict[str, Any]:
     namespace, name = said.about.key
-    at = format_time(said.at)
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -148,9 +185,9 @@ def _build_event(said: _Said, message: str) -> dict[str, Any]:
         "type": "Warning" if said.warning else "Normal",
         "reason": said.reason,
         "message": message,
-        "count": 1,
-        "firstTimestamp": at,
-        "lastTimestamp": at,
+        "count": said.count,
+        "firstTimestamp": format_time(said.first),
+        "lastTimestamp": format_time(said.at),
         "source": {"component": FIELD_MANAGER},
         "reportingComponent": FIELD_MANAGER,
     }

@@ -92,13 +92,15 @@ class Collector:
         self._topics: dict[Key, set[_Topic]] = {}
         self._forbidden: set[str] = set()
 
-    def ask(self, about: Record, inquiries: Iterable[Inquiry]) -> None:
+    def ask(self, about: Record, inquiries: Iterable[Inquiry], *, early: bool = False) -> None:
         """Take all that is asked about an object now; whatever is no longer asked is forgotten.
 
-        Never waits. What does not fit into the queue is asked again by the next look.
+        Never waits. What does not fit into the queue is asked again by the next look. ``early``: the
+        decision is not written yet, so nothing is forgotten that may not be in the status.
         """
         asked = {(about.uid, inquiry.topic): inquiry for inquiry in inquiries}
-        for topic in self._topics.pop(about.key, set()) - asked.keys():
+        known_topics = set() if early else self._topics.pop(about.key, set())
+        for topic in known_topics - asked.keys():
             known = self._known.get(topic)
             if known is not None and not known.busy:
                 del self._known[topic]

@@ -134,10 +134,14 @@ WARNINGS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Kubernetes Event about the GuardedDeployment."""
+    """A Kubernetes Event about the GuardedDeployment.
+
+    ``topic`` is what it has in common with its repeats, where their words differ: empty, the words.
+    """
 
     reason: EventReason
     message: str
+    topic: str = ""
 
     @property
     def warning(self) -> bool:

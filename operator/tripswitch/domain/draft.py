@@ -96,9 +96,9 @@ class Draft:
         record = self.record(revision)
         return Crowd(record.replica_set if record is not None else "", size=0)
 
-    def say(self, reason: EventReason, message: str) -> Draft:
+    def say(self, reason: EventReason, message: str, topic: str = "") -> Draft:
         """Add an event."""
-        return replace(self, events=(*self.events, Event(reason, message)))
+        return replace(self, events=(*self.events, Event(reason, message, topic)))
 
     def wake(self, at: Instant | None) -> Draft:
         """Ask to look again at a moment."""

@@ -24,30 +24,54 @@ SET_UP_SECONDS = 20.0
 AGAIN_SECONDS = 60.0
 """And so often again, while it lasts."""
 
+REASONS = {
+    FailureKind.LAUNCH: EventReason.POD_LAUNCH_FAILED,
+    FailureKind.HEALTH: EventReason.POD_HEALTH_CHECK_FAILED,
+}
+
 
 def gather(draft: Draft) -> Draft:
     """Put what was found into the records, and tell each finding once."""
+    before = draft.status.circuit_breaker.failures
+    draft = take(draft)
+    for known, record in zip(before, draft.status.circuit_breaker.failures, strict=True):
+        if known.evidence is None and record.evidence is not None:
+            draft = _tell(draft, record, record.evidence.pod)
+    return draft
+
+
+def take(draft: Draft) -> Draft:
+    """Put what was found into the records."""
     breaker = draft.status.circuit_breaker
     records = take_findings(breaker.failures, draft.snapshot.findings)
     if records == breaker.failures:
         return draft
-    draft = draft.with_status(breaker=replace(breaker, failures=records))
-    for before, after in zip(breaker.failures, records, strict=True):
-        if before.evidence is None and after.evidence is not None:
-            draft = _tell(draft, after)
-    return draft
+    return draft.with_status(breaker=replace(breaker, failures=records))
 
 
-def _tell(draft: Draft, record: FailureRecord) -> Draft:
-    words = describe_evidence(record.evidence)
-    if not words or record.evidence is None:
+def _tell(draft: Draft, record: FailureRecord, pod: str) -> Draft:
+    words, cause = describe_evidence(record.evidence), breakers.describe(record)
+    if not words:
         return draft
-    return draft.say(
-        EventReason.POD_LAUNCH_FAILED
-        if record.kind is FailureKind.LAUNCH
-        else EventReason.POD_HEALTH_CHECK_FAILED,
-        f"pod {record.evidence.pod}: {breakers.describe(record)}; {words}",
+    if record.revision == draft.rollout.revision:
+        return tell_cause(draft, record.kind, cause, f"pod {pod}")
+    return draft.say(REASONS[record.kind], f"pod {pod}: {cause}; {words}")
+
+
+def tell_cause(draft: Draft, kind: FailureKind, cause: str, named: str) -> Draft:
+    """Say that pods fail for a cause, how often anything failed so far, and what is known of it.
+
+    However often it is said, it is one event for each cause in a revision.
+    """
+    revision, breaker = draft.rollout.revision, draft.status.circuit_breaker
+    evidence = (
+        describe_evidence(record.evidence)
+        for record in breaker.failures
+        if (record.revision, record.kind) == (revision, kind) and breakers.describe(record) == cause
     )
+    words = next((f"; {found}" for found in evidence if found), "")
+    message = f"{named}: {cause} ({breaker.summary}){words}"
+    return draft.say(REASONS[kind], message, topic=f"{revision}: {cause}")
 
 
 def inquire(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:

@@ -11,6 +11,7 @@ from tripswitch.domain.desired import roll_back
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
 from tripswitch.domain.failures import Failure
+from tripswitch.domain.gather import take, tell_cause
 from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
 from tripswitch.domain.model import ContainerRole, Instant, PodView
 from tripswitch.domain.rollout import Cause
@@ -179,7 +180,7 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     if record is not None and new:
         draft = draft.with_record(replace(record, failed_tasks=record.failed_tasks + new))
     draft = draft.with_status(breaker=watched.breaker).wake(watched.wake_at)
-    draft = replace(draft, failures=draft.failures + watched.failures)
+    draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
 
 
@@ -191,12 +192,7 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
     for (kind, cause), same in by_cause.items():
         pods = sorted({failure.pod for failure in same})
         named = f"pod {pods[0]}" + (f" and {len(pods) - 1} more" if len(pods) > 1 else "")
-        draft = draft.say(
-            EventReason.POD_LAUNCH_FAILED
-            if kind is FailureKind.LAUNCH
-            else EventReason.POD_HEALTH_CHECK_FAILED,
-            f"{named}: {cause} ({draft.status.circuit_breaker.summary})",
-        )
+        draft = tell_cause(draft, kind, cause, named)
     return draft
 
 

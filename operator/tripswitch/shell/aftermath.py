@@ -17,9 +17,12 @@ class Aftermath:
     collector: Collector
     notifier: Notifier | None = None
 
-    def begin(self, record: Record, decision: Decision) -> None:
-        """Start what cannot be had later: a pod that is scaled away takes its log with it."""
-        self.collector.ask(record, decision.inquiries)
+    def begin(self, record: Record, decision: Decision, *, early: bool = False) -> None:
+        """Start what cannot be had later: a pod that is scaled away takes its log with it.
+
+        ``early``: the decision is still to be written.
+        """
+        self.collector.ask(record, decision.inquiries, early=early)
 
     def tell(self, record: Record, decision: Decision) -> None:
         """Tell the world outside."""

@@ -24,7 +24,8 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision
 from tripswitch.domain.model import Instant
-from tripswitch.domain.progress import is_mere_progress
+from tripswitch.domain.progress import is_mere_failure, is_mere_progress
+from tripswitch.domain.status import Status
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import HOLD_SECONDS, TryAgainError
@@ -38,6 +39,8 @@ BROKEN = "InternalError"
 
 PROGRESS_SECONDS = 1.0
 """Mere progress of one object is written no more often than this; anything else at once."""
+BURST_SECONDS = 0.25
+"""So long failures wait for more of them, as long as they trip nothing: they come in bursts."""
 
 
 class Reconciler:
@@ -61,8 +64,11 @@ class Reconciler:
         self._aftermath = aftermath
         self._told: dict[Key, str] = {}
         self.progress_seconds = PROGRESS_SECONDS
+        self.burst_seconds = BURST_SECONDS
         self._written: dict[Key, float] = {}
         """The loop's time of the last status that was written."""
+        self._failing: dict[Key, float] = {}
+        """The loop's time since when a failure waits to be written."""
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -84,6 +90,7 @@ class Reconciler:
                 self._aftermath.forget(key)
             self._told.pop(key, None)
             self._written.pop(key, None)
+            self._failing.pop(key, None)
             return None
         if record.deleting:
             return None  # its ReplicaSets go with it
@@ -121,13 +128,14 @@ class Reconciler:
         guarded = snapshot.guarded
         decision = decide(snapshot, now)
         if decision.status != guarded.status:  # W3: no write when nothing changed
-            wait = self._written.get(record.key, -math.inf) + self.progress_seconds - loop.time()
-            if wait > 0 and is_mere_progress(guarded.status, decision):
+            wait = self._find_hold(record, guarded.status, decision)
+            if wait > 0:
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
             await self._executor.write_status(record, status)
             self._written[record.key] = loop.time()
+            self._failing.pop(record.key, None)
         if self._aftermath is not None:
             self._aftermath.begin(record, decision)
         retry_at: Instant | None = None
@@ -139,6 +147,17 @@ class Reconciler:
             self._tell(record, decision, loop.time() - marked)
         wakes = [at for at in (decision.wake_at, retry_at) if at is not None]
         return max(0.001, min(wakes) - self._now()) if wakes else None
+
+    def _find_hold(self, record: Record, before: Status, decision: Decision) -> float:
+        """Return for how many seconds a decision may wait to be written with others, in one go."""
+        now = asyncio.get_running_loop().time()
+        if is_mere_progress(before, decision):
+            return self._written.get(record.key, -math.inf) + self.progress_seconds - now
+        if is_mere_failure(before, decision):
+            if self._aftermath is not None:  # the pod may be gone by then
+                self._aftermath.begin(record, decision, early=True)
+            return self._failing.setdefault(record.key, now) + self.burst_seconds - now
+        return 0.0
 
     def _tell_invalid(self, record: Record, words: str) -> None:
         """Say once about each version that it is not understood; its pods are left alone.
@@ -156,7 +175,8 @@ class Reconciler:
         """Tell what is written by now, also if an action failed: no later look says it again."""
         for event in decision.events:
             logger.info("%s/%s: %s: %s", *record.key, event.reason, event.message)
-            self._recorder.say(record, event.reason, event.message, warning=event.warning)
+            words, topic = event.message, event.topic
+            self._recorder.say(record, event.reason, words, warning=event.warning, topic=topic)
         if self._aftermath is not None:
             self._aftermath.tell(record, decision)
         self._metrics.take(record.key, decision, seconds)

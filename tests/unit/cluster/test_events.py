@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.fake_api import answer, refuse, serve, until
 from tests.unit.cluster.raws import T0, at, guarded
 from tripswitch.cluster.events import MAX_MESSAGES, MAX_WAITING, Recorder
 from tripswitch.cluster.store import Key, Record, Store
@@ -45,9 +45,13 @@ class Bench:
         return answer({}, 201)
 
     async def say(self, message: str, uid: str = "gd-1", *, later: float = 0.0) -> None:
-        self.now += later
-        self.recorder.say(record(uid), "PodLaunchFailed", message, warning=True)
+        self.tell(message, uid, later=later)
         await self.recorder.drain(5)
+
+    def tell(self, message: str, uid: str = "gd-1", *, later: float = 0.0, topic: str = "") -> None:
+        """Say it, and do not wait until it is posted."""
+        self.now += later
+        self.recorder.say(record(uid), "PodLaunchFailed", message, warning=True, topic=topic)
 
 
 @asynccontextmanager
@@ -91,6 +95,39 @@ def test_a_repeat_raises_the_count_of_the_same_event() -> None:
             assert [(where, what["count"]) for where, what in it.patched] == [(name, 2), (name, 3)]
             last = it.patched[-1][1]["lastTimestamp"]
             assert last == at(180).replace("Z", ".000Z")
+
+    asyncio.run(main())
+
+
+def test_what_comes_in_one_burst_is_one_event_in_the_latest_words() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            for number in (1, 2, 3):
+                it.tell(f"pod {number} crashed ({number}/9)", topic="crashed", later=0.1)
+            it.tell("another object", uid="gd-2")
+            it.tell("something else")
+            await it.recorder.drain(5)
+            first, *others = it.posted
+            assert (first["message"], first["count"]) == ("pod 3 crashed (3/9)", 3)
+            assert first["firstTimestamp"] == at(0.1)
+            assert first["firstTimestamp"] < first["lastTimestamp"]
+            assert [event["message"] for event in others] == ["another object", "something else"]
+            it.tell("pod 4 crashed (4/9)", topic="crashed", later=60)
+            await it.recorder.drain(5)
+            ((where, what),) = it.patched
+            assert where == first["metadata"]["name"]
+            assert (what["message"], what["count"]) == ("pod 4 crashed (4/9)", 4)
+
+    asyncio.run(main())
+
+
+def test_events_are_posted_without_anybody_waiting_for_them() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.recorder.hold_seconds = 0.02
+            for number in (1, 2):
+                it.tell(f"pod {number} crashed")
+                await until(lambda: len(it.posted) == number)  # noqa: B023 - called right here
 
     asyncio.run(main())
 

@@ -155,6 +155,22 @@ def test_a_question_is_asked_once_while_it_stands() -> None:
     asyncio.run(main())
 
 
+def test_an_answer_is_kept_until_the_decision_that_holds_it_is_written() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
+            await it.ask(CRASH)
+            it.collector.ask(it.record, [], early=True)  # it has its answer, but only in memory
+            it.collector.ask(it.record, [CRASH, UNREADY], early=True)
+            await it.collector.drain()
+            assert [finding.topic for finding in it.findings] == sorted(
+                [CRASH.topic, UNREADY.topic]
+            )
+            assert len([path for path, _ in it.asked if path == LOG]) == 2, "each is asked once"
+
+    asyncio.run(main())
+
+
 def test_an_answer_is_forgotten_once_nobody_asks_for_it() -> None:
     async def main() -> None:
         async with bench() as it:

@@ -148,7 +148,9 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     [record] = world.breaker().failures
     assert record.evidence == FOUND
     [told] = [event for event in decision.events if event.reason is EventReason.POD_LAUNCH_FAILED]
-    assert told.message == ("pod web-1: container web exited 1; its log ends: FATAL: no such table")
+    assert told.message == (
+        "pod web-1: container web exited 1 (1/3); its log ends: FATAL: no such table"
+    )
     assert decision.inquiries == ()
     assert world.look(1.0).events == ()
 

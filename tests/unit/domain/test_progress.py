@@ -8,8 +8,15 @@ import pytest
 
 from tests.unit.domain.world import completed
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import CreateReplicaSet, Decision, Event, EventReason, MarkCompleted
-from tripswitch.domain.progress import is_mere_progress
+from tripswitch.domain.decision import (
+    CreateReplicaSet,
+    Decision,
+    DeletePod,
+    Event,
+    EventReason,
+    MarkCompleted,
+)
+from tripswitch.domain.progress import is_mere_failure, is_mere_progress
 from tripswitch.domain.status import (
     Breaker,
     Condition,
@@ -105,6 +112,53 @@ def test_numbers_and_sentences_can_wait(after: Status) -> None:
 )
 def test_anything_else_is_written_at_once(decision: Decision) -> None:
     assert not is_mere_progress(STATUS, decision)
+
+
+FAILED = Event(EventReason.POD_LAUNCH_FAILED, "it crashed")
+
+
+def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
+    after = breaker(failure_count=1, counted=(Counted("a", (Tally("web", 2),)),))
+    after = replace(after, revisions=(replace(after.revisions[0], failed_tasks=1),), replicas=3)
+    assert is_mere_failure(STATUS, Decision(after, events=(FAILED,)))
+    world = completed().apply("v2").settle()
+    world.crash("v2", count=1)
+    assert is_mere_failure(world.status, decide(world.snapshot, world.now))
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        pytest.param(
+            Decision(replace(STATUS, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED))),
+            id="a trip",
+        ),
+        pytest.param(Decision(breaker(stage=Stage.HEALTH, failure_count=1)), id="a stage"),
+        pytest.param(
+            Decision(breaker(failure_count=1), (DeletePod("web-1", "u", "1"),), (FAILED,)),
+            id="a pod to be replaced",
+        ),
+        pytest.param(
+            Decision(
+                breaker(failure_count=1),
+                events=(FAILED, Event(EventReason.ROLLOUT_STOPPED, "stopped")),
+            ),
+            id="something else to be told",
+        ),
+    ],
+)
+def test_failures_together_with_anything_else_are_written_at_once(decision: Decision) -> None:
+    assert not is_mere_failure(STATUS, decision)
+
+
+def test_a_reset_of_the_count_is_written_at_once() -> None:
+    """H2: the pod that was healthy may not be so a moment later."""
+    assert not is_mere_failure(breaker(failure_count=2), Decision(breaker(failure_count=0)))
+
+
+def test_the_crash_that_trips_is_never_held_back() -> None:
+    world = completed().apply("v2").settle()
+    assert not is_mere_failure(world.status, decide(world.crash("v2").snapshot, world.now))
 
 
 def test_the_crash_that_trips_is_never_mere_progress() -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse
-from tests.unit.cluster.raws import at, guarded, pod, waiting
+from tests.unit.cluster.raws import at, ended, guarded, pod, waiting
 from tripswitch.cluster.events import Recorder
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import TryAgainError
@@ -28,7 +28,7 @@ class Said(Recorder):
         super().__init__(it.client, lambda: it.now)
         self.said: list[tuple[str, str]] = []
 
-    def say(self, about: Any, reason: str, message: str, *, warning: bool) -> None:
+    def say(self, about: Any, reason: str, message: str, *, warning: bool, topic: str = "") -> None:
         self.said.append((reason, message))
 
 
@@ -122,6 +122,67 @@ def test_mere_progress_waits_until_a_second_has_passed() -> None:
             it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
             await setup.look()
             assert len(it.requests) == before + 1
+
+    asyncio.run(main())
+
+
+def crashed() -> dict[str, Any]:
+    """A container that has ended once."""
+    return {"name": "web", "state": {"terminated": ended(1, "Error")}, "restartCount": 0}
+
+
+def test_a_failure_that_trips_nothing_waits_for_more_of_them_and_a_trip_waits_for_nothing() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            setup.reconciler.progress_seconds = 0.0
+            setup.reconciler.burst_seconds = 60.0
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            it.store.upsert_guarded(written(it, 12))
+            it.store.replica_sets.upsert(created(it))
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            await setup.look()
+            it.store.upsert_guarded(written(it, 14))
+            before = len(it.requests)
+            for number in (1, 2):
+                it.store.pods.upsert(pod(crashed(), owner="rs-7", uid=f"pod-{number}"))
+                wait = await setup.look()
+                assert wait is not None
+                assert 0 < wait <= 60
+            assert len(it.requests) == before
+            assert setup.reasons == ["RolloutStarted"]
+            it.store.pods.upsert(pod(crashed(), owner="rs-7", uid="pod-3"))
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=15)))
+            it.on(f"PATCH {SETS}/{created(it)['metadata']['name']}", answer(created(it)))
+            await setup.look()
+            (status,) = (body["status"] for body in it.bodies(f"PUT {GUARD}/status")[2:])
+            assert status["revisions"][0]["failedTasks"] == 3
+            assert setup.recorder.said[1][0] == "PodLaunchFailed"
+            assert "(3/3)" in setup.recorder.said[1][1]
+
+    asyncio.run(main())
+
+
+def test_a_failure_alone_is_written_when_its_time_is_over() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            setup.reconciler.progress_seconds = 0.0
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            await setup.look()
+            it.store.upsert_guarded(written(it, 12))
+            it.store.replica_sets.upsert(created(it))
+            it.store.pods.upsert(pod(crashed(), owner="rs-7"))
+            assert (await setup.look() or 0.0) <= setup.reconciler.burst_seconds
+            setup.reconciler.burst_seconds = 0.0  # it has passed
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            await setup.look()
+            assert setup.reasons == ["RolloutStarted", "PodLaunchFailed"]
 
     asyncio.run(main())
 

@@ -109,6 +109,7 @@ def test_good_and_bad_revisions_behave_as_in_the_demo(installed: Installed) -> N
     assert "container web exited 2" in revision(status, 2)["reason"]
     assert conditions(status)["Stalled"]["status"] == "True"
     assert conditions(status)["Available"]["status"] == "True"
+    world.until_event("RollbackCompleted")
     events = [reason for reason, _ in world.events()]
     assert "CircuitBreakerTriggered" in events
     assert "RollbackCompleted" in events

@@ -56,6 +56,7 @@ def test_a_crashing_revision_is_rolled_back_and_no_healthy_pod_is_lost(world: Wo
     assert "Reconciling" not in found
     wanted = world.get()["spec"]["template"]["metadata"]["annotations"]
     assert wanted == {"stage.tripswitch.dev/behaviour": "crash"}, "spec is never written (B6)"
+    world.until_event("RollbackCompleted")
     events = [reason for reason, _ in world.events()]
     assert "CircuitBreakerTriggered" in events
     assert "RollbackStarted" in events

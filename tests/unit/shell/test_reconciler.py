@@ -151,7 +151,7 @@ def test_a_failure_that_trips_nothing_waits_for_more_of_them_and_a_trip_waits_fo
                 it.store.pods.upsert(pod(crashed(), owner="rs-7", uid=f"pod-{number}"))
                 wait = await setup.look()
                 assert wait is not None
-                assert 0 < wait <= 60
+                assert 0 < wait < 61
             assert len(it.requests) == before
             assert setup.reasons == ["RolloutStarted"]
             it.store.pods.upsert(pod(crashed(), owner="rs-7", uid="pod-3"))
@@ -178,7 +178,7 @@ def test_a_failure_alone_is_written_when_its_time_is_over() -> None:
             it.store.upsert_guarded(written(it, 12))
             it.store.replica_sets.upsert(created(it))
             it.store.pods.upsert(pod(crashed(), owner="rs-7"))
-            assert (await setup.look() or 0.0) <= setup.reconciler.burst_seconds
+            assert 0 < (await setup.look() or 0.0) < 1
             setup.reconciler.burst_seconds = 0.0  # it has passed
             it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
             await setup.look()

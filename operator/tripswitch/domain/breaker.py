@@ -184,10 +184,9 @@ def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) 
             return f"failurePolicy says FailNow: {describe(failure)} in pod {failure.pod}"
     if breaker.failure_count >= breaker.threshold:
         own = tuple(record for record in breaker.failures if record.revision == revision)
-        return (
-            f"{breaker.failure_count} of {breaker.threshold} allowed failures: "
-            f"{describe_failures(own)}"
-        )
+        plural = "" if breaker.failure_count == 1 else "s"
+        counted = f"{breaker.failure_count} failure{plural} (threshold {breaker.threshold})"
+        return f"{counted}: {describe_failures(own)}"
     return None
 
 

@@ -103,22 +103,28 @@ def take_findings(
     )
 
 
-def describe_evidence(evidence: Evidence | None) -> str:
+def describe_evidence(evidence: Evidence | None, said: str = "") -> str:
     r"""Return evidence as one clause; the log's last line says the most.
+
+    ``said`` is the failure's own message: an event that only repeats it is left out.
 
     >>> describe_evidence(Evidence("web-1", log_tail="connecting\nFATAL: no such host\n"))
     'its log ends: FATAL: no such host'
     >>> describe_evidence(Evidence("web-1", event="Readiness probe failed: statuscode: 503"))
     'Readiness probe failed: statuscode: 503'
+    >>> describe_evidence(Evidence("web-1", event="Failed to pull image: not found"), "not found")
+    ''
     """
     if evidence is None:
         return ""
     lines = [line.strip() for line in evidence.log_tail.splitlines() if line.strip()]
     logged = f"its log ends: {lines[-1][:MAX_QUOTE]}" if lines else ""
-    return "; ".join(words for words in (evidence.event[:MAX_QUOTE], logged) if words)
+    repeats = bool(said) and (evidence.event.partition(": ")[2] or evidence.event) in said
+    event = "" if repeats else evidence.event[:MAX_QUOTE]
+    return "; ".join(words for words in (event, logged) if words)
 
 
 def describe_latest(records: tuple[FailureRecord, ...], revision: int | None) -> str:
     """Return the evidence about a revision's latest cause that has any, as one clause."""
-    told = (describe_evidence(r.evidence) for r in records if r.revision == revision)
+    told = (describe_evidence(r.evidence, r.message) for r in records if r.revision == revision)
     return next((words for words in told if words), "")

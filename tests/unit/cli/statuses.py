@@ -44,7 +44,7 @@ def rolled_back(**more: Any) -> Object:
             "startedAt": at(10),
             "finishedAt": at(14),
             "failedRevision": 2,
-            "message": "3 of 3 allowed failures",
+            "message": "3 failures (threshold 3)",
         },
         "desiredRevision": 2,
         "lastCompletedRevision": 1,
@@ -69,7 +69,7 @@ def rolled_back(**more: Any) -> Object:
             ],
         },
         "revisions": [
-            revision(2, "FAILED", reason="3 of 3 allowed failures", failedTasks=3),
+            revision(2, "FAILED", reason="3 failures (threshold 3)", failedTasks=3),
             revision(1, "COMPLETED", desired=4, running=4, healthy=4, completedAt=at(14)),
         ],
         **more,

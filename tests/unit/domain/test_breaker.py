@@ -196,7 +196,7 @@ def test_s2_a_revision_of_which_one_pod_runs_and_nine_crash_still_trips() -> Non
     running_at = look(*pods[:1], now=5)
     assert running_at.breaker.stage is Stage.HEALTH
     tripped = look(*pods, before=running_at.breaker, now=6, settings=breaker_spec())
-    assert tripped.cause == "9 of 3 allowed failures: container web exited 1 (x9)"
+    assert tripped.cause == "9 failures (threshold 3): container web exited 1 (x9)"
 
 
 # --- T --------------------------------------------------------------------------------------------
@@ -212,8 +212,8 @@ def test_t4_every_look_computes_the_threshold_again() -> None:
     ("runs", "cause"),
     [
         pytest.param(2, None, id="below the threshold"),
-        pytest.param(3, "3 of 3 allowed failures: container web exited 1 (x3)", id="equal"),
-        pytest.param(4, "4 of 3 allowed failures: container web exited 1 (x4)", id="above"),
+        pytest.param(3, "3 failures (threshold 3): container web exited 1 (x3)", id="equal"),
+        pytest.param(4, "4 failures (threshold 3): container web exited 1 (x4)", id="above"),
     ],
 )
 def test_t5_the_breaker_trips_at_the_threshold(runs: int, cause: str | None) -> None:
@@ -224,7 +224,7 @@ def test_t5_the_cause_tells_only_of_the_revision_that_failed() -> None:
     before = Breaker(failures=(record(revision=7, count=5),))
     found = look(stuck_pod(), before=before, settings=breaker_spec(1))
     assert found.cause == (
-        "1 of 1 allowed failures: container web cannot start: ImagePullBackOff (x1)"
+        "1 failure (threshold 1): container web cannot start: ImagePullBackOff (x1)"
     )
 
 

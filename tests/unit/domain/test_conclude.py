@@ -26,7 +26,7 @@ from tripswitch.domain.status import BreakerState, Reason, RolloutState, Rollout
 
 S = RolloutStatus
 NEXT = "next: fix the template, or retry"
-WORDS = "4 of 3 allowed failures: container web exited 1 (x4)"
+WORDS = "4 failures (threshold 3): container web exited 1 (x4)"
 
 
 def test_the_numbers_are_those_that_scale_and_hpa_read() -> None:

@@ -244,6 +244,26 @@ def test_evidence_is_one_clause(evidence: Evidence | None, words: str) -> None:
     assert describe_evidence(evidence) == words
 
 
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        pytest.param("Failed to pull image web:2: no such tag", "", id="repeats the message"),
+        pytest.param("no such tag", "", id="is the message"),
+        pytest.param(
+            "Failed to pull image web:2: no route",
+            "Failed to pull image web:2: no route",
+            id="says more",
+        ),
+    ],
+)
+def test_an_event_that_only_repeats_the_failures_message_is_not_quoted(
+    event: str, words: str
+) -> None:
+    stuck = replace(CRASH, message="ErrImagePull: no such tag", evidence=Evidence("web-1", event))
+    assert describe_evidence(stuck.evidence, stuck.message) == words
+    assert describe_latest((stuck,), 2) == words
+
+
 def test_the_latest_cause_that_has_evidence_speaks() -> None:
     silent = replace(CRASH, reason="OOMKilled", exit_code=137)
     other = replace(CRASH, revision=1, evidence=Evidence("p", "not this one"))

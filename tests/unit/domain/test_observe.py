@@ -108,12 +108,12 @@ def test_b1_on_a_trip_the_last_completed_revision_becomes_the_target_of_a_rollba
     world.crash("v2", count=3).look(1.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
     assert world.record(2).finished_at == world.now
-    assert world.record(2).reason == "3 of 3 allowed failures: container web exited 1 (x3)"
+    assert world.record(2).reason == "3 failures (threshold 3): container web exited 1 (x3)"
     assert world.record(1).rollout_state is RolloutState.IN_PROGRESS
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.ROLLBACK)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
     assert world.rollout.failed_revision == 2
-    assert world.rollout.message == "3 of 3 allowed failures: container web exited 1 (x3)"
+    assert world.rollout.message == "3 failures (threshold 3): container web exited 1 (x3)"
     assert world.status.last_completed_revision is None
     assert world.events[-2:] == ["CircuitBreakerTriggered", "RollbackStarted"]
 
@@ -122,7 +122,7 @@ def test_b1_the_events_say_what_failed_and_where_it_goes() -> None:
     world = failing()
     *_, tripped, back = world.crash("v2", count=3).look(1.0).events
     assert tripped.message == (
-        "revision 2 failed: 3 of 3 allowed failures: container web exited 1 (x3)"
+        "revision 2 failed: 3 failures (threshold 3): container web exited 1 (x3)"
     )
     assert back.message == "rolling back from revision 2 to revision 1 (shop:v1)"
 
@@ -195,7 +195,7 @@ def test_b3_a_first_rollout_that_trips_stalls() -> None:
     assert (world.rollout.revision, world.state()) == (1, S.FAILED)
     assert world.rollout.reason is Reason.NO_COMPLETED_REVISION
     assert world.rollout.message == (
-        "3 of 3 allowed failures: container web exited 1 (x3); "
+        "3 failures (threshold 3): container web exited 1 (x3); "
         "no completed revision to roll back to, nothing more is launched"
     )
     assert world.sizes() == {"v1": 1}
@@ -220,7 +220,7 @@ def test_b4_without_rollback_the_rollout_fails_and_stalls() -> None:
     assert (world.rollout.revision, world.state()) == (2, S.FAILED)
     assert world.rollout.reason is Reason.CIRCUIT_BREAKER_TRIGGERED
     assert world.rollout.message == (
-        "3 of 3 allowed failures: container web exited 1 (x3); "
+        "3 failures (threshold 3): container web exited 1 (x3); "
         "rollback is off, nothing more is launched"
     )
     assert decision.events[-1].message == f"revision 2 stalled: {world.rollout.message}"
@@ -250,7 +250,7 @@ def test_b5_a_rollback_is_watched_and_never_starts_another() -> None:
     assert (world.rollout.revision, world.state()) == (1, S.ROLLBACK_FAILED)
     assert world.rollout.reason is Reason.ROLLBACK_FAILED
     words = (
-        "4 of 3 allowed failures: container web exited 1 (x4); "
+        "4 failures (threshold 3): container web exited 1 (x4); "
         "a rollback is never rolled back, nothing more is launched"
     )
     assert world.rollout.message == words
@@ -291,7 +291,7 @@ def test_b7_a_trip_is_never_reported_as_success() -> None:
     }
     assert shown["Stalled"].message == (
         "revision 2 failed and was rolled back to revision 1: "
-        "4 of 3 allowed failures: container web exited 1 (x4); next: fix the template, or retry"
+        "4 failures (threshold 3): container web exited 1 (x4); next: fix the template, or retry"
     )
 
 
@@ -589,7 +589,7 @@ def test_p1_the_deadline_may_be_changed_in_the_middle() -> None:
 def test_a_failure_counted_at_the_deadline_is_the_reason() -> None:
     world = failing().crash("v2")
     world.look(600.0)
-    assert world.record(2).reason.startswith("4 of 3 allowed failures")
+    assert world.record(2).reason.startswith("4 failures (threshold 3)")
 
 
 def test_a_rollout_that_completes_at_the_deadline_has_completed() -> None:

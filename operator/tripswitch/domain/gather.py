@@ -50,7 +50,8 @@ def take(draft: Draft) -> Draft:
 
 
 def _tell(draft: Draft, record: FailureRecord, pod: str) -> Draft:
-    words, cause = describe_evidence(record.evidence), breakers.describe(record)
+    words = describe_evidence(record.evidence, record.message)
+    cause = breakers.describe(record)
     if not words:
         return draft
     if record.revision == draft.rollout.revision:
@@ -65,7 +66,7 @@ def tell_cause(draft: Draft, kind: FailureKind, cause: str, named: str) -> Draft
     """
     revision, breaker = draft.rollout.revision, draft.status.circuit_breaker
     evidence = (
-        describe_evidence(record.evidence)
+        describe_evidence(record.evidence, record.message)
         for record in breaker.failures
         if (record.revision, record.kind) == (revision, kind) and breakers.describe(record) == cause
     )

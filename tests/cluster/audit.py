@@ -186,7 +186,7 @@ class Trail:
         A pod on a node stays until its kubelet has ended it, unless no grace was given.
         """
         metadata = item["metadata"]
-        wish = (request.raw.get("requestObject") or {}).get("gracePeriodSeconds")
+        wish = _wishes(request).get("gracePeriodSeconds")
         grace = "nodeName" in item["spec"] and wish != 0 if request.resource == PODS else False
         ended = item.get("status", {}).get("phase") in ("Failed", "Succeeded")
         if metadata.get("finalizers") or (grace and not ended):
@@ -205,12 +205,16 @@ class Trail:
             self._alive[uid] = raw
 
 
+def _wishes(request: Request) -> Object:
+    """What was sent: an object or options; a JSON patch, which is a list, wishes nothing by name."""
+    sent = request.raw.get("requestObject")
+    return sent if isinstance(sent, dict) else {}
+
+
 def _counts(request: Request) -> bool:
     """Whether a request may have changed an object of these kinds: answered well, no dry run."""
     kind, _, sub = request.resource.partition("/")
-    dry = "dryRun=" in request.raw["requestURI"] or (
-        (request.raw.get("requestObject") or {}).get("dryRun")
-    )
+    dry = "dryRun=" in request.raw["requestURI"] or _wishes(request).get("dryRun")
     return (
         kind in KINDS
         and (sub in WHOLE or sub == "scale")

@@ -50,6 +50,9 @@ class _Moment:
     """By the UID of the ReplicaSet, by UID."""
     failures: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """By the UID of the ReplicaSet: the most failures that each of its pods has shown."""
+    by_time: set[str] = field(default_factory=set)
+    """UIDs of ReplicaSets of which a pod could not start: some of their failures are counted by the
+    clock (F2), and not to be read off."""
     proved: set[str] = field(default_factory=set)
     """UIDs of those that had all their pods healthy once."""
     rollbacks: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -117,6 +120,8 @@ def _apply(now: _Moment, version: Version) -> None:
             if owner and not version.raw["metadata"].get("deletionTimestamp"):
                 before = now.failures[owner].get(version.uid, 0)
                 now.failures[owner][version.uid] = max(before, visible_failures(version.raw))
+                if _cannot_start(version.raw):
+                    now.by_time.add(owner)
 
 
 def _look(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Iterator[str]:
@@ -158,7 +163,7 @@ def _count(now: _Moment, version: Version, wanted: dict[str, Expected]) -> Itera
     for record in status.get("revisions", []):
         sets = _sets_named(now, uid, record["replicaSet"])
         seen = sum(sum(now.failures[one].values()) for one in sets)
-        if record["failedTasks"] > seen and not _by_time(now, sets):
+        if record["failedTasks"] > seen and not now.by_time.intersection(sets):
             yield f"revision {record['revision']}: {record['failedTasks']} counted, {seen} to be seen"
 
 
@@ -212,13 +217,12 @@ def _sets_named(now: _Moment, guard: str, name: str) -> list[str]:
     return [uid for uid in now.sets_of[guard] if now.sets[uid]["metadata"]["name"] == name]
 
 
-def _by_time(now: _Moment, sets: list[str]) -> bool:
-    """Whether some failures are counted by the clock (F2) and not to be read off."""
-    for pod in (pod for uid in sets for pod in now.pods_of[uid].values()):
-        for status in pod.get("status", {}).get("containerStatuses", []):
-            if status.get("state", {}).get("waiting", {}).get("reason") in OWN_FAULT:
-                return True
-    return False
+def _cannot_start(pod: Object) -> bool:
+    waiting = (
+        status.get("state", {}).get("waiting", {}).get("reason")
+        for status in pod.get("status", {}).get("containerStatuses", [])
+    )
+    return any(reason in OWN_FAULT for reason in waiting)
 
 
 def _owner(raw: Object) -> str:

@@ -153,3 +153,9 @@ def test_the_same_version_answered_twice_is_told_once(log: Log) -> None:
     line = find("create", "pods")
     log.write(line, changed(line, verb="patch"))
     assert len(log.read()) == 1
+
+
+def test_a_json_patch_counts_like_any_other(log: Log) -> None:
+    line = find("create", "pods")
+    log.write(changed(line, verb="patch", requestObject=[{"op": "remove", "path": "/spec/x"}]))
+    assert len(log.read()) == 1

@@ -46,13 +46,14 @@ def service(replicas: int, image: str = GOOD, **container: object) -> Object:
 class Bad:
     """A version that must trip: how it fails, and what must be said of it.
 
-    ``serves`` is true when its pods are Ready for a while, so that requests to them may fail.
+    ``words`` name the cause to a person, in the status, in an event and in the plugin's tree. ``serves`` is true when its pods are Ready for a while, so that requests to them may fail.
     """
 
     name: str
     image: str
     kind: str
     reason: str
+    words: tuple[str, ...]
     container: str | None = "web"
     extra: Mapping[str, object] = field(default_factory=dict)
     init: bool = False
@@ -77,38 +78,71 @@ def _image(name: str) -> str:
     return IMAGES[name].reference
 
 
+UNREADY = ("NotReadyInTime", "Readiness probe failed")
+PULL = ("container web cannot start: ErrImagePull",)
+
 BAD = (
-    Bad("exit-2", _image("exit-2"), "LAUNCH", "Error"),
-    Bad("seed-exit-2", _image("seed-exit-2"), "LAUNCH", "StartError"),
-    Bad("exits-later", _image("exits-later"), "HEALTH", "Error", serves=True),
+    Bad("exit-2", _image("exit-2"), "LAUNCH", "Error", ("container web exited 2",)),
+    Bad("seed-exit-2", _image("seed-exit-2"), "LAUNCH", "StartError", ("exited 128 (StartError)",)),
+    Bad(
+        "exits-later",
+        _image("exits-later"),
+        "HEALTH",
+        "Error",
+        ("container web exited 1",),
+        serves=True,
+    ),
     Bad(
         "out-of-memory",
         _image("out-of-memory"),
         "LAUNCH",
         "OOMKilled",
+        ("container web exited 137 (OOMKilled)",),
         extra={"resources": {"limits": {"memory": "32Mi"}}},
     ),
-    Bad("init-fails", NEXT, "LAUNCH", "Error", container="setup", init=True),
+    Bad("init-fails", NEXT, "LAUNCH", "Error", ("container setup exited 2",), "setup", init=True),
     Bad(
         "liveness-fails",
         NEXT,
         "HEALTH",
         "Completed",  # told to end, the server ends with 0
+        ("container web exited 0 (Completed)", "Liveness probe failed", "404"),
         extra={"livenessProbe": {**_NOWHERE, "initialDelaySeconds": 3}},
         serves=True,
     ),
-    Bad("never-ready", _image("silent"), "HEALTH", "NotReadyInTime", container=None),
+    Bad("never-ready", _image("silent"), "HEALTH", "NotReadyInTime", UNREADY, container=None),
     Bad(
         "ready-then-lost",
         _image("loses-health"),
         "HEALTH",
         "NotReadyInTime",
+        (*UNREADY, "404"),
         container=None,
         serves=True,
     ),
-    Bad("sidecar-crashes", NEXT, "LAUNCH", "Error", container="proxy", sidecar=True),
-    Bad("missing-tag", f"{REGISTRY}/server:missing", "LAUNCH", "ErrImagePull"),
-    Bad("missing-repository", f"{REGISTRY}/nothing:1", "LAUNCH", "ErrImagePull"),
+    Bad(
+        "sidecar-crashes",
+        NEXT,
+        "LAUNCH",
+        "Error",
+        ("container proxy exited 2",),
+        "proxy",
+        sidecar=True,
+    ),
+    Bad(
+        "missing-tag",
+        f"{REGISTRY}/server:missing",
+        "LAUNCH",
+        "ErrImagePull",
+        (*PULL, "server:missing"),
+    ),
+    Bad(
+        "missing-repository",
+        f"{REGISTRY}/nothing:1",
+        "LAUNCH",
+        "ErrImagePull",
+        (*PULL, "nothing:1"),
+    ),
 )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.images import IMAGES
+from tests.e2e.plugin import Plugin
 from tests.e2e.prober import Prober
 from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
 from tests.e2e.world import World, conditions, revision, rollout
@@ -18,9 +20,12 @@ REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
 @REPLICAS
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
-    world: World, bad: Bad, replicas: int
+    world: World, bad: Bad, replicas: int, tmp_path: Path
 ) -> None:
-    """The seed's section 6: not one request fails with minimumHealthyPercent 100."""
+    """The seed's section 6: not one request fails with minimumHealthyPercent 100.
+
+    And a person is told why: in the status, in an event, and in what the plugin shows.
+    """
     world.completed(service(replicas), PATIENCE)
     with Prober(world, GOOD) as prober:
         applied = time.monotonic()
@@ -45,6 +50,21 @@ def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
     assert conditions(status)["Available"]["status"] == "True"
     assert world.until_event("CircuitBreakerTriggered")
     world.until_true(lambda: {p.spec.containers[0].image for p in world.pods()} == {GOOD})
+    if replicas == 4:
+        _assert_the_cause_is_told(world, bad, tmp_path)
+
+
+def _assert_the_cause_is_told(world: World, bad: Bad, directory: Path) -> None:
+    """Evidence is looked for in the background: each place says it sooner or later."""
+    told = lambda text: all(word in text for word in bad.words)  # noqa: E731
+    world.until(lambda status: told(status["rolloutStateReason"]))
+    world.until(lambda status: told(json.dumps(conditions(status)["Stalled"])))
+    failed = ("PodLaunchFailed", "PodHealthCheckFailed")
+    world.until_true(
+        lambda: any(told(words) for reason, words in world.events() if reason in failed)
+    )
+    shown = Plugin(world, directory)("tripswitch", "status", "web")
+    assert told(shown), shown
 
 
 @REPLICAS

@@ -27,11 +27,15 @@ class CounterexampleError(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A ReplicaSet that was lowered from ``version`` with old knowledge, and the ``floor`` it allows."""
+    """A ReplicaSet that was lowered from ``version``, and the ``floor`` that the knowledge of it allows.
+
+    ``unready`` pods were to go first. One that became Ready before it was taken stands in for another.
+    """
 
     uid: str
     version: int
     floor: int
+    unready: frozenset[str]
 
 
 SAMPLE = 11
@@ -99,7 +103,7 @@ class Referee:
             raise CounterexampleError(f"{planned} pods planned, at most {bounds.upper} (R3)")
         if healthy >= bounds.lower:
             self._lowered = [one for one in self._lowered if self._is_pending(one)]
-        lower = min([bounds.lower, *(one.floor for one in self._lowered)])
+        lower = min([bounds.lower, *(one.floor for one in self._lowered)]) - self._count_young(now)
         if self._safe and healthy < lower:
             raise CounterexampleError(f"{healthy} pods healthy, at least {lower} (R3)")
 
@@ -107,7 +111,7 @@ class Referee:
         """Remember what a lowering could not know, because no event had told it yet.
 
         R3 takes pods that are not Ready first, also while fewer than L are healthy; one of them may have
-        become Ready since, and another one goes in its place. And a pod that is relied on may have been
+        become Ready since, and another one goes in its place: for good, if it is Ready for a moment only. And a pod that is relied on may have been
         taken already, by a size that is no longer asked for. The rest has to stay.
         """
         spec, sets, now = look.snapshot.guarded.spec, look.snapshot.replica_sets, look.now
@@ -123,9 +127,25 @@ class Referee:
         for action in look.decision.actions:
             if not isinstance(action, ScaleReplicaSet) or action.size >= sizes[action.uid]:
                 continue
-            if floor < lower:
-                self.seen["lowered with old knowledge"] += 1
-                self._lowered.append(Lowered(action.uid, int(action.resource_version), floor))
+            rs = next(rs for rs in sets if rs.uid == action.uid)
+            unready = frozenset(pod.uid for pod in rs.pods if pod.live and pod.ready_since is None)
+            if floor < lower or unready:
+                self.seen["lowered with old knowledge"] += floor < lower
+                version = int(action.resource_version)
+                self._lowered.append(Lowered(action.uid, version, floor, unready))
+
+    def _count_young(self, now: Instant) -> int:
+        """Count the pods that became Ready after they were to go, and are not healthy yet."""
+        guarded = self._api.guarded
+        assert guarded is not None
+        young = 0
+        for uid in frozenset[str]().union(*(one.unready for one in self._lowered)):
+            pod = self._api.pods.get(uid)
+            if pod is None or not pod.live or pod.ready_really is None or pod.owner is None:
+                continue
+            settling = settling_seconds(guarded.spec, self._api.sets[pod.owner].template)
+            young += pod.ready_really > now + 1.0 - settling
+        return young
 
     def _is_there(self, uid: str) -> bool:
         pod = self._api.pods.get(uid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.builders import (
@@ -34,16 +36,20 @@ STATUS = Status(
 WISH = guarded(2, status=STATUS)
 
 
-def judge(*, seen: tuple[PodView, ...], true: dict[str, bool], taken: str) -> Referee:
+def judge(
+    *, seen: tuple[PodView, ...], true: dict[str, bool], taken: str, became_ready: str = ""
+) -> Referee:
     """Let a ReplicaSet be lowered by one on what was seen, and judge the cluster after one was taken.
 
-    ``true``: every pod that is really there, and whether it is healthy.
+    ``true``: every pod that is really there, and whether it is healthy. ``became_ready``: one that is
+    Ready since the lowering, but not for long enough to be healthy.
     """
     api = ApiServer()
     shown = replica_set(1, *seen, size=len(seen), resource_version="7")
     size = len(seen) - 1
     name, template = shown.name, shown.template
-    api.guarded = RawGuarded("web", "uid-web", WISH.spec)
+    wish = replace(WISH, spec=replace(WISH.spec, min_ready_seconds=30))
+    api.guarded = RawGuarded("web", "uid-web", wish.spec)
     api.sets = {shown.uid: RawSet(name, shown.uid, "uid-web", 1, template, size, START, version=8)}
     for pod, healthy in true.items():
         since = START if healthy else None
@@ -52,8 +58,10 @@ def judge(*, seen: tuple[PodView, ...], true: dict[str, bool], taken: str) -> Re
         )
     referee = Referee(api, decide, calm=True)
     lower = ScaleReplicaSet(name, shown.uid, "7", size)
-    referee.accepted(Look(snapshot(WISH, shown), Decision(STATUS, (lower,)), NOW, {}))
+    referee.accepted(Look(snapshot(wish, shown), Decision(STATUS, (lower,)), NOW, {}))
     del api.pods[taken]
+    if became_ready:
+        api.pods[became_ready] = replace(api.pods[became_ready], ready_really=NOW)
     referee.check_world(NOW)
     return referee
 
@@ -77,6 +85,13 @@ def test_r3_nobody_could_know_that_a_pod_had_become_ready_before_another_went_in
 def test_r3_nobody_could_know_that_a_pod_had_been_taken_already() -> None:
     judged = judge(seen=(A, B, C), true={"a": True, "b": True}, taken="b")
     assert judged.seen["lowered with old knowledge"] == 1
+
+
+def test_r3_a_pod_that_became_ready_before_it_was_taken_stands_in_for_the_one_that_was() -> None:
+    true = {"a": True, "b": False, "c": True}
+    judge(seen=(A, UNREADY, C), true=true, taken="c", became_ready="b")
+    with pytest.raises(CounterexampleError, match="1 pods healthy, at least 2"):
+        judge(seen=(A, UNREADY, C), true=true, taken="c")
 
 
 @pytest.mark.parametrize(

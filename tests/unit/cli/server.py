@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ class Server:
         return self.answers.get(f"{method} {path.partition('?')[0]}", (404, missing))
 
 
+class _Patient(ThreadingHTTPServer):
+    """A client that has seen enough goes in the middle of an answer: that is no error of anybody's."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serve(directory: Path) -> Iterator[Server]:
     """Run one, with a kubeconfig whose context names the namespace shop."""
@@ -73,7 +82,7 @@ def serve(directory: Path) -> Iterator[Server]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Patient(("127.0.0.1", 0), Handler)
     write_kubeconfig(scripted.kubeconfig, server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -58,6 +58,8 @@ def test_every_value_has_a_default_and_every_default_a_schema() -> None:
         {"watchNamespaces": ["Shop"]},
         {"podDisruptionBudget": {"maxUnavailable": "half"}},
         {"metrics": {"serviceMonitor": {"interval": 30}}},
+        {"notifications": {"url": "hooks.example.com"}},
+        {"notifications": {"secret": "itself"}},
     ],
     ids=str,
 )

@@ -46,6 +46,10 @@ EVERYTHING: dict[str, Any] = {
     "podAnnotations": {"note": "yes"},
     "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
     "extraArgs": ["--kubeconfig=/nowhere"],
+    "notifications": {
+        "url": "https://hooks.example.com/ecs?a=b",
+        "signingSecret": {"name": "tripswitch-notify", "key": "hmac"},
+    },
     "serviceAccount": {"name": "breaker", "annotations": {"role": "x"}},
     "failedPodRetention": {"enabled": True},
     "logEvidence": False,
@@ -168,6 +172,14 @@ def test_what_it_renders_with_every_value_set_is_accepted_by_the_api_server(
     assert pod["priorityClassName"] == "system-cluster-critical"
     assert pod["imagePullSecrets"] == [{"name": "mine"}]
     assert pod["containers"][0]["image"] == f"tripswitch@sha256:{'0' * 64}"
+    assert pod["containers"][0]["env"] == [
+        {"name": "TRIPSWITCH_NOTIFY_URL", "value": "https://hooks.example.com/ecs?a=b"},
+        {
+            "name": "TRIPSWITCH_NOTIFY_SECRET",
+            "valueFrom": {"secretKeyRef": {"name": "tripswitch-notify", "key": "hmac"}},
+        },
+        *EVERYTHING["extraEnv"],
+    ]
     arguments = pod["containers"][0]["args"]
     assert {"--namespace=shop", "--namespace=web", "--log-level=debug"} <= set(arguments)
     assert arguments[-1] == "--kubeconfig=/nowhere"

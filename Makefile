@@ -141,7 +141,7 @@ verify: setup ## check that the generated files are current
 	$(BIN)/python -m tests.manifests --check
 
 .PHONY: image
-image: setup ## build the container image without Docker, as dist/tripswitch.tar (root, Debian's mmdebstrap)
+image: setup sbom ## build the container image without Docker, as dist/tripswitch.tar, and its SBOM (root, mmdebstrap)
 	mkdir -p dist
 	$(BIN)/python -m tests.image.build image dist/tripswitch.tar
 

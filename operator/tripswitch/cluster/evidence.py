@@ -38,6 +38,8 @@ MAX_TRIES = 3
 TRY_AGAIN_SECONDS = 5.0
 WAITING_AGAIN_SECONDS = 50.0
 """The words of pods that are being set up may change: they are asked again, but not often."""
+EVENT_SECONDS = 0.25
+"""So long a pod's event may come after the status that it explains."""
 LOG_LINES = 40
 LOG_BYTES = 16 * 1024
 
@@ -87,6 +89,7 @@ class Collector:
         self._store = store
         self._clock = clock
         self._logs = logs
+        self.event_seconds = EVENT_SECONDS
         self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(MAX_WAITING)
         self._known: dict[_Topic, _Known] = {}
         self._topics: dict[Key, set[_Topic]] = {}
@@ -185,22 +188,33 @@ class Collector:
         self._store.find_out(about, tuple(found))
 
     async def _look(self, namespace: str, inquiry: Inquiry) -> tuple[Evidence, bool]:
-        """Return what one pod has to say, and whether everything could be asked."""
-        event, named, complete = "", inquiry.container, True
+        """Return what one pod has to say, and whether everything could be asked.
+
+        The log first, because it goes with the pod; events stay, and may come a moment later.
+        """
+        tail, event, complete = "", "", True
+        if inquiry.container:
+            tail, complete = await self._try_log(namespace, inquiry, inquiry.container)
+            await asyncio.sleep(self.event_seconds)
         try:
-            event, by_event = await self._find_event(namespace, inquiry)
-            named = named or by_event
+            event, named = await self._find_event(namespace, inquiry)
         except (ApiError, TimeoutError) as error:
-            complete = self._explain(error, "events", namespace, inquiry.pod)
-        tail = ""
-        if inquiry.log and self._logs and named:
-            try:
-                tail = await self._read_log(namespace, inquiry, named)
-            except InvalidError:
-                pass  # the kubelet has no log of it
-            except ApiError as error:
-                complete = self._explain(error, "pods/log", namespace, inquiry.pod) and complete
+            named = None
+            complete = self._explain(error, "events", namespace, inquiry.pod) and complete
+        if named and not inquiry.container:
+            tail, asked = await self._try_log(namespace, inquiry, named)
+            complete = complete and asked
         return Evidence(pod=inquiry.pod, event=event, log_tail=tail), complete
+
+    async def _try_log(self, namespace: str, inquiry: Inquiry, container: str) -> tuple[str, bool]:
+        if not (inquiry.log and self._logs):
+            return "", True
+        try:
+            return await self._read_log(namespace, inquiry, container), True
+        except InvalidError:
+            return "", True  # the kubelet has no log of it
+        except ApiError as error:
+            return "", self._explain(error, "pods/log", namespace, inquiry.pod)
 
     async def _find_event(self, namespace: str, inquiry: Inquiry) -> tuple[str, str | None]:
         """Return the words of the pod's most telling Warning event, and the container it names."""

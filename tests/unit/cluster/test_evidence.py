@@ -86,6 +86,7 @@ async def bench(*, logs: bool = True) -> AsyncIterator[Bench]:
     made = Bench()
     async with serve(made.handle) as client:
         made.collector = Collector(client, made.store, lambda: made.now, logs=logs)
+        made.collector.event_seconds = 0.0
         task = asyncio.create_task(made.collector.run())
         yield made
         task.cancel()
@@ -98,7 +99,7 @@ def test_the_log_of_the_run_that_ended_comes_back_with_the_next_snapshot() -> No
             await it.ask(CRASH)
             assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
             assert it.marked == [Key("shop", "web")]
-            path, query = it.asked[-1]
+            path, query = it.asked[0]
             assert (path, query["container"], query["previous"]) == (LOG, "web", "true")
             assert int(query["tailLines"]) <= 100
             assert int(query["limitBytes"]) <= 64 * 1024

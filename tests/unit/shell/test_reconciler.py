@@ -64,6 +64,18 @@ def created(it: Bench) -> dict[str, Any]:
     return made
 
 
+async def started(it: Bench) -> Setup:
+    """A rollout after its first look: the status is written, its ReplicaSet is there, without pods."""
+    it.store.upsert_guarded(guarded())
+    setup = Setup(it)
+    it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+    it.on(f"POST {SETS}", answer({}, 201))
+    await setup.look()
+    it.store.upsert_guarded(written(it, 12))
+    it.store.replica_sets.upsert(created(it))
+    return setup
+
+
 def test_the_first_look_writes_the_status_then_creates_then_tells() -> None:
     async def main() -> None:
         async with bench(filled=False) as it:
@@ -85,13 +97,7 @@ def test_the_first_look_writes_the_status_then_creates_then_tells() -> None:
 def test_looked_at_again_nothing_is_written_twice() -> None:
     async def main() -> None:
         async with bench(filled=False) as it:
-            it.store.upsert_guarded(guarded())
-            setup = Setup(it)
-            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
-            it.on(f"POST {SETS}", answer({}, 201))
-            await setup.look()
-            it.store.upsert_guarded(written(it, 12))
-            it.store.replica_sets.upsert(created(it))
+            setup = await started(it)
             it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
             await setup.look()  # it shows the ReplicaSet that is there now
             it.store.upsert_guarded(written(it, 14))
@@ -105,13 +111,7 @@ def test_looked_at_again_nothing_is_written_twice() -> None:
 def test_mere_progress_waits_until_a_second_has_passed() -> None:
     async def main() -> None:
         async with bench(filled=False) as it:
-            it.store.upsert_guarded(guarded())
-            setup = Setup(it)
-            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
-            it.on(f"POST {SETS}", answer({}, 201))
-            await setup.look()
-            it.store.upsert_guarded(written(it, 12))
-            it.store.replica_sets.upsert(created(it))
+            setup = await started(it)
             it.store.pods.upsert(pod(waiting("ContainerCreating"), owner="rs-7"))
             before = len(it.requests)
             wait = await setup.look()
@@ -134,15 +134,9 @@ def crashed() -> dict[str, Any]:
 def test_a_failure_that_trips_nothing_waits_for_more_of_them_and_a_trip_waits_for_nothing() -> None:
     async def main() -> None:
         async with bench(filled=False) as it:
-            it.store.upsert_guarded(guarded())
-            setup = Setup(it)
+            setup = await started(it)
             setup.reconciler.progress_seconds = 0.0
             setup.reconciler.burst_seconds = 60.0
-            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
-            it.on(f"POST {SETS}", answer({}, 201))
-            await setup.look()
-            it.store.upsert_guarded(written(it, 12))
-            it.store.replica_sets.upsert(created(it))
             it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
             await setup.look()
             it.store.upsert_guarded(written(it, 14))
@@ -169,14 +163,8 @@ def test_a_failure_that_trips_nothing_waits_for_more_of_them_and_a_trip_waits_fo
 def test_a_failure_alone_is_written_when_its_time_is_over() -> None:
     async def main() -> None:
         async with bench(filled=False) as it:
-            it.store.upsert_guarded(guarded())
-            setup = Setup(it)
+            setup = await started(it)
             setup.reconciler.progress_seconds = 0.0
-            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
-            it.on(f"POST {SETS}", answer({}, 201))
-            await setup.look()
-            it.store.upsert_guarded(written(it, 12))
-            it.store.replica_sets.upsert(created(it))
             it.store.pods.upsert(pod(crashed(), owner="rs-7"))
             assert 0 < (await setup.look() or 0.0) < 1
             setup.reconciler.burst_seconds = 0.0  # it has passed

@@ -41,7 +41,8 @@ from pathlib import Path
 from tests.operator_process import OperatorProcess
 operator = OperatorProcess(Path("nowhere"), Path(sys.argv[1]))
 operator.launch()
-while b"leash" in Path(f"/proc/{operator.pid}/cmdline").read_bytes():
+command = Path(f"/proc/{operator.pid}/cmdline")
+while not (words := command.read_bytes()) or b"leash" in words:  # none in the middle of an exec
     time.sleep(0.01)
 operator.pause()  # so that it ends neither by itself nor in order
 print(operator.pid, flush=True)

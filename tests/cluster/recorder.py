@@ -10,16 +10,16 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import Startable
 
 Pod = dict[str, Any]
 
 
-class Recorder:
+class Recorder(Startable):
     """Watches the pods of a namespace; ``pods[name]`` is every version that was shown.
 
     ``times[name]`` is when each of them was seen, in seconds since the Unix epoch.
@@ -41,16 +41,12 @@ class Recorder:
         self._stream = self._connection.getresponse()
         self._thread = threading.Thread(target=self._read, name=f"record {namespace}")
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Record from now on."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Record no more."""
         if self._connection.sock is not None:
             self._connection.sock.shutdown(socket.SHUT_RDWR)  # wakes the reader
         self._thread.join()
@@ -74,4 +70,4 @@ class Recorder:
                     self.times[pod["metadata"]["name"]].append(time.time())
                     self._news.notify_all()
         except (OSError, http.client.HTTPException):
-            pass  # the end, from __exit__ or from the server
+            pass  # the end, from stop() or from the server

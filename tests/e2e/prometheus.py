@@ -12,10 +12,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
+
+from tests.cluster.processes import Startable
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "monitoring"
@@ -29,7 +30,7 @@ def find_program(name: str) -> str:
     return found
 
 
-class Prometheus:
+class Prometheus(Startable):
     """Scrapes and evaluates every second, with the rules that we ship."""
 
     def __init__(self, directory: Path, targets: Sequence[int]) -> None:
@@ -39,7 +40,8 @@ class Prometheus:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = _free_port()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Return when it answers. Raises AssertionError with its log when it does not."""
         self._directory.mkdir(parents=True)
         settings = self._directory / "prometheus.yaml"
         settings.write_text(yaml.safe_dump(self._settings()))
@@ -57,17 +59,12 @@ class Prometheus:
         while not self._is_ready():
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
+                self.stop()
                 raise AssertionError((self._directory / "prometheus.log").read_text())
             time.sleep(0.1)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """End it."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

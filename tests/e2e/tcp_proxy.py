@@ -6,11 +6,11 @@ import contextlib
 import select
 import socket
 import threading
-from types import TracebackType
-from typing import Self
+
+from tests.cluster.processes import Startable
 
 
-class TcpProxy:
+class TcpProxy(Startable):
     """Forwards every connection to one target, until it is frozen or closed.
 
     Frozen, it is a partition: connections stay open, new ones are accepted, and no byte goes
@@ -28,16 +28,12 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Forward from now on."""
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Close it, and wait for its thread."""
         self.close()
         self._thread.join(10)
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.cluster.audit import AuditLog, Trail, Version
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import Startable
 from tests.e2e.world import World
 from tests.environment import Environment
 from tests.faults.judge import Expected, judge
@@ -32,7 +32,7 @@ HOLD = 3.0
 OPERATOR = "system:serviceaccount:tripswitch-system:tripswitch"
 
 
-class Lab:
+class Lab(Startable):
     """The cluster, who watches it, and the rights that operators get."""
 
     def __init__(self, directory: Path, seed: int, *, nodes: int = 3) -> None:
@@ -42,7 +42,8 @@ class Lab:
         self.cluster = ControlPlane(directory / "cluster", audit_bodies=True)
         self._rights = directory / "operator.kubeconfig"
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Start the cluster, and the witness who watches it."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cluster.start()
         try:
@@ -58,19 +59,14 @@ class Lab:
             )
             self.written = Written(self.cluster.audit_log)
             self.witness = Witness(self.cluster)
-            self.witness.__enter__()
+            self.witness.start()
         except BaseException:
             self.cluster.stop()
             raise
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.witness.__exit__(kind, error, trace)
+    def stop(self) -> None:
+        """Stop both."""
+        self.witness.stop()
         self.cluster.stop()
 
     @contextmanager

@@ -14,12 +14,12 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from tests.cluster.processes import Startable
 from tests.faults.plan import (
     Asked,
     Bookmarks,
@@ -43,7 +43,7 @@ REASONS = {401: "Unauthorized", 409: "Conflict", 410: "Expired", 429: "TooManyRe
 _HOP = {"connection", "content-length", "transfer-encoding", "host", "accept-encoding"}
 
 
-class FaultProxy:
+class FaultProxy(Startable):
     """One proxy, in a thread of its own."""
 
     def __init__(self, server: str, authority: Path, plan: Plan) -> None:
@@ -58,17 +58,13 @@ class FaultProxy:
         self._streams: dict[int, web.Request] = {}
         self.url = ""
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Return when it listens."""
         self._thread.start()
         assert self._ready.wait(30), "the proxy did not start"
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """End it, and wait for its thread."""
         assert self._done is not None
         self._loop.call_soon_threadsafe(self._done.set)
         self._thread.join(30)

@@ -12,17 +12,16 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from tests.cluster.audit import GUARDED, PODS, SETS, Object, Version
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import Startable
 
 ROOTS = {GUARDED: "/apis/tripswitch.dev/v1alpha1", SETS: "/apis/apps/v1", PODS: "/api/v1"}
 
 
-class Witness:
+class Witness(Startable):
     """Watches GuardedDeployments, ReplicaSets and pods of all namespaces as the admin."""
 
     def __init__(self, cluster: ControlPlane) -> None:
@@ -40,21 +39,17 @@ class Witness:
             for kind in ROOTS
         ]
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Return when everything is being watched."""
         for thread in self._threads:
             thread.start()
         deadline = time.monotonic() + 60
         while not all(self._reached.values()):
             assert time.monotonic() < deadline, "the witness did not see anything"
             time.sleep(0.02)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Watch no more."""
         self._stopping.set()
 
     def story(self, namespace: str) -> list[Version]:

@@ -71,6 +71,11 @@ def _slow(replicas: int, **pod: object) -> Object:
     return manifest
 
 
+def _held(manifest: Object) -> Object:
+    """Keep a rollout from ending before what happens to it; the same one without this ends it."""
+    return manifest | {"spec": manifest["spec"] | {"minReadySeconds": 600}}
+
+
 def _completed_without_a_failure(world: World) -> Object:
     status = world.until(
         lambda s: s["desiredRevision"] == 2 and rollout(s) != "IN_PROGRESS", seconds=PATIENCE
@@ -109,11 +114,12 @@ def test_a_cordoned_node(two: World) -> None:
 def test_a_node_that_is_drained_in_the_middle_of_a_rollout(two: World) -> None:
     """Old and new pods on it are evicted, and made again on the other one."""
     two.completed(service(4), PATIENCE)
-    two.apply(_slow(4))
+    two.apply(_held(_slow(4)))
     try:
         two.until_true(lambda: _new_pods(two, "real-1"), PATIENCE)
-        assert rollout(two.status()) == "IN_PROGRESS"
         two.environment.kubectl("drain", "real-1", "--pod-selector=app=web", "--timeout=90s")
+        assert rollout(two.status()) == "IN_PROGRESS"
+        two.apply(_slow(4))
         _completed_without_a_failure(two)
         assert {pod.spec.node_name for pod in two.pods()} == {"real-0"}
     finally:
@@ -124,7 +130,7 @@ def test_a_new_pod_that_is_evicted(two: World) -> None:
     """Through the API, as autoscalers do."""
     two.completed(service(4), PATIENCE)
     with Prober(two, GOOD) as prober:
-        two.apply(_slow(4))
+        two.apply(_held(_slow(4)))
         victim = two.until_true(lambda: _new_pods(two), PATIENCE)[0].metadata.name
         eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=victim))
         two.core.create_namespaced_pod_eviction(victim, two.namespace, eviction)
@@ -132,6 +138,7 @@ def test_a_new_pod_that_is_evicted(two: World) -> None:
         assert victim not in [pod.metadata.name for pod in two.pods()]
         assert revision(two.status(), 2)["failedTasks"] == 0
     assert prober.failures == []
+    two.apply(_slow(4))
     _completed_without_a_failure(two)
 
 
@@ -141,7 +148,7 @@ def test_a_container_of_the_old_revision_that_is_killed(
     """It restarts, which is counted in its pod, but not against the new revision."""
     two.completed(service(2), PATIENCE)
     victim = two.pods()[0]
-    two.apply(_slow(2))
+    two.apply(_held(_slow(2)))
     two.until_true(lambda: _new_pods(two), PATIENCE)
     container = victim.status.container_statuses[0].container_id.removeprefix("containerd://")
     box = nodes[0].real_nodes[victim.spec.node_name].box
@@ -153,6 +160,7 @@ def test_a_container_of_the_old_revision_that_is_killed(
         return bool(pod.status.container_statuses[0].restart_count == 1)
 
     two.until_true(restarted, PATIENCE)
+    two.apply(_slow(2))
     _completed_without_a_failure(two)
 
 
@@ -164,9 +172,10 @@ def test_a_node_that_vanishes_in_the_middle_of_a_rollout(
     two.completed(service(6), PATIENCE)
     node = cluster.add_real_node()
     load_images(cluster.directory, cluster.load_image)
-    two.apply(_slow(6, tolerations=LEAVE_SOON))
+    two.apply(_held(_slow(6, tolerations=LEAVE_SOON)))
     lost = two.until_true(lambda: _new_pods(two, node.name), PATIENCE)
     node.remove()
+    two.apply(_slow(6, tolerations=LEAVE_SOON))
     status = _completed_without_a_failure(two)
     assert status["circuitBreaker"]["failureCount"] == 0
     left = {pod.metadata.uid for pod in two.pods()}

@@ -23,6 +23,13 @@ def cpu_seconds(pid: int) -> float:
     return total / _TICKS
 
 
+def busy_seconds() -> float:
+    """Time that all cores of the machine have been busy so far, with whatever."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    user, nice, system, _idle, _waiting, interrupts, soft, *_ = (int(one) for one in fields)
+    return (user + nice + system + interrupts + soft) / _TICKS
+
+
 async def settled_mib(pid: int, *, seconds: float = 5.0, most: float = 60.0) -> float:
     """Resident memory once the process has been (nearly) idle for so long; its last value."""
     before, quiet = cpu_seconds(pid), 0.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import Configuration
@@ -38,7 +40,10 @@ class Credentials:
     def __init__(self, kubeconfig: str | None = None, *, context: str | None = None) -> None:
         # No limit of connections: each watch keeps one, and a hundred of them would leave none for
         # requests. Those have a limit of their own.
-        self.configuration: Any = Configuration(connection_pool_maxsize=0)
+        # And no look at the environment and at a .netrc file by two threads before every request.
+        self.configuration: Any = Configuration(
+            connection_pool_maxsize=0, client_session_kwargs={"trust_env": False}
+        )
         self.namespace = ""
         self._loaders: Any = kubernetes_config  # it has no types
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
@@ -64,6 +69,8 @@ class Credentials:
                 self.namespace = str(loaded.current_context["context"].get("namespace") or "")
         except (kubernetes_config.ConfigException, OSError) as error:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
+        if self.configuration.proxy is None:
+            self.configuration.proxy = _find_proxy(self.configuration.host)
 
     async def connection(self) -> Connection:
         """Return what is in force now."""
@@ -76,3 +83,11 @@ class Credentials:
             private_key_path=settings.key_file,
             authorization=await settings.get_api_key_with_prefix("BearerToken"),
         )
+
+
+def _find_proxy(server: str) -> str | None:
+    """Return the proxy that the environment names for a server, as it is for every other client."""
+    parts = urlsplit(server)
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return getproxies().get(parts.scheme)

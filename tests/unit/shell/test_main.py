@@ -16,7 +16,13 @@ from click.testing import CliRunner
 from tripswitch.cluster.notify import Target
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
-from tripswitch.shell.run import Options, freeze_what_is_there, run
+from tripswitch.shell.run import (
+    RARE_COLLECTIONS,
+    USUAL_COLLECTIONS,
+    Options,
+    freeze_what_is_there,
+    run,
+)
 
 
 @pytest.fixture
@@ -105,10 +111,12 @@ def test_libraries_speak_only_when_something_is_wrong(style: str) -> None:
 
 def test_what_was_listed_at_the_start_is_left_out_of_garbage_collections() -> None:
     listed = [[number] for number in range(1000)]
+    gc.set_threshold(RARE_COLLECTIONS)
     freeze_what_is_there()
     try:
         assert gc.get_freeze_count() > len(listed)
         assert not any(one is listed for one in gc.get_objects())
+        assert gc.get_threshold() == USUAL_COLLECTIONS
     finally:
         gc.unfreeze()
 

@@ -10,9 +10,10 @@ from statistics import median
 from tests.bench.api import Object
 from tests.bench.audit import count
 from tests.bench.fleet import ARGO, DEPLOYMENT, OURS, Kind
+from tests.bench.helm_release import HelmRelease
 from tests.bench.lab import Lab
 from tests.bench.pods import is_ready
-from tests.bench.report import Result, Row
+from tests.bench.report import BASELINE, Result, Row
 from tests.bench.scale import Scale
 
 DEADLINE = 30
@@ -109,6 +110,11 @@ class Capacity:
         self._ready: set[str] = set()
         self.fewest: int | None = None
 
+    @property
+    def serving(self) -> int:
+        """How many serve now."""
+        return len(self._ready)
+
     def arm(self) -> None:
         """Count from here."""
         self.fewest = len(self._ready)
@@ -139,10 +145,13 @@ async def measure_rollback(lab: Lab, scale: Scale) -> Result:
             await lab.finish(kind, space, ["web"], 120)
             rows[label] = await _go_bad(lab, kind, space)
         await lab.clear(kind)
+    helm = await _helm_goes_bad(lab, default)
+    await lab.clear(DEPLOYMENT)
     ours, argo, deployment = rows["ours"], rows["argo"], rows["deployment"]
     return Result(
         "One object of 10 replicas with the default settings of each (default bounds of the rolling "
-        f"update; the peers with a progressDeadlineSeconds of {DEADLINE} in place of their 600), given a "
+        f"update; the peers with a progressDeadlineSeconds of {DEADLINE} in place of their 600, and Helm "
+        f"with a timeout of {DEADLINE} s in place of its 300), given a "
         "crashing template, from the request until the old revision alone is left; the fewest Ready "
         "pods that a watch of our own saw meanwhile. The same with real containers is in the rows of "
         "the real node.",
@@ -163,8 +172,28 @@ async def measure_rollback(lab: Lab, scale: Scale) -> Result:
                 "0",
                 ours[1] == 10,
             ),
+            Row(
+                "the same two by Helm 4 (`upgrade --rollback-on-failure`) with a Deployment",
+                BASELINE,
+                deployment=f"{helm[0] - DEADLINE:.0f} s after its timeout (default 300 s), "
+                f"{10 - helm[1]} of 10",
+            ),
         ],
     )
+
+
+async def _helm_goes_bad(lab: Lab, spec: Object) -> tuple[float, int]:
+    space, capacity = await lab.namespace("back-helm"), Capacity()
+    release = HelmRelease(lab.directory / "helm", lab.cluster.kubeconfig, space, DEADLINE)
+    good = {**spec, "strategy": {"type": "RollingUpdate"}}
+    await release.install(DEPLOYMENT.body("web", 10, spec=good))
+    async with lab.api.watch(f"/api/v1/namespaces/{space}/pods", capacity.look) as watch:
+        await watch.until(lambda: capacity.serving == 10, 30)
+        capacity.arm()
+        bad = DEPLOYMENT.body("web", 10, version="bad", behaviour="crash", spec=good)
+        seconds = await release.upgrade_badly(bad)
+    assert capacity.fewest is not None
+    return seconds, capacity.fewest
 
 
 async def _go_bad(lab: Lab, kind: Kind, space: str) -> tuple[float, int]:

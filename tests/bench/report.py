@@ -65,14 +65,20 @@ def machine() -> str:
 
 def versions() -> str:
     """Versions of everything that takes part."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    # The page that is being written makes no other program of it.
+    changed = git("status", "--porcelain", "--", "operator", "manifests", "tests")
+    commit = git("describe", "--always") + ("-dirty" if changed else "")
     return (
         f"Tripswitch {commit}, Python {platform.python_version()}, kopf {version('kopf')}, "
         f"kubernetes client {version('kubernetes')}, "
         f"Kubernetes {PROGRAMS['kube-apiserver'].version}, etcd {PROGRAMS['etcd'].version}, "
-        f"kwok {PROGRAMS['kwok'].version}, Argo Rollouts {PROGRAMS['rollouts-controller'].version}"
+        f"kwok {PROGRAMS['kwok'].version}, Argo Rollouts {PROGRAMS['rollouts-controller'].version}, "
+        f"Helm {PROGRAMS['helm'].version}"
     )
 
 

@@ -130,6 +130,8 @@ class Reconciler:
         if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._find_hold(record, guarded.status, decision)
             if wait > 0:
+                if self._aftermath is not None:  # a failed pod may be gone by then
+                    self._aftermath.begin(record, decision, early=True)
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
@@ -154,8 +156,6 @@ class Reconciler:
         if is_mere_progress(before, decision):
             return self._written.get(record.key, -math.inf) + self.progress_seconds - now
         if is_mere_failure(before, decision):
-            if self._aftermath is not None:  # the pod may be gone by then
-                self._aftermath.begin(record, decision, early=True)
             return self._failing.setdefault(record.key, now) + self.burst_seconds - now
         return 0.0
 

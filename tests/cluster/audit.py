@@ -6,7 +6,6 @@ way, and nothing is missed while a watch is interrupted.
 
 from __future__ import annotations
 
-import heapq
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -137,8 +136,10 @@ class Trail:
         for request in self._log.read():
             if _counts(request):
                 self._take(request)
-        while self._waiting and self._waiting[0][2] <= now - self._hold:
-            at, _, seen, request = heapq.heappop(self._waiting)
+        # By their own time, each: one that changed nothing has an old version, and may be the newest.
+        due = sorted(one for one in self._waiting if one[2] <= now - self._hold)
+        self._waiting = [one for one in self._waiting if one[2] > now - self._hold]
+        for at, _, seen, request in due:
             for raw, gone in list(self._objects(request)):
                 known = self._alive.get(raw["metadata"]["uid"])
                 if raw["metadata"]["uid"] not in self._gone and (gone or not _same(raw, known)):
@@ -154,7 +155,7 @@ class Trail:
         at = _number(answer)
         self._newest = max(self._newest, at)
         seen = datetime.fromisoformat(request.raw["stageTimestamp"]).timestamp()
-        heapq.heappush(self._waiting, (at or self._newest, next(self._order), seen, request))
+        self._waiting.append((at or self._newest, next(self._order), seen, request))
 
     def _objects(self, request: Request) -> Iterator[tuple[Object, bool]]:
         """Yield what a request made of which objects, and whether they are gone."""

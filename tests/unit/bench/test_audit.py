@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,17 @@ def test_a_line_waits_for_those_before_it(log: Log) -> None:
     assert len(some) > 0
     assert all(one.seen <= last.timestamp() - 5 for one in some)
     assert log.read(last.timestamp() + 10)
+
+
+def test_an_answer_about_an_old_version_holds_nothing_up(log: Log) -> None:
+    """A patch that changes nothing is answered with the version that is there."""
+    log.write(*LINES)
+    everything = [(one.at, one.uid) for one in log.read()]
+    later = Log(log.path.with_name("later.log"))
+    last = datetime.fromisoformat(json.loads(LINES[-1])["stageTimestamp"])
+    late = (last + timedelta(seconds=60)).isoformat()
+    later.write(*LINES, changed(find("create", "pods"), verb="patch", stageTimestamp=late))
+    assert [(one.at, one.uid) for one in later.read(last.timestamp() + 30)] == everything
 
 
 def test_a_half_written_line_is_read_when_it_is_whole(log: Log) -> None:

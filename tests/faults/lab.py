@@ -39,7 +39,12 @@ class Lab(Startable):
         self.directory = directory
         self.seed = seed
         self._nodes = nodes
-        self.cluster = ControlPlane(directory / "cluster", audit_bodies=True)
+        # Programs are away for a minute and more here: none is to take the nodes for lost when it is
+        # back, before it has seen their Leases again. Pods that it marks would not be ours to keep.
+        patient = {"kube-controller-manager": ["--node-monitor-grace-period=10m"]}
+        self.cluster = ControlPlane(
+            directory / "cluster", audit_bodies=True, extra_arguments=patient
+        )
         self._rights = directory / "operator.kubeconfig"
 
     def start(self) -> None:

@@ -162,9 +162,10 @@ class Collector:
 
     async def _answer(self, about: Record, inquiry: Inquiry) -> None:
         topic = (about.uid, inquiry.topic)
-        evidence, complete = await self._look(about.key.namespace, inquiry)
+        earlier = self._known.get(topic)
+        evidence, complete = await self._look(about, inquiry)
         known = self._known.get(topic)
-        if known is None:
+        if known is None or earlier is None:
             return  # nobody asks any more
         found = evidence if evidence.event or evidence.log_tail else None
         self._known[topic] = replace(
@@ -174,7 +175,7 @@ class Collector:
             done=complete or found is not None or known.tries >= MAX_TRIES,
             evidence=found or known.evidence,
         )
-        if found is not None and found != known.evidence:
+        if found is not None and found != earlier.evidence:
             self._share(about)
             self._store.mark(about.key)
 
@@ -187,14 +188,23 @@ class Collector:
         )
         self._store.find_out(about, tuple(found))
 
-    async def _look(self, namespace: str, inquiry: Inquiry) -> tuple[Evidence, bool]:
+    def _lay_ready(self, about: Record, inquiry: Inquiry, tail: str) -> None:
+        """Have the end of a log told with whatever is written next: a trip may be a moment away."""
+        topic = (about.uid, inquiry.topic)
+        known = self._known.get(topic)
+        if tail and known is not None and known.evidence is None:
+            self._known[topic] = replace(known, evidence=Evidence(inquiry.pod, log_tail=tail))
+            self._share(about)
+
+    async def _look(self, about: Record, inquiry: Inquiry) -> tuple[Evidence, bool]:
         """Return what one pod has to say, and whether everything could be asked.
 
         The log first, because it goes with the pod; events stay, and may come a moment later.
         """
-        tail, event, complete = "", "", True
+        namespace, tail, event, complete = about.key.namespace, "", "", True
         if inquiry.container:
             tail, complete = await self._try_log(namespace, inquiry, inquiry.container)
+            self._lay_ready(about, inquiry, tail)
             await asyncio.sleep(self.event_seconds)
         try:
             event, named = await self._find_event(namespace, inquiry)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.fake_api import answer, refuse, serve, until
 from tests.unit.cluster.raws import T0, guarded
 from tripswitch.cluster import evidence
 from tripswitch.cluster.evidence import MAX_TRIES, Collector, cut_log, select_event
@@ -107,6 +107,20 @@ def test_the_log_of_the_run_that_ended_comes_back_with_the_next_snapshot() -> No
             assert events["fieldSelector"] == (
                 "involvedObject.kind=Pod,involvedObject.name=web-1,type=Warning"
             )
+
+    asyncio.run(main())
+
+
+def test_a_trip_does_not_wait_for_a_log_but_tells_it_if_it_is_there() -> None:
+    """The event may be a moment away; nothing is written for a log that comes before it."""
+
+    async def main() -> None:
+        async with bench() as it:
+            it.collector.event_seconds = 3600.0
+            it.collector.ask(it.record, [CRASH])
+            await until(lambda: it.findings)
+            assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
+            assert it.marked == []
 
     asyncio.run(main())
 

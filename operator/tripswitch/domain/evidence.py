@@ -93,14 +93,21 @@ def waiting_topic(revision: int) -> str:
 def take_findings(
     records: tuple[FailureRecord, ...], findings: Iterable[Finding]
 ) -> tuple[FailureRecord, ...]:
-    """Return the records, with what was found about those that have no evidence yet."""
+    """Return the records, with what was found about those that have no evidence yet.
+
+    A pod's log can be had before its event: the event is added to what the log had to say.
+    """
     found = {finding.topic: finding.evidence for finding in findings}
     return tuple(
-        replace(record, evidence=found.get(compute_topic(record)))
-        if record.evidence is None
-        else record
+        replace(record, evidence=_choose(record.evidence, found.get(compute_topic(record))))
         for record in records
     )
+
+
+def _choose(known: Evidence | None, found: Evidence | None) -> Evidence | None:
+    if known is None or found is None:
+        return known or found
+    return found if known.pod == found.pod and not known.event else known
 
 
 def describe_evidence(evidence: Evidence | None, said: str = "") -> str:

@@ -34,8 +34,8 @@ def gather(draft: Draft) -> Draft:
     """Put what was found into the records, and tell each finding once."""
     before = draft.status.circuit_breaker.failures
     draft = take(draft)
-    for known, record in zip(before, draft.status.circuit_breaker.failures, strict=True):
-        if known.evidence is None and record.evidence is not None:
+    for record in draft.status.circuit_breaker.failures:
+        if record.evidence is not None and record not in before:
             draft = _tell(draft, record, record.evidence.pod)
     return draft
 

@@ -155,6 +155,18 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     assert world.look(1.0).events == ()
 
 
+def test_an_event_that_comes_after_its_pods_log_is_added_and_told() -> None:
+    world = crashed(FOUND)
+    world.look(1.0)
+    [record] = world.breaker().failures
+    more = replace(FOUND, event="Liveness probe failed: 500")
+    world.findings = (Finding(compute_topic(record), more),)
+    [told] = world.look(1.0).events
+    assert "Liveness probe failed: 500" in told.message
+    assert world.breaker().failures[0].evidence == more
+    assert world.look(1.0).events == ()
+
+
 def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None:
     world = crashed()
     world.become("v2", lambda name, _: crashing_pod(name, 1, exit_code=7))

@@ -143,14 +143,14 @@ def _resize(draft: Draft, sizes: dict[str, int]) -> list[Action]:
         actions.append(
             CreateReplicaSet(record.replica_set, record.revision, sizes[record.replica_set])
         )
-    # Raising before lowering: capacity comes first (R3).
-    changes = [
+    ours = [rs for rs in draft.snapshot.replica_sets if rs.owned and not rs.deleting]
+    raised = [rs for rs in ours if sizes[rs.name] > rs.size]
+    lowered = [rs for rs in ours if sizes[rs.name] < rs.size]
+    actions += (
         ScaleReplicaSet(rs.name, rs.uid, rs.resource_version, sizes[rs.name])
-        for rs in draft.snapshot.replica_sets
-        if rs.owned and not rs.deleting and sizes.get(rs.name, rs.size) != rs.size
-    ]
-    current = {rs.name: rs.size for rs in draft.snapshot.replica_sets}
-    return actions + sorted(changes, key=lambda change: change.size < current[change.name])
+        for rs in raised + lowered  # capacity comes first (R3)
+    )
+    return actions
 
 
 def _replace_pods(draft: Draft) -> list[Action]:

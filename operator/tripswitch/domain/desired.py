@@ -233,6 +233,6 @@ def roll_back(draft: Draft, why: str) -> Draft:
 
 
 def _names(draft: Draft, rollout: Rollout) -> str:
-    record = draft.record(rollout.revision)
-    images = ", ".join(record.images) if record is not None else ""
+    records = (r for r in draft.status.revisions if r.revision == rollout.revision)
+    images = ", ".join(image for record in records for image in record.images)
     return f"revision {rollout.revision}" + (f" ({images})" if images else "")

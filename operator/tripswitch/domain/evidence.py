@@ -110,14 +110,14 @@ def _choose(known: Evidence | None, found: Evidence | None) -> Evidence | None:
     return found if known.pod == found.pod and not known.event else known
 
 
-def describe_evidence(evidence: Evidence | None, said: str = "") -> str:
+def describe_evidence(evidence: Evidence | None, said: str) -> str:
     r"""Return evidence as one clause; the log's last line says the most.
 
     ``said`` is the failure's own message: an event that only repeats it is left out.
 
-    >>> describe_evidence(Evidence("web-1", log_tail="connecting\nFATAL: no such host\n"))
+    >>> describe_evidence(Evidence("web-1", log_tail="connecting\nFATAL: no such host\n"), "")
     'its log ends: FATAL: no such host'
-    >>> describe_evidence(Evidence("web-1", event="Readiness probe failed: statuscode: 503"))
+    >>> describe_evidence(Evidence("web-1", event="Readiness probe failed: statuscode: 503"), "")
     'Readiness probe failed: statuscode: 503'
     >>> describe_evidence(Evidence("web-1", event="Failed to pull image: not found"), "not found")
     ''
@@ -126,7 +126,7 @@ def describe_evidence(evidence: Evidence | None, said: str = "") -> str:
         return ""
     lines = [line.strip() for line in evidence.log_tail.splitlines() if line.strip()]
     logged = f"its log ends: {lines[-1][:MAX_QUOTE]}" if lines else ""
-    repeats = bool(said) and (evidence.event.partition(": ")[2] or evidence.event) in said
+    repeats = (evidence.event.partition(": ")[2] or evidence.event) in said
     event = "" if repeats else evidence.event[:MAX_QUOTE]
     return "; ".join(words for words in (event, logged) if words)
 

@@ -175,11 +175,14 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
         breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, before=True)
     watched = breakers.watch(breaker, draft.target, draft.spec, draft.now)
-    record = draft.record(draft.rollout.revision)
     new = sum(failure.count for failure in watched.failures)
-    if record is not None and new:
-        draft = draft.with_record(replace(record, failed_tasks=record.failed_tasks + new))
-    draft = draft.with_status(breaker=watched.breaker).wake(watched.wake_at)
+    revisions = tuple(
+        replace(record, failed_tasks=record.failed_tasks + new)
+        if record.revision == draft.rollout.revision
+        else record
+        for record in draft.status.revisions
+    )
+    draft = draft.with_status(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
 
@@ -197,8 +200,6 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
 
 
 def _is_complete(draft: Draft) -> bool:
-    if draft.target is None and draft.spec.replicas > 0:
-        return False
     target = draft.crowd(draft.rollout.revision)
     others = [crowd for name, crowd in draft.crowds.items() if name != target.name]
     return is_complete(target, others, draft.spec.replicas)
@@ -208,11 +209,9 @@ def _complete(draft: Draft) -> Draft:
     """R5, and R6: with no replicas nothing was proved."""
     rollout, replicas = draft.rollout, draft.spec.replicas
     rollback = rollout.kind is RolloutKind.ROLLBACK
-    reason = Reason.ROLLBACK_COMPLETED if rollback else Reason.ROLLOUT_COMPLETED
-    message = rollout.message if rollback else ""
-    if replicas == 0:
-        reason = Reason.SCALED_TO_ZERO if not rollback else reason
-    draft = draft.finish(Cause.COMPLETED, reason, message)
+    proved = Reason.ROLLOUT_COMPLETED if replicas > 0 else Reason.SCALED_TO_ZERO
+    reason = Reason.ROLLBACK_COMPLETED if rollback else proved
+    draft = draft.finish(Cause.COMPLETED, reason, rollout.message)
     if replicas > 0:
         draft = replace(
             draft, status=replace(draft.status, last_completed_revision=rollout.revision)

@@ -108,7 +108,7 @@ def _restore(number: int, rs: ReplicaSetView) -> Revision:
 def select_last_completed(revisions: Iterable[Revision]) -> Revision | None:
     """Return the one that completed last, out of a restored history (W2)."""
     completed = [record for record in revisions if record.completed_at is not None]
-    return max(completed, key=lambda record: record.completed_at or 0.0, default=None)
+    return max(completed, key=restored_at, default=None)
 
 
 def newest_first(revisions: Iterable[Revision]) -> tuple[Revision, ...]:

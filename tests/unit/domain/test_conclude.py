@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -137,83 +138,104 @@ def back() -> World:
 
 
 @pytest.mark.parametrize(
-    ("world", "state", "sentence"),
+    ("tell", "state", "sentence"),
     [
         pytest.param(
-            World(guarded=guarded(paused=True)).settle(),
+            lambda: World(guarded=guarded(paused=True)).settle(),
             S.PENDING,
             "revision 1 waits for the end of the pause",
             id="PENDING",
         ),
         pytest.param(
-            World().settle(),
+            lambda: World().settle(),
             S.IN_PROGRESS,
             "rolling out revision 1: 0 of 4 pods healthy; "
             "waiting: container web ContainerCreating (x4)",
             id="it waits for pods",
         ),
         pytest.param(
-            started().want(paused=True).settle(),
+            lambda: started().want(paused=True).settle(),
             S.IN_PROGRESS,
             "rolling out revision 1: 0 of 4 pods healthy (paused)",
             id="R7 paused in the middle",
         ),
         pytest.param(
-            started(replicas=2).heal("v1", count=1).settle().heal("v1"),
+            lambda: started(replicas=2).heal("v1", count=1).settle().heal("v1"),
             S.IN_PROGRESS,
             "rolling out revision 1: 1 of 2 pods healthy; waiting: container web ContainerCreating",
             id="one of them is healthy",
         ),
-        pytest.param(completed(), S.SUCCESSFUL, "revision 1 completed", id="R5 completed"),
         pytest.param(
-            World(guarded=guarded(0)).settle(),
+            lambda: failing().crash("v2", count=2).settle(1.0),
+            S.IN_PROGRESS,
+            "rolling out revision 2: 0 of 4 pods healthy, 2 of 3 failures; "
+            "waiting: container web CrashLoopBackOff (x2)",
+            id="S2 two have failed",
+        ),
+        pytest.param(completed, S.SUCCESSFUL, "revision 1 completed", id="R5 completed"),
+        pytest.param(
+            lambda: World(guarded=guarded(0)).settle(),
             S.SUCCESSFUL,
             "revision 1 is scaled to zero and not yet proved",
             id="R6 scaled to zero",
         ),
         pytest.param(
-            back(),
+            lambda: back(),
             S.ROLLBACK_IN_PROGRESS,
             f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy",
             id="B1 on the way back",
         ),
         pytest.param(
-            back().heal("v1").settle(1.0),
+            lambda: back().heal("v1").settle(1.0),
             S.ROLLBACK_SUCCESSFUL,
             f"revision 2 failed and was rolled back to revision 1: {WORDS}; {NEXT}",
             id="B7 rolled back",
         ),
         pytest.param(
-            back().apply("v1").settle(1.0).heal("v1").settle(1.0),
+            lambda: back().apply("v1").settle(1.0).heal("v1").settle(1.0),
             S.ROLLBACK_SUCCESSFUL,
             "revision 1 completed",
             id="B6 the old template was put back",
         ),
         pytest.param(
-            back().crash("v1", runs=2).settle(1.0),
+            lambda: back().crash("v1", runs=2).settle(1.0),
             S.ROLLBACK_FAILED,
             f"rollback to revision 1 failed: {WORDS}; "
             f"a rollback is never rolled back, nothing more is launched; {NEXT}",
             id="B5 the rollback failed",
         ),
         pytest.param(
-            started().crash("v1").settle(1.0),
+            lambda: started().crash("v1").settle(1.0),
             S.FAILED,
             f"revision 1 stalled: {WORDS}; "
             f"no completed revision to roll back to, nothing more is launched; {NEXT}",
             id="B3 stalled",
         ),
         pytest.param(
-            started().command(stop="1/ABORT").settle(1.0),
+            lambda: started().command(stop="1/ABORT").settle(1.0),
             S.STOPPED,
             f"revision 1 stalled: stopped by a person; {NEXT}",
             id="C2 stopped",
         ),
     ],
 )
-def test_one_sentence_says_how_it_stands(world: World, state: RolloutStatus, sentence: str) -> None:
+def test_one_sentence_says_how_it_stands(
+    tell: Callable[[], World], state: RolloutStatus, sentence: str
+) -> None:
+    world = tell()
     assert world.state() is state
     assert world.status.rollout_state_reason == sentence
+
+
+def test_a_condition_begins_at_the_look_that_finds_it() -> None:
+    world = failing()
+    began = world.now
+    world.crash("v2", runs=2).look(1.0)
+    stalled, available = world.condition("Stalled"), world.condition("Available")
+    assert stalled is not None
+    assert available is not None
+    assert stalled.last_transition_time == world.now == began + 1.0
+    assert available.last_transition_time < began
 
 
 def test_with_nothing_to_wait_for_the_sentence_ends() -> None:

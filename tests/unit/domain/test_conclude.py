@@ -180,7 +180,7 @@ def back() -> World:
             id="R6 scaled to zero",
         ),
         pytest.param(
-            lambda: back(),
+            back,
             S.ROLLBACK_IN_PROGRESS,
             f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy",
             id="B1 on the way back",

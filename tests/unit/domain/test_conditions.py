@@ -167,7 +167,7 @@ def test_what_holds_up_an_open_rollout(facts: Facts, reason: Reason, message: st
     found = look(facts)
     for kind in ("Progressing", "Ready", "Reconciling"):
         assert (found[kind].reason, found[kind].message) == (reason, message)
-    assert not found["Progressing"].status
+    assert found["Progressing"].status is False
     assert not found["Ready"].status
     assert found["Reconciling"].status
 

@@ -185,6 +185,23 @@ def test_r3_a_replica_set_without_a_number_goes_first() -> None:
     assert going(world) == {"unknown": 0, "v1": 3}
 
 
+def test_r3_one_that_history_does_not_know_goes_before_all_that_it_does() -> None:
+    records = (
+        revision(3, RolloutState.IN_PROGRESS),
+        revision(2),
+        revision(1, RolloutState.FAILED),
+    )
+    status = Status(
+        rollout=rollout(3), desired_revision=3, last_completed_revision=2, revisions=records
+    )
+    sets = [replica_set(number, *ready_pods(1, f"v{number}")) for number in (2, 1)]
+    stranger = replica_set(0, *ready_pods(1, "x"), of=template("unknown"))
+    target = replica_set(3, *ready_pods(1, "v3"), *_pending(2))
+    seen = snapshot(guarded(3, template("v3"), status=status), target, *sets, stranger)
+    actions = decide(seen, START).actions
+    assert [a.name for a in actions if isinstance(a, ScaleReplicaSet)] == [stranger.name]
+
+
 def test_r1_recreate_takes_all_old_pods_before_any_new_one() -> None:
     world = completed(strategy=Recreate()).apply("v2")
     world.look(1.0)

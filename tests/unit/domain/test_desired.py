@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import START, guarded, ready_pods, replica_set, replica_set_name, template
+from tests.builders import (
+    START,
+    guarded,
+    ready_pods,
+    replica_set,
+    replica_set_name,
+    stuck_pod,
+    template,
+)
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decision import CreateReplicaSet
 from tripswitch.domain.model import CreateError, Percentages
@@ -114,6 +122,12 @@ def test_the_start_is_announced_as_paused_or_unwatched() -> None:
     off = replace(world.guarded.spec.breaker, enable=False)
     [event] = World(guarded=guarded(1, breaker=off)).look().events
     assert event.message.endswith("; circuit breaker disabled")
+
+
+def test_the_start_is_announced_with_every_image() -> None:
+    images = ("shop:v1", "proxy:7")
+    [event] = World(guarded=guarded(1, replace(template("v1"), images=images))).look().events
+    assert event.message.startswith("rollout of revision 1 (shop:v1, proxy:7) to 1 replicas")
 
 
 def test_the_stop_is_told_with_both_revisions() -> None:
@@ -321,8 +335,12 @@ def test_c2_stop_with_rollback_works_with_automatic_rollback_off() -> None:
 
 def test_c2_stop_with_rollback_stalls_where_there_is_nothing_to_go_back_to() -> None:
     world = started().command(stop="1/ROLLBACK")
-    world.look(1.0)
+    decision = world.look(1.0)
     assert (world.state(), world.rollout.reason) == (S.STOPPED, Reason.NO_COMPLETED_REVISION)
+    assert decision.events[-1].message == (
+        "revision 1 stalled: stopped by a person; "
+        "no completed revision to roll back to, nothing more is launched"
+    )
     assert world.events[-2:] == ["RolloutStopped", "RolloutStalled"]
     assert world.sizes() == {}
 
@@ -334,6 +352,7 @@ def test_c2_abort_stalls() -> None:
     assert decision.events[0].message.endswith("was stopped by a person (ABORT)")
     assert (world.rollout.revision, world.state()) == (2, S.STOPPED)
     assert world.rollout.reason is Reason.ROLLOUT_STOPPED
+    assert world.rollout.message == "stopped by a person"
     assert world.sizes() == {"v1": 3, "v2": 1}
     assert world.breaker().status is BreakerState.MONITORING_COMPLETE
 
@@ -468,6 +487,16 @@ def test_r6_scaling_up_from_zero_starts_a_rollout_with_the_breaker_on() -> None:
     assert (world.state(), world.status.last_completed_revision) == (S.SUCCESSFUL, 2)
 
 
+def test_r6_scaling_up_from_zero_to_one_is_a_rollout_that_proves_it() -> None:
+    world = completed().want(replicas=0).settle(1.0).apply("v2").settle(1.0)
+    world.want(replicas=1).settle(1.0)
+    assert (world.rollout.revision, world.state()) == (2, S.IN_PROGRESS)
+    world.heal("v2").settle(1.0)
+    assert (world.state(), world.rollout.reason) == (S.SUCCESSFUL, Reason.ROLLOUT_COMPLETED)
+    assert world.rollout.message == ""
+    assert (target(world), world.record(2).completed_at) == (2, world.now)
+
+
 def test_r6_a_revision_that_fails_after_scaling_up_goes_back_to_the_older_one() -> None:
     world = completed().want(replicas=0).settle(1.0).apply("v2").settle(1.0)
     world.want(replicas=4).settle(1.0).crash("v2").settle(1.0)
@@ -538,6 +567,7 @@ def test_r7_a_pending_rollout_goes_on_after_the_pause_with_a_clock_that_begins_t
     world.want(paused=False).look(5000.0)
     assert (world.state(), world.rollout.paused_at) == (S.IN_PROGRESS, None)
     assert world.rollout.progressed_at == world.now
+    assert (world.rollout.reason, world.rollout.message) == (Reason.ROLLOUT_IN_PROGRESS, "")
     assert world.sizes() == {"v1": 4, "v2": 4}
 
 
@@ -568,6 +598,13 @@ def test_r7_nothing_is_counted_in_a_pause_or_later() -> None:
     assert world.breaker().failure_count == 2
 
 
+def test_r7_a_wait_that_began_in_a_pause_is_not_counted_for_what_it_lasted_there() -> None:
+    world = failing().want(paused=True).settle(1.0)
+    world.become("v2", lambda name, _: stuck_pod(name)).settle(3600.0)
+    world.want(paused=False).settle(1.0)
+    assert (world.state(), world.breaker().failure_count) == (S.IN_PROGRESS, 0)
+
+
 def test_r7_what_was_counted_before_a_pause_stays() -> None:
     world = failing().crash("v2", count=2).settle(1.0).want(paused=True).settle(1.0)
     assert world.breaker().summary == "2/3"
@@ -589,6 +626,19 @@ def test_r7_a_fleet_of_one_completed_revision_still_follows_replicas() -> None:
     assert world.sizes() == {"v1": 6}
     world.want(replicas=2).settle(1.0)
     assert world.sizes() == {"v1": 2}
+
+
+def test_r7_a_fleet_with_an_older_replica_set_at_zero_still_follows_replicas() -> None:
+    world = completed().roll_out("v2").want(paused=True).apply("v3").settle(1.0)
+    world.want(replicas=6).settle(1.0)
+    assert world.sizes() == {"v2": 6}
+
+
+def test_r7_one_pod_of_another_revision_is_enough_to_hold_the_fleet() -> None:
+    world = completed(strategy=Percentages(100, 125)).apply("v2").settle(1.0)
+    assert world.sizes() == {"v1": 4, "v2": 1}
+    world.want(paused=True, replicas=9).settle(1.0)
+    assert world.sizes() == {"v1": 4, "v2": 1}
 
 
 def test_r7_a_pause_with_the_breaker_disabled() -> None:
@@ -629,11 +679,28 @@ def test_w2_a_lost_status_is_found_again_on_the_replica_sets() -> None:
     assert world.state() is S.SUCCESSFUL
     assert (world.rollout.started_at, world.rollout.finished_at) == (at, at)
     assert world.rollout.progressed_at == at
+    assert world.rollout.kind is RolloutKind.DEPLOY
     assert world.rollout.reason is Reason.ROLLOUT_COMPLETED
     assert world.rollout.message == "history was found again on the ReplicaSets"
     assert (world.status.desired_revision, world.status.last_completed_revision) == (2, 2)
     assert [r.revision for r in world.status.revisions] == [2, 1]
     assert world.sizes() == sizes
+
+
+def test_w2_of_two_replica_sets_of_the_template_the_one_that_completed_last_is_found() -> None:
+    """After a hash collision there may be two."""
+    wanted = template("v1")
+    world = World(guarded=guarded(wanted=wanted))
+    runs = replica_set(1, *ready_pods(4), of=wanted, completed_at=START - 60)
+    twin = replica_set(2, of=wanted, name="shop-after-collision", uid="twin")
+    world.replica_sets = {rs.name: rs for rs in (runs, twin)}
+    world.settle()
+    assert (world.status.desired_revision, world.rollout.revision, world.state()) == (
+        1,
+        1,
+        S.SUCCESSFUL,
+    )
+    assert world.events == []
 
 
 def test_w2_a_template_that_differs_starts_a_rollout_with_the_found_rollback_target() -> None:
@@ -688,8 +755,10 @@ def test_w2_an_orphan_that_never_was_completed_is_history_and_no_rollback_target
 
 def test_w2_an_orphan_is_no_rollback_target_once_something_else_was_completed() -> None:
     world = completed(version="v2")
+    before = world.rollout
     late_orphan(world, completed_at=START + 9e6).settle(1.0)
     assert target(world) == 1
+    assert world.rollout == before
     assert world.record(1).digest == "v2"
 
 

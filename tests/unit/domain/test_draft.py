@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import (
     START,
+    breaker_spec,
     guarded,
     ready_pods,
     replica_set,
@@ -52,15 +53,19 @@ def test_there_is_a_rollout_as_soon_as_the_wish_was_followed() -> None:
 
 
 def test_a_status_cannot_be_concluded_before_the_wish_was_followed() -> None:
-    with pytest.raises(AssertionError, match="the spec was not followed"):
+    with pytest.raises(AssertionError, match=r"^the spec was not followed"):
         conclude(begin_draft(snapshot(), START))
 
 
 def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished() -> None:
-    with pytest.raises(AssertionError, match="history does not know"):
+    with pytest.raises(
+        AssertionError, match=r"^a rollout of a revision that history does not know$"
+    ):
         draft().start(9, RolloutKind.DEPLOY)
     unknown = draft().with_status(rollout=rollout(9))
-    with pytest.raises(AssertionError, match="history does not know"):
+    with pytest.raises(
+        AssertionError, match=r"^a rollout of a revision that history does not know$"
+    ):
         unknown.finish(Cause.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
 
 
@@ -90,15 +95,24 @@ def test_what_a_draft_knows() -> None:
     assert made.replica_set(None) is None
 
 
+def test_a_replica_set_goes_by_the_number_of_its_record_and_not_by_its_own_older_one() -> None:
+    old = replica_set(5, of=template("v2"))
+    made = begin_draft(snapshot(guarded(4, template("v2"), status=draft().status), old), START)
+    assert made.target is not None
+    assert made.target.revision == 2
+    assert made.target.name == old.name
+
+
 def test_only_moments_to_come_are_woken_for() -> None:
     made = draft().wake(None).wake(START).wake(START + 60).wake(START + 61).wake(START + 90)
     assert made.wakes == (START + 61, START + 90)
 
 
 def test_events_are_told_in_their_order() -> None:
-    made = draft().say(EventReason.ROLLOUT_STOPPED, "a").say(EventReason.ROLLOUT_STARTED, "b")
+    made = draft().say(EventReason.ROLLOUT_STOPPED, "a", "one cause")
+    made = made.say(EventReason.ROLLOUT_STARTED, "b")
     assert made.events == (
-        Event(EventReason.ROLLOUT_STOPPED, "a"),
+        Event(EventReason.ROLLOUT_STOPPED, "a", "one cause"),
         Event(EventReason.ROLLOUT_STARTED, "b"),
     )
 
@@ -130,10 +144,22 @@ def test_c3_a_deploy_of_another_revision_keeps_the_rollback_target() -> None:
     assert begun.status.last_completed_revision == 1
 
 
+def test_b5_while_a_rollback_runs_there_is_nothing_to_go_back_to() -> None:
+    begun = draft().start(2, RolloutKind.ROLLBACK)
+    assert begun.status.last_completed_revision is None
+
+
+def test_s3_a_disabled_breaker_remembers_no_pods() -> None:
+    for enable in (True, False):
+        begun = draft(breaker=breaker_spec(enable=enable)).start(1, RolloutKind.DEPLOY)
+        assert bool(begun.status.circuit_breaker.counted) is enable
+
+
 @pytest.mark.parametrize(
     ("replicas", "cause", "completed_at", "state"),
     [
         pytest.param(4, Cause.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 completed"),
+        pytest.param(1, Cause.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 one of one"),
         pytest.param(0, Cause.COMPLETED, None, RolloutState.COMPLETED, id="R6 proved nothing"),
         pytest.param(4, Cause.TRIPPED, None, RolloutState.FAILED, id="tripped"),
         pytest.param(4, Cause.STOPPED, None, RolloutState.STOPPED, id="stopped"),

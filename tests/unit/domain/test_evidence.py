@@ -8,6 +8,8 @@ import pytest
 
 from tests.builders import (
     START,
+    container,
+    crash_looping,
     crashing_pod,
     pod,
     replica_set,
@@ -32,7 +34,7 @@ from tripswitch.domain.evidence import (
     waiting_topic,
 )
 from tripswitch.domain.gather import AGAIN_SECONDS, SET_UP_SECONDS
-from tripswitch.domain.model import PodView
+from tripswitch.domain.model import ContainerRole, PodView
 from tripswitch.domain.status import Evidence, FailureKind, FailureRecord, RolloutStatus
 
 CRASH = FailureRecord(
@@ -82,6 +84,19 @@ def test_a_log_is_asked_only_of_a_container_that_ran_and_failed(
     inquiry = find_inquiry(replace(CRASH, **changes), START)  # type: ignore[arg-type]
     assert inquiry is not None
     assert (inquiry.pod, inquiry.log, inquiry.ended) == ("web-1", log, ended)
+    assert inquiry.container == changes.get("container", "web")
+
+
+@pytest.mark.parametrize(
+    ("changes", "topic"),
+    [
+        ({}, "2/LAUNCH/Error/web/2/"),
+        ({"exit_code": None, "container": None, "reason": "Evicted"}, "2/LAUNCH/Evicted///"),
+        ({"exit_code": 0, "signal": 9, "container": "init"}, "2/LAUNCH/Error/init/0/9"),
+    ],
+)
+def test_a_topic_names_one_cause_in_one_revision(changes: dict[str, object], topic: str) -> None:
+    assert compute_topic(replace(CRASH, **changes)) == topic  # type: ignore[arg-type]
 
 
 def test_nothing_is_asked_again_once_it_is_known_or_too_late() -> None:
@@ -127,6 +142,14 @@ def test_the_container_is_that_of_the_pod_that_is_asked_about() -> None:
     assert (inquiry.container, again.container) == ("web", "web")
 
 
+def test_a_container_that_failed_is_asked_about_by_its_own_name() -> None:
+    def failing_set_up(name: str, _: float) -> PodView:
+        return pod(name, crash_looping(name="setup", role=ContainerRole.INIT), container())
+
+    [inquiry] = started().become("v1", failing_set_up).look(1.0).inquiries
+    assert (inquiry.container, inquiry.log) == ("setup", True)
+
+
 def two_containers(name: str, since: float) -> PodView:
     return pod(name, running(since), running(since, "proxy"))
 
@@ -151,6 +174,7 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     assert told.message == (
         "pod web-1: container web exited 1 (1/3); its log ends: FATAL: no such table"
     )
+    assert told.topic == "2: container web exited 1"
     assert decision.inquiries == ()
     assert world.look(1.0).events == ()
 
@@ -165,6 +189,29 @@ def test_an_event_that_comes_after_its_pods_log_is_added_and_told() -> None:
     assert "Liveness probe failed: 500" in told.message
     assert world.breaker().failures[0].evidence == more
     assert world.look(1.0).events == ()
+
+
+def test_what_was_found_about_one_cause_is_not_said_of_another() -> None:
+    world = crashed(FOUND)
+    world.look(1.0)
+    world.become("v2", lambda name, _: crashing_pod(name, 1, exit_code=7), count=2)
+    assert told_failures(world) == [
+        f"pod {world.breaker().failures[0].pod}: container web exited 7 (2/3)"
+    ]
+
+
+def test_what_was_found_stands_in_the_sentence_and_in_that_of_a_stall() -> None:
+    world = started().crash("v1", count=1)
+    [inquiry] = world.look(1.0).inquiries
+    world.findings = (Finding(inquiry.topic, FOUND),)
+    world.look(1.0)
+    assert world.status.rollout_state_reason.endswith("; its log ends: FATAL: no such table")
+    world.crash("v1").settle(1.0)
+    assert world.state() is RolloutStatus.FAILED
+    assert world.status.rollout_state_reason.endswith(
+        "nothing more is launched; its log ends: FATAL: no such table; "
+        "next: fix the template, or retry"
+    )
 
 
 def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None:
@@ -253,7 +300,7 @@ def test_a_new_rollout_starts_without_evidence() -> None:
     ],
 )
 def test_evidence_is_one_clause(evidence: Evidence | None, words: str) -> None:
-    assert describe_evidence(evidence) == words
+    assert describe_evidence(evidence, "") == words
 
 
 @pytest.mark.parametrize(
@@ -265,6 +312,11 @@ def test_evidence_is_one_clause(evidence: Evidence | None, words: str) -> None:
             "Failed to pull image web:2: no route",
             "Failed to pull image web:2: no route",
             id="says more",
+        ),
+        pytest.param(
+            "Failed to pull image web:2: rpc error: no such tag",
+            "Failed to pull image web:2: rpc error: no such tag",
+            id="says more in the middle",
         ),
     ],
 )
@@ -317,6 +369,16 @@ def test_a_pod_that_is_long_in_being_set_up_is_asked_why_and_again_while_it_last
     later = decide(world.snapshot, began + SET_UP_SECONDS + 1)
     assert later.wake_at is not None
     assert later.wake_at <= began + SET_UP_SECONDS + AGAIN_SECONDS
+    much_later = decide(world.snapshot, began + SET_UP_SECONDS + AGAIN_SECONDS + 1)
+    assert much_later.wake_at == began + SET_UP_SECONDS + 2 * AGAIN_SECONDS
+
+
+def test_without_an_event_the_sentence_has_the_words_of_the_pods() -> None:
+    world = stuck()
+    world.look(SET_UP_SECONDS)
+    assert world.status.rollout_state_reason.endswith(
+        "waiting: container web ContainerCreating: image, volumes or network (x4)"
+    )
 
 
 def test_its_events_words_stand_in_the_sentence_for_all_that_wait() -> None:

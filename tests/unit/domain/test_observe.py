@@ -12,6 +12,7 @@ from tests.builders import (
     START,
     breaker_spec,
     container,
+    crashing_pod,
     failed_pod,
     guarded,
     pending_pod,
@@ -400,6 +401,36 @@ def test_s3_switched_on_in_the_middle_it_counts_only_what_comes() -> None:
     assert world.breaker().status is BreakerState.MONITORING
     world.crash("v1", runs=100, count=2).settle(1.0)
     assert world.breaker().failure_count == 2
+
+
+def test_s3_switched_on_in_the_middle_the_pods_that_are_there_do_not_reset_the_count() -> None:
+    world = started(breaker=breaker_spec(enable=False), progress_deadline=0)
+    found = world.replica_set("v1")
+    first, *rest = found.pods
+    world.replica_sets[found.name] = replace(found, pods=(stuck_pod(first.name), *rest))
+    world.settle(3600.0)
+    breaker(world, enable=True).settle(1.0)
+    assert world.breaker().failure_count == 0
+    found = world.replica_set("v1")
+    crashed = tuple(crashing_pod(each.name) for each in rest[:2])
+    world.replica_sets[found.name] = replace(found, pods=(found.pods[0], *crashed, rest[2]))
+    world.settle(1.0)
+    assert world.breaker().failure_count == 2
+    world.heal("v1", count=1).settle(1.0)
+    assert world.breaker().failure_count == 2
+
+
+def test_the_pods_of_one_cause_are_told_together() -> None:
+    seen = []
+    for count in (1, 2, 3):
+        world = started(40).crash("v1", count=count)
+        [event] = world.look(1.0).events
+        seen.append(event.message)
+    assert [message.partition(": ")[0] for message in seen] == [
+        "pod v1-1",
+        "pod v1-1 and 1 more",
+        "pod v1-1 and 2 more",
+    ]
 
 
 def test_s3_switched_off_in_the_middle_it_forgets_what_the_pods_showed() -> None:

@@ -121,6 +121,7 @@ def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
     after = breaker(failure_count=1, counted=(Counted("a", (Tally("web", 2),)),))
     after = replace(after, revisions=(replace(after.revisions[0], failed_tasks=1),), replicas=3)
     assert is_mere_failure(STATUS, Decision(after, events=(FAILED,)))
+    assert is_mere_failure(after, Decision(after, events=(FAILED,)))  # what was found out
     world = completed().apply("v2").settle()
     world.crash("v2", count=1)
     assert is_mere_failure(world.status, decide(world.snapshot, world.now))
@@ -134,6 +135,15 @@ def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
             id="a trip",
         ),
         pytest.param(Decision(breaker(stage=Stage.HEALTH, failure_count=1)), id="a stage"),
+        pytest.param(
+            Decision(
+                replace(
+                    breaker(failure_count=1),
+                    revisions=(replace(STATUS.revisions[0], rollout_state=RolloutState.FAILED),),
+                )
+            ),
+            id="the state of a revision",
+        ),
         pytest.param(
             Decision(breaker(failure_count=1), (DeletePod("web-1", "u", "1"),), (FAILED,)),
             id="a pod to be replaced",

@@ -20,7 +20,7 @@ from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision, DropPod, ScaleReplicaSet, SetAsidePod
 from tripswitch.domain.invariants import check_decision
 from tripswitch.domain.model import PodView, RetainedPod, Retention
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.status import Evidence, RolloutStatus
 
 ONE = Retention(count=1, ttl=600)
 
@@ -122,6 +122,32 @@ def test_only_a_pod_with_something_to_see_is_kept(*, pod: PodView, kept: bool) -
     assert bool(aside(decided(world))) is kept
 
 
+def test_a_pod_that_the_status_speaks_of_as_an_example_goes_before_others() -> None:
+    world = tripping(Retention(count=2))
+    status = decided(world).status
+    [record] = status.circuit_breaker.failures
+    *_, example = sorted({p.name for p in world.replica_set("v2").pods} - {record.pod})
+    records = (replace(record, evidence=Evidence(example, log_tail="bye")),)
+    breaker = replace(status.circuit_breaker, failures=records)
+    world.guarded = replace(world.guarded, status=replace(status, circuit_breaker=breaker))
+    assert {action.name for action in aside(decided(world))} == {record.pod, example}
+
+
+def test_nothing_is_set_aside_that_is_not_about_to_go() -> None:
+    world = tripping()
+    world.guarded = replace(world.guarded, status=decided(world).status)
+    assert len(aside(decided(world))) == 1
+    assert aside(decided(world.want(paused=True))) == []
+
+
+def test_pods_of_a_replica_set_that_is_not_ours_yet_are_left_alone() -> None:
+    world = tripping()
+    found = world.replica_set("v2")
+    world.replica_sets[found.name] = replace(found, owned=False)
+    world.guarded = replace(world.guarded, status=decided(tripping()).status)
+    assert aside(decide(world.snapshot, world.now)) == []
+
+
 def test_after_a_refusal_it_is_left_alone_and_scaled_away() -> None:
     world = tripping()
     refused = replace(world.snapshot, retention_refused=True)
@@ -183,6 +209,23 @@ def test_of_the_same_revision_the_one_that_is_there_is_enough() -> None:
     world.retained = {"there": kept("there", START + 5000, revision=2)}
     decision = decided(world)
     assert (aside(decision), dropped(decision)) == ([], [])
+
+
+def test_of_those_that_are_there_the_newest_is_kept() -> None:
+    world = completed(retention=ONE)
+    world.retained = {
+        "old": kept("old", START + 9e6),
+        "new": kept("new", START + 9e6 + 60),
+    }
+    assert dropped(decided(world)) == ["old"]
+
+
+def test_one_whose_time_is_up_makes_room_at_that_very_moment() -> None:
+    world = tripping()
+    world.retained = {"there": kept("there", world.now, revision=2)}
+    decision = decided(world)
+    assert len(aside(decision)) == 1
+    assert dropped(decision) == ["there"]
 
 
 def test_switched_off_again_all_of_them_go() -> None:

@@ -301,6 +301,13 @@ def test_the_kept_are_remembered_whatever_the_limit_says() -> None:
     assert select_remembered(records, (), {1, 2, 3}, 0) == records[1:]
 
 
+def test_a_revision_that_still_has_a_pod_to_run_is_remembered_whatever_the_limit_says() -> None:
+    records = tuple(revision(number, RolloutState.STOPPED) for number in (5, 4, 3, 2, 1))
+    sets = (replica_set(1, size=1), replica_set(2, size=0))
+    found = select_remembered(records, sets, {5}, 0)
+    assert [record.revision for record in found] == [5, 1]
+
+
 def test_a_builders_replica_set_has_the_name_of_its_record() -> None:
     assert replica_set(2).name == revision(2).replica_set == replica_set_name(template("v2"))
 

@@ -76,12 +76,6 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
     spec, error, target = draft.spec, draft.snapshot.create_error, draft.target
     late_at = compute_late_at(draft)
     late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
-    is_refused = (
-        target is None
-        and error is not None
-        and error.digest == spec.template.digest
-        and not error.name_taken
-    )
     return conditions.Facts(
         rollout=draft.rollout,
         desired_state=desired_state,
@@ -89,7 +83,14 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
         replicas=spec.replicas,
         needed=compute_needed(spec.strategy, spec.replicas),
         paused=spec.paused,
-        refused=error.message if error is not None and is_refused else "",
+        refused=(
+            error.message
+            if target is None
+            and error is not None
+            and error.digest == spec.template.digest
+            and not error.name_taken
+            else ""
+        ),
         blocked="" if target is None else target.create_error,
         late=describe_lateness(draft) if late else "",
         explanation=explanation,

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,8 +23,9 @@ from typing import Any
 from kubernetes import client, config, watch
 from urllib3.exceptions import ProtocolError
 
-from tests.bench.pods import cannot_start, failures
+from tests.bench.pods import cannot_start, failures, is_ready, started
 from tests.cluster.box import find_obstacle
+from tests.cluster.images import PORT
 from tests.cluster.programs import PROGRAMS
 from tests.e2e.real import BAD, GOOD, PATIENCE, Bad, service, threshold
 from tests.e2e.world import World, rollout
@@ -33,10 +35,16 @@ from tests.recordings.story import tell
 from tests.times import COLUMNS, render_times
 
 PAGE = Path(__file__).parents[1] / "docs" / "real-node.md"
-MEASURED = ("exit-2", "seed-exit-2", "missing-tag")
+MEASURED = ("exit-2", "seed-exit-2", "missing-tag", "never-ready")
 TARGETS = {"crash loop": (16, 4, 3), "missing image": (35, 15, 5)}
 FLOORS = {"exit-2": "crash", "seed-exit-2": "start-error", "missing-tag": "image-pull"}
 
+
+DEFAULT_PROBE = {"httpGet": {"path": "/", "port": PORT}}
+"""A readiness probe that says only what it must."""
+
+READY_BUDGET = 31.0
+"""Seconds that it gives a container to become Ready (F4): 3 x 10, and 1 for the last answer."""
 
 PULLED_AGAIN = (0.0, 10.0, 30.0)
 """Seconds after a first failed pull at which it counts (F2: the kubelet's first back-offs)."""
@@ -55,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     loads, lines = [], list[str]()
     try:
         for number in range(1, options.rounds + 1):
-            for bad in (found for found in BAD if found.name in MEASURED):
+            for bad in _measured():
                 for replicas in COLUMNS:
                     loads.append(os.getloadavg()[0])
                     lines.append(_measure(environment, bad, replicas))
@@ -67,13 +75,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _measured() -> Iterator[Bad]:
+    for bad in BAD:
+        if bad.name == "never-ready":
+            yield replace(bad, extra={"readinessProbe": DEFAULT_PROBE})
+        elif bad.name in MEASURED:
+            yield bad
+
+
 def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
     """One service, one bad version of it, from ``kubectl apply`` to trip and back."""
     namespace = f"times-{secrets.token_hex(3)}"
     environment.kubectl("create", "namespace", namespace)
     world = World(environment, namespace)
     world.completed(service(replicas, GOOD), PATIENCE)
-    with _watching(world) as failed:
+    with _watching(world, lasting=bad.name == "never-ready") as failed:
         applied = time.monotonic()
         world.apply(bad.manifest(replicas))
         world.until(lambda status: rollout(status).startswith("ROLLBACK"), seconds=PATIENCE)
@@ -88,9 +104,12 @@ def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
 
 
 @contextmanager
-def _watching(world: World) -> Iterator[list[float]]:
-    """Collect when each failure of a pod here got visible on a watch of our own, in order."""
-    seen, stuck = dict[str, int](), set[str]()
+def _watching(world: World, *, lasting: bool) -> Iterator[list[float]]:
+    """Collect when each failure of a pod here got visible on a watch of our own, in order.
+
+    ``lasting``: these pods run and never get Ready, so each fails when its time for that is over.
+    """
+    seen, stuck, late = dict[str, int](), set[str](), set[str]()
     at: list[float] = []
     api = config.new_client_from_config(world.environment.kubeconfig)
     pods: Any = client.CoreV1Api(api).list_namespaced_pod
@@ -108,6 +127,10 @@ def _watching(world: World) -> Iterator[list[float]]:
                 if cannot_start(pod) and uid not in stuck:
                     stuck.add(uid)
                     at.extend(now + later for later in PULLED_AGAIN)
+                began = started(pod) if lasting and not is_ready(pod) else None
+                if began is not None and uid not in late:
+                    late.add(uid)
+                    at.append(now - time.time() + began + READY_BUDGET)
                 at.extend([now] * (number - seen.get(uid, 0)))
                 seen[uid] = number
 
@@ -161,10 +184,15 @@ such a node (`tests/recordings`) and told by the operator's own rules:
 
 With 4 or 10 replicas each new pod fails once, so what counts is how fast so many pods can be started.
 
+`never-ready` runs and never answers. Its readiness probe has the kubelet's defaults, which give a pod \
+{READY_BUDGET:.0f} s from its container's start (rule F4); a pod that is late is replaced, so with one replica three \
+of them are waited for one after the other.
+
 ## Whose time it is
 
 The same rollouts, medians, seen by a watch of the test's own on the pods: seconds from before `kubectl apply` \
-until the first failure was visible and until the one that reached the threshold was, and from there \
+until the first failure was visible (for `never-ready`: until a pod's time was over) and until the one that \
+reached the threshold was, and from there \
 milliseconds to the trip being visible in the status. The last is the operator's; what is before it is \
 kubectl's, the scheduler's, the kubelet's and the container runtime's.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 Object = dict[str, Any]
@@ -30,6 +31,14 @@ def cannot_start(pod: Object) -> bool:
         if "terminated" not in one.get("lastState", {})
     ]
     return any(reason in CANNOT_START for reason in waits)
+
+
+def started(pod: Object) -> float | None:
+    """Seconds since 1970 at which the last container started to run; None while one does not."""
+    states = [one.get("state", {}) for one in pod.get("status", {}).get("containerStatuses", [])]
+    if not states or any("running" not in state for state in states):
+        return None
+    return max(datetime.fromisoformat(s["running"]["startedAt"]).timestamp() for s in states)
 
 
 def is_ready(pod: Object) -> bool:

@@ -163,10 +163,12 @@ class Collector:
     async def _answer(self, about: Record, inquiry: Inquiry) -> None:
         topic = (about.uid, inquiry.topic)
         earlier = self._known.get(topic)
+        if earlier is None:
+            return  # nobody asks any more
         evidence, complete = await self._look(about, inquiry)
         known = self._known.get(topic)
-        if known is None or earlier is None:
-            return  # nobody asks any more
+        if known is None:
+            return
         found = evidence if evidence.event or evidence.log_tail else None
         self._known[topic] = replace(
             known,

@@ -51,9 +51,9 @@ FINISH_SECONDS = 10.0
 """Time for the writes that are under way when the process is told to stop."""
 USUAL_COLLECTIONS = gc.get_threshold()
 RARE_COLLECTIONS = 50_000
-"""So many new objects start a garbage collection while the lists are read. Decoding one page of pods
-makes 18,000 that are all freed a moment later, and with Python's own threshold (700 to 2,000) what was
-kept of the pages before is gone through again and again: that was half the start with 10,000 pods."""
+"""So many new objects start a garbage collection while the lists are read. Decoding a page of pods makes
+thousands that are all freed a moment later, and with Python's own threshold (700 to 2,000) what was kept
+of the pages before is gone through again and again (*start* in ``docs/benchmarks.md``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,9 +60,17 @@ def test_the_rows_of_the_real_node_are_read_from_its_page() -> None:
 |---|---|---|---|
 | exit-2: trip / restored | 15.5 / 0.3 | 3.9 / 0.4 | |
 | good: completed | 1.0 | 1.2 | 2.0 |
+| never-ready: trip / restored | | 33.0 / 0.2 | 34.0 / 0.4 |
+
+| image | replicas | first failure | threshold reached | then the trip |
+|---|---|---|---|---|
+| never-ready | 4 | 32.5 s | 32.9 s | 80 ms |
+| never-ready | 10 | 32.5 s | 33.2 s | 800 ms |
 """
     rows = read_real_node(page).rows
     assert [(row.ours, row.target, row.met) for row in rows] == [
         ("15.8 s", "16 s", True),
         ("4.3 s", "4 s", False),
+        ("33.2 s, 0.3 s after the health deadline", "health deadline + 1 s", True),
+        ("34.4 s, 1.2 s after the health deadline", "health deadline + 1 s", False),
     ]

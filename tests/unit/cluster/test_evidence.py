@@ -334,6 +334,17 @@ def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
     asyncio.run(main())
 
 
+def test_a_question_about_an_object_that_went_meanwhile_is_not_asked() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.collector.ask(it.record, [CRASH])
+            it.collector.forget(it.record.key)
+            await it.collector.drain()
+            assert it.asked == []
+
+    asyncio.run(main())
+
+
 def test_events_that_make_no_sense_cost_their_evidence_and_nothing_else() -> None:
     async def main() -> None:
         async with bench() as it:

@@ -15,6 +15,8 @@ from tests.bench.process import cpu_seconds, settled_mib
 from tests.bench.report import Result, Row
 from tests.bench.scale import Scale
 
+CHURNED = 25
+"""So many objects of each fleet are rolled out, twice."""
 START_SECONDS = 120.0
 MOST_MIB = 400.0
 
@@ -25,13 +27,13 @@ class Standing:
 
     start: float
     fresh: float
+    churned: float
     requests: Counter[str]
     cpu: float
-    churned: float = 0.0
 
 
 async def measure_fleets(lab: Lab, scale: Scale) -> Result:
-    """Memory at three sizes; at the middle one the start and 60 idle seconds, too."""
+    """Memory at three sizes; of the middle one the start and idle seconds, too."""
     found: dict[tuple[str, int], Standing] = {}
     for kind in (OURS, ARGO):
         for size in scale.sizes:
@@ -41,10 +43,10 @@ async def measure_fleets(lab: Lab, scale: Scale) -> Result:
     return Result(
         "Finished objects of 10 pods each are laid into etcd, then the controller is started with one "
         "object changed while it was down: *start* is the time from exec until its ReplicaSet is "
-        "scaled. *Memory* is the resident set once the process has been idle for 5 s; *churn* is one "
-        "new template and the way back for every object of the smallest fleet beside the whole one. "
-        "*Standing still* is what follows: requests in the audit log without lists, watches and lease "
-        "renewals, and CPU time by the kernel.",
+        "scaled. *Memory* is the resident set once the process has been idle for 5 s. *Standing still* is the "
+        f"{scale.idle_seconds} s after that: requests in the audit log without lists, watches and lease "
+        f"renewals, and CPU time by the kernel. Then {CHURNED} of the objects are given two new templates, "
+        "one after the other.",
         [*_memory_rows(found, scale), *_idle_rows(found, scale)],
     )
 
@@ -73,10 +75,8 @@ async def _stand(lab: Lab, kind: Kind, size: int, seconds: int) -> Standing:
             await asyncio.sleep(seconds)
             used = cpu_seconds(pid) - cpu
             requests = count(lab.audit.read(), kind.user)
-            standing = Standing(scaled[0] - began, fresh, requests, used)
-            if seconds:
-                standing.churned = await _churn(lab, kind, objects[:25], pid)
-            return standing
+            churned = await _churn(lab, kind, objects[:CHURNED], pid)
+            return Standing(scaled[0] - began, fresh, churned, requests, used)
 
 
 async def _churn(lab: Lab, kind: Kind, objects: list[tuple[str, str]], pid: int) -> float:
@@ -98,23 +98,18 @@ def _memory_rows(found: dict[tuple[str, int], Standing], scale: Scale) -> list[R
     for size in scale.sizes:
         ours, argo = found[OURS.name, size], found[ARGO.name, size]
         largest = size == scale.sizes[-1]
-        rows.append(
-            Row(
-                f"memory, {size:,} x 10 pods, fresh",
-                f"{ours.fresh:.0f} MiB",
-                f"{argo.fresh:.0f} MiB",
-                target=f"under {MOST_MIB:.0f} MiB" if largest else "not above Argo",
-                met=ours.fresh < MOST_MIB if largest else ours.fresh <= argo.fresh,
-            )
-        )
-        if ours.churned:
+        after = f"after {2 * min(size, CHURNED)} rollouts"
+        for when, mine, theirs in (
+            ("fresh", ours.fresh, argo.fresh),
+            (after, ours.churned, argo.churned),
+        ):
             rows.append(
                 Row(
-                    f"memory, {size:,} x 10 pods, after 50 rollouts",
-                    f"{ours.churned:.0f} MiB",
-                    f"{argo.churned:.0f} MiB",
-                    target="not above Argo",
-                    met=ours.churned <= argo.churned,
+                    f"memory, {size:,} x 10 pods, {when}",
+                    f"{mine:.0f} MiB",
+                    f"{theirs:.0f} MiB",
+                    target=f"under {MOST_MIB:.0f} MiB" if largest else "not above Argo",
+                    met=mine < MOST_MIB if largest else mine <= theirs,
                 )
             )
     return rows

@@ -107,7 +107,7 @@ def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
 def _watching(world: World, *, lasting: bool) -> Iterator[list[float]]:
     """Collect when each failure of a pod here got visible on a watch of our own, in order.
 
-    ``lasting``: these pods run and never get Ready, so each fails when its time for that is over.
+    ``lasting``: these pods run and never get Ready, so each fails once, when its time for that is over.
     """
     seen, stuck, late = dict[str, int](), set[str](), set[str]()
     at: list[float] = []
@@ -120,17 +120,20 @@ def _watching(world: World, *, lasting: bool) -> Iterator[list[float]]:
         # Closing a watch that waits is an error to the client.
         with suppress(ProtocolError):
             for event in stream.stream(pods, world.namespace, resource_version=since):
-                pod = event["raw_object"]
-                if pod is None:
+                if event is None:
                     return  # closed
-                uid, number, now = pod["metadata"]["uid"], failures(pod), time.monotonic()
+                pod = event["raw_object"]
+                uid, now = pod["metadata"]["uid"], time.monotonic()
                 if cannot_start(pod) and uid not in stuck:
                     stuck.add(uid)
                     at.extend(now + later for later in PULLED_AGAIN)
-                began = started(pod) if lasting and not is_ready(pod) else None
-                if began is not None and uid not in late:
-                    late.add(uid)
-                    at.append(now - time.time() + began + READY_BUDGET)
+                if lasting:
+                    began = None if is_ready(pod) or uid in late else started(pod)
+                    if began is not None:
+                        late.add(uid)
+                        at.append(now - time.time() + began + READY_BUDGET)
+                    continue
+                number = failures(pod)
                 at.extend([now] * (number - seen.get(uid, 0)))
                 seen[uid] = number
 

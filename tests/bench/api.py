@@ -165,6 +165,9 @@ class Watch:
             if version:
                 del query["sendInitialEvents"], query["resourceVersionMatch"]
             async with self._session.get(self._path, params=query, timeout=_ALIVE) as response:
+                if response.status == 429 and not self._synced.is_set():
+                    await asyncio.sleep(1)  # the storage of a new CRD is being set up
+                    continue
                 if response.status != 200:
                     raise RuntimeError(f"watch {self._path}: {await response.text()}")
                 async for line in response.content:

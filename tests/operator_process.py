@@ -24,6 +24,8 @@ from tests.cluster.processes import Startable, fork, leashed
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "tripswitch-system"
+USER = f"system:serviceaccount:{NAMESPACE}:tripswitch"
+"""Who the operator is to the API server, as its audit log says."""
 START_SECONDS = 60.0
 
 Kubectl = Callable[..., str]

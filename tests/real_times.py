@@ -23,7 +23,7 @@ from typing import Any
 from kubernetes import client, config, watch
 from urllib3.exceptions import ProtocolError
 
-from tests.bench.pods import cannot_start, failures, is_ready, started
+from tests.bench.pods import cannot_start, failures, is_ready, is_started
 from tests.cluster.box import find_obstacle
 from tests.cluster.images import PORT
 from tests.cluster.programs import PROGRAMS
@@ -128,10 +128,9 @@ def _watching(world: World, *, lasting: bool) -> Iterator[list[float]]:
                     stuck.add(uid)
                     at.extend(now + later for later in PULLED_AGAIN)
                 if lasting:
-                    began = None if is_ready(pod) or uid in late else started(pod)
-                    if began is not None:
+                    if is_started(pod) and not is_ready(pod) and uid not in late:
                         late.add(uid)
-                        at.append(now - time.time() + began + READY_BUDGET)
+                        at.append(now + READY_BUDGET)
                     continue
                 number = failures(pod)
                 at.extend([now] * (number - seen.get(uid, 0)))
@@ -188,7 +187,7 @@ such a node (`tests/recordings`) and told by the operator's own rules:
 With 4 or 10 replicas each new pod fails once, so what counts is how fast so many pods can be started.
 
 `never-ready` runs and never answers. Its readiness probe has the kubelet's defaults, which give a pod \
-{READY_BUDGET:.0f} s from its container's start (rule F4); a pod that is late is replaced, so with one replica three \
+{READY_BUDGET:.0f} s from the moment at which its container is seen to have started (rule F4); a pod that is late is replaced, so with one replica three \
 of them are waited for one after the other.
 
 ## Whose time it is

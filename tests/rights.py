@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-ACCOUNT = "tripswitch"
-USER = f"system:serviceaccount:tripswitch-system:{ACCOUNT}"
+from tests.operator_process import USER
+
+ACCOUNT = USER.rpartition(":")[2]
 
 
 @dataclass(frozen=True, order=True)

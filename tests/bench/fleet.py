@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cluster.behaviours import BEHAVIOUR
+from tests.operator_process import USER
 
 Object = dict[str, Any]
 
@@ -148,7 +149,7 @@ OURS = Kind(
     _ours_done,
     _ours_back,
     {},
-    "system:serviceaccount:tripswitch-system:tripswitch",
+    USER,
 )
 _FULL_SURGE = {"maxSurge": "100%", "maxUnavailable": 0}
 ARGO = Kind(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 Object = dict[str, Any]
@@ -33,12 +32,10 @@ def cannot_start(pod: Object) -> bool:
     return any(reason in CANNOT_START for reason in waits)
 
 
-def started(pod: Object) -> float | None:
-    """Seconds since 1970 at which the last container started to run; None while one does not."""
-    states = [one.get("state", {}) for one in pod.get("status", {}).get("containerStatuses", [])]
-    if not states or any("running" not in state for state in states):
-        return None
-    return max(datetime.fromisoformat(s["running"]["startedAt"]).timestamp() for s in states)
+def is_started(pod: Object) -> bool:
+    """Whether all containers have started, so that they are asked whether they are ready."""
+    containers = pod.get("status", {}).get("containerStatuses", [])
+    return bool(containers) and all(one.get("started") for one in containers)
 
 
 def is_ready(pod: Object) -> bool:

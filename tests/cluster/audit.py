@@ -35,17 +35,22 @@ class Request:
     raw: Object
 
     @property
+    def writes(self) -> bool:
+        """Whether something may be different afterwards."""
+        return self.verb in ("create", "update", "patch", "delete", "deletecollection")
+
+    @property
     def words(self) -> str:
         """Verb and resource, such as ``update guardeddeployments/status``."""
         return f"{self.verb} {self.resource}"
 
 
 class AuditLog:
-    """Reads on from where it was last."""
+    """Reads on from where it was last; begins at what is there already, or at the end of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, whole: bool = False) -> None:
         self._path = path
-        self._at = path.stat().st_size if path.exists() else 0
+        self._at = path.stat().st_size if path.exists() and not whole else 0
 
     def mark(self) -> None:
         """Begin here."""
@@ -219,7 +224,7 @@ def _counts(request: Request) -> bool:
     return (
         kind in KINDS
         and (sub in WHOLE or sub == "scale")
-        and request.verb in ("create", "update", "patch", "delete", "deletecollection")
+        and request.writes
         and request.raw["stage"] == "ResponseComplete"
         and 200 <= request.code < 300
         and not dry

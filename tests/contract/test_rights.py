@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.rights import USER, Right, judge
+from tests.operator_process import USER
+from tests.rights import Right, judge
 
 PODS = {verb: Right("", "pods", verb) for verb in ("list", "delete")}
 

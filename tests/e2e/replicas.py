@@ -13,13 +13,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.cluster.audit import AuditLog, Request
 from tests.cluster.control_plane import ControlPlane
 from tests.e2e.tcp_proxy import TcpProxy
 from tests.e2e.world import World
 from tests.environment import Environment
-from tests.operator_process import NAMESPACE, OperatorProcess, install, write_kubeconfig
-
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:tripswitch"
+from tests.operator_process import NAMESPACE, USER, OperatorProcess, install, write_kubeconfig
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,8 @@ class Fleet:
 
     def attempts(self) -> list[Written]:
         """Return every write that an operator has asked for."""
-        return [entry for entry in map(_read, _lines(self.cluster.audit_log)) if entry is not None]
+        asked = AuditLog(self.cluster.audit_log, whole=True).read()
+        return [write for write in map(_read, asked) if write is not None]
 
 
 def assert_one_at_a_time(fleet: Fleet) -> list[str]:
@@ -136,26 +136,17 @@ def assert_one_at_a_time(fleet: Fleet) -> list[str]:
     return turns
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open() as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
-
-
-def _read(entry: dict[str, Any]) -> Written | None:
-    agent = str(entry.get("userAgent", ""))
-    wrote = entry["verb"] in ("create", "update", "patch", "delete")
-    if entry["user"].get("username") != ACCOUNT or not wrote or not agent.startswith("tripswitch/"):
+def _read(request: Request) -> Written | None:
+    agent = str(request.raw.get("userAgent", ""))
+    if request.user != USER or not request.writes or not agent.startswith("tripswitch/"):
         return None
-    about = entry["objectRef"]
     return Written(
         by=agent.removeprefix("tripswitch/").rpartition("_")[0],
-        at=datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
-        verb=entry["verb"],
-        resource="/".join(filter(None, (about["resource"], about.get("subresource")))),
-        name=about.get("name", ""),
-        code=int(entry["responseStatus"]["code"]),
+        at=datetime.fromisoformat(request.raw["requestReceivedTimestamp"]).timestamp(),
+        verb=request.verb,
+        resource=request.resource,
+        name=request.name,
+        code=request.code,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.cluster.audit import AuditLog
 from tests.e2e.conftest import OwnCluster
 from tests.e2e.world import World, guarded, revision
-from tests.operator_process import NAMESPACE, OperatorProcess
+from tests.operator_process import USER, OperatorProcess
 from tests.statuses.record import not_rolled_back, paused, rolled_back, waiting
 
-ACCOUNT = f"system:serviceaccount:{NAMESPACE}:tripswitch"
 STORIES = {
     "paused": paused,
     "rolled-back": rolled_back,
@@ -31,11 +31,11 @@ def test_a_restart_in_the_middle_of_rollouts_writes_nothing_and_touches_no_pod(
     until_quiet(world, own.operator, len(names))
     before = versions(world)
     own.operator.stop()
-    written = len(writes(own))
+    log = AuditLog(own.cluster.audit_log)
     own.operator.start()
     until_quiet(world, own.operator, len(names))
     assert versions(world) == before
-    assert writes(own)[written:] == []
+    assert [request for request in log.read() if request.user == USER and request.writes] == []
 
 
 def test_a_rollout_goes_on_under_the_next_process_from_where_it_was(own: OwnCluster) -> None:
@@ -74,14 +74,3 @@ def versions(world: World) -> dict[str, str]:
     """Return the version of every object, of every ReplicaSet and of every pod, by UID."""
     found: list[Any] = json.loads(world.kubectl("get", "gdeploy,rs,pods", "--output=json"))["items"]
     return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in found}
-
-
-def writes(own: OwnCluster) -> list[dict[str, Any]]:
-    """Return every write that the operator has asked for, from the audit log."""
-    lines = own.cluster.audit_log.read_text().splitlines()
-    return [
-        entry
-        for entry in map(json.loads, lines)
-        if entry["user"].get("username") == ACCOUNT
-        and entry["verb"] in ("create", "update", "patch", "delete")
-    ]

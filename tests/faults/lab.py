@@ -29,7 +29,6 @@ from tests.operator_process import OperatorProcess, install, write_kubeconfig
 PATIENCE = 240.0
 HOLD = 3.0
 """How long a line of the audit log waits for those before it, in seconds; and so each check."""
-OPERATOR = "system:serviceaccount:tripswitch-system:tripswitch"
 
 
 class Lab(Startable):

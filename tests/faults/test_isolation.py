@@ -22,7 +22,7 @@ from tests.cluster.behaviours import BEHAVIOUR, STOP
 from tests.cluster.stages import LOG
 from tests.e2e.world import World, guarded, rollout
 from tests.environment import Environment
-from tests.faults.lab import OPERATOR
+from tests.operator_process import USER
 
 pytestmark = [pytest.mark.cluster]
 Object = dict[str, Any]
@@ -207,7 +207,7 @@ def test_no_log_of_another_namespaces_pods_is_read_for_her(mallory: Mallory) -> 
     asked = [
         (request.namespace, request.resource)
         for request in log.read()
-        if request.user == OPERATOR and request.resource in ("pods/log", "events")
+        if request.user == USER and request.resource in ("pods/log", "events")
     ]
     assert (mallory.hers.namespace, "pods/log") in asked
     assert mallory.theirs.namespace not in {namespace for namespace, _ in asked}

@@ -69,6 +69,8 @@ class Reconciler:
         """The loop's time of the last status that was written."""
         self._failing: dict[Key, float] = {}
         """The loop's time since when a failure waits to be written."""
+        self._undone: set[Key] = set()
+        """What was decided about these has been written, but not all of it could be done."""
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -91,6 +93,7 @@ class Reconciler:
             self._told.pop(key, None)
             self._written.pop(key, None)
             self._failing.pop(key, None)
+            self._undone.discard(key)
             return None
         if record.deleting:
             return None  # its ReplicaSets go with it
@@ -141,10 +144,12 @@ class Reconciler:
         if self._aftermath is not None:
             self._aftermath.begin(record, decision)
         retry_at: Instant | None = None
+        self._undone.add(record.key)
         try:
             retry_at = await self._executor.act(
                 record, guarded.spec.template.digest, decision.actions
             )
+            self._undone.discard(record.key)
         finally:
             self._tell(record, decision, loop.time() - marked)
         wakes = [at for at in (decision.wake_at, retry_at) if at is not None]
@@ -152,6 +157,8 @@ class Reconciler:
 
     def _find_hold(self, record: Record, before: Status, decision: Decision) -> float:
         """Return for how many seconds a decision may wait to be written with others, in one go."""
+        if record.key in self._undone:
+            return 0.0  # such as the scale-down of a trip, which a newer version got in the way of
         now = asyncio.get_running_loop().time()
         if is_mere_progress(before, decision):
             return self._written.get(record.key, -math.inf) + self.progress_seconds - now

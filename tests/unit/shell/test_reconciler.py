@@ -126,6 +126,40 @@ def test_mere_progress_waits_until_a_second_has_passed() -> None:
     asyncio.run(main())
 
 
+def test_what_a_conflict_got_in_the_way_of_does_not_wait_as_mere_progress() -> None:
+    """The status stands already: what is left to do looks like progress, and may be a trip's end."""
+
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            setup = await started(it)
+            lowered = created(it)
+            lowered["spec"] = {**lowered["spec"], "replicas": 0}
+            lowered["metadata"]["resourceVersion"] = "81"
+            it.store.replica_sets.upsert(lowered)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            it.on(f"PATCH {SETS}/{lowered['metadata']['name']}", refuse(409))
+            setup.reconciler.progress_seconds = 0.0
+            with pytest.raises(TryAgainError):
+                await setup.look()
+            it.store.upsert_guarded(written(it, 14))
+            setup.reconciler.progress_seconds = 60.0
+            it.store.pods.upsert(pod(waiting("ContainerCreating"), owner="rs-7"))
+            before = len(it.requests)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=15)))
+            it.on(f"PATCH {SETS}/{lowered['metadata']['name']}", answer(created(it)))
+            await setup.look()
+            assert [name.partition(" ")[0] for name, _ in it.requests[before:]] == ["PUT", "PATCH"]
+            it.store.upsert_guarded(written(it, 16))
+            raised = created(it)
+            raised["metadata"]["resourceVersion"] = "90"
+            it.store.replica_sets.upsert(raised)
+            before = len(it.requests)
+            await setup.look()  # all was done: progress waits again
+            assert len(it.requests) == before
+
+    asyncio.run(main())
+
+
 def crashed() -> dict[str, Any]:
     """A container that has ended once."""
     return {"name": "web", "state": {"terminated": ended(1, "Error")}, "restartCount": 0}

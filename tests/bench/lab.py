@@ -15,6 +15,7 @@ from typing import Any, Self
 from tests.bench.api import Api
 from tests.bench.etcd import Etcd, copies
 from tests.bench.fleet import ARGO, DEPLOYMENT, OURS, Kind
+from tests.bench.process import rest
 from tests.cluster.audit import AuditLog
 from tests.cluster.build import ensure
 from tests.cluster.control_plane import ControlPlane
@@ -161,6 +162,7 @@ class Lab:
         for space, part in zip(spaces, parts, strict=True):
             await self.etcd.put(copies(MODEL, model, space, part))
         await asyncio.to_thread(self.cluster.restart, "kube-controller-manager")
+        await rest()  # everybody who watches takes it in
         return [(space, name) for space, part in zip(spaces, parts, strict=True) for name in part]
 
     async def clear(self, kind: Kind) -> None:

@@ -43,6 +43,18 @@ async def settled_mib(pid: int, *, seconds: float = 5.0, most: float = 60.0) -> 
     return resident_mib(pid)
 
 
+async def rest(*, seconds: float = 3.0, most: float = 120.0) -> None:
+    """Return once the whole machine has had next to nothing to do for so long."""
+    before, quiet = busy_seconds(), 0.0
+    for _ in range(int(most)):
+        await asyncio.sleep(1)
+        now = busy_seconds()
+        quiet = quiet + 1 if now - before < 0.5 else 0
+        before = now
+        if quiet >= seconds:
+            return
+
+
 def _resident_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):

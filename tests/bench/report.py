@@ -131,7 +131,7 @@ def render(results: dict[str, Any]) -> str:
         "# Benchmarks",
         "",
         "Written by `make bench` (everything) and `make bench-NAME` (one of them); not edited by hand.",
-        "Everybody runs on the same throwaway control plane, one after the other in the same run, with",
+        "Each has a throwaway control plane, on which everybody runs one after the other, with",
         "simulated nodes (kwok). All numbers are taken from outside: from watches of the benchmark's",
         "own, from the API server's audit log, and from the kernel. Absolute times vary from machine to",
         "machine; ratios and counts hold.",

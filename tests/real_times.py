@@ -184,7 +184,10 @@ such a node (`tests/recordings`) and told by the operator's own rules:
 |---|---|
 {floors}
 
-With 4 or 10 replicas each new pod fails once, so what counts is how fast so many pods can be started.
+With 4 or 10 replicas each new pod fails once, so what counts is how fast so many pods can be started. And the \
+kubelet looks at its containers once a second and tells what it then sees: failures of many pods come in steps \
+of a second. With 10 pods on two cores the fifth is told in the first step or, a second later, in the next; \
+which of them it was shows below, in how far the first failure and the one that reached the threshold are apart.
 
 `never-ready` runs and never answers. Its readiness probe has the kubelet's defaults, which give a pod \
 {READY_BUDGET:.0f} s from the moment at which its container is seen to have started (rule F4); a pod that is late is replaced, so with one replica three \

@@ -39,7 +39,7 @@ def read_real_node(page: str) -> Result:
 def _row(what: str, replicas: int, seconds: float, reached: float | None) -> Row:
     measure = f"bad revision to rollback, {what}, real node, replicas {replicas}"
     peers = ("its deadline (default 600 s)", "never")
-    reason = "see what the kubelet sets in real-node.md"
+    reason = "the kubelet tells failures in steps of a second: see what it sets in real-node.md"
     if what in TARGETS:
         limit = TARGETS[what][COLUMNS.index(replicas)]
         return Row(measure, f"{seconds:.1f} s", *peers, f"{limit} s", seconds <= limit, reason)

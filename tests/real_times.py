@@ -35,7 +35,8 @@ from tests.recordings.story import tell
 from tests.times import COLUMNS, render_times
 
 PAGE = Path(__file__).parents[1] / "docs" / "real-node.md"
-MEASURED = ("exit-2", "seed-exit-2", "missing-tag", "never-ready")
+LATE = "never-ready"
+MEASURED = ("exit-2", "seed-exit-2", "missing-tag", LATE)
 TARGETS = {"crash loop": (16, 4, 3), "missing image": (35, 15, 5)}
 FLOORS = {"exit-2": "crash", "seed-exit-2": "start-error", "missing-tag": "image-pull"}
 
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _measured() -> Iterator[Bad]:
     for bad in BAD:
-        if bad.name == "never-ready":
+        if bad.name == LATE:
             yield replace(bad, extra={"readinessProbe": DEFAULT_PROBE})
         elif bad.name in MEASURED:
             yield bad
@@ -89,7 +90,7 @@ def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
     environment.kubectl("create", "namespace", namespace)
     world = World(environment, namespace)
     world.completed(service(replicas, GOOD), PATIENCE)
-    with _watching(world, lasting=bad.name == "never-ready") as failed:
+    with _watching(world, lasting=bad.name == LATE) as failed:
         applied = time.monotonic()
         world.apply(bad.manifest(replicas))
         world.until(lambda status: rollout(status).startswith("ROLLBACK"), seconds=PATIENCE)
@@ -190,15 +191,14 @@ of a second. With 10 pods on two cores the fifth is told in the first step or, a
 which of them it was shows below, in how far the first failure and the one that reached the threshold are apart.
 
 `never-ready` runs and never answers. Its readiness probe has the kubelet's defaults, which give a pod \
-{READY_BUDGET:.0f} s from the moment at which its container is seen to have started (rule F4); a pod that is late is replaced, so with one replica three \
-of them are waited for one after the other.
+{READY_BUDGET:.0f} s from the moment at which its container is seen to have started (rule F4); a pod that is \
+late is replaced, so with one replica three of them are waited for one after the other.
 
 ## Whose time it is
 
 The same rollouts, medians, seen by a watch of the test's own on the pods: seconds from before `kubectl apply` \
 until the first failure was visible (for `never-ready`: until a pod's time was over) and until the one that \
-reached the threshold was, and from there \
-milliseconds to the trip being visible in the status. The last is the operator's; what is before it is \
+reached the threshold was, and from there milliseconds to the trip being visible in the status. The last is the operator's; what is before it is \
 kubectl's, the scheduler's, the kubelet's and the container runtime's.
 
 | image | replicas | first failure | threshold reached | then the trip |

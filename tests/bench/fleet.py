@@ -11,12 +11,14 @@ from tests.operator_process import USER
 
 Object = dict[str, Any]
 
+VERSION = "bench.tripswitch.dev/version"
+"""The annotation of the template that differs between revisions."""
 PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
 
 
 def template(label: str, version: str, behaviour: str | None) -> Object:
     """A pod template; ``version`` is what differs between revisions."""
-    annotations = {"bench.tripswitch.dev/version": version}
+    annotations = {VERSION: version}
     if behaviour:
         annotations[BEHAVIOUR] = behaviour
     container = {
@@ -136,7 +138,7 @@ class Kind:
 
     def change(self, version: str, behaviour: str | None) -> Object:
         """A merge patch to another revision."""
-        annotations = {"bench.tripswitch.dev/version": version, BEHAVIOUR: behaviour}
+        annotations = {VERSION: version, BEHAVIOUR: behaviour}
         return {"spec": {"template": {"metadata": {"annotations": annotations}}}}
 
 

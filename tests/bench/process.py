@@ -44,7 +44,7 @@ async def settled_mib(pid: int, *, seconds: float = 5.0, most: float = 60.0) -> 
 
 
 async def rest(*, seconds: float = 3.0, most: float = 120.0) -> None:
-    """Return once the whole machine has had next to nothing to do for so long."""
+    """Return once the whole machine has had next to nothing to do for so long, or after ``most`` seconds."""
     before, quiet = busy_seconds(), 0.0
     for _ in range(int(most)):
         await asyncio.sleep(1)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.bench.api import Object
+from tests.bench.fleet import VERSION
 from tests.bench.pods import cannot_start, failures, owner
 from tests.cluster.behaviours import BEHAVIOUR
 
@@ -195,4 +196,4 @@ def is_bad(raw: Object) -> bool:
 
 def _version(raw: Object) -> str:
     annotations = raw["spec"]["template"]["metadata"].get("annotations", {})
-    return str(annotations.get("bench.tripswitch.dev/version"))
+    return str(annotations.get(VERSION))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.bench.api import Object, Watch
 from tests.bench.audit import count
-from tests.bench.fleet import ARGO, DEPLOYMENT, OURS, Kind
+from tests.bench.fleet import ARGO, DEPLOYMENT, OURS, VERSION, Kind
 from tests.bench.lab import PER_NAMESPACE, Lab
 from tests.bench.process import cpu_seconds, resident_mib, settled_mib
 from tests.bench.report import BASELINE, Result, Row
@@ -47,8 +47,8 @@ async def measure_storm(lab: Lab, scale: Scale) -> Result:
         "updated and available; a bad one: rolled back). Everybody meets the same limits "
         "of the cluster: the ReplicaSet controller and the scheduler make 300 requests a second each, "
         "and all share two cores. They come one after the other, Tripswitch first, and the scheduler needs "
-        "more each time: its CPU seconds are below. Argo Rollouts with its default limits; the Deployment controller is a "
-        "part of the controller manager, which has no CPU time or memory of its own to show.",
+        "more each time: its CPU seconds are below. Argo Rollouts with its default limits; the Deployment "
+        "controller is a part of the controller manager, which has no CPU time or memory of its own to show.",
         [
             *(
                 Row(
@@ -99,7 +99,7 @@ class _Open:
     def look(self, event: str, raw: Object, at: float) -> None:
         name = raw["metadata"]["name"]
         annotations = raw["spec"]["template"]["metadata"]["annotations"]
-        if name in self.names and annotations["bench.tripswitch.dev/version"] == self.version:
+        if name in self.names and annotations[VERSION] == self.version:
             reached = self.kind.back if name in self.bad else self.kind.done
             if reached(raw):
                 self.names.discard(name)

@@ -46,7 +46,7 @@ class Request:
 
 
 class AuditLog:
-    """Reads on from where it was last; begins at what is there already, or at the end of it."""
+    """Reads on from where it was last; begins behind what is there already, if not ``whole``."""
 
     def __init__(self, path: Path, *, whole: bool = False) -> None:
         self._path = path

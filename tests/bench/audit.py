@@ -17,8 +17,6 @@ def count(requests: Iterable[Request], user: str) -> Counter[str]:
     found: Counter[str] = Counter()
     for request in requests:
         by_the_clock = request.verb in ("watch", "list") or request.resource == "leases"
-        # A log is told of twice: when its answer begins, and when it is complete.
-        begins = request.raw.get("stage") == "ResponseStarted"
-        if request.user == user and not by_the_clock and not begins:
+        if request.user == user and not by_the_clock:
             found[request.words] += 1
     return found

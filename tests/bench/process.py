@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -31,25 +32,23 @@ def busy_seconds() -> float:
 
 
 async def settled_mib(pid: int, *, seconds: float = 5.0, most: float = 60.0) -> float:
-    """Resident memory once the process has been (nearly) idle for so long; its last value."""
-    before, quiet = cpu_seconds(pid), 0.0
-    for _ in range(int(most)):
-        await asyncio.sleep(1)
-        now = cpu_seconds(pid)
-        quiet = quiet + 1 if now - before < 0.05 else 0
-        before = now
-        if quiet >= seconds:
-            break
+    """Resident memory once the process has been (nearly) idle for so long, or after ``most`` seconds."""
+    await _quiet(lambda: cpu_seconds(pid), 0.05, seconds, most)
     return resident_mib(pid)
 
 
 async def rest(*, seconds: float = 3.0, most: float = 120.0) -> None:
     """Return once the whole machine has had next to nothing to do for so long, or after ``most`` seconds."""
-    before, quiet = busy_seconds(), 0.0
+    await _quiet(busy_seconds, 0.5, seconds, most)
+
+
+async def _quiet(used: Callable[[], float], little: float, seconds: float, most: float) -> None:
+    """Return once less than so ``little`` CPU time was used in each of so many seconds in a row."""
+    before, quiet = used(), 0.0
     for _ in range(int(most)):
         await asyncio.sleep(1)
-        now = busy_seconds()
-        quiet = quiet + 1 if now - before < 0.5 else 0
+        now = used()
+        quiet = quiet + 1 if now - before < little else 0
         before = now
         if quiet >= seconds:
             return

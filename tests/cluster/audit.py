@@ -57,7 +57,7 @@ class AuditLog:
         self._at = self._path.stat().st_size
 
     def read(self) -> Iterator[Request]:
-        """Yield what came since the last mark or read."""
+        """Yield what came since the last mark or read, each request once: when its answer is complete."""
         with self._path.open("rb") as log:
             log.seek(self._at)
             for line in log:
@@ -65,6 +65,8 @@ class AuditLog:
                     break  # half written
                 self._at += len(line)
                 raw = json.loads(line)
+                if raw["stage"] == "ResponseStarted":
+                    continue  # a watch or a log, whose end has a line of its own
                 ref = raw.get("objectRef") or {}
                 sub = ref.get("subresource")
                 resource = ref.get("resource", raw["requestURI"])
@@ -225,7 +227,6 @@ def _counts(request: Request) -> bool:
         kind in KINDS
         and (sub in WHOLE or sub == "scale")
         and request.writes
-        and request.raw["stage"] == "ResponseComplete"
         and 200 <= request.code < 300
         and not dry
     )

@@ -24,9 +24,7 @@ def count(log: AuditLog, world: World) -> Counter[str]:
     return Counter(
         request.words
         for request in log.read()
-        if request.user == USER
-        and request.namespace == world.namespace
-        and request.raw["stage"] == "ResponseComplete"
+        if request.user == USER and request.namespace == world.namespace
     )
 
 

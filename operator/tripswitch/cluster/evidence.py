@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ WAITING_AGAIN_SECONDS = 50.0
 """The words of pods that are being set up may change: they are asked again, but not often."""
 EVENT_SECONDS = 0.25
 """So long a pod's event may come after the status that it explains."""
+LATE_EVENT_SECONDS = 2.0
+"""So much longer is waited for the event of a container that was killed: whoever kills tells why."""
 LOG_LINES = 40
 LOG_BYTES = 16 * 1024
 
@@ -90,25 +92,35 @@ class Collector:
         self._clock = clock
         self._logs = logs
         self.event_seconds = EVENT_SECONDS
+        self.late_event_seconds = LATE_EVENT_SECONDS
         self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(MAX_WAITING)
         self._known: dict[_Topic, _Known] = {}
         self._topics: dict[Key, set[_Topic]] = {}
         self._forbidden: set[str] = set()
 
-    def ask(self, about: Record, inquiries: Iterable[Inquiry], *, early: bool = False) -> None:
-        """Take all that is asked about an object now; whatever is no longer asked is forgotten.
+    def ask(
+        self, about: Record, inquiries: Iterable[Inquiry], written: Collection[Finding] = ()
+    ) -> None:
+        """Take all that is asked about an object now.
 
-        Never waits. What does not fit into the queue is asked again by the next look. ``early``: the
-        decision is not written yet, so nothing is forgotten that may not be in the status.
+        Never waits. What does not fit into the queue is asked again by the next look.
+
+        Args:
+            about: The object.
+            inquiries: What is to be found out, by the latest decision about it.
+            written: The findings that this decision had, if it is written. What is no longer asked is
+                forgotten when it is among them: an answer may have come while the decision was being
+                written, and then it is the next one's.
         """
         asked = {(about.uid, inquiry.topic): inquiry for inquiry in inquiries}
-        known_topics = set() if early else self._topics.pop(about.key, set())
-        for topic in known_topics - asked.keys():
+        for topic in self._topics.pop(about.key, set()) - asked.keys():
             known = self._known.get(topic)
-            if known is not None and not known.busy:
-                del self._known[topic]
-            elif known is not None:
+            if known is None:
+                continue
+            if known.busy or (known.evidence and Finding(topic[1], known.evidence) not in written):
                 self._topics.setdefault(about.key, set()).add(topic)
+            else:
+                del self._known[topic]
         for topic, inquiry in asked.items():
             self._topics.setdefault(about.key, set()).add(topic)
             known = self._known.setdefault(topic, _Known())
@@ -210,6 +222,9 @@ class Collector:
             await asyncio.sleep(self.event_seconds)
         try:
             event, named = await self._find_event(namespace, inquiry)
+            if inquiry.killed and not event:
+                await asyncio.sleep(self.late_event_seconds)
+                event, named = await self._find_event(namespace, inquiry)
         except (ApiError, TimeoutError) as error:
             named = None
             complete = self._explain(error, "events", namespace, inquiry.pod) and complete

@@ -29,6 +29,11 @@ CREATING = "ContainerCreating"
 LOGLESS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
 """Ends of containers that never ran, so that there is no log to ask for."""
 
+OOM_KILLED = "OOMKilled"
+"""How the status of a container itself says who killed it: the kernel, for want of memory."""
+KILLED = frozenset({137, 143})
+"""Exit codes of containers that were killed (SIGKILL, SIGTERM): by a probe, perhaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
@@ -36,7 +41,7 @@ class Inquiry:
 
     ``log``: whether the end of a log is wanted, of ``container``, or where that is None, of the
     container that the pod's events name. ``ended``: of the run that ended, not of the one that runs.
-    ``lasting``: the answer may change, so the question is asked again from time to time.
+    ``killed``: somebody ended it, and there should be an event that says why. ``lasting``: the answer may change, so the question is asked again from time to time.
     """
 
     topic: str
@@ -44,6 +49,7 @@ class Inquiry:
     container: str | None = None
     log: bool = False
     ended: bool = True
+    killed: bool = False
     lasting: bool = False
 
 
@@ -69,6 +75,7 @@ def find_inquiry(record: FailureRecord, now: Instant) -> Inquiry | None:
         container=record.container,
         log=unready or (record.exit_code not in (None, 0) and record.reason not in LOGLESS),
         ended=not unready,
+        killed=record.exit_code in KILLED and record.reason != OOM_KILLED,
     )
 
 

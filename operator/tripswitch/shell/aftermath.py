@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.store import Key, Record
 from tripswitch.domain.decision import Decision
+from tripswitch.domain.evidence import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,12 @@ class Aftermath:
     collector: Collector
     notifier: Notifier | None = None
 
-    def begin(self, record: Record, decision: Decision, *, early: bool = False) -> None:
+    def begin(self, record: Record, decision: Decision, written: Collection[Finding] = ()) -> None:
         """Start what cannot be had later: a pod that is scaled away takes its log with it.
 
-        ``early``: the decision is still to be written.
+        ``written``: the findings that the decision had, none while it is still to be written.
         """
-        self.collector.ask(record, decision.inquiries, early=early)
+        self.collector.ask(record, decision.inquiries, written)
 
     def tell(self, record: Record, decision: Decision) -> None:
         """Tell the world outside."""

@@ -134,7 +134,7 @@ class Reconciler:
             wait = self._find_hold(record, guarded.status, decision)
             if wait > 0:
                 if self._aftermath is not None:  # a failed pod may be gone by then
-                    self._aftermath.begin(record, decision, early=True)
+                    self._aftermath.begin(record, decision)
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
@@ -142,7 +142,7 @@ class Reconciler:
             self._written[record.key] = loop.time()
             self._failing.pop(record.key, None)
         if self._aftermath is not None:
-            self._aftermath.begin(record, decision)
+            self._aftermath.begin(record, decision, written=snapshot.findings)
         retry_at: Instant | None = None
         self._undone.add(record.key)
         try:

@@ -68,6 +68,12 @@ def find(verb: str, resource: str) -> bytes:
     raise AssertionError(f"not recorded: {verb} {resource}")
 
 
+def test_a_request_whose_answer_takes_long_is_told_of_once(log: Log) -> None:
+    requests = AuditLog(log.path)
+    log.write(changed(LINES[0], stage="ResponseStarted"), LINES[0])
+    assert [request.raw["stage"] for request in requests.read()] == ["ResponseComplete"]
+
+
 def test_it_is_what_a_watch_shows(log: Log) -> None:
     log.write(*LINES)
     versions = log.read()

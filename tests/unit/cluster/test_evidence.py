@@ -20,6 +20,7 @@ from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
 from tripswitch.domain.status import Evidence
 
 CRASH = Inquiry("2/LAUNCH/Error/web/2/", "web-1", "web", log=True)
+KILL = Inquiry("2/HEALTH/Error/web/137/", "web-1", "web", log=True, killed=True)
 UNREADY = Inquiry("2/HEALTH/NotReadyInTime///", "web-1", log=True, ended=False)
 WAITING = Inquiry("2/waiting", "web-1", lasting=True)
 LOG = "/api/v1/namespaces/shop/pods/web-1/log"
@@ -71,8 +72,9 @@ class Bench:
         return self.store.snapshot(self.record).findings
 
     async def ask(self, *inquiries: Inquiry, later: float = 0.0) -> None:
+        """What a look does whose decision knew all findings and is written."""
         self.now += later
-        self.collector.ask(self.record, inquiries)
+        self.collector.ask(self.record, inquiries, self.findings)
         await self.collector.drain()
 
 
@@ -86,7 +88,7 @@ async def bench(*, logs: bool = True) -> AsyncIterator[Bench]:
     made = Bench()
     async with serve(made.handle) as client:
         made.collector = Collector(client, made.store, lambda: made.now, logs=logs)
-        made.collector.event_seconds = 0.0
+        made.collector.event_seconds = made.collector.late_event_seconds = 0.0
         task = asyncio.create_task(made.collector.run())
         yield made
         task.cancel()
@@ -175,13 +177,51 @@ def test_an_answer_is_kept_until_the_decision_that_holds_it_is_written() -> None
         async with bench() as it:
             it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
             await it.ask(CRASH)
-            it.collector.ask(it.record, [], early=True)  # it has its answer, but only in memory
-            it.collector.ask(it.record, [CRASH, UNREADY], early=True)
+            it.collector.ask(it.record, [])  # it has its answer, but only in memory
+            it.collector.ask(it.record, [CRASH, UNREADY])
             await it.collector.drain()
             assert [finding.topic for finding in it.findings] == sorted(
                 [CRASH.topic, UNREADY.topic]
             )
             assert len([path for path, _ in it.asked if path == LOG]) == 2, "each is asked once"
+
+    asyncio.run(main())
+
+
+def test_an_event_that_comes_while_the_log_is_being_written_is_the_next_looks() -> None:
+    """The status then has the evidence of the log, so that nothing is asked any more."""
+
+    async def main() -> None:
+        async with bench() as it:
+            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+            it.collector.event_seconds = 0.05
+            it.collector.ask(it.record, [KILL])
+            await until(lambda: it.findings)
+            before = it.findings
+            await until(lambda: it.marked)
+            it.collector.ask(it.record, [], before)
+            [finding] = it.findings
+            assert finding.evidence == Evidence("web-1", "Liveness probe failed: 500", "boom")
+            await it.ask()
+            assert it.findings == ()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("inquiry", "words"), [(CRASH, ""), (KILL, "Liveness probe failed: 500")])
+def test_the_event_of_a_container_that_was_killed_may_come_late(
+    inquiry: Inquiry, words: str
+) -> None:
+    """Nobody has anything to say about one that ended by itself: that is not asked twice."""
+
+    async def main() -> None:
+        async with bench() as it:
+            it.collector.late_event_seconds = 0.1
+            it.collector.ask(it.record, [inquiry])
+            await until(lambda: [path for path, _ in it.asked if path == EVENTS])
+            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+            await it.collector.drain()
+            assert it.findings == (Finding(inquiry.topic, Evidence("web-1", words, "boom")),)
 
     asyncio.run(main())
 

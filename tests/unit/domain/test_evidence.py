@@ -88,6 +88,24 @@ def test_a_log_is_asked_only_of_a_container_that_ran_and_failed(
 
 
 @pytest.mark.parametrize(
+    ("changes", "killed"),
+    [
+        ({}, False),
+        ({"exit_code": 137}, True),
+        ({"exit_code": 143}, True),
+        ({"exit_code": 137, "reason": "OOMKilled"}, False),
+        ({"exit_code": None, "reason": "NotReadyInTime"}, False),
+    ],
+)
+def test_of_a_container_that_was_killed_somebody_has_said_why(
+    *, changes: dict[str, object], killed: bool
+) -> None:
+    inquiry = find_inquiry(replace(CRASH, **changes), START)  # type: ignore[arg-type]
+    assert inquiry is not None
+    assert inquiry.killed is killed
+
+
+@pytest.mark.parametrize(
     ("changes", "topic"),
     [
         ({}, "2/LAUNCH/Error/web/2/"),

@@ -46,9 +46,9 @@ async def measure_storm(lab: Lab, scale: Scale) -> Result:
         "template; the clock runs until the last object is finished (COMPLETED, Healthy, all replicas "
         "updated and available; a bad one: rolled back). Everybody meets the same limits "
         "of the cluster: the ReplicaSet controller and the scheduler make 300 requests a second each, "
-        "and all share two cores. They come one after the other, Tripswitch first, and the scheduler needs "
-        "more each time: its CPU seconds are below. Argo Rollouts with its default limits; the Deployment "
-        "controller is a part of the controller manager, which has no CPU time or memory of its own to show.",
+        "and all share two cores. They come one after the other, Tripswitch first, each with a scheduler "
+        "that was started anew. Argo Rollouts with its default limits; the Deployment controller is a part "
+        "of the controller manager, which has no CPU time or memory of its own to show.",
         [
             *(
                 Row(

@@ -79,7 +79,8 @@ def test_prometheus_sees_a_rollout_a_trip_and_a_rollback_and_then_nothing_of_wha
     assert prometheus.value("tripswitch_queue_depth") is not None
     fired = {"TripswitchCircuitBreakerTripped", "TripswitchRolledBack"}
     own.world.until_true(lambda: prometheus.firing() == fired)
-    assert_every_panel_shows_something(prometheus)
+    # A panel of an increase needs a second look at a counter that began with the failure.
+    own.world.until_true(lambda: find_empty_panels(prometheus) == [])
     own.world.kubectl("delete", "gdeploy", "web")
     own.world.until_true(lambda: not prometheus.query('{__name__=~"tripswitch_.+",name="web"}'))
     assert prometheus.value("tripswitch_trips_total") is None
@@ -130,8 +131,8 @@ def until(own: OwnCluster, prometheus: Prometheus, expression: str, wanted: floa
     own.world.until_true(lambda: prometheus.value(expression) == wanted)
 
 
-def assert_every_panel_shows_something(prometheus: Prometheus) -> None:
-    """After a trip and a rollback there is nothing that a panel could not show."""
+def find_empty_panels(prometheus: Prometheus) -> list[str]:
+    """Return the queries that show nothing: none, after a trip and a rollback."""
     board = json.loads((MONITORING / "dashboard.json").read_text())
     variables = {"$namespace": ".*", "$name": ".*", "$job": ".*"}
     intervals = {"$__rate_interval": "1m", "$__range": "5m"}
@@ -144,4 +145,4 @@ def assert_every_panel_shows_something(prometheus: Prometheus) -> None:
             assert "$" not in expression
             shown[target["expr"]] = prometheus.query(expression)
     assert len(shown) >= 15
-    assert not [expression for expression, samples in shown.items() if not samples]
+    return [expression for expression, samples in shown.items() if not samples]

@@ -79,8 +79,11 @@ def test_prometheus_sees_a_rollout_a_trip_and_a_rollback_and_then_nothing_of_wha
     assert prometheus.value("tripswitch_queue_depth") is not None
     fired = {"TripswitchCircuitBreakerTripped", "TripswitchRolledBack"}
     own.world.until_true(lambda: prometheus.firing() == fired)
-    # A panel of an increase needs a second look at a counter that began with the failure.
-    own.world.until_true(lambda: find_empty_panels(prometheus) == [])
+    shown = read_panels(prometheus)
+    assert [expression for expression, samples in shown.items() if not samples] == []
+    # These counters come to be with what they count: all of it may be in their first value.
+    assert_shown(shown, "tripswitch_pod_failures_total", {"kind": "LAUNCH", "reason": "Error"}, 3)
+    assert_shown(shown, "tripswitch_rollouts_total", {"result": "FAILED"}, 1)
     own.world.kubectl("delete", "gdeploy", "web")
     own.world.until_true(lambda: not prometheus.query('{__name__=~"tripswitch_.+",name="web"}'))
     assert prometheus.value("tripswitch_trips_total") is None
@@ -131,12 +134,12 @@ def until(own: OwnCluster, prometheus: Prometheus, expression: str, wanted: floa
     own.world.until_true(lambda: prometheus.value(expression) == wanted)
 
 
-def find_empty_panels(prometheus: Prometheus) -> list[str]:
-    """Return the queries that show nothing: none, after a trip and a rollback."""
+def read_panels(prometheus: Prometheus) -> dict[str, list[Any]]:
+    """Return what each query of the dashboard shows now."""
     board = json.loads((MONITORING / "dashboard.json").read_text())
     variables = {"$namespace": ".*", "$name": ".*", "$job": ".*"}
     intervals = {"$__rate_interval": "1m", "$__range": "5m"}
-    shown: dict[str, Any] = {}
+    shown: dict[str, list[Any]] = {}
     for panel in board["panels"]:
         for target in panel.get("targets", ()):
             expression = target["expr"]
@@ -145,4 +148,13 @@ def find_empty_panels(prometheus: Prometheus) -> list[str]:
             assert "$" not in expression
             shown[target["expr"]] = prometheus.query(expression)
     assert len(shown) >= 15
-    return [expression for expression, samples in shown.items() if not samples]
+    return shown
+
+
+def assert_shown(
+    shown: dict[str, list[Any]], name: str, labels: dict[str, str], wanted: float
+) -> None:
+    """Assert that the one panel of a metric shows at least so much for these labels."""
+    [samples] = [samples for expression, samples in shown.items() if name in expression]
+    [value] = [float(sample["value"][1]) for sample in samples if sample["metric"] == labels]
+    assert value >= wanted

@@ -56,6 +56,8 @@ RANK = ("Unhealthy", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBo
 _ESCAPES = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+_REASON_ONLY = re.compile(r"Error: \w+")
+"""Words of an event that are a reason of the status again, such as ``Error: ImagePullBackOff``."""
 _CONTAINER = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
 
 
@@ -292,7 +294,8 @@ def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str
         container = found["name"] if found else None
         foreign = None not in (container, inquiry.container) and container != inquiry.container
         readiness = inquiry.ended and words.startswith("Readiness probe")
-        if not words or reason in SUPERFLUOUS or foreign or readiness:
+        repeats = reason in SUPERFLUOUS or _REASON_ONLY.fullmatch(words)
+        if not words or repeats or foreign or readiness:
             continue
         rank = RANK.index(reason) if reason in RANK else len(RANK)
         seen = text(event.get("lastTimestamp")) or text(event.get("eventTime"))

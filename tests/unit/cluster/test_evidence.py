@@ -432,6 +432,15 @@ def test_events_that_make_no_sense_cost_their_evidence_and_nothing_else() -> Non
         ),
         pytest.param(
             [
+                warning("Failed", "Failed to pull image: not found", at="2026-11-24T05:00:00Z"),
+                warning("Failed", "Error: ImagePullBackOff", at="2026-11-24T05:01:00Z"),
+            ],
+            CRASH,
+            "Failed to pull image: not found",
+            id="a reason alone is in the status",
+        ),
+        pytest.param(
+            [
                 warning("FailedMount", "old", at="2026-11-24T05:00:00Z"),
                 warning("FailedMount", "new\n  words", at="2026-11-24T05:01:00Z"),
             ],

@@ -198,8 +198,8 @@ late is replaced, so with one replica three of them are waited for one after the
 
 The same rollouts, medians, seen by a watch of the test's own on the pods: seconds from before `kubectl apply` \
 until the first failure was visible (for `never-ready`: until a pod's time was over) and until the one that \
-reached the threshold was, and from there milliseconds to the trip being visible in the status. The last is the operator's; what is before it is \
-kubectl's, the scheduler's, the kubelet's and the container runtime's.
+reached the threshold was, and from there milliseconds to the trip being visible in the status. The last is \
+the operator's; what is before it is kubectl's, the scheduler's, the kubelet's and the container runtime's.
 
 | image | replicas | first failure | threshold reached | then the trip |
 |---|---|---|---|---|

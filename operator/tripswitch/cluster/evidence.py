@@ -116,9 +116,7 @@ class Collector:
         """
         asked = {(about.uid, inquiry.topic): inquiry for inquiry in inquiries}
         for topic in self._topics.pop(about.key, set()) - asked.keys():
-            known = self._known.get(topic)
-            if known is None:
-                continue
+            known = self._known[topic]
             if known.busy or (known.evidence and Finding(topic[1], known.evidence) not in written):
                 self._topics.setdefault(about.key, set()).add(topic)
             else:

@@ -41,7 +41,8 @@ class Inquiry:
 
     ``log``: whether the end of a log is wanted, of ``container``, or where that is None, of the
     container that the pod's events name. ``ended``: of the run that ended, not of the one that runs.
-    ``killed``: somebody ended it, and there should be an event that says why. ``lasting``: the answer may change, so the question is asked again from time to time.
+    ``killed``: somebody ended it, and there should be an event that says why. ``lasting``: the answer
+    may change, so the question is asked again from time to time.
     """
 
     topic: str

@@ -131,6 +131,7 @@ crds: setup ## write the generated files again
 	$(BIN)/python -m tests.rules
 	$(BIN)/python -m tests.reference
 	$(BIN)/python -m tests.manifests
+	$(BIN)/python -m tests.kustomize
 
 .PHONY: verify
 verify: setup ## check that the generated files are current
@@ -139,6 +140,7 @@ verify: setup ## check that the generated files are current
 	$(BIN)/python -m tests.rules --check
 	$(BIN)/python -m tests.reference --check
 	$(BIN)/python -m tests.manifests --check
+	$(BIN)/python -m tests.kustomize --check
 
 .PHONY: image
 image: setup sbom ## build the container image without Docker, as dist/tripswitch.tar, and its SBOM (root, mmdebstrap)

@@ -214,6 +214,13 @@ class Overlay:
             )
 
 
+def set_openapi_first(folder: Path) -> None:
+    """Name our openapi file in the overlay: then kustomize never reads the one that is built in."""
+    overlay = folder / "over" / "kustomization.yaml"
+    path = os.path.relpath(OPENAPI, folder / "over")
+    overlay.write_text(f"openapi: {{path: {path}}}\n{overlay.read_text()}")
+
+
 SIMPLE = Overlay(WORKLOAD, SERVICE, OVERLAY)
 HARD = Overlay(EVERYTHING, NAMED, HARD_OVERLAY)
 
@@ -256,11 +263,14 @@ def test_an_overlay_reaches_the_pods(kind: Object, kustomize: Kustomize, tmp_pat
 
 
 @pytest.mark.cluster
+@pytest.mark.parametrize("alone", [False, True], ids=["component", "openapi file alone"])
 def test_whatever_a_deployment_gets_a_guarded_deployment_gets(
-    kustomize: Kustomize, tmp_path: Path
+    kustomize: Kustomize, tmp_path: Path, *, alone: bool
 ) -> None:
-    """The Deployment without any component: so kustomize's own rules are the referee."""
+    """The Deployment has no component, so kustomize's own rules are the referee."""
     HARD.write(tmp_path / "guarded", GUARDED)
+    if alone:
+        set_openapi_first(tmp_path / "guarded")
     HARD.write(tmp_path / "plain", DEPLOYMENT, component=False)
     objects = kustomize("guarded/over")
     guarded = only(objects, "GuardedDeployment")
@@ -279,6 +289,7 @@ def test_whatever_a_deployment_gets_a_guarded_deployment_gets(
 def test_a_deployment_beside_it_is_merged_as_ever(kustomize: Kustomize, tmp_path: Path) -> None:
     """The component's openapi file replaces kustomize's own, so it has Kubernetes' kinds, too."""
     HARD.write(tmp_path / "with", DEPLOYMENT)
+    set_openapi_first(tmp_path / "with")
     HARD.write(tmp_path / "without", DEPLOYMENT, component=False)
     assert kustomize("with/over") == kustomize("without/over")
 

@@ -154,13 +154,51 @@ def test_a_pod_disruption_budget_counts_and_protects_the_pods(world: World) -> N
     world.until_true(lambda: budget()["disruptionsAllowed"] == 1)
     assert budget()["expectedPods"] == 4
     victim = world.pods()[0].metadata.name
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": victim}}
-    path = f"/api/v1/namespaces/{world.namespace}/pods/{victim}/eviction"
-    world.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    evict(world, victim)
     world.until_true(lambda: victim not in {pod.metadata.name for pod in world.pods()})
     status = world.until(lambda status: status["availableReplicas"] == 4)
     assert status["circuitBreaker"]["failureCount"] == 0
     world.until_true(lambda: budget()["currentHealthy"] == 4)
+
+
+def evict(world: World, pod: str) -> None:
+    """Ask for a pod to go, as ``kubectl drain`` does; CalledProcessError if a budget refuses."""
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+    path = f"/api/v1/namespaces/{world.namespace}/pods/{pod}/eviction"
+    world.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
+@pytest.mark.parametrize(
+    ("budget", "wanted", "allowed"),
+    [("--min-available=3", 3, 1), ("--max-unavailable=1", 7, 0), ("--min-available=75%", 6, 0)],
+    ids=["minAvailable as a number", "maxUnavailable", "a share"],
+)
+def test_only_a_budget_that_names_a_number_is_right_during_a_rollout(
+    world: World, budget: str, wanted: int, allowed: int
+) -> None:
+    """The disruption controller adds up the ReplicaSets of both revisions, eight pods, for the others."""
+    patient = {"httpGet": {"path": "/", "port": 80}, "failureThreshold": 60}
+    manifest = guarded(replicas=4)
+    manifest["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = patient
+    world.completed(manifest)
+    world.kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", budget)
+    annotations = {"stage.tripswitch.dev/behaviour": "never-ready"}
+    manifest["spec"]["template"]["metadata"]["annotations"] = annotations
+    old = world.pods()[0].metadata.name
+    world.apply(manifest)
+
+    def found() -> Any:
+        return json.loads(world.kubectl("get", "pdb/web", "-ojson"))["status"]
+
+    world.until_true(lambda: len(world.pods()) == 8)
+    world.until_true(lambda: (found()["desiredHealthy"], found()["currentHealthy"]) == (wanted, 4))
+    assert found()["disruptionsAllowed"] == allowed
+    if allowed:
+        evict(world, old)
+        world.until_true(lambda: old not in {pod.metadata.name for pod in world.pods()})
+    else:
+        with pytest.raises(subprocess.CalledProcessError):
+            evict(world, old)
 
 
 # Argo CD ----------------------------------------------------------------------------------------

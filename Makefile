@@ -22,10 +22,12 @@ help: ## show this list
 
 .PHONY: demo
 demo: setup ## a good rollout, a bad one and its rollback, and a first one that stalls: live
+	@$(BIN)/python -m tests.cluster build --for demo >/dev/null
 	$(BIN)/python -m tests.demo
 
 .PHONY: up
 up: setup ## start a throwaway cluster with the operator, to try things by hand (NAME=, NODE=)
+	@$(BIN)/python -m tests.cluster build --for $(NODE) >/dev/null
 	$(BIN)/python -m tests.cluster up --name $(NAME) --node $(NODE)
 	$(BIN)/python -m tests.operator_process up --name $(NAME)
 
@@ -36,8 +38,12 @@ down: setup ## stop what `make up` started (NAME=)
 
 ##@ Test it
 
+.PHONY: programs
+programs: setup ## build the programs that tests use, once: minutes; then they are in a cache
+	@$(BIN)/python -m tests.cluster build --for tests >/dev/null
+
 .PHONY: test
-test: unit e2e real ## everything that proves it: unit, property, contract and end-to-end tests
+test: programs unit e2e real ## everything that proves it: unit, property, contract and end-to-end tests
 
 .PHONY: unit
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
@@ -53,7 +59,7 @@ packages: ## install the Debian packages that some tests use (as root; else say 
 DEBIAN = $(if $(shell command -v tmux && command -v prometheus),, and not debian)
 
 .PHONY: e2e
-e2e: setup packages ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
+e2e: packages programs ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
 	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m "$(if $(filter kwok,$(E2E)),cluster,real)$(DEBIAN)" -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
@@ -61,7 +67,7 @@ ON_A_REAL_NODE = if why=$$($(BIN)/python -m tests.cluster obstacle); \
 	then echo "no tests with real containers: $$why"; else
 
 .PHONY: real
-real: setup packages ## end-to-end tests with real containers; where that cannot be, it says why
+real: packages programs ## end-to-end tests with real containers; where that cannot be, it says why
 	@$(ON_A_REAL_NODE) $(MAKE) --no-print-directory e2e E2E=real; fi
 
 .PHONY: soak
@@ -77,11 +83,11 @@ oracle: ## check our test data against Kubernetes' own Go code (needs Go)
 	tests/oracle/generate.sh --check
 
 .PHONY: cluster-test
-cluster-test: setup ## tests of the throwaway cluster itself, and of each simulated failure
+cluster-test: programs ## tests of the throwaway cluster itself, and of each simulated failure
 	$(BIN)/python -m pytest -q -m "not real" tests/cluster
 
 .PHONY: real-test
-real-test: setup ## tests of the real node itself (root, Linux, Debian's containerd)
+real-test: programs ## tests of the real node itself (root, Linux, Debian's containerd)
 	@$(ON_A_REAL_NODE) $(BIN)/python -m pytest -q -m real tests/cluster; fi
 
 .PHONY: faults
@@ -111,6 +117,9 @@ picture: setup ## take the pictures of the plugin in the docs again (tmux, a thr
 	$(BIN)/python -m tests.picture
 
 ##@ Keep it in order
+
+.PHONY: check
+check: lint unit ## what to run while working: lint, types, layers, unit tests (about two minutes)
 
 .PHONY: lint
 lint: setup ## lint, format, types and layers

@@ -17,12 +17,19 @@ from tests.cluster.components import NODE_PROVIDERS, required_programs
 from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.cluster.images import IMAGES, write_archive
 from tests.cluster.layout import CLUSTERS, REPOSITORY
-from tests.cluster.programs import PROGRAMS
+from tests.cluster.programs import BENCHMARK_PEERS, PROGRAMS
 from tests.cluster.real_node import load_into
 from tests.cluster.toolchain import BuildError
 
 _READY = "ready"
 _NODES = {"kwok": 2, "real": 0}
+_PURPOSES = {
+    "kwok": lambda: required_programs("kwok"),
+    "real": lambda: required_programs("real"),
+    "demo": lambda: required_programs("kwok" if find_obstacle() else "real"),
+    "tests": lambda: [name for name in PROGRAMS if name not in BENCHMARK_PEERS],
+}
+"""Kind of node, or who asks -> the programs that it needs."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,6 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("status", help="list the clusters and their processes")
     build = commands.add_parser("build", help="build programs into the cache")
     build.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(PROGRAMS))
+    build.add_argument("--for", dest="purpose", choices=sorted(_PURPOSES), help="what it needs")
     options = parser.parse_args(arguments)
     try:
         if options.command in ("up", "own"):
@@ -67,7 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "load":
             return load_images(options.name, options.archives)
         if options.command == "build":
-            for path in ensure(options.programs or PROGRAMS).values():
+            wanted = _PURPOSES[options.purpose]() if options.purpose else list(PROGRAMS)
+            for path in ensure(options.programs or wanted).values():
                 print(path)
             return 0
         return status()

@@ -130,6 +130,9 @@ PROGRAMS: Mapping[str, Program] = {
     )
 }
 
+BENCHMARK_PEERS = ("rollouts-controller",)
+"""What only benchmarks run."""
+
 
 def minimum_go(program: Program) -> str:
     """The ``go`` line of the program's ``go.mod``, such as ``1.26.0``."""

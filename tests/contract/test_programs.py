@@ -1,0 +1,44 @@
+"""Programs are built before the first test, never by one: a test has a time limit, a build has none."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.build import ensure
+from tests.cluster.toolchain import BuildError
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_program_that_is_not_built_is_an_error_and_not_a_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIPSWITCH_CACHE", str(tmp_path))
+    with pytest.raises(BuildError, match=r"glua: not built yet.*make programs"):
+        ensure(["glua"])
+    assert not list(tmp_path.iterdir())
+
+
+def planned(target: str) -> list[str]:
+    """Return the commands that make would run."""
+    words = ["make", "--dry-run", "--no-print-directory", target]
+    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("target", ["test", "e2e", "cluster-test"])
+def test_make_builds_them_before_the_first_test(target: str) -> None:
+    commands = planned(target)
+    builds = [n for n, command in enumerate(commands) if "cluster build --for tests" in command]
+    tests = [n for n, command in enumerate(commands) if "pytest" in command]
+    assert builds[0] < tests[0]
+
+
+@pytest.mark.parametrize(("target", "purpose"), [("demo", "demo"), ("up", "kwok")])
+def test_what_is_tried_by_hand_builds_only_what_it_needs(target: str, purpose: str) -> None:
+    builds = [command for command in planned(target) if "cluster build" in command]
+    assert len(builds) == 1
+    assert f"--for {purpose}" in builds[0]

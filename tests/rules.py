@@ -59,6 +59,7 @@ PLACES = {
     "W1": ("cluster/executor.py", "__doc__"),
     "W2": ("domain/desired.py", "remember"),
     "W3": ("shell/reconciler.py", "Reconciler"),
+    "W4": ("cluster/table.py", "Table"),
 }
 """Where each rule is carried out: the file, and the function or table to begin to read at."""
 

@@ -65,8 +65,7 @@ class ApiServer:
 
     def drop_pod(self, uid: str) -> None:
         """Take a pod away for good."""
-        self._next()
-        self._tell(Change(self.pods.pop(uid), gone=True))
+        self._tell(Change(replace(self.pods.pop(uid), version=self._next()), gone=True))
 
     def delete_pod(self, uid: str, version: int | None = None) -> RawPod:
         """Begin to delete a pod; the kubelet finishes it."""
@@ -107,9 +106,8 @@ class ApiServer:
         if foreground:
             self.patch_set(uid, deleting=True)
             return
-        self._next()
         del self.sets[uid]
-        self._tell(Change(rs, gone=True))
+        self._tell(Change(replace(rs, version=self._next()), gone=True))
 
     # The GuardedDeployment -------------------------------------------------------------------
 
@@ -141,8 +139,7 @@ class ApiServer:
         """Take the GuardedDeployment away."""
         assert self.guarded is not None
         gone, self.guarded = self.guarded, None
-        self._next()
-        self._tell(Change(gone, gone=True))
+        self._tell(Change(replace(gone, version=self._next()), gone=True))
 
     def _expect_set(self, uid: str, version: int | None) -> RawSet:
         rs = self.sets.get(uid)

@@ -11,23 +11,23 @@ KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, Raw
 
 
 class Cache:
-    """Of two versions the newer one stays; what was seen gone never comes back."""
+    """Of two versions the newer one stays; what is gone is so up to a version (W4)."""
 
     def __init__(self) -> None:
         self.guarded: RawGuarded | None = None
         self.sets: dict[str, RawSet] = {}
         self.pods: dict[str, SeenPod] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[str, int] = {}
 
     def take(self, change: Change, now: Instant) -> bool:
         """Take a change; return whether anything is different now."""
         if change.gone:
-            return self.forget(change.raw.uid)
+            return self.forget(change.raw.uid, change.raw.version)
         return self.upsert(change.raw, now)
 
     def upsert(self, raw: Raw, now: Instant) -> bool:
         """Take a version of an object, unless one that is at least as new is known."""
-        if raw.uid in self._gone:
+        if raw.version <= self._gone.get(raw.uid, -1):
             return False
         if isinstance(raw, RawPod):
             before = self.pods.get(raw.uid)
@@ -45,9 +45,9 @@ class Cache:
             self.guarded = raw
         return True
 
-    def forget(self, uid: str) -> bool:
-        """Forget an object for good."""
-        self._gone.add(uid)
+    def forget(self, uid: str, version: int) -> bool:
+        """Forget an object up to a version, and up to the one that is known."""
+        self._gone[uid] = max(version, self._gone.get(uid, 0), self._version_of(uid))
         known = self.guarded is not None and self.guarded.uid == uid
         if known:
             self.guarded = None
@@ -65,8 +65,13 @@ class Cache:
             listed = [] if api.guarded is None else [api.guarded]
             known = [] if self.guarded is None else [self.guarded.uid]
         there = {raw.uid for raw in listed}
-        changed = [self.forget(uid) for uid in known if uid not in there]
+        changed = [self.forget(uid, api.version) for uid in known if uid not in there]
         return any([self.upsert(raw, now) for raw in listed] + changed)
+
+    def _version_of(self, uid: str) -> int:
+        if uid in self.pods:
+            return self.pods[uid].raw.version
+        return self.sets[uid].version if uid in self.sets else 0
 
     def snapshot(self, error: CreateError | None) -> Snapshot:
         """Return everything one decision is made from."""

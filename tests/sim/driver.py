@@ -301,7 +301,7 @@ class Process:
                 lambda: api.patch_set(action.uid, version, **changes), api.sets.get(action.uid)
             )
         except NotFoundError:
-            self.cache.forget(action.uid)
+            self.cache.forget(action.uid, version)
             raise
         except ConflictError:
             self._s.count("conflicts")
@@ -322,9 +322,9 @@ class Process:
             else:
                 rs = api.sets.get(action.uid)
                 yield from self._call(lambda: api.delete_set(action.uid, version), rs)
-                self.cache.forget(action.uid)
+                self.cache.forget(action.uid, version)
         except NotFoundError:
-            self.cache.forget(action.uid)
+            self.cache.forget(action.uid, version)
             raise
 
     def _create(self, guarded: RawGuarded, action: CreateReplicaSet) -> Calls[None]:

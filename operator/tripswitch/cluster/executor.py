@@ -21,9 +21,11 @@ from tripswitch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
-from tripswitch.cluster.raw import field, text
+from tripswitch.cluster.raw import field, mapping, text
 from tripswitch.cluster.replicasets import (
     DIGEST,
+    HASH_LABEL,
+    build_label_patch,
     build_patch,
     build_replica_set,
     build_set_aside,
@@ -216,10 +218,10 @@ class Executor:
                     ),
                 )
         except NotFoundError as error:
-            table.forget(action.uid)
+            table.forget(action.uid, action.resource_version)
             raise ConflictError(f"{action.name} is gone", status=error.status) from error
         if answer.get("kind") == "Status":  # deleted at once, nothing is left of it
-            table.forget(action.uid)
+            table.forget(action.uid, action.resource_version)
         else:
             table.upsert(answer)
         return answer
@@ -257,7 +259,8 @@ class Executor:
     async def _take(self, record: Record, digest: str, action: CreateReplicaSet) -> None:
         """Find out whose the ReplicaSet is that has the name already.
 
-        Ours: an earlier try whose answer was lost. An orphan of ours: the next look adopts it.
+        Ours: an earlier try whose answer was lost, or one that has lost the label by which the
+        operator sees it, and gets it back. An orphan of ours: the next look adopts it.
         """
         path = REPLICA_SETS.path(record.key.namespace, action.name)
         try:
@@ -267,9 +270,18 @@ class Executor:
         same = field(found, "metadata", "annotations", DIGEST) == digest
         orphan = find_controller(found) is None
         if same and (orphan or find_guard(found) == record.uid):
-            self._store.accept(record, found)
+            self._store.accept(record, await self._relabel(path, action, found))
         else:
             self._store.refuse(record, CreateError(digest, action.name, name_taken=True))
+
+    async def _relabel(
+        self, path: str, action: CreateReplicaSet, found: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Give a ReplicaSet of ours its label back if it has none; return its latest version."""
+        if HASH_LABEL in mapping(field(found, "metadata", "labels")):
+            return found
+        body = build_label_patch(found, action)
+        return await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
 
 def _delete_options(action: _Deletion) -> dict[str, Any]:

@@ -201,6 +201,17 @@ def build_patch(
     return {"metadata": metadata}
 
 
+def build_label_patch(found: Mapping[str, Any], action: CreateReplicaSet) -> dict[str, Any]:
+    """Return the merge patch that gives a ReplicaSet its hash label back, in the version found (W1)."""
+    return {
+        "metadata": {
+            "uid": field(found, "metadata", "uid"),
+            "resourceVersion": field(found, "metadata", "resourceVersion"),
+            "labels": {HASH_LABEL: hash_of(action.name)},
+        }
+    }
+
+
 def build_set_aside(
     guarded: Mapping[str, Any], action: SetAsidePod, until: Instant
 ) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Store:
         """Take a version of a GuardedDeployment, unless one that is at least as new is known."""
         record = _record(raw)
         before = self._records.get(record.key)
-        if not record.uid or record.uid in self._gone:
+        if not record.uid or self._gone.covers(record.uid, record.version):
             return
         if before is not None and 0 < record.version <= before.version:
             return
@@ -111,7 +111,7 @@ class Store:
         self._dirty(record.key)
 
     def remove_guarded(self, uid: str) -> None:
-        """Forget a GuardedDeployment for good."""
+        """Forget a GuardedDeployment for good: its watch has no selector, and a UID is used once."""
         self._gone.add(uid)
         key = self._keys.pop(uid, None)
         if key is None:

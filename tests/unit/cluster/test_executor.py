@@ -18,6 +18,7 @@ from tripswitch.cluster.errors import (
     ThrottledError,
     UnreachableError,
 )
+from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.domain.decision import (
     Action,
     AdoptReplicaSet,
@@ -183,7 +184,7 @@ class TestActions:
             async with bench() as it:
                 it.on(f"DELETE {SETS}/web-6f8c", status_of_deletion())
                 await it.act(PRUNE)
-                it.store.replica_sets.upsert(replica_set(version=90))  # the watch lags
+                it.store.replica_sets.upsert(replica_set(version=50))  # the watch lags
                 assert it.snapshot.replica_sets == ()
 
         asyncio.run(main())
@@ -300,6 +301,27 @@ class TestCreation:
                 await it.act(CREATE)
                 assert len(it.snapshot.replica_sets) == 2
                 assert it.snapshot.create_error is None
+
+        asyncio.run(main())
+
+    def test_our_own_without_its_label_gets_it_back(self) -> None:
+        """The operator sees only what carries the label: without it, every look would POST again."""
+
+        async def main() -> None:
+            async with bench() as it:
+                found = created(digest=it.digest)
+                bare = {**found, "metadata": {**found["metadata"], "labels": {"app": "web"}}}
+                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+                it.on(f"GET {SETS}/web-new", answer(bare))
+                it.on(f"PATCH {SETS}/web-new", answer(found))
+                await it.act(CREATE)
+                [body] = it.bodies(f"PATCH {SETS}/web-new")
+                assert body["metadata"] == {
+                    "uid": found["metadata"]["uid"],
+                    "resourceVersion": found["metadata"]["resourceVersion"],
+                    "labels": {HASH_LABEL: "new"},
+                }
+                assert len(it.snapshot.replica_sets) == 2
 
         asyncio.run(main())
 

@@ -11,11 +11,12 @@ import pytest
 from aiohttp import web
 
 from tests.unit.cluster.fake_api import Script, answer, bookmark, event, failure, refuse, serve
-from tests.unit.cluster.raws import ready_pod
+from tests.unit.cluster.raws import T0, ready_pod
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.raw import field
-from tripswitch.cluster.reflector import Reflector, WentBackError
+from tripswitch.cluster.reflector import Reflector, Sink, WentBackError
 from tripswitch.cluster.resources import PODS
+from tripswitch.cluster.store import Store
 
 QUICK = Backoff(first=0.001, most=0.002)
 
@@ -42,14 +43,19 @@ def pod(name: str, version: int = 1) -> dict[str, Any]:
     return ready_pod(name=name, uid=f"uid-of-{name}", version=version)
 
 
-def reflect(script: Script, *, namespace: str | None = None) -> Names:
-    """Run a reflector against a script until that is played out."""
+def reflect(script: Script, *, namespace: str | None = None, sink: Sink | None = None) -> Names:
+    """Run a reflector against a script until that is played out; return its sink of names."""
+    names = Names()
 
     async def main() -> Names:
-        sink = Names()
         async with serve(script.handle) as client:
             reflector = Reflector(
-                client, PODS, sink, namespace=namespace, labels="mark", backoff=QUICK
+                client,
+                PODS,
+                names if sink is None else sink,
+                namespace=namespace,
+                labels="mark",
+                backoff=QUICK,
             )
             task = asyncio.create_task(reflector.run())
             async with asyncio.timeout(10):
@@ -57,7 +63,7 @@ def reflect(script: Script, *, namespace: str | None = None) -> Names:
             assert not task.done()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            return sink
+            return names
 
     return asyncio.run(main())
 
@@ -88,6 +94,37 @@ def test_it_selects_on_the_server_and_asks_for_bookmarks_and_an_end() -> None:
     assert watched["labelSelector"] == "mark"
     assert watched["allowWatchBookmarks"] == "true"
     assert 240 <= int(watched["timeoutSeconds"]) <= 480
+
+
+def test_an_object_that_left_the_selector_and_came_back_is_in_the_store_again() -> None:
+    """W4: of a watch with a selector DELETED may mean that the object has lost the label."""
+    store = Store(lambda key: None, lambda: T0)
+    script = Script(version=100)
+    script.lists = [[pod("a"), pod("b")]]
+    script.watches = [
+        [
+            event("DELETED", pod("a", 101)),
+            event("DELETED", pod("b", 102)),
+            event("ADDED", pod("a", 103)),
+            event("MODIFIED", pod("b", 101)),  # of the time before
+        ]
+    ]
+    reflect(script, sink=store.pods)
+    assert store.pods.find("uid-of-a") is not None
+    assert store.pods.find("uid-of-b") is None
+
+
+def test_an_object_that_a_second_list_did_not_have_is_taken_when_it_comes_back() -> None:
+    store = Store(lambda key: None, lambda: T0)
+    script = Script(version=100)
+    script.lists = [[pod("a"), pod("b")], []]
+    script.watches = [
+        [bookmark(110), failure(410, "Expired")],
+        [event("ADDED", pod("a", 111)), event("ADDED", pod("b", 109))],
+    ]
+    reflect(script, sink=store.pods)
+    assert store.pods.find("uid-of-a") is not None
+    assert store.pods.find("uid-of-b") is None
 
 
 def test_it_keeps_to_its_namespace() -> None:

@@ -8,10 +8,18 @@ import pytest
 
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, unready_pod, waiting
 from tripswitch.api.convert import InvalidObjectError
+from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.table import MAX_TOMBSTONES, Tombstones
 from tripswitch.domain.model import CreateError, Snapshot
 
 WEB = Key("shop", "web")
+
+
+def unlabelled(raw: dict[str, Any]) -> dict[str, Any]:
+    """The object as a watch with a selector sends it with DELETED when it has lost the label."""
+    del raw["metadata"]["labels"][HASH_LABEL]
+    return raw
 
 
 class Cluster:
@@ -100,17 +108,104 @@ def test_versions_are_compared_as_numbers(cluster: Cluster) -> None:
     assert cluster.snapshot().replica_sets[0].size == 9
 
 
-def test_what_is_gone_never_comes_back(cluster: Cluster) -> None:
-    """The answer to our own write may come after the watch has seen the end."""
-    cluster.store.pods.remove(ready_pod())
-    cluster.store.pods.upsert(ready_pod(version=500))
-    assert cluster.snapshot().replica_sets[0].pods == ()
-    cluster.store.replica_sets.forget("rs-1")
-    cluster.store.replica_sets.upsert(replica_set(version=500))
-    assert cluster.snapshot().replica_sets == ()
-    cluster.store.remove_guarded("gd-1")
-    cluster.store.upsert_guarded(guarded(version=500))
-    assert cluster.store.find(WEB) is None
+class TestGone:
+    """An object is gone up to a version (W4); the answer to our own write may come after the watch."""
+
+    @pytest.mark.parametrize("version", [100, 150, 200])
+    def test_no_late_answer_brings_a_deleted_object_back(
+        self, cluster: Cluster, version: int
+    ) -> None:
+        cluster.store.pods.remove(ready_pod(version=200))
+        cluster.store.pods.upsert(ready_pod(version=version))
+        cluster.store.replica_sets.remove(replica_set(version=200))
+        cluster.store.replica_sets.upsert(replica_set(version=version))
+        assert (len(cluster.store.pods), len(cluster.store.replica_sets)) == (0, 0)
+
+    def test_an_object_that_left_the_selector_and_came_back_is_taken_again(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.store.pods.remove(unlabelled(ready_pod(version=200)))
+        cluster.store.replica_sets.remove(unlabelled(replica_set(version=201)))
+        assert cluster.snapshot().replica_sets == ()
+        cluster.told()
+        cluster.store.pods.upsert(ready_pod(version=202))
+        cluster.store.replica_sets.upsert(replica_set(version=203))
+        assert WEB in cluster.told()
+        assert len(cluster.snapshot().replica_sets[0].pods) == 1
+
+    def test_each_departure_moves_the_version_up_and_none_moves_it_down(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.store.pods.remove(ready_pod(version=200))
+        cluster.store.pods.upsert(ready_pod(version=210))
+        cluster.store.pods.remove(ready_pod(version=220))
+        cluster.store.pods.remove(ready_pod(version=205))  # told again, late
+        cluster.store.pods.upsert(ready_pod(version=215))
+        assert len(cluster.store.pods) == 0
+
+    def test_a_late_word_that_it_left_does_not_drop_a_version_since_then(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.store.pods.upsert(ready_pod(version=210))
+        cluster.store.pods.remove(unlabelled(ready_pod(version=200)))
+        assert len(cluster.store.pods) == 1
+
+    def test_an_answer_without_the_label_drops_it(self, cluster: Cluster) -> None:
+        """The watch does not follow such an object: what is known of it would never change again."""
+        cluster.store.replica_sets.upsert(unlabelled(replica_set(version=60)))
+        assert cluster.snapshot().replica_sets == ()
+        cluster.store.replica_sets.upsert(replica_set(version=59))
+        assert cluster.snapshot().replica_sets == ()
+        cluster.store.replica_sets.upsert(replica_set(version=61))
+        assert len(cluster.snapshot().replica_sets) == 1
+
+    def test_what_a_list_did_not_have_is_gone_up_to_the_lists_version(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.store.pods.retain(None, set(), listed_at=200)
+        cluster.store.pods.upsert(ready_pod(version=200))
+        assert len(cluster.store.pods) == 0
+        cluster.store.pods.upsert(ready_pod(version=201))
+        assert len(cluster.store.pods) == 1
+
+    def test_a_list_without_a_version_says_it_of_the_known_version(self, cluster: Cluster) -> None:
+        cluster.store.pods.retain(None, set(), listed_at=0)
+        cluster.store.pods.upsert(ready_pod(version=100))
+        assert len(cluster.store.pods) == 0
+        cluster.store.pods.upsert(ready_pod(version=101))
+        assert len(cluster.store.pods) == 1
+
+    def test_what_our_own_request_found_gone_is_gone_up_to_what_is_known(
+        self, cluster: Cluster
+    ) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60))
+        cluster.store.replica_sets.forget("rs-1", looked_at="50")
+        for version, there in ((50, 0), (60, 0), (61, 1)):
+            cluster.store.replica_sets.upsert(replica_set(version=version))
+            assert len(cluster.store.replica_sets) == there
+
+    def test_a_version_that_is_no_number_does_not_bring_it_back(self, cluster: Cluster) -> None:
+        cluster.store.pods.remove(ready_pod(version=200))
+        raw = ready_pod()
+        raw["metadata"]["resourceVersion"] = "new"
+        cluster.store.pods.upsert(raw)
+        assert len(cluster.store.pods) == 0
+
+    def test_a_guarded_deployment_is_gone_for_good(self, cluster: Cluster) -> None:
+        """Its watch has no selector, and a UID is used once."""
+        cluster.store.remove_guarded("gd-1")
+        cluster.store.upsert_guarded(guarded(version=500))
+        assert cluster.store.find(WEB) is None
+
+    def test_only_the_latest_departures_are_remembered(self) -> None:
+        gone = Tombstones()
+        for number in range(MAX_TOMBSTONES + 1):
+            gone.add(f"uid-{number}", number)
+            gone.add("uid-1", number)  # it leaves again and again: it is one of the latest
+        assert not gone.covers("uid-0", 0)
+        assert gone.covers("uid-1", MAX_TOMBSTONES)
+        assert gone.covers("uid-3", 3)
+        assert not gone.covers("uid-3", 4)
 
 
 def test_every_loss_is_reported(cluster: Cluster) -> None:

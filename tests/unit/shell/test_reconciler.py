@@ -11,13 +11,15 @@ from aiohttp import web
 
 from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse
-from tests.unit.cluster.raws import at, ended, guarded, pod, waiting
+from tests.unit.cluster.raws import at, ended, guarded, pod, ready_pod, waiting
 from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import TryAgainError
 from tripswitch.shell.reconciler import Reconciler
 
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
+NEWER = {"resourceVersion": "120"}
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"
 
 
@@ -104,6 +106,76 @@ def test_looked_at_again_nothing_is_written_twice() -> None:
             before = len(it.requests)
             assert await setup.look() is not None  # the progress deadline
             assert len(it.requests) == before
+
+    asyncio.run(main())
+
+
+def unlabelled(raw: dict[str, Any], version: int) -> dict[str, Any]:
+    """A version that has lost the label by which it is watched."""
+    labels = {
+        name: value for name, value in raw["metadata"]["labels"].items() if name != HASH_LABEL
+    }
+    return {
+        **raw,
+        "metadata": {**raw["metadata"], "labels": labels, "resourceVersion": str(version)},
+    }
+
+
+@pytest.mark.parametrize("who", ["pod", "ReplicaSet"])
+def test_what_lost_its_label_and_got_it_back_counts_on(who: str) -> None:
+    """W4: the rollout completes, and nothing is created again."""
+
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            setup = await started(it)
+            pods = [
+                ready_pod(name=f"web-{n}", uid=f"pod-{n}", owner="rs-7", version=100 + n)
+                for n in range(4)
+            ]
+            for raw in pods:
+                it.store.pods.upsert(raw)
+            if who == "pod":
+                it.store.pods.remove(unlabelled(pods[0], 110))
+                it.store.pods.upsert({**pods[0], "metadata": {**pods[0]["metadata"]} | NEWER})
+            else:
+                it.store.replica_sets.remove(unlabelled(created(it), 110))
+                raw = created(it)
+                it.store.replica_sets.upsert({**raw, "metadata": {**raw["metadata"]} | NEWER})
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
+            it.on(f"PATCH {SETS}/{created(it)['metadata']['name']}", answer(created(it)))
+            asked = len(it.requests)
+            await setup.look()
+            assert [name for name, _ in it.requests[asked:] if name.startswith("POST")] == []
+            (*_, body) = it.bodies(f"PUT {GUARD}/status")
+            status = body["status"]
+            assert status["rollout"]["status"] == "SUCCESSFUL"
+            assert status["availableReplicas"] == 4
+            shown = {one["type"]: one["status"] for one in status["conditions"]}
+            assert shown["Available"] == "True"
+
+    asyncio.run(main())
+
+
+def test_a_replica_set_that_lost_its_label_for_good_is_labelled_once_and_kept() -> None:
+    """W4: no look creates it in vain again and again."""
+
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            setup = await started(it)
+            own = created(it)
+            name = own["metadata"]["name"]
+            bare = unlabelled(own, 110)
+            it.store.replica_sets.remove(bare)
+            it.on(f"PUT {GUARD}/status", *(answer(guarded(version=n)) for n in (13, 14)))
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/{name}", answer(bare))
+            it.on(f"PATCH {SETS}/{name}", answer({**own, "metadata": own["metadata"] | NEWER}))
+            await setup.look()
+            assert len(it.store.replica_sets) == 1
+            it.store.upsert_guarded(written(it, 15))
+            before = len(it.bodies(f"POST {SETS}"))
+            await setup.look()
+            assert len(it.bodies(f"POST {SETS}")) == before == 2
 
     asyncio.run(main())
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tripswitch.domain.health import PROOF_SECONDS
 from tripswitch.domain.model import (
     BreakerSpec,
     ContainerRole,
@@ -162,8 +163,8 @@ def pod(name: str = "a", *containers: ContainerView, **fields: Any) -> PodView:
 
 
 def ready_pod(name: str = "a", since: Instant = START, **fields: Any) -> PodView:
-    """Return a pod that has been up and Ready since a moment."""
-    return pod(name, running(since), **{"ready_since": since, **fields})
+    """Return a pod that has been Ready since a moment, and up for so long that it proves something."""
+    return pod(name, running(since - PROOF_SECONDS), **{"ready_since": since, **fields})
 
 
 def ready_pods(count: int, prefix: str = "a", since: Instant = START) -> tuple[PodView, ...]:

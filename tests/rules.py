@@ -31,7 +31,7 @@ PLACES = {
     "F5": ("domain/failures.py", "count_failures"),
     "F6": ("domain/failures.py", "judge"),
     "F7": ("domain/failures.py", "_advance"),
-    "H1": ("domain/health.py", "effective_min_ready_seconds"),
+    "H1": ("domain/health.py", "healthy_at"),
     "H2": ("domain/breaker.py", "_became_healthy"),
     "H3": ("domain/observe.py", "_mark_progress"),
     "S1": ("domain/breaker.py", "_next_stage"),

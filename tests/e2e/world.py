@@ -30,7 +30,10 @@ def guarded(
     pod: Object | None = None,
     **spec: Any,
 ) -> Object:
-    """Return a GuardedDeployment whose simulated pods show ``behaviour``."""
+    """Return a GuardedDeployment whose simulated pods show ``behaviour``.
+
+    Its pods are healthy as soon as they are Ready: the first one need not run for 10 s (H1).
+    """
     annotations = {"stage.tripswitch.dev/behaviour": behaviour} if behaviour else {}
     containers = [{"name": "web", "image": image, "readinessProbe": FAST_PROBE}]
     return {
@@ -39,6 +42,7 @@ def guarded(
         "metadata": {"name": name},
         "spec": {
             "replicas": replicas,
+            "minReadySeconds": 0,
             "selector": {"matchLabels": {"app": name}},
             "deploymentConfiguration": configuration or {},
             "template": {

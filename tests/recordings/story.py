@@ -10,15 +10,16 @@ from typing import NamedTuple
 from tests.recordings import Version
 from tripswitch.cluster.views import see_pod
 from tripswitch.domain.failures import count_failures
-from tripswitch.domain.model import Readiness, Spec, Template
+from tripswitch.domain.health import Expectations, Experience
+from tripswitch.domain.model import Readiness
 from tripswitch.domain.status import Counted
 
 BUDGET = 4.0
 """Seconds: the readiness budget (F4) of a probe with a period of 1 s and nothing else set."""
 
 
-_LEAST = 60.0
-"""Seconds that every pod was watched at least, though nothing changed any more."""
+_LEAST = 90.0
+"""Seconds for which a story is told at least; after its last version a pod stays as it is."""
 
 
 class Told(NamedTuple):
@@ -38,12 +39,12 @@ def tell(versions: Sequence[Version], *, probed: bool, ready_seconds: int = 3600
     ``ready_seconds`` is ``minReadySeconds``: so long that no pod gets healthy, unless told.
     """
     readiness = Readiness(all_probed=probed, budget=BUDGET if probed else 0.0)
-    spec = Spec(1, Template("v1", readiness=readiness), min_ready_seconds=ready_seconds)
+    expected = Expectations(readiness, ready_seconds, experience=Experience(1, 1))
     counted, seen, told = Counted(""), None, list[Told]()
     for version, until in _spans(versions):
         seen, now = see_pod(version.pod, seen, version.at), version.at
         while True:
-            look = count_failures(seen.view, counted, readiness, spec, now)
+            look = count_failures(seen.view, counted, expected, now)
             counted = look.after
             for failure in look.failures:
                 kind, verdict = str(failure.kind), str(failure.verdict)

@@ -110,7 +110,9 @@ class Handle:
         self._change(
             name,
             fails=fails,
-            ended=end,
+            ended=replace(
+                end, seconds=max(0.0, self.written - (one.running_since or self.written))
+            ),
             waiting=None,
             running_since=None,
             started=False,

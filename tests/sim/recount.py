@@ -127,12 +127,17 @@ class Recount:
         rs = find_set(look, self.rollout.revision)
         return [] if rs is None else [(look.raws[view.uid], view) for view in rs.pods]
 
+    def _memory(self, look: Look) -> Status:
+        """What was written when the pods of this rollout were looked at."""
+        before = look.snapshot.guarded.status
+        return look.decision.status if is_over(before, self.rollout) else before
+
     def _count_healthy(self, look: Look) -> int:
         rs = find_set(look, self.rollout.revision)
         if rs is None:
             return 0
         spec = look.snapshot.guarded.spec
-        return sum(is_healthy(view, rs, spec, look.now) for view in rs.pods)
+        return count_healthy(rs, spec, look.now)
 
     def _see(self, story: PodStory, raw: RawPod, view: PodView, look: Look) -> list[Mishap]:
         """Bring a pod's story up to date; return what is new in it."""
@@ -149,7 +154,8 @@ class Recount:
         rs = find_set(look, self.rollout.revision)
         assert rs is not None
         spec = look.snapshot.guarded.spec
-        if not story.late and _misses_deadline(view, rs, spec, look.now):
+        experience = _recall(self._memory(look), self.rollout.revision)
+        if not story.late and _misses_deadline(view, rs, spec, experience, look.now):
             story.late = True
             new.append(Mishap(1, "NotReadyInTime"))
         story.healthy = story.healthy or is_healthy(view, rs, spec, look.now)
@@ -192,10 +198,35 @@ def judge(mishap: Mishap, rules: tuple[PolicyRule, ...]) -> str:
     return "Ignore" if mishap.ignored else "Count"
 
 
+def count_healthy(rs: ReplicaSetView, spec: Spec, now: Instant) -> int:
+    """H1: how many pods are healthy."""
+    return sum(is_healthy(view, rs, spec, now) for view in rs.pods)
+
+
 def is_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
-    """H1: Ready for long enough."""
+    """H1: Ready for long enough, in no crash loop, and one pod of the revision ran for 10 s."""
+    if not _seems_healthy(view, rs, spec, now):
+        return False
+    proved = any(_seems_healthy(one, rs, spec, now) and _ran_for(one, 10, now) for one in rs.pods)
+    return proved or spec.min_ready_seconds is not None
+
+
+def _seems_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
     since = view.ready_since
-    return view.live and since is not None and now >= since + settling_seconds(spec, rs.template)
+    if not view.live or since is None or now < since + settling_seconds(spec, rs.template):
+        return False
+    for one in view.containers:
+        last = one.last_ended
+        if one.role == "init" or one.running_since is None or last is None or last.seconds >= 600:
+            continue
+        if now < one.running_since + last.seconds + 1:
+            return False
+    return True
+
+
+def _ran_for(view: PodView, seconds: int, now: Instant) -> bool:
+    since = [one.running_since for one in view.containers if one.role != "init"]
+    return all(one is None or now >= one + seconds for one in since)
 
 
 def settling_seconds(spec: Spec, template: Template) -> int:
@@ -247,16 +278,33 @@ def _pod_failed(raw: RawPod) -> Mishap:
     return Mishap(1, reason, ignored=blameless)
 
 
-def _misses_deadline(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) -> bool:
-    """F4: RUNNING and not Ready, for longer than its budget."""
+def _recall(memory: Status, target: int) -> int | None:
+    """F4: how long the pods of the last completed revision took, or those of the target before."""
+    known = [
+        record.ready_seconds
+        for record in memory.revisions
+        if record.completed_at is not None
+        and record.ready_seconds is not None
+        and record.revision in (target, memory.last_completed_revision)
+    ]
+    return max(known, default=None)
+
+
+def _misses_deadline(
+    view: PodView, rs: ReplicaSetView, spec: Spec, experience: int | None, now: Instant
+) -> bool:
+    """F4: RUNNING and not Ready, for longer than can be expected."""
     lasting = [one for one in view.containers if one.role != "init"]
     if view.phase != "Running" or not view.live or view.ready_since is not None:
         return False
     if view.unready_by_node or not all(one.started for one in lasting):
         return False
     began = max(one.running_since or 0.0 for one in lasting)
-    patience = spec.health_check_grace_period + rs.template.readiness.budget
-    return now >= max(max(began, view.unready_since or 0.0) + patience, began + 5)
+    grace, budget = spec.health_check_grace_period, rs.template.readiness.budget
+    if view.unready_since is not None and view.unready_since >= began:
+        return now >= max(view.unready_since + max(budget, 60), began + grace)
+    shown = 300 if experience is None else 3 * experience
+    return now >= began + grace + max(60, budget, shown) and now >= began + 5
 
 
 def is_over(before: Status, rollout: Rollout) -> bool:

@@ -254,8 +254,9 @@ class Spec(ApiModel):
         ge=0,
         le=MOST,
         description=(
-            "Seconds a pod must be Ready to be healthy. Default 0 when every container has a "
-            "readiness probe, else 40: without a probe a crash-looping pod is Ready at every start."
+            "Seconds a pod must be Ready to be healthy. Default 0 when every container and sidecar has "
+            "a readiness probe, else 40: without a probe a crash-looping pod is Ready at every start. "
+            "By default the first pod of a revision also has to run for 10 s."
         ),
     )
     revision_history_limit: int = Field(
@@ -280,7 +281,11 @@ class Spec(ApiModel):
         default=0,
         ge=0,
         le=MOST,
-        description="Seconds a running pod is given on top of its readiness probe's own budget.",
+        description=(
+            "Seconds a started pod is given to become Ready, on top of the largest of its readiness "
+            "probe's budget, 60 s, and 3 times what the last completed revision took (300 s where "
+            "none has completed)."
+        ),
     )
     failed_pod_retention: FailedPodRetention = Field(
         default_factory=FailedPodRetention,

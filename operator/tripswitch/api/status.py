@@ -155,6 +155,10 @@ class Revision(ApiModel):
     created_at: Time = Field(description="When it was first wanted.")
     finished_at: Time | None = Field(default=None, description="When its latest rollout ended.")
     completed_at: Time | None = Field(default=None, description="When it last COMPLETED.")
+    ready_seconds: int | None = Field(
+        default=None,
+        description="The longest that one of its pods took from started to Ready (rule F4).",
+    )
     reason: str = Field(default="", description="Why it failed or was stopped.")
 
 

@@ -9,14 +9,12 @@ from typing import Any
 
 from tripswitch.domain.model import Readiness, Template
 
-READINESS_GATE_SECONDS = 60.0
-"""More time for pods that wait for a load balancer's health checks (rule F4)."""
-
 PROBE_DEFAULTS = {
     "initialDelaySeconds": 0,
     "periodSeconds": 10,
     "timeoutSeconds": 1,
     "failureThreshold": 3,
+    "successThreshold": 1,
 }
 """As the API server fills them in."""
 
@@ -43,33 +41,39 @@ def read_template(template: Any, digest: str) -> Template:
     sidecars = [
         c for c in _mappings(spec.get("initContainers")) if c.get("restartPolicy") == "Always"
     ]
-    probes = [
-        probe
-        for container in (*containers, *sidecars)
-        if (probe := container.get("readinessProbe")) is not None and isinstance(probe, Mapping)
-    ]
-    budget = max((_probe_budget(probe) for probe in probes), default=0.0)
-    if spec.get("readinessGates"):
-        budget += READINESS_GATE_SECONDS
+    lasting = (*containers, *sidecars)
+    budgets = [compute_probe_budget(container.get("readinessProbe")) for container in lasting]
+    startups = [compute_probe_budget(container.get("startupProbe")) for container in lasting]
     return Template(
         digest=digest,
         images=tuple(str(c["image"]) for c in containers if c.get("image")),
         readiness=Readiness(
-            all_probed=bool(containers)
-            and all(isinstance(c.get("readinessProbe"), Mapping) for c in containers),
-            budget=budget,
+            all_probed=bool(containers) and None not in budgets,
+            budget=max((budget or 0.0 for budget in budgets), default=0.0),
+            gated=bool(spec.get("readinessGates")),
+            startup=max((budget or 0.0 for budget in startups), default=0.0),
         ),
     )
 
 
-def _probe_budget(probe: Mapping[str, Any]) -> float:
-    """Rule F4: initialDelaySeconds + failureThreshold x periodSeconds + timeoutSeconds."""
+def compute_probe_budget(probe: object) -> float | None:
+    """Return the seconds in which a probe may be expected to succeed (rule F4); None for no probe.
+
+    An attempt that times out takes ``timeoutSeconds``, and the next one does not begin meanwhile.
+
+    >>> compute_probe_budget({})
+    31.0
+    >>> compute_probe_budget({"successThreshold": 5})
+    71.0
+    >>> compute_probe_budget({"periodSeconds": 5, "timeoutSeconds": 60})
+    240.0
+    """
+    if not isinstance(probe, Mapping):
+        return None
     value = {name: _seconds(probe.get(name), default) for name, default in PROBE_DEFAULTS.items()}
-    return (
-        value["initialDelaySeconds"]
-        + value["failureThreshold"] * value["periodSeconds"]
-        + value["timeoutSeconds"]
-    )
+    attempts = value["failureThreshold"] + value["successThreshold"] - 1
+    longest = max(value["periodSeconds"], value["timeoutSeconds"])
+    return value["initialDelaySeconds"] + attempts * longest + value["timeoutSeconds"]
 
 
 def _seconds(value: Any, default: int) -> float:

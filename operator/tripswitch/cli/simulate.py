@@ -132,7 +132,9 @@ def render(guarded: Guarded, played: Rehearsal) -> Iterator[Text]:
     breaker = spec.breaker
     how = f"{breaker.threshold_type} {breaker.threshold_value}"
     state = "" if breaker.enable else ", DISABLED"
-    healthy = effective_min_ready_seconds(spec, spec.template.readiness)
+    healthy = effective_min_ready_seconds(
+        spec.min_ready_seconds, all_probed=spec.template.readiness.all_probed
+    )
     yield Text(f"{guarded.name or 'it'}: {plural(spec.replicas, 'pod')}", style="bold")
     yield Text(f"  threshold   {plural(played.threshold, 'failure')} ({how}{state})")
     yield Text(f"  bounds      at least {bounds.lower} healthy, at most {bounds.upper} pods")

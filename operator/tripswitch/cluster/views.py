@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tripswitch.api.template import compute_probe_budget
 from tripswitch.cluster.raw import field, mapping, number, objects, parse_instant, text, whole
 from tripswitch.cluster.replicasets import (
     RETAINED_FOR,
@@ -94,6 +95,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         unready_since=None if is_ready else _unready_since(ready, status, look, by_node=by_node),
         unready_by_node=by_node,
         waiting_for=_see_waiting_for(conditions, containers),
+        gated=bool(field(raw, "spec", "readinessGates")),
         node=text(field(raw, "spec", "nodeName")),
         containers=containers,
     )
@@ -188,13 +190,16 @@ def _see_containers(
 ) -> Iterator[ContainerView]:
     """Every container of the spec, with or without a status; ephemeral ones are left out."""
     roles: dict[str, ContainerRole] = {}
+    budgets: dict[str, float | None] = {}
     for container in objects(spec.get("initContainers")):
         lasting = container.get("restartPolicy") == "Always"
         roles[text(container.get("name"))] = (
             ContainerRole.SIDECAR if lasting else ContainerRole.INIT
         )
+        budgets[text(container.get("name"))] = compute_probe_budget(container.get("readinessProbe"))
     for container in objects(spec.get("containers")):
         roles[text(container.get("name"))] = ContainerRole.APP
+        budgets[text(container.get("name"))] = compute_probe_budget(container.get("readinessProbe"))
     statuses: dict[str, Mapping[str, Any]] = {}
     for listed, role in (
         ("initContainerStatuses", ContainerRole.INIT),
@@ -213,7 +218,11 @@ def _see_containers(
     }
     for name, role in roles.items():
         seen = _see_container(name, role, statuses.get(name), before.get(name), look)
-        yield replace(seen, started_since=_started_since(seen, before.get(name), look, slow))
+        yield replace(
+            seen,
+            started_since=_started_since(seen, before.get(name), look, slow),
+            readiness_budget=budgets.get(name),
+        )
 
 
 def _started_since(
@@ -273,4 +282,11 @@ def _see_end(terminated: object) -> Ended | None:
         reason=text(terminated.get("reason")),
         signal=whole(terminated.get("signal")),
         message=text(terminated.get("message")),
+        seconds=_see_length(terminated),
     )
+
+
+def _see_length(terminated: Mapping[str, Any]) -> float:
+    began = parse_instant(terminated.get("startedAt"))
+    finished = parse_instant(terminated.get("finishedAt"))
+    return 0.0 if began is None or finished is None else max(0.0, finished - began)

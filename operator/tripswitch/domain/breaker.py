@@ -10,11 +10,12 @@ failure seen together with a success is never forgotten. The order of pods does 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tripswitch.domain.failures import Failure, Observed, count_failures, judge
-from tripswitch.domain.health import running_at
+from tripswitch.domain.health import Experience, expect, running_at, started_at
 from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Spec, Verdict
 from tripswitch.domain.status import (
     Breaker,
@@ -64,6 +65,8 @@ class Watched:
 
     breaker: Breaker
     failures: tuple[Failure, ...] = ()
+    ready_seconds: int | None = None
+    """The longest that a pod took to become Ready, of those that did so for the first time (F4)."""
     cause: str | None = None
     wake_at: Instant | None = None
 
@@ -73,6 +76,7 @@ def begin(
     target: ReplicaSetView | None,
     now: Instant,
     failures: tuple[FailureRecord, ...] = (),
+    experience: Experience | None = None,
 ) -> Breaker:
     """Return the memory at the start of a rollout.
 
@@ -81,7 +85,7 @@ def begin(
     """
     threshold = compute_threshold(spec.breaker, spec.replicas)
     fresh = Breaker(threshold=threshold, failures=failures)
-    return rebase(fresh, target, spec, now, before=True)
+    return rebase(fresh, target, spec, now, experience, before=True)
 
 
 def rebase(
@@ -89,6 +93,7 @@ def rebase(
     target: ReplicaSetView | None,
     spec: Spec,
     now: Instant,
+    experience: Experience | None = None,
     *,
     before: bool = False,
 ) -> Breaker:
@@ -100,29 +105,29 @@ def rebase(
     if target is None:
         return breaker
     known = {entry.pod: entry for entry in breaker.counted}
+    expected = expect(target, spec, now, experience)
     observed = [
-        count_failures(
-            pod,
-            known.get(pod.uid) or Counted(pod.uid, before=before),
-            target.template.readiness,
-            spec,
-            now,
-        )
+        count_failures(pod, known.get(pod.uid) or Counted(pod.uid, before=before), expected, now)
         for pod in target.pods
     ]
     return replace(breaker, counted=_kept(observed, breaker.counted, spec))
 
 
-def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Instant) -> Watched:
+def watch(
+    breaker: Breaker,
+    target: ReplicaSetView | None,
+    spec: Spec,
+    now: Instant,
+    experience: Experience | None = None,
+) -> Watched:
     """Fold one look at the pods of the target revision into the breaker's memory."""
     threshold = compute_threshold(spec.breaker, spec.replicas)  # T4: at every look
     if target is None:
         return Watched(replace(breaker, threshold=threshold))
     known = {entry.pod: entry for entry in breaker.counted}
+    expected = expect(target, spec, now, experience)
     observed = [
-        count_failures(
-            pod, known.get(pod.uid) or Counted(pod.uid), target.template.readiness, spec, now
-        )
+        count_failures(pod, known.get(pod.uid) or Counted(pod.uid), expected, now)
         for pod in target.pods
     ]
     found = (failure for look in observed for failure in look.failures)
@@ -151,6 +156,7 @@ def watch(breaker: Breaker, target: ReplicaSetView | None, spec: Spec, now: Inst
     return Watched(
         breaker=after,
         failures=failures,
+        ready_seconds=_measure(target.pods, known),
         cause=_find_cause(after, failures, target.revision),
         wake_at=min([*wakes, *stage_wake], default=None),
     )
@@ -188,6 +194,19 @@ def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) 
         counted = f"{breaker.failure_count} failure{plural} (threshold {breaker.threshold})"
         return f"{counted}: {describe_failures(own)}"
     return None
+
+
+def _measure(pods: tuple[PodView, ...], known: dict[str, Counted]) -> int | None:
+    """F4: how long pods took from started to Ready, in whole seconds; only their first time tells."""
+    lengths = [
+        math.ceil(max(0.0, pod.ready_since - started_at(pod)))
+        for pod in pods
+        if pod.live
+        and pod.ready_since is not None
+        and running_at(pod) is not None
+        and (pod.uid not in known or not (known[pod.uid].before or known[pod.uid].seen))
+    ]
+    return max(lengths, default=None)
 
 
 def _became_healthy(after: Counted, known: dict[str, Counted]) -> bool:

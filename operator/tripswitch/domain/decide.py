@@ -29,7 +29,7 @@ from tripswitch.domain.decision import (
 from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
 from tripswitch.domain.draft import Draft, begin_draft
 from tripswitch.domain.gather import gather, inquire
-from tripswitch.domain.health import health_deadline
+from tripswitch.domain.health import expect, health_deadline
 from tripswitch.domain.model import Instant, Recreate, Snapshot
 from tripswitch.domain.observe import observe
 from tripswitch.domain.retention import retain
@@ -159,17 +159,13 @@ def _replace_pods(draft: Draft) -> list[Action]:
     if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
         return []
     late = {entry.pod for entry in draft.status.circuit_breaker.counted if entry.unhealthy}
+    expected = expect(target, draft.spec, draft.now, draft.experience)
     return [
         DeletePod(pod.name, pod.uid, pod.resource_version)
         for pod in target.pods
         if pod.uid in late
         and not pod.disrupted
-        and (
-            at := health_deadline(
-                pod, target.template.readiness, draft.spec.health_check_grace_period
-            )
-        )
-        is not None
+        and (at := health_deadline(pod, expected)) is not None
         and at <= draft.now
     ]
 

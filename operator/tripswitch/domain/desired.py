@@ -140,7 +140,7 @@ def resume(draft: Draft) -> Draft:
     )
     breaker = draft.status.circuit_breaker
     if draft.spec.breaker.enable:
-        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now)
+        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, draft.experience)
     return draft.with_status(rollout=rollout, breaker=breaker)
 
 

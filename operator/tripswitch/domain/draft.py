@@ -9,6 +9,7 @@ from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.decision import Event, EventReason
 from tripswitch.domain.failures import Failure
+from tripswitch.domain.health import Experience
 from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot, Spec
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, crowd
@@ -50,6 +51,13 @@ class Draft:
     def target(self) -> ReplicaSetView | None:
         """The ReplicaSet of the revision that is being made to run, if it is there."""
         return self.replica_set(self.rollout.revision)
+
+    @property
+    def experience(self) -> Experience | None:
+        """What the current rollout's pods are measured by (F4)."""
+        return history.find_experience(
+            self.status.revisions, self.status.last_completed_revision, self.rollout.revision
+        )
 
     @property
     def bounds(self) -> Bounds:
@@ -153,6 +161,7 @@ class Draft:
             target if self.spec.breaker.enable else None,
             self.now,
             failures=() if deploy else self.status.circuit_breaker.failures,
+            experience=history.find_experience(self.status.revisions, kept, revision),
         )
         status = replace(self.status, last_completed_revision=None if kept == revision else kept)
         return (

@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tripswitch.domain.health import (
-    RUNNING_SECONDS,
-    effective_min_ready_seconds,
+    Expectations,
     health_deadline,
     healthy_at,
+    lost_readiness,
+    started_at,
 )
 from tripswitch.domain.health import running_at as pod_running_at
 from tripswitch.domain.model import (
@@ -24,8 +25,6 @@ from tripswitch.domain.model import (
     PodPhase,
     PodView,
     PolicyRule,
-    Readiness,
-    Spec,
     Verdict,
 )
 from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
@@ -118,9 +117,7 @@ class Observed:
     wake_at: Instant | None = None
 
 
-def count_failures(
-    pod: PodView, before: Counted, readiness: Readiness, spec: Spec, now: Instant
-) -> Observed:
+def count_failures(pod: PodView, before: Counted, expected: Expectations, now: Instant) -> Observed:
     """Return what is new about a pod of the target revision since ``before``."""
     tallies = {tally.container: tally for tally in before.containers}
     moved: dict[str, Tally] = {}
@@ -144,13 +141,13 @@ def count_failures(
     if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
         counted = replace(counted, failed=True)
         failures.append(_pod_failure(pod))
-    deadline = health_deadline(pod, readiness, spec.health_check_grace_period)
+    deadline = health_deadline(pod, expected)
     if deadline is not None and deadline > now:
         wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
     elif deadline is not None and not counted.unhealthy:
         counted = replace(counted, unhealthy=True)
-        failures.append(_health_failure(pod, now))
-    seen, seen_wakes = _best_seen(pod, before.seen, readiness, spec, now)
+        failures.append(_health_failure(pod, expected, now))
+    seen, seen_wakes = _best_seen(pod, before.seen, expected, now)
     if seen is not before.seen:
         counted = replace(counted, seen=seen)
     return Observed(
@@ -305,13 +302,24 @@ def _pod_failure(pod: PodView) -> Failure:
     )
 
 
-def _health_failure(pod: PodView, now: Instant) -> Failure:
+def _health_failure(pod: PodView, expected: Expectations, now: Instant) -> Failure:
     """F4: once per pod, which is then replaced."""
-    up = (pod_running_at(pod) or now) - RUNNING_SECONDS
-    words = f"the pod was not Ready {now - up:.0f} s after its containers were up"
-    if pod.unready_since is not None:
-        seconds = now - max(up, pod.unready_since)
-        words = f"the pod lost its readiness and was not Ready again for {seconds:.0f} s"
+    if pod.unready_since is not None and lost_readiness(pod):
+        words = (
+            f"lost its readiness and was not Ready again for {now - pod.unready_since:.0f} s; "
+            "if this is expected, raise failureThreshold of the readinessProbe"
+        )
+    else:
+        shown = expected.experience
+        measure = (
+            "no completed revision has shown how long it takes"
+            if shown is None
+            else f"revision {shown.revision} took {shown.seconds} s"
+        )
+        words = (
+            f"not Ready {now - started_at(pod):.0f} s after its containers started ({measure}); "
+            "if this is expected, set healthCheckGracePeriodSeconds or a startupProbe"
+        )
     return Failure(
         kind=FailureKind.HEALTH,
         reason=NOT_READY_IN_TIME,
@@ -322,12 +330,12 @@ def _health_failure(pod: PodView, now: Instant) -> Failure:
 
 
 def _best_seen(
-    pod: PodView, seen: Seen, readiness: Readiness, spec: Spec, now: Instant
+    pod: PodView, seen: Seen, expected: Expectations, now: Instant
 ) -> tuple[Seen, list[Instant]]:
     """Return the best the pod has been, and when it will be better if nothing changes."""
     if seen is Seen.HEALTHY:
         return seen, []
-    healthy = healthy_at(pod, effective_min_ready_seconds(spec, readiness))
+    healthy = healthy_at(pod, expected)
     running = pod_running_at(pod)
     if healthy is None:
         return seen, []

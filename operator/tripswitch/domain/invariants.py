@@ -25,7 +25,7 @@ from tripswitch.domain.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
-from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
+from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import (
     Instant,
     PodView,
@@ -90,8 +90,8 @@ def compute_kept_healthy(rs: ReplicaSetView, size: int, spec: Spec, now: Instant
     """
     if rs.deleting:
         return 0
-    seconds = effective_min_ready_seconds(spec, rs.template.readiness)
-    moments = [healthy_at(pod, seconds) for pod in rs.pods if pod.live]
+    expected = expect(rs, spec, now)
+    moments = [healthy_at(pod, expected) for pod in rs.pods if pod.live]
     # In the order of their going: not Ready, healthy, Ready but not for long enough.
     ranks = sorted(0 if at is None else 1 if at <= now else 2 for at in moments)
     return ranks[max(0, len(ranks) - size) :].count(1)

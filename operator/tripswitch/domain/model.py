@@ -94,12 +94,16 @@ Strategy = Percentages | RollingUpdate | Recreate
 class Readiness:
     """What a pod template says about becoming Ready (rules F4 and H1).
 
-    ``budget`` is in seconds: the largest ``initialDelaySeconds + failureThreshold x periodSeconds +
-    timeoutSeconds`` of its readiness probes, and 60 more with ``readinessGates``.
+    ``all_probed``: every app container and every sidecar has a readiness probe. ``budget`` is in
+    seconds: the largest ``initialDelaySeconds + (failureThreshold + successThreshold - 1) x
+    max(periodSeconds, timeoutSeconds) + timeoutSeconds`` of its readiness probes, and ``startup`` that
+    of its startup probes. ``gated``: it has ``readinessGates``.
     """
 
     all_probed: bool = False
     budget: float = 0.0
+    gated: bool = False
+    startup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,8 @@ class Ended:
     reason: str = ""
     signal: int = 0
     message: str = ""
+    seconds: float = 0.0
+    """How long the run lasted; 0 where the node does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +196,8 @@ class ContainerView:
     """None: since it runs."""
     ended: Ended | None = None
     last_ended: Ended | None = None
+    readiness_budget: float | None = 0.0
+    """Seconds, as in :class:`Readiness`; None: the container has no readiness probe."""
 
 
 class PodPhase(StrEnum):
@@ -228,6 +236,8 @@ class PodView:
     unready_since: Instant | None = None
     unready_by_node: bool = False
     waiting_for: str = ""
+    gated: bool = False
+    """It has ``readinessGates``, of its template or of whatever changed the pod at its admission."""
     node: str = ""
     containers: tuple[ContainerView, ...] = ()
 

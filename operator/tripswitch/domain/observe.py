@@ -12,7 +12,7 @@ from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
 from tripswitch.domain.failures import Failure
 from tripswitch.domain.gather import take, tell_cause
-from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
+from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import ContainerRole, Instant, PodView
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import is_complete
@@ -100,9 +100,9 @@ def compute_waiting_words(draft: Draft) -> str:
         return ""
     found = _find_set_up_words(draft)
     reasons: dict[str, int] = {}
-    seconds = effective_min_ready_seconds(draft.spec, target.template.readiness)
+    expected = expect(target, draft.spec, draft.now)
     for pod in target.pods:
-        at = healthy_at(pod, seconds)
+        at = healthy_at(pod, expected)
         is_healthy = at is not None and at <= draft.now
         if pod.live and not is_healthy and (words := _words(pod, found)):
             reasons[words] = reasons.get(words, 0) + 1
@@ -173,11 +173,17 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     if not draft.spec.breaker.enable:
         return draft.with_status(breaker=replace(breaker, counted=())), None
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
-        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, before=True)
-    watched = breakers.watch(breaker, draft.target, draft.spec, draft.now)
+        breaker = breakers.rebase(
+            breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
+        )
+    watched = breakers.watch(breaker, draft.target, draft.spec, draft.now, draft.experience)
     new = sum(failure.count for failure in watched.failures)
     revisions = tuple(
-        replace(record, failed_tasks=record.failed_tasks + new)
+        replace(
+            record,
+            failed_tasks=record.failed_tasks + new,
+            ready_seconds=_longer(record.ready_seconds, watched.ready_seconds),
+        )
         if record.revision == draft.rollout.revision
         else record
         for record in draft.status.revisions
@@ -185,6 +191,10 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     draft = draft.with_status(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
+
+
+def _longer(known: int | None, seen: int | None) -> int | None:
+    return max((one for one in (known, seen) if one is not None), default=None)
 
 
 def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.decision import Decision, EventReason, ScaleReplicaSet
-from tripswitch.domain.status import Counted, Seen, Status
+from tripswitch.domain.status import Counted, Revision, Seen, Status
 
 FAILURES = frozenset({EventReason.POD_LAUNCH_FAILED, EventReason.POD_HEALTH_CHECK_FAILED})
 
@@ -67,9 +67,13 @@ def _without_numbers(status: Status) -> Status:
         rollout_state_reason="",
         rollout=rollout and replace(rollout, healthy_high_water=0, progressed_at=0.0),
         circuit_breaker=replace(breaker, counted=_without_bests(breaker.counted)),
-        revisions=tuple(replace(one, desired=0, running=0, healthy=0) for one in status.revisions),
+        revisions=tuple(_without_counts(one) for one in status.revisions),
         conditions=tuple(replace(one, message="") for one in status.conditions),
     )
+
+
+def _without_counts(record: Revision) -> Revision:
+    return replace(record, desired=0, running=0, healthy=0, ready_seconds=None)
 
 
 def _without_bests(counted: tuple[Counted, ...]) -> tuple[Counted, ...]:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
+from tripswitch.domain.health import Experience
 from tripswitch.domain.model import OVER, Instant, ReplicaSetView
 from tripswitch.domain.scaling import Crowd
 from tripswitch.domain.status import Revision, RolloutState
@@ -109,6 +110,23 @@ def select_last_completed(revisions: Iterable[Revision]) -> Revision | None:
     """Return the one that completed last, out of a restored history (W2)."""
     completed = [record for record in revisions if record.completed_at is not None]
     return max(completed, key=restored_at, default=None)
+
+
+def find_experience(
+    revisions: Sequence[Revision], last_completed: int | None, target: int
+) -> Experience | None:
+    """Return how long the pods of a completed revision took to become Ready (F4).
+
+    That of the last completed revision, or the target's own if it completed before: the longer one.
+    """
+    found = [
+        Experience(record.revision, record.ready_seconds)
+        for record in revisions
+        if record.ready_seconds is not None
+        and record.completed_at is not None
+        and record.revision in (last_completed, target)
+    ]
+    return max(found, key=lambda one: (one.seconds, one.revision), default=None)
 
 
 def newest_first(revisions: Iterable[Revision]) -> tuple[Revision, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tripswitch.domain.health import effective_min_ready_seconds, healthy_at
+from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import (
     OVER,
     Amount,
@@ -79,9 +79,9 @@ class Crowd:
 
 def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
     """Count the pods of a ReplicaSet; one that is being deleted makes no more of them."""
-    seconds = effective_min_ready_seconds(spec, replica_set.template.readiness)
+    expected = expect(replica_set, spec, now)
     live = [pod for pod in replica_set.pods if pod.live]
-    moments = [at for pod in live if (at := healthy_at(pod, seconds)) is not None]
+    moments = [at for pod in live if (at := healthy_at(pod, expected)) is not None]
     size = len(live) if replica_set.deleting else replica_set.size
     return Crowd(
         name=replica_set.name,

@@ -212,6 +212,8 @@ class Revision:
     images: tuple[str, ...] = ()
     finished_at: Instant | None = None
     completed_at: Instant | None = None
+    ready_seconds: int | None = None
+    """The longest that one of its pods took from started to Ready (F4); None: it is not known."""
     reason: str = ""
 
 

@@ -22,19 +22,19 @@ from tests.unit.cluster.raws import (
 )
 from tripswitch.cluster.views import SeenPod, see_pod
 from tripswitch.domain.failures import count_failures
+from tripswitch.domain.health import Expectations
 from tripswitch.domain.model import (
     ContainerRole,
+    Ended,
     PodPhase,
     PodView,
     Readiness,
-    Spec,
-    Template,
     Verdict,
 )
 from tripswitch.domain.status import Counted
 
 NOW = T0 + 1000.0
-SPEC = Spec(replicas=4, template=Template("digest"))
+EXPECTED = Expectations(Readiness())
 LATER = NOW + 10_000.0
 
 
@@ -166,14 +166,53 @@ def test_every_signal_of_rule_f5_is_told_apart(
     raw: dict[str, Any], expected: list[tuple[str, Verdict]]
 ) -> None:
     view = view_of(raw, now=T0 + 3)
-    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, T0 + 3)
+    observed = count_failures(view, Counted(view.uid), EXPECTED, T0 + 3)
     assert [(failure.reason, failure.verdict) for failure in observed.failures] == expected
 
 
 def test_a_running_pod_that_is_never_ready_fails_at_its_deadline() -> None:
     view = view_of(unready_pod())
-    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, LATER)
+    observed = count_failures(view, Counted(view.uid), EXPECTED, LATER)
     assert [failure.reason for failure in observed.failures] == ["NotReadyInTime"]
+
+
+def test_probes_of_the_pods_own_containers_are_seen() -> None:
+    """Also those of containers that an admission policy has put in (H1)."""
+    raw = pod(running(), running("log"))
+    probe = {"httpGet": {"path": "/", "port": 80}, "successThreshold": 5}
+    raw["spec"] |= {
+        "containers": [{"name": "web", "readinessProbe": probe}, {"name": "log"}],
+        "initContainers": [
+            {"name": "mesh", "restartPolicy": "Always", "readinessProbe": {}},
+            {"name": "setup"},
+        ],
+    }
+    budgets = {one.name: one.readiness_budget for one in view_of(raw).containers}
+    assert budgets == {"web": 71.0, "log": None, "mesh": 31.0, "setup": None}
+
+
+@pytest.mark.parametrize(("gates", "gated"), [([{"conditionType": "lb"}], True), ([], False)])
+def test_readiness_gates_of_the_pod_are_seen(gates: list[dict[str, str]], *, gated: bool) -> None:
+    raw = unready_pod()
+    raw["spec"]["readinessGates"] = gates
+    assert view_of(raw).gated is gated
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ({"startedAt": at(1), "finishedAt": at(7)}, 6.0),
+        ({"startedAt": at(7), "finishedAt": at(1)}, 0.0),
+        ({"startedAt": None, "finishedAt": at(7)}, 0.0),
+        ({"startedAt": at(1), "finishedAt": "soon"}, 0.0),
+    ],
+    ids=["as it was", "upside down", "no start", "no end"],
+)
+def test_how_long_a_run_lasted(written: dict[str, Any], seconds: float) -> None:
+    """A node that lost sight of a run does not know it."""
+    raw = pod(running(restartCount=1, lastState={"terminated": ended(2, "Error", **written)}))
+    [one] = view_of(raw).containers
+    assert one.last_ended == Ended(2, "Error", seconds=seconds)
 
 
 def test_a_pod_whose_node_stopped_reporting_has_no_deadline() -> None:
@@ -181,7 +220,7 @@ def test_a_pod_whose_node_stopped_reporting_has_no_deadline() -> None:
     raw["status"]["conditions"][2]["status"] = "False"
     view = view_of(raw)
     assert view.unready_by_node
-    observed = count_failures(view, Counted(view.uid), Readiness(), SPEC, LATER)
+    observed = count_failures(view, Counted(view.uid), EXPECTED, LATER)
     assert observed.failures == ()
 
 

@@ -8,7 +8,6 @@ from itertools import permutations
 import pytest
 
 from tests.builders import (
-    BUDGET,
     START,
     breaker_spec,
     container,
@@ -40,6 +39,7 @@ from tripswitch.domain.breaker import (
     watch,
 )
 from tripswitch.domain.failures import Failure
+from tripswitch.domain.health import FIRST_PATIENCE
 from tripswitch.domain.model import BreakerSpec, Ended, PodView, PolicyRule, Template, Verdict
 from tripswitch.domain.status import (
     Breaker,
@@ -135,12 +135,12 @@ def test_s1_the_stages_have_one_way_through() -> None:
         pytest.param([pending_pod()], 0, Stage.LAUNCH, None, id="none is up"),
         pytest.param([unready_pod()], 0, Stage.LAUNCH, 5, id="one is just up"),
         pytest.param([unready_pod()], 4.999, Stage.LAUNCH, 5, id="just before"),
-        pytest.param([unready_pod()], 5, Stage.HEALTH, BUDGET, id="one is RUNNING"),
+        pytest.param([unready_pod()], 5, Stage.HEALTH, FIRST_PATIENCE, id="one is RUNNING"),
         pytest.param(
             [pending_pod("b"), unready_pod("a", START - 1), unready_pod("c")],
             4,
             Stage.HEALTH,
-            BUDGET - 1,
+            FIRST_PATIENCE - 1,
             id="one of several is RUNNING",
         ),
         pytest.param(
@@ -165,7 +165,8 @@ def test_s1_a_pod_that_was_ready_for_long_enough_has_been_running_whoever_saw_it
     assert look(ready_pod()).breaker.stage is Stage.HEALTH
     known = Breaker(counted=(Counted("uid-a", seen=Seen.READY),))
     assert look(crashing_pod("a"), before=known).breaker.stage is Stage.HEALTH
-    assert look(ready_pod(), of=BARE).breaker.stage is Stage.LAUNCH
+    fresh = pod("a", running(), ready_since=START)
+    assert look(fresh, of=BARE).breaker.stage is Stage.LAUNCH
 
 
 def test_s1_the_health_stage_lasts_for_the_rest_of_the_rollout() -> None:
@@ -185,7 +186,7 @@ def test_s2_one_counter_serves_both_stages() -> None:
     first = look(crashing_pod("a", runs=2))
     assert (first.breaker.stage, first.breaker.failure_count) == (Stage.LAUNCH, 2)
     second = look(
-        crashing_pod("a", runs=3), unready_pod("b", START - 60), before=first.breaker, now=5
+        crashing_pod("a", runs=3), unready_pod("b", START - 300), before=first.breaker, now=5
     )
     assert (second.breaker.stage, second.breaker.failure_count) == (Stage.HEALTH, 4)
     assert [(f.kind, f.count) for f in second.failures] == [(LAUNCH, 1), (HEALTH, 1)]
@@ -278,7 +279,7 @@ def test_f6_a_disruption_cannot_be_counted_by_any_policy() -> None:
 
 
 def test_f7_the_same_look_again_adds_nothing() -> None:
-    pods = (crashing_pod("a", runs=2), stuck_pod("b"), unready_pod("c", START - 60))
+    pods = (crashing_pod("a", runs=2), stuck_pod("b"), unready_pod("c", START - 300))
     first = look(*pods)
     assert first.breaker.failure_count == 4
     again = look(*pods, before=first.breaker)
@@ -290,7 +291,7 @@ def test_f7_the_order_of_pods_does_not_matter() -> None:
         crashing_pod("a", runs=2),
         stuck_pod("b"),
         ready_pod("c"),
-        unready_pod("d", START - 60),
+        unready_pod("d", START - 300),
     )
     known = Breaker(failure_count=2)
     [one, *others] = [look(*order, before=known) for order in permutations(pods)]
@@ -480,7 +481,7 @@ def test_r7_a_pod_that_comes_into_being_in_a_pause_may_reset_the_count_later() -
 
 def test_the_next_moment_at_which_time_alone_adds_something_is_named() -> None:
     assert look(stuck_pod("a"), unready_pod("b", START - 2)).wake_at == START + 3
-    assert look(stuck_pod("a"), unready_pod("b", START - 60)).wake_at == START + 10
+    assert look(stuck_pod("a"), unready_pod("b", START - 300)).wake_at == START + 10
     assert look(stuck_pod("a", "Novelty")).wake_at is None
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.builders import (
-    BUDGET,
     START,
     breaker_spec,
     crashing_pod,
@@ -36,6 +35,7 @@ from tripswitch.domain.decision import (
     MarkCompleted,
     ScaleReplicaSet,
 )
+from tripswitch.domain.health import FIRST_PATIENCE, LEAST_PATIENCE
 from tripswitch.domain.invariants import check_decision
 from tripswitch.domain.model import Percentages, PodView, Recreate, Snapshot
 from tripswitch.domain.status import (
@@ -373,25 +373,25 @@ def replaced(world: World, later: float = 0.0) -> list[str]:
 
 def test_f4_only_late_pods_of_the_target_are_replaced() -> None:
     world = late_world(
-        unready_pod("late", START - 60),
-        unready_pod("slow", START - 20),
+        unready_pod("late", START - 300),
+        unready_pod("slow", START - 260),
         ready_pod("fine"),
         crashing_pod("bad"),
         stuck_pod("stuck"),
-        replace(unready_pod("moved", START - 60), disrupted=True),
-        terminating(unready_pod("going", START - 60)),
-        unready_pod("lost", START - 60, unready_by_node=True),
+        replace(unready_pod("moved", START - 300), disrupted=True),
+        terminating(unready_pod("going", START - 300)),
+        unready_pod("lost", START - 300, unready_by_node=True),
     )
     assert replaced(world) == ["late"]
 
 
 def test_f4_a_late_pod_is_named_by_its_uid_and_version() -> None:
-    world = late_world(unready_pod("late", START - 60, resource_version="77"))
+    world = late_world(unready_pod("late", START - 300, resource_version="77"))
     assert DeletePod("late", "uid-late", "77") in decide(world.snapshot, world.now).actions
 
 
 def test_f4_a_pod_that_was_counted_and_became_ready_after_all_is_kept() -> None:
-    world = late_world(unready_pod("late", START - 60))
+    world = late_world(unready_pod("late", START - 300))
     first = decide(world.snapshot, world.now)
     world.guarded = replace(world.guarded, status=first.status)
     world.heal("v1")
@@ -399,18 +399,18 @@ def test_f4_a_pod_that_was_counted_and_became_ready_after_all_is_kept() -> None:
 
 
 def test_f4_a_pod_that_was_counted_and_lost_its_readiness_again_has_its_budget() -> None:
-    world = late_world(unready_pod("late", START - 60))
+    world = late_world(unready_pod("late", START - 300))
     first = decide(world.snapshot, world.now)
     world.guarded = replace(world.guarded, status=first.status)
-    world.become("v1", lambda name, _: unready_pod(name, START - 60, unready_since=START))
-    assert replaced(world, BUDGET - 1.0) == []
-    assert replaced(world, BUDGET) == ["late"]
+    world.become("v1", lambda name, _: unready_pod(name, START - 300, unready_since=START))
+    assert replaced(world, LEAST_PATIENCE - 1.0) == []
+    assert replaced(world, LEAST_PATIENCE) == ["late"]
 
 
 def test_f4_a_late_pod_from_before_the_rollout_is_replaced_and_not_counted() -> None:
     world = completed(strategy=Percentages(50, 100)).apply("v2").settle(1.0)
     old = world.replica_set("v1")
-    sick = unready_pod("sick", START - 60, unready_since=START - 60)
+    sick = unready_pod("sick", START - 60, unready_since=START - 300)
     world.replica_sets[old.name] = replace(old, pods=(old.pods[0], sick))
     decision = world.crash("v2", runs=2).look(1.0)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
@@ -419,7 +419,7 @@ def test_f4_a_late_pod_from_before_the_rollout_is_replaced_and_not_counted() -> 
 
 
 def test_f4_no_pod_is_replaced_in_a_pause_or_once_the_rollout_is_over() -> None:
-    late = unready_pod("late", START - 60)
+    late = unready_pod("late", START - 300)
     assert replaced(late_world(late).want(paused=True)) == []
     world = completed(replicas=1)
     found = world.replica_set("v1")
@@ -428,7 +428,7 @@ def test_f4_no_pod_is_replaced_in_a_pause_or_once_the_rollout_is_over() -> None:
 
 
 def test_f4_with_the_breaker_disabled_no_pod_is_replaced() -> None:
-    world = late_world(unready_pod("late", START - 60)).want(breaker=breaker_spec(enable=False))
+    world = late_world(unready_pod("late", START - 300)).want(breaker=breaker_spec(enable=False))
     assert replaced(world) == []
 
 
@@ -528,7 +528,7 @@ def test_a_replica_set_is_not_pruned_in_the_look_that_makes_it_the_target_again(
         ),
         pytest.param(
             snapshot(guarded(4), replica_set(1, unready_pod("a", START - 6), size=4)),
-            BUDGET - 6.0,
+            FIRST_PATIENCE - 6.0,
             id="F4 a health deadline",
         ),
         pytest.param(

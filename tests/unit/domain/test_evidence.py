@@ -34,6 +34,7 @@ from tripswitch.domain.evidence import (
     waiting_topic,
 )
 from tripswitch.domain.gather import AGAIN_SECONDS, SET_UP_SECONDS
+from tripswitch.domain.health import FIRST_PATIENCE
 from tripswitch.domain.model import ContainerRole, PodView
 from tripswitch.domain.status import Evidence, FailureKind, FailureRecord, RolloutStatus
 
@@ -133,16 +134,16 @@ def test_a_cause_is_asked_about_once_however_many_pods_show_it() -> None:
 
 def test_of_a_pod_that_is_not_ready_the_only_container_is_named() -> None:
     world = started().hang("v1")
-    [inquiry] = world.look(100.0).inquiries
+    [inquiry] = world.look(FIRST_PATIENCE).inquiries
     assert (inquiry.container, inquiry.log, inquiry.ended) == ("web", True, False)
     world = started().become("v1", two_containers)
-    [inquiry] = world.look(100.0).inquiries
+    [inquiry] = world.look(FIRST_PATIENCE).inquiries
     assert (inquiry.container, inquiry.log, inquiry.ended) == (None, True, False)
 
 
 def test_a_pod_that_is_gone_is_asked_about_without_a_container() -> None:
     world = started(2).hang("v1")
-    asked = [inquiry.pod for inquiry in world.look(100.0).inquiries]
+    asked = [inquiry.pod for inquiry in world.look(FIRST_PATIENCE).inquiries]
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, pods=())
     [inquiry] = decide(world.snapshot, world.now).inquiries
@@ -151,7 +152,7 @@ def test_a_pod_that_is_gone_is_asked_about_without_a_container() -> None:
 
 def test_the_container_is_that_of_the_pod_that_is_asked_about() -> None:
     world = started(2).hang("v1")
-    [inquiry] = world.look(100.0).inquiries
+    [inquiry] = world.look(FIRST_PATIENCE).inquiries
     found = world.replica_set("v1")
     others = tuple(two_containers(f"0-{name}", world.now) for name in ("a", "b"))
     one = pod(inquiry.pod, running(START))

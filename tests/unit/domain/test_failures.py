@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.builders import (
-    BUDGET,
     START,
     container,
     crash_looping,
@@ -17,6 +16,7 @@ from tests.builders import (
     pending_pod,
     pod,
     ready_pod,
+    replica_set,
     restarted,
     running,
     spec,
@@ -39,6 +39,7 @@ from tripswitch.domain.failures import (
     count_failures,
     judge,
 )
+from tripswitch.domain.health import LEAST_PATIENCE, Experience, expect
 from tripswitch.domain.model import (
     ContainerRole,
     ContainerView,
@@ -56,6 +57,8 @@ from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
 INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
 NEVER_SEEN = Counted("uid-a")
+EXPERIENCE = Experience(revision=1, seconds=2)
+"""The pods of revision 1 were Ready after 2 s, so those of the next one have 60 s (F4)."""
 
 
 def look(
@@ -65,8 +68,9 @@ def look(
     wish: Spec | None = None,
     made_of: Template | None = None,
 ) -> Observed:
-    readiness = (template() if made_of is None else made_of).readiness
-    return count_failures(of, before, readiness, spec() if wish is None else wish, now)
+    made = replica_set(1, of, of=made_of)
+    wanted = spec() if wish is None else wish
+    return count_failures(of, before, expect(made, wanted, now, EXPERIENCE), now)
 
 
 def watch(*looks: tuple[float, PodView]) -> list[int]:
@@ -452,7 +456,7 @@ def test_f3_a_container_that_waited_was_counted_too() -> None:
 
 
 def test_f4_a_running_pod_that_is_not_ready_in_time_is_one_health_failure() -> None:
-    late = START + BUDGET
+    late = START + LEAST_PATIENCE
     before = look(unready_pod(), now=late - 0.001)
     assert before.failures == ()
     assert before.wake_at == late
@@ -465,19 +469,22 @@ def test_f4_a_running_pod_that_is_not_ready_in_time_is_one_health_failure() -> N
             NOT_READY_IN_TIME,
             "a",
             node="node-1",
-            message="the pod was not Ready 30 s after its containers were up",
+            message=(
+                "not Ready 60 s after its containers started (revision 1 took 2 s); if this is "
+                "expected, set healthCheckGracePeriodSeconds or a startupProbe"
+            ),
         ),
     )
 
 
 def test_f4_it_counts_once_per_pod() -> None:
-    assert watch((30, unready_pod()), (31, unready_pod()), (900, unready_pod())) == [1, 0, 0]
+    assert watch((60, unready_pod()), (61, unready_pod()), (900, unready_pod())) == [1, 0, 0]
 
 
 def test_f4_a_pod_that_was_counted_is_looked_at_again_when_it_is_late_again() -> None:
-    counted = look(unready_pod(), now=START + BUDGET).after
+    counted = look(unready_pod(), now=START + LEAST_PATIENCE).after
     again = look(unready_pod(unready_since=START + 100), counted, START + 101)
-    assert again.wake_at == START + 100 + BUDGET
+    assert again.wake_at == START + 100 + LEAST_PATIENCE
     assert again.failures == ()
 
 
@@ -487,20 +494,37 @@ def test_f4_a_ready_pod_is_never_late() -> None:
 
 def test_f4_a_pod_that_lost_its_readiness_has_the_budget_again() -> None:
     lost = unready_pod(unready_since=START + 100)
-    assert watch((0, ready_pod()), (101, lost), (129, lost), (130, lost)) == [0, 0, 0, 1]
+    assert watch((0, ready_pod()), (101, lost), (159, lost), (160, lost)) == [0, 0, 0, 1]
 
 
 def test_f4_the_words_say_that_it_was_ready_before() -> None:
-    found = look(unready_pod(unready_since=START + 100), now=START + 140)
+    found = look(unready_pod(unready_since=START + 100), now=START + 170)
     assert found.failures[0].message == (
-        "the pod lost its readiness and was not Ready again for 40 s"
+        "lost its readiness and was not Ready again for 70 s; if this is expected, raise "
+        "failureThreshold of the readinessProbe"
+    )
+
+
+def test_f4_a_restart_after_the_loss_is_a_start() -> None:
+    again = unready_pod(since=START + 110, unready_since=START + 100)
+    found = look(again, now=START + 170)
+    assert found.failures[0].message.startswith("not Ready 60 s after its containers started")
+
+
+def test_f4_the_words_say_that_there_is_no_experience() -> None:
+    found = count_failures(
+        unready_pod(), NEVER_SEEN, expect(replica_set(1), spec(), START), START + 300
+    )
+    assert found.failures[0].message == (
+        "not Ready 300 s after its containers started (no completed revision has shown how long "
+        "it takes); if this is expected, set healthCheckGracePeriodSeconds or a startupProbe"
     )
 
 
 def test_f4_the_grace_period_is_waited_for() -> None:
     patient = spec(health_check_grace_period=60)
-    assert look(unready_pod(), now=START + 89, wish=patient).failures == ()
-    assert look(unready_pod(), now=START + 90, wish=patient).failures != ()
+    assert look(unready_pod(), now=START + 119, wish=patient).failures == ()
+    assert look(unready_pod(), now=START + 120, wish=patient).failures != ()
 
 
 # --- F5 -------------------------------------------------------------------------------------------
@@ -828,14 +852,15 @@ def test_f7_marks_are_in_a_fixed_order() -> None:
 # --- what a pod has been --------------------------------------------------------------------------
 
 BARE = template(probed=False)
+FRESH = pod("a", running(), ready_since=START)
 
 
 @pytest.mark.parametrize(
     ("of", "now", "before", "seen", "wake_at"),
     [
         pytest.param(pending_pod(), 0, Seen.NONE, Seen.NONE, None, id="not up"),
-        pytest.param(ready_pod(), 0, Seen.NONE, Seen.NONE, 5, id="Ready, not yet RUNNING"),
-        pytest.param(ready_pod(), 4.999, Seen.NONE, Seen.NONE, 5, id="just before"),
+        pytest.param(FRESH, 0, Seen.NONE, Seen.NONE, 5, id="Ready, not yet RUNNING"),
+        pytest.param(FRESH, 4.999, Seen.NONE, Seen.NONE, 5, id="just before"),
         pytest.param(ready_pod(), 5, Seen.NONE, Seen.READY, 40, id="Ready and RUNNING"),
         pytest.param(ready_pod(), 39.999, Seen.READY, Seen.READY, 40, id="just before healthy"),
         pytest.param(ready_pod(), 40, Seen.READY, Seen.HEALTHY, None, id="healthy"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,12 @@ from tests.builders import (
     START,
     container,
     crash_looping,
+    ended,
     failed_pod,
     pending_pod,
     pod,
     ready_pod,
+    replica_set,
     restarted,
     running,
     spec,
@@ -24,15 +27,27 @@ from tests.builders import (
 )
 from tripswitch.domain.health import (
     RUNNING_SECONDS,
+    Expectations,
+    Experience,
     effective_min_ready_seconds,
+    expect,
     health_deadline,
     healthy_at,
     running_at,
 )
-from tripswitch.domain.model import ContainerRole, PodPhase, PodView, Readiness
+from tripswitch.domain.model import (
+    ContainerRole,
+    ContainerView,
+    Ended,
+    PodPhase,
+    PodView,
+    Readiness,
+)
 
 PROBED = Readiness(all_probed=True, budget=BUDGET)
 BARE = Readiness()
+LONG = Readiness(all_probed=True, budget=90.0)
+GATED = Readiness(all_probed=True, budget=BUDGET, gated=True)
 RUNNING = START + RUNNING_SECONDS
 
 
@@ -50,7 +65,8 @@ RUNNING = START + RUNNING_SECONDS
 def test_h1_the_effective_min_ready_seconds(
     given: int | None, readiness: Readiness, seconds: int
 ) -> None:
-    assert effective_min_ready_seconds(spec(min_ready_seconds=given), readiness) == seconds
+    found = effective_min_ready_seconds(given, all_probed=readiness.all_probed)
+    assert found == seconds
 
 
 @pytest.mark.parametrize(
@@ -66,7 +82,118 @@ def test_h1_the_effective_min_ready_seconds(
     ],
 )
 def test_h1_a_pod_is_healthy_when_it_was_ready_for_long_enough(of: PodView, at: float) -> None:
-    assert healthy_at(of, 10) == at
+    assert healthy_at(of, Expectations(BARE, min_ready=10)) == at
+
+
+PROVED = Expectations(PROBED, proved=True)
+UNPROVED = Expectations(PROBED)
+UP = START - 3
+SIDECAR, INIT = ContainerRole.SIDECAR, ContainerRole.INIT
+
+
+def after_run(seconds: float, since: float = START, **fields: Any) -> ContainerView:
+    """Return a container that is up again after a run that lasted so long."""
+    return running(since, restarts=1, last_ended=Ended(2, "Error", seconds=seconds), **fields)
+
+
+def ready(*containers: ContainerView) -> PodView:
+    return pod("a", *containers, ready_since=START)
+
+
+@pytest.mark.parametrize(
+    ("of", "expected", "at"),
+    [
+        pytest.param(ready(running(UP)), PROVED, START, id="Ready, in a revision that has proved"),
+        pytest.param(ready(running(UP)), UNPROVED, UP + 10, id="the first pod runs for 10 s"),
+        pytest.param(
+            ready(running(UP)), Expectations(PROBED, min_ready=0), START, id="0 s are asked for"
+        ),
+        pytest.param(
+            ready(running(START - 11)), UNPROVED, START, id="it took long enough to be Ready"
+        ),
+        pytest.param(
+            ready(running(START - 11), running(UP, "log")),
+            UNPROVED,
+            UP + 10,
+            id="every container runs for 10 s",
+        ),
+        pytest.param(
+            ready(running(START - 11), running(UP, "mesh", role=SIDECAR)),
+            UNPROVED,
+            UP + 10,
+            id="and every sidecar",
+        ),
+        pytest.param(
+            ready(running(START - 11), ended(0, name="setup", role=INIT, restarts=3)),
+            UNPROVED,
+            START,
+            id="what an init container did is over",
+        ),
+        pytest.param(ready(), PROVED, START, id="no container is known"),
+        pytest.param(
+            ready(running(UP), running(UP, "mesh", readiness_budget=None)),
+            PROVED,
+            START + 40,
+            id="a container that only the pod has, without a probe",
+        ),
+        pytest.param(
+            ready(running(UP), running(UP, "mesh", role=SIDECAR, readiness_budget=None)),
+            PROVED,
+            START + 40,
+            id="a sidecar that only the pod has, without a probe",
+        ),
+        pytest.param(
+            ready(running(UP), ended(0, name="setup", role=INIT, readiness_budget=None)),
+            PROVED,
+            START,
+            id="an init container has no probe",
+        ),
+        pytest.param(
+            ready(running(UP), running(UP, "mesh", readiness_budget=None)),
+            Expectations(PROBED, min_ready=7),
+            START + 7,
+            id="what is asked for counts, whatever the pod has",
+        ),
+        pytest.param(ready(after_run(6)), PROVED, START + 7, id="longer than its last run"),
+        pytest.param(
+            ready(after_run(6)),
+            Expectations(PROBED, min_ready=0),
+            START + 7,
+            id="also where 0 s are asked for",
+        ),
+        pytest.param(
+            ready(running(UP), after_run(6, UP, name="mesh", role=SIDECAR)),
+            PROVED,
+            UP + 7,
+            id="of any of its containers",
+        ),
+        pytest.param(ready(after_run(4)), UNPROVED, START + 10, id="and the 10 s of the first"),
+        pytest.param(ready(after_run(599)), PROVED, START + 600, id="a slow crash loop"),
+        pytest.param(ready(after_run(600)), PROVED, START, id="a run of 600 s is part of no loop"),
+    ],
+)
+def test_h1_a_pod_is_healthy_when_its_containers_have_shown_that_they_stay(
+    of: PodView, expected: Expectations, at: float
+) -> None:
+    assert healthy_at(of, expected) == at
+
+
+def test_h1_one_pod_that_ran_for_long_enough_proves_its_revision() -> None:
+    young = pod("b", running(START), ready_since=START)
+    old = pod("a", running(START - 10), ready_since=START)
+    assert expect(replica_set(1, young, old), spec(), START).proved
+    assert not expect(replica_set(1, young), spec(), START).proved
+    assert healthy_at(young, expect(replica_set(1, young, old), spec(), START)) == START
+
+
+@pytest.mark.parametrize("lasts", [4, 5, 6, 7, 8])
+def test_h1_a_crash_loop_is_never_healthy(lasts: int) -> None:
+    """Whatever the run before lasted, between 4 and 8 s."""
+    for before in (None, 4, 5, 6, 7, 8):
+        end = None if before is None else Ended(2, "Error", seconds=before)
+        mesh = running(START, "mesh", role=SIDECAR, last_ended=end)
+        rs = replica_set(1, pod("a", running(START - 60), mesh, ready_since=START))
+        assert not expect(rs, spec(), START + lasts).proved
 
 
 @pytest.mark.parametrize(
@@ -119,34 +246,61 @@ LOST = START + 100
 @pytest.mark.parametrize(
     ("of", "readiness", "grace", "deadline"),
     [
-        pytest.param(unready_pod(), PROBED, 0, START + 30, id="the readiness budget"),
-        pytest.param(unready_pod(), PROBED, 60, START + 90, id="the grace period comes on top"),
-        pytest.param(unready_pod(), BARE, 0, RUNNING, id="never before it is RUNNING"),
-        pytest.param(unready_pod(since=0.0), PROBED, 0, BUDGET, id="at the beginning of time"),
-        pytest.param(unready_pod(), BARE, 5, RUNNING, id="as long as RUNNING takes"),
-        pytest.param(unready_pod(), BARE, 6, START + 6, id="longer than RUNNING takes"),
+        pytest.param(unready_pod(), PROBED, 0, START + 60, id="60 s at least"),
+        pytest.param(unready_pod(), LONG, 0, START + 90, id="the readiness budget"),
+        pytest.param(unready_pod(), PROBED, 60, START + 120, id="the grace period comes on top"),
+        pytest.param(unready_pod(), LONG, 60, START + 150, id="of the budget, too"),
+        pytest.param(unready_pod(), BARE, 0, START + 60, id="no probe"),
+        pytest.param(unready_pod(since=0.0), PROBED, 0, 60, id="at the beginning of time"),
+        pytest.param(unready_pod(), GATED, 0, START + 120, id="60 s more with readiness gates"),
+        pytest.param(
+            unready_pod(gated=True), PROBED, 0, START + 120, id="also with gates of the pod's own"
+        ),
+        pytest.param(
+            pod("a", running(), running(name="mesh", readiness_budget=95.0)),
+            PROBED,
+            0,
+            START + 95,
+            id="the budget of a container that only the pod has",
+        ),
+        pytest.param(
+            pod("a", running(readiness_budget=None)), BARE, 0, START + 60, id="no probe at all"
+        ),
         pytest.param(
             pod("a", running(), running(START + 7, "log")),
             PROBED,
             0,
-            START + 37,
+            START + 67,
             id="from the start of the last container",
         ),
         pytest.param(
             pod("a", running(started_since=START + 100)),
             PROBED,
             0,
-            START + 130,
+            START + 160,
             id="from when its startup probe succeeded: before, nobody asked whether it is ready",
         ),
         pytest.param(
-            unready_pod(unready_since=LOST), PROBED, 60, LOST + 90, id="it was Ready and lost it"
+            unready_pod(unready_since=LOST), PROBED, 60, LOST + 60, id="it was Ready and lost it"
+        ),
+        pytest.param(
+            unready_pod(unready_since=LOST), LONG, 0, LOST + 90, id="it has its budget again"
+        ),
+        pytest.param(
+            unready_pod(unready_since=LOST), GATED, 0, LOST + 120, id="it lost it, with gates"
+        ),
+        pytest.param(
+            unready_pod(unready_since=START + 5),
+            PROBED,
+            300,
+            START + 300,
+            id="it lost it within the grace period",
         ),
         pytest.param(
             unready_pod(since=LOST + 50, unready_since=LOST),
             PROBED,
             0,
-            LOST + 80,
+            LOST + 110,
             id="it lost it and restarted",
         ),
         pytest.param(ready_pod(), PROBED, 0, None, id="Ready"),
@@ -160,4 +314,24 @@ LOST = START + 100
 def test_f4_the_health_deadline(
     of: PodView, readiness: Readiness, grace: int, deadline: float
 ) -> None:
-    assert health_deadline(of, readiness, grace) == deadline
+    expected = Expectations(readiness, grace=grace, experience=Experience(1, 2))
+    assert health_deadline(of, expected) == deadline
+
+
+@pytest.mark.parametrize(
+    ("took", "budget", "seconds"),
+    [
+        pytest.param(2, 31.0, 60, id="fast before: 60 s"),
+        pytest.param(20, 31.0, 60, id="3 times 20 s are no more"),
+        pytest.param(45, 31.0, 135, id="slow before: 3 times as long"),
+        pytest.param(45, 200.0, 200, id="the budget is longer"),
+        pytest.param(None, 31.0, 300, id="nothing has completed: 300 s"),
+        pytest.param(None, 301.0, 301, id="nothing has completed, and the budget is longer"),
+    ],
+)
+def test_f4_the_deadline_follows_from_what_the_last_revision_has_shown(
+    took: int | None, budget: float, seconds: float
+) -> None:
+    shown = None if took is None else Experience(1, took)
+    expected = Expectations(Readiness(all_probed=True, budget=budget), experience=shown)
+    assert health_deadline(unready_pod(), expected) == START + seconds

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.builders import (
-    BUDGET,
     START,
     breaker_spec,
     container,
@@ -27,6 +26,7 @@ from tests.builders import (
 )
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decision import DeletePod, ScaleReplicaSet
+from tripswitch.domain.health import FIRST_PATIENCE
 from tripswitch.domain.model import (
     BreakerSpec,
     ContainerRole,
@@ -454,7 +454,7 @@ def test_f4_a_pod_that_misses_its_deadline_counts_and_is_replaced() -> None:
     world = started(replicas=2).hang("v1")
     hanging = [p.uid for p in world.replica_set("v1").pods]
     world.settle(1.0)
-    decision = world.look(BUDGET)
+    decision = world.look(FIRST_PATIENCE)
     assert [a.uid for a in decision.actions if isinstance(a, DeletePod)] == hanging
     assert world.breaker().failure_count == 2
     assert all(p.uid not in hanging for p in world.replica_set("v1").pods)
@@ -795,7 +795,7 @@ def test_one_event_for_each_cause_however_many_pods() -> None:
 def test_launch_and_health_failures_are_told_apart() -> None:
     world = started(replicas=2, breaker=breaker_spec(100))
     names = [p.name for p in world.replica_set("v1").pods]
-    world.become("v1", lambda name, _: unready_pod(name, START - 60), count=1)
+    world.become("v1", lambda name, _: unready_pod(name, START - 300), count=1)
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, pods=(found.pods[0], stuck_pod(names[1])))
     decision = world.look(1.0)

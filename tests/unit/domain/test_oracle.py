@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from tests.builders import START, pod
-from tripswitch.domain.health import healthy_at
-from tripswitch.domain.model import Amount, PodPhase, RollingUpdate
+from tripswitch.domain.health import Expectations, healthy_at
+from tripswitch.domain.model import Amount, PodPhase, Readiness, RollingUpdate
 from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, roll
 
 ORACLE = Path(__file__).parents[2] / "oracle"
@@ -128,7 +128,7 @@ def check_pod(phase: PodPhase, ready: str, answers: list[Any], *, deleting: bool
         assert is_ready is (ready == "True")
         seen = pod("a", phase=phase, deleting=deleting, ready_since=since)
         assert seen.live is active
-        at = healthy_at(seen, min_ready_seconds)
+        at = healthy_at(seen, Expectations(Readiness(), min_ready_seconds))
         healthy = at is not None and at <= START
         if min_ready_seconds == 0 and age < 0:
             # Kubernetes does not look at the clock without minReadySeconds; no pod of ours became

@@ -59,6 +59,10 @@ def breaker(**changes: object) -> Status:
             id="the clock of the progress deadline",
         ),
         pytest.param(
+            replace(STATUS, revisions=(Revision(1, "web-1", "v1", 0.0, ready_seconds=7),)),
+            id="how long its pods took to become Ready",
+        ),
+        pytest.param(
             replace(STATUS, revisions=(replace(STATUS.revisions[0], desired=4, running=3),)),
             id="numbers of a revision",
         ),

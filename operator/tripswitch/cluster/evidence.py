@@ -21,9 +21,10 @@ from tripswitch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
+from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.raw import field, objects, text
 from tripswitch.cluster.resources import EVENTS, PODS
-from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.store import Record, Store
 from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
 from tripswitch.domain.model import Instant
 from tripswitch.domain.status import Evidence
@@ -72,10 +73,6 @@ class _Known:
     evidence: Evidence | None = None
 
 
-_Topic = tuple[str, str]
-"""UID of the GuardedDeployment, topic of the inquiry."""
-
-
 class Collector:
     """Answers inquiries. Run :meth:`run` as a task.
 
@@ -96,8 +93,8 @@ class Collector:
         self.event_seconds = EVENT_SECONDS
         self.late_event_seconds = LATE_EVENT_SECONDS
         self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(MAX_WAITING)
-        self._known: dict[_Topic, _Known] = {}
-        self._topics: dict[Key, set[_Topic]] = {}
+        self._known: PerObject[dict[str, _Known]] = PerObject(store, dict)
+        """By the topic of the inquiry."""
         self._forbidden: set[str] = set()
 
     def ask(
@@ -114,24 +111,20 @@ class Collector:
                 forgotten when it is among them: an answer may have come while the decision was being
                 written, and then it is the next one's.
         """
-        asked = {(about.uid, inquiry.topic): inquiry for inquiry in inquiries}
-        for topic in self._topics.pop(about.key, set()) - asked.keys():
-            known = self._known[topic]
-            if known.busy or (known.evidence and Finding(topic[1], known.evidence) not in written):
-                self._topics.setdefault(about.key, set()).add(topic)
-            else:
-                del self._known[topic]
+        asked = {inquiry.topic: inquiry for inquiry in inquiries}
+        topics = self._known.of(about)
+        for topic in topics.keys() - asked.keys():
+            known = topics[topic]
+            unwritten = known.evidence and Finding(topic, known.evidence) not in written
+            if not known.busy and not unwritten:
+                del topics[topic]
         for topic, inquiry in asked.items():
-            self._topics.setdefault(about.key, set()).add(topic)
-            known = self._known.setdefault(topic, _Known())
-            if self._is_due(known, inquiry):
-                self._enqueue(about, topic, inquiry, known)
+            known = topics.setdefault(topic, _Known())
+            if self._is_due(known, inquiry) and self._enqueue(about, inquiry):
+                topics[topic] = replace(
+                    known, busy=True, tries=known.tries + 1, asked_at=self._clock()
+                )
         self._share(about)
-
-    def forget(self, key: Key) -> None:
-        """Drop everything about an object that is gone."""
-        for topic in self._topics.pop(key, set()):
-            self._known.pop(topic, None)
 
     async def run(self) -> None:
         """Look for answers until cancelled."""
@@ -151,15 +144,13 @@ class Collector:
             return inquiry.lasting and passed >= WAITING_AGAIN_SECONDS
         return known.tries == 0 or passed >= TRY_AGAIN_SECONDS
 
-    def _enqueue(self, about: Record, topic: _Topic, inquiry: Inquiry, known: _Known) -> None:
+    def _enqueue(self, about: Record, inquiry: Inquiry) -> bool:
         try:
             self._waiting.put_nowait((about, inquiry))
         except asyncio.QueueFull:
             logger.warning("evidence about %s/%s put off: too many questions", *about.key)
-        else:
-            self._known[topic] = replace(
-                known, busy=True, tries=known.tries + 1, asked_at=self._clock()
-            )
+            return False
+        return True
 
     async def _work(self) -> None:
         while True:
@@ -173,16 +164,16 @@ class Collector:
                 self._waiting.task_done()
 
     async def _answer(self, about: Record, inquiry: Inquiry) -> None:
-        topic = (about.uid, inquiry.topic)
-        earlier = self._known.get(topic)
+        topics, topic = self._known.of(about), inquiry.topic
+        earlier = topics.get(topic)
         if earlier is None:
             return  # nobody asks any more
         evidence, complete = await self._look(about, inquiry)
-        known = self._known.get(topic)
-        if known is None:
+        known = topics.get(topic)
+        if known is None or not self._store.holds(about):
             return
         found = evidence if evidence.event or evidence.log_tail else None
-        self._known[topic] = replace(
+        topics[topic] = replace(
             known,
             busy=False,
             # A pod that is gone, or a kubelet that is away: perhaps the next pod of that cause.
@@ -194,20 +185,19 @@ class Collector:
             self._store.mark(about.key)
 
     def _share(self, about: Record) -> None:
-        topics = self._topics.get(about.key, set())
         found = (
-            Finding(topic[1], known.evidence)
-            for topic in sorted(topics)
-            if (known := self._known[topic]).evidence is not None
+            Finding(topic, known.evidence)
+            for topic, known in sorted(self._known.of(about).items())
+            if known.evidence is not None
         )
         self._store.find_out(about, tuple(found))
 
     def _lay_ready(self, about: Record, inquiry: Inquiry, tail: str) -> None:
         """Have the end of a log told with whatever is written next: a trip may be a moment away."""
-        topic = (about.uid, inquiry.topic)
-        known = self._known.get(topic)
+        topics = self._known.of(about)
+        known = topics.get(inquiry.topic)
         if tail and known is not None and known.evidence is None:
-            self._known[topic] = replace(known, evidence=Evidence(inquiry.pod, log_tail=tail))
+            topics[inquiry.topic] = replace(known, evidence=Evidence(inquiry.pod, log_tail=tail))
             self._share(about)
 
     async def _look(self, about: Record, inquiry: Inquiry) -> tuple[Evidence, bool]:

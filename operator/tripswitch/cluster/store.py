@@ -83,6 +83,7 @@ class Store:
         self._refusals = Refusals()
         self._findings: dict[str, tuple[Finding, ...]] = {}
         self._unretained: dict[str, Instant] = {}
+        self._when_gone: list[Callable[[Record], object]] = []
         self.pods: Table[SeenPod] = Table(
             lambda raw, before: see_pod(raw, before, clock()), self._mark_owner_of_pod
         )
@@ -95,6 +96,17 @@ class Store:
     def records(self) -> list[Record]:
         """Return all of them."""
         return list(self._records.values())
+
+    def holds(self, record: Record) -> bool:
+        """Return whether the object still exists, in whichever version."""
+        return record.uid in self._keys
+
+    def when_gone(self, listener: Callable[[Record], object]) -> None:
+        """Have a function called with each GuardedDeployment that is removed.
+
+        It is called before another object of the same name is known and before its key is marked.
+        """
+        self._when_gone.append(listener)
 
     def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
         """Take a version of a GuardedDeployment, unless one that is at least as new is known."""
@@ -116,11 +128,13 @@ class Store:
         key = self._keys.pop(uid, None)
         if key is None:
             return
-        del self._records[key]
+        record = self._records.pop(key)
         self._parsed.pop(uid, None)
         self._refusals.forget(uid)
         self._findings.pop(uid, None)
         self._unretained.pop(uid, None)
+        for listener in self._when_gone:
+            listener(record)
         self._dirty(key)
 
     def snapshot(self, record: Record) -> Snapshot:
@@ -152,12 +166,16 @@ class Store:
 
     def refuse_retention(self, record: Record) -> bool:
         """Remember that no pod can be set aside for now; return whether that is news."""
+        if not self.holds(record):
+            return False
         news = record.uid not in self._unretained
         self._unretained[record.uid] = self._clock() + RETENTION_AGAIN_SECONDS
         return news
 
     def refuse(self, record: Record, error: CreateError) -> None:
         """Remember that the API server would not create a ReplicaSet."""
+        if not self.holds(record):
+            return
         known = self._refusals.find(record.uid, error.digest)
         self._refusals.note(record.uid, error, self._clock())
         if known != error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.notify import Notifier
-from tripswitch.cluster.store import Key, Record
+from tripswitch.cluster.store import Record
 from tripswitch.domain.decision import Decision
 from tripswitch.domain.evidence import Finding
 
@@ -30,7 +30,3 @@ class Aftermath:
         """Tell the world outside."""
         if self.notifier is not None:
             self.notifier.tell(record, decision)
-
-    def forget(self, key: Key) -> None:
-        """Drop everything about an object that is gone."""
-        self.collector.forget(key)

@@ -68,6 +68,8 @@ class WorkQueue(Generic[K]):
         self._holds: dict[K, asyncio.TimerHandle] = {}
         """Keys that are not worked on before their time, marked or not."""
         self._fails: dict[K, int] = {}
+        self._forgotten: set[K] = set()
+        """Keys that were forgotten while they were being worked on."""
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -101,6 +103,20 @@ class WorkQueue(Generic[K]):
         self._unschedule(key)
         timer = asyncio.get_running_loop().call_later(seconds, self._ring, key)
         self._timers[key] = timer
+
+    def forget(self, key: K) -> None:
+        """Drop the timer, the hold and the failures of a key: what it named is gone.
+
+        Work on the key that is under way goes on, and leaves none of these behind.
+        """
+        self._unschedule(key)
+        self._fails.pop(key, None)
+        hold = self._holds.get(key)
+        if hold is not None:
+            hold.cancel()
+            self._let_go(key)
+        if key in self._busy:
+            self._forgotten.add(key)
 
     async def stop(self, seconds: float) -> bool:
         """Take nothing more, and wait for what is being worked on, but no longer than that.
@@ -150,6 +166,10 @@ class WorkQueue(Generic[K]):
             self._broken(key, error)
         finally:
             self._busy.discard(key)
+        if key in self._forgotten:
+            self._forgotten.discard(key)
+            self._fails.pop(key, None)
+            hold, delay = 0.0, None
         if self._stopping:
             return
         if delay is not None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tripswitch.api.convert import InvalidObjectError, write_status
 from tripswitch.cluster.errors import (
@@ -20,6 +21,7 @@ from tripswitch.cluster.errors import (
 )
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision
@@ -43,6 +45,20 @@ BURST_SECONDS = 0.25
 """So long failures wait for more of them, as long as they trip nothing: they come in bursts."""
 
 
+@dataclass(slots=True)
+class _Memory:
+    """What the process remembers of one object from look to look. Times are the loop's."""
+
+    misunderstood: str = ""
+    """The version of which it was told that it is not understood."""
+    written: float = -math.inf
+    """When the last status was written."""
+    failing: float | None = None
+    """Since when a failure waits to be written."""
+    undone: bool = False
+    """What was decided has been written, but not all of it could be done."""
+
+
 class Reconciler:
     """Looks at GuardedDeployments, one at a time for each of them."""
 
@@ -62,15 +78,10 @@ class Reconciler:
         self._metrics = metrics
         self._now = now
         self._aftermath = aftermath
-        self._told: dict[Key, str] = {}
         self.progress_seconds = PROGRESS_SECONDS
         self.burst_seconds = BURST_SECONDS
-        self._written: dict[Key, float] = {}
-        """The loop's time of the last status that was written."""
-        self._failing: dict[Key, float] = {}
-        """The loop's time since when a failure waits to be written."""
-        self._undone: set[Key] = set()
-        """What was decided about these has been written, but not all of it could be done."""
+        self._memories = PerObject(store, _Memory)
+        store.when_gone(lambda record: metrics.forget(record.key))
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -86,16 +97,7 @@ class Reconciler:
             TryAgainError: The API server did not take it, for a reason that passes.
         """
         record = self._store.find(key)
-        if record is None:
-            self._metrics.forget(key)
-            if self._aftermath is not None:
-                self._aftermath.forget(key)
-            self._told.pop(key, None)
-            self._written.pop(key, None)
-            self._failing.pop(key, None)
-            self._undone.discard(key)
-            return None
-        if record.deleting:
+        if record is None or record.deleting:
             return None  # its ReplicaSets go with it
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -123,6 +125,7 @@ class Reconciler:
 
     async def _look(self, record: Record, marked: float) -> float | None:
         now, loop = self._now(), asyncio.get_running_loop()
+        memory = self._memories.of(record)
         try:
             snapshot = self._store.snapshot(record)
         except InvalidObjectError as error:
@@ -131,7 +134,7 @@ class Reconciler:
         guarded = snapshot.guarded
         decision = decide(snapshot, now)
         if decision.status != guarded.status:  # W3: no write when nothing changed
-            wait = self._find_hold(record, guarded.status, decision)
+            wait = self._find_hold(memory, guarded.status, decision)
             if wait > 0:
                 if self._aftermath is not None:  # a failed pod may be gone by then
                     self._aftermath.begin(record, decision)
@@ -139,31 +142,31 @@ class Reconciler:
                 return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
             await self._executor.write_status(record, status)
-            self._written[record.key] = loop.time()
-            self._failing.pop(record.key, None)
+            memory.written, memory.failing = loop.time(), None
         if self._aftermath is not None:
             self._aftermath.begin(record, decision, written=snapshot.findings)
         retry_at: Instant | None = None
-        self._undone.add(record.key)
+        memory.undone = True
         try:
             retry_at = await self._executor.act(
                 record, guarded.spec.template.digest, decision.actions
             )
-            self._undone.discard(record.key)
+            memory.undone = False
         finally:
             self._tell(record, decision, loop.time() - marked)
         wakes = [at for at in (decision.wake_at, retry_at) if at is not None]
         return max(0.001, min(wakes) - self._now()) if wakes else None
 
-    def _find_hold(self, record: Record, before: Status, decision: Decision) -> float:
+    def _find_hold(self, memory: _Memory, before: Status, decision: Decision) -> float:
         """Return for how many seconds a decision may wait to be written with others, in one go."""
-        if record.key in self._undone:
+        if memory.undone:
             return 0.0  # such as the scale-down of a trip, which a newer version got in the way of
         now = asyncio.get_running_loop().time()
         if is_mere_progress(before, decision):
-            return self._written.get(record.key, -math.inf) + self.progress_seconds - now
+            return memory.written + self.progress_seconds - now
         if is_mere_failure(before, decision):
-            return self._failing.setdefault(record.key, now) + self.burst_seconds - now
+            memory.failing = now if memory.failing is None else memory.failing
+            return memory.failing + self.burst_seconds - now
         return 0.0
 
     def _tell_invalid(self, record: Record, words: str) -> None:
@@ -172,9 +175,10 @@ class Reconciler:
         The CRD refuses such an object when it is applied; this is for one that was stored before,
         under another CRD. An event can always be written, a status of such an object cannot.
         """
-        if self._told.get(record.key) == record.resource_version:
+        memory = self._memories.of(record)
+        if memory.misunderstood == record.resource_version:
             return
-        self._told[record.key] = record.resource_version
+        memory.misunderstood = record.resource_version
         logger.warning("%s/%s is not understood, its pods are left alone: %s", *record.key, words)
         self._recorder.say(record, INVALID, words, warning=True)
 
@@ -186,4 +190,5 @@ class Reconciler:
             self._recorder.say(record, event.reason, words, warning=event.warning, topic=topic)
         if self._aftermath is not None:
             self._aftermath.tell(record, decision)
-        self._metrics.take(record.key, decision, seconds)
+        if self._store.holds(record):
+            self._metrics.take(record.key, decision, seconds)

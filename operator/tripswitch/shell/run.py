@@ -126,6 +126,7 @@ class Process:
         )
         metrics.watch_depth(lambda: self._queue.depth)
         self._store = Store(self._queue.mark, clock)
+        self._store.when_gone(lambda record: self._queue.forget(record.key))
         self._recorder = Recorder(client, clock)
         executor = Executor(client, self._store, clock, self._tell_retention)
         self._collector = Collector(client, self._store, clock, logs=options.log_evidence)

@@ -71,6 +71,10 @@ class Bench:
     def findings(self) -> tuple[Finding, ...]:
         return self.store.snapshot(self.record).findings
 
+    @property
+    def tails(self) -> list[str]:
+        return [finding.evidence.log_tail for finding in self.findings]
+
     async def ask(self, *inquiries: Inquiry, later: float = 0.0) -> None:
         """What a look does whose decision knew all findings and is written."""
         self.now += later
@@ -365,7 +369,6 @@ def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
         async with bench() as it:
             record = it.record
             await it.ask(CRASH)
-            it.collector.forget(record.key)
             it.store.remove_guarded(record.uid)
             it.store.find_out(record, (Finding("late", Evidence("web-1", "x")),))
             it.store.upsert_guarded(guarded(uid="gd-2", version=50))
@@ -374,11 +377,53 @@ def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("deletion_seen", [True, False])
+def test_the_next_object_of_the_same_name_is_not_told_what_was_found_about_the_one_before(
+    *, deletion_seen: bool
+) -> None:
+    """Two marks of one name may fold into one look: no look ever saw the object gone."""
+
+    async def main() -> None:
+        async with bench() as it:
+            old = it.record
+            await it.ask(CRASH)
+            assert it.tails == ["boom"]
+            if deletion_seen:
+                it.store.remove_guarded(old.uid)
+            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+            await it.ask()  # the first look asks nothing
+            assert it.findings == ()
+            it.collector.ask(old, [CRASH])  # the look at the old object ends late
+            await it.collector.drain()
+            await it.ask()
+            assert it.findings == ()
+            it.previous = "bang\n"
+            await it.ask(CRASH)  # the same cause, of the new object
+            assert it.tails == ["bang"]
+
+    asyncio.run(main())
+
+
+def test_an_answer_that_comes_after_the_object_has_gone_is_dropped() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            it.collector.ask(it.record, [CRASH])
+            await until(lambda: it.asked != [])
+            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+            it.marked.clear()
+            await it.collector.drain()
+            await it.ask()
+            assert it.findings == ()
+            assert it.marked == []
+
+    asyncio.run(main())
+
+
 def test_a_question_about_an_object_that_went_meanwhile_is_not_asked() -> None:
     async def main() -> None:
         async with bench() as it:
             it.collector.ask(it.record, [CRASH])
-            it.collector.forget(it.record.key)
+            it.store.remove_guarded(it.record.uid)
             await it.collector.drain()
             assert it.asked == []
 

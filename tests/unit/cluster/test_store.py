@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, unready_pod, waiting
 from tripswitch.api.convert import InvalidObjectError
+from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.table import MAX_TOMBSTONES, Tombstones
@@ -335,6 +336,28 @@ class TestGuardedDeployments:
         raw: dict[str, Any] = guarded()
         del raw["metadata"]["managedFields"]
         assert cluster.record().decode() == raw
+
+    def test_state_of_an_object_goes_with_it(self, cluster: Cluster) -> None:
+        notes: PerObject[list[str]] = PerObject(cluster.store, list)
+        old = cluster.record()
+        notes.of(old).append("old")
+        assert notes.of(old) == ["old"]
+        cluster.store.upsert_guarded(guarded(uid="gd-2", version=400))
+        notes.of(old).append("late")
+        assert notes.of(old) == []
+        assert notes.of(cluster.record()) == []
+        assert len(notes) == 1
+
+    def test_whoever_keeps_state_outside_is_told_before_the_next_one_is_there(
+        self, cluster: Cluster
+    ) -> None:
+        told: list[tuple[str, Record | None]] = []
+        cluster.store.when_gone(
+            lambda record: told.append((record.uid, cluster.store.find(record.key)))
+        )
+        cluster.store.upsert_guarded(guarded(uid="gd-2", version=400))
+        cluster.store.remove_guarded("gd-1")
+        assert told == [("gd-1", None)]
 
 
 class TestRefusals:

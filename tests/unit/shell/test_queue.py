@@ -64,9 +64,11 @@ class Log:
         self.most_at_once = 0
         self._results = list(results)
         self._takes = takes
+        self._more = asyncio.Event()
 
     async def __call__(self, key: str, _marked: float) -> float | None:
         self.done.append((key, round(asyncio.get_running_loop().time(), 3)))
+        self._more.set()
         self.running += 1
         self.most_at_once = max(self.most_at_once, self.running)
         await asyncio.sleep(self._takes)
@@ -75,6 +77,12 @@ class Log:
         if isinstance(result, Exception):
             raise result
         return result
+
+    async def wait(self, times: int) -> None:
+        """Wait until the work was begun so many times."""
+        while len(self.done) < times:
+            self._more.clear()
+            await self._more.wait()
 
     @property
     def times(self) -> list[float]:
@@ -318,3 +326,53 @@ def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.WARNING):
         run(main())
     assert "did not finish" in caplog.text
+
+
+def test_a_key_that_is_forgotten_owes_nothing_to_what_went_wrong_before() -> None:
+    """The next object of the same name waits neither for the old one's holds nor for its back-off."""
+
+    async def main() -> None:
+        log = Log(*[RuntimeError("bug") for _ in range(4)], TryAgainError("conflict"))
+        async with queue(log) as marks:
+            marks.mark("web")
+            await log.wait(4)
+            await asyncio.sleep(0)  # the fourth has failed
+            marks.forget("web")
+            began = asyncio.get_running_loop().time()
+            marks.mark("web")
+            await asyncio.sleep(0.1)
+            assert log.times[4:] == [round(began, 3)]  # no hold
+            await asyncio.sleep(1.5)
+            assert len(log.done) == 6  # the first delay, not the fifth
+
+    run(main())
+
+
+def test_work_on_a_key_that_was_forgotten_meanwhile_leaves_no_delay() -> None:
+    async def main() -> None:
+        log = Log(TryAgainError("be patient", 3600.0), takes=5.0)
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(1)
+            marks.forget("web")
+            marks.mark("web")
+            await asyncio.sleep(30)
+            assert log.times == [0, 5]
+            await asyncio.sleep(7200)
+            assert len(log.done) == 2
+
+    run(main())
+
+
+def test_a_key_that_waits_for_a_hold_is_worked_on_when_it_is_forgotten() -> None:
+    async def main() -> None:
+        log = Log(TryAgainError("be patient", 3600.0))
+        async with queue(log) as marks:
+            marks.mark("web")
+            await asyncio.sleep(1)
+            marks.mark("web")  # held
+            marks.forget("web")
+            await asyncio.sleep(1)
+            assert log.times == [0, 1]
+
+    run(main())

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from tests.unit.cluster.bench import WEB, Bench, bench
-from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.raws import at, ended, guarded, pod, ready_pod, waiting
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.replicasets import HASH_LABEL
@@ -415,6 +415,51 @@ def test_the_series_of_an_object_that_is_gone_are_dropped() -> None:
             assert b'name="web"' in setup.metrics.render()
             it.store.remove_guarded("gd-1")
             assert await setup.look() is None
+            assert b'name="web"' not in setup.metrics.render()
+
+    asyncio.run(main())
+
+
+def test_an_object_replaced_between_two_looks_starts_without_the_history_of_the_old_one() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            setup = await started(it)
+            it.store.pods.upsert(pod(waiting("ContainerCreating"), owner="rs-7"))
+            it.on(f"PUT {GUARD}/status", answer(guarded(uid="gd-2", version=51)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+            assert b'name="web"' not in setup.metrics.render()
+            await setup.look()  # the first status of the new one is not held back for the old one's
+            assert it.bodies(f"PUT {GUARD}/status")[-1]["metadata"]["uid"] == "gd-2"
+
+    asyncio.run(main())
+
+
+def test_each_of_two_objects_of_one_name_is_told_once_that_it_is_not_understood() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            setup = Setup(it)
+            for uid in ("gd-1", "gd-2"):
+                it.store.upsert_guarded(guarded(uid=uid, version=30, replicas="many"))
+                await setup.look()
+                await setup.look()
+                it.store.remove_guarded(uid)
+            assert setup.reasons == ["InvalidSpec", "InvalidSpec"]
+
+    asyncio.run(main())
+
+
+def test_a_look_that_ends_after_its_object_has_gone_brings_no_series_back() -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            setup = Setup(it)
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            it.on(f"POST {SETS}", answer({}, 201))
+            look = asyncio.create_task(setup.look())
+            await until(lambda: it.bodies(f"POST {SETS}") != [])
+            it.store.remove_guarded("gd-1")
+            await look
             assert b'name="web"' not in setup.metrics.render()
 
     asyncio.run(main())

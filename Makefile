@@ -47,9 +47,9 @@ test: programs unit e2e real ## everything that proves it: unit, property, contr
 
 .PHONY: unit
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
-	$(BIN)/coverage run -m pytest -q tests/unit/domain operator/tripswitch/domain
+	$(BIN)/coverage run -m pytest -q tests/unit/domain
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
-	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests --ignore tests/unit/domain
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests operator --ignore tests/unit/domain
 
 .PHONY: packages
 packages: ## install the Debian packages that some tests use (as root; else say what is left out)

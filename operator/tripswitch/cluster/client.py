@@ -221,6 +221,8 @@ class Client:
                 took = asyncio.get_running_loop().time() - began
                 self._dated(response.headers.get("Date"), took)
             error = None if response.status < 400 else await _read_error(response)
+            if error is not None:
+                error.request = f"{method} {path}"
         except _BROKEN as broken:
             self._count(verb, resource, 0)
             raise UnreachableError(f"{method} {path}: {broken!r}") from broken

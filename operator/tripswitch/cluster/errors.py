@@ -9,11 +9,20 @@ from typing import Any
 
 
 class ApiError(Exception):
-    """The API server did not do what was asked. ``status`` is the HTTP status, 0 without an answer."""
+    """The API server did not do what was asked.
+
+    ``status`` is the HTTP status, 0 without an answer. ``request`` is the method and path of the request
+    that was refused, empty where the message has them.
+    """
 
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+        self.request = ""
+
+    def describe(self) -> str:
+        """Return the request and what the server said about it, for a log."""
+        return f"{self.request}: {self}" if self.request else str(self)
 
 
 class UnauthorizedError(ApiError):

@@ -8,6 +8,7 @@ this one. Nothing is tried twice here; a failed write is decided again from a ne
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,10 +17,12 @@ from tripswitch.api.base import format_time
 from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
 from tripswitch.cluster.errors import (
     AlreadyExistsError,
+    ApiError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    ThrottledError,
 )
 from tripswitch.cluster.raw import field, mapping, text
 from tripswitch.cluster.replicasets import (
@@ -54,6 +57,8 @@ from tripswitch.domain.decision import (
     SetAsidePod,
 )
 from tripswitch.domain.model import CreateError, Instant
+
+logger = logging.getLogger(__name__)
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
 _Fenced = AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod | _Deletion
@@ -132,8 +137,8 @@ class Executor:
             When a refused creation is to be tried again.
 
         Raises:
-            ApiError: At least one action failed; all others have been tried. A ``ConflictError`` is
-                raised only if nothing worse happened.
+            ApiError: At least one action failed; all others have been tried. The worst error is raised
+                (:func:`rank_error`), with a note of each of the others, which are logged.
         """
         groups: dict[str, list[Action]] = {}
         for action in actions:
@@ -144,7 +149,7 @@ class Executor:
         )
         errors = [result for result in results if isinstance(result, BaseException)]
         if errors:
-            raise min(errors, key=lambda error: isinstance(error, ConflictError))
+            raise _pick_worst(errors, record)
         return min((at for at in results if isinstance(at, float)), default=None)
 
     async def _act_in_turn(
@@ -282,6 +287,34 @@ class Executor:
             return found
         body = build_label_patch(found, action)
         return await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+
+def rank_error(error: BaseException) -> tuple[int, float]:
+    """Return how bad an error is beside others; the lowest is the worst and decides what happens next.
+
+    A bug must be seen. A request for patience must be kept, the longest one first. A conflict only says
+    that the look was stale.
+    """
+    match error:
+        case ThrottledError():
+            return 1, -error.retry_after
+        case ConflictError() | NotFoundError():
+            return 3, 0.0
+        case ApiError():
+            return 2, 0.0
+    return 0, 0.0
+
+
+def _pick_worst(errors: Iterable[BaseException], record: Record) -> BaseException:
+    """Return the error to raise, with notes of the others; log these, conflicts only for debugging."""
+    worst, *others = sorted(errors, key=rank_error)
+    for error in others:
+        words = error.describe() if isinstance(error, ApiError) else repr(error)
+        worst.add_note(f"another action failed, too: {words}")
+        rank, _ = rank_error(error)
+        level = {0: logging.ERROR, 3: logging.DEBUG}.get(rank, logging.WARNING)
+        logger.log(level, "%s/%s: %s", *record.key, words, exc_info=None if rank else error)
+    return worst
 
 
 def _delete_options(action: _Deletion) -> dict[str, Any]:

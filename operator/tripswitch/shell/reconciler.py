@@ -110,7 +110,7 @@ class Reconciler:
         except (ConflictError, NotFoundError) as error:
             raise TryAgainError(str(error)) from error  # the look was stale, which is normal
         except ApiError as error:
-            logger.warning("%s/%s: %s", *key, error)
+            logger.warning("%s/%s: %s", *key, error.describe())
             raise TryAgainError(str(error)) from error
         finally:
             self._metrics.time_reconcile(loop.time() - began)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 from typing import Any
 
 import pytest
@@ -154,6 +156,55 @@ class TestActions:
                     await it.act(SCALE, KILL)
 
         asyncio.run(main())
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_every_one_of_several_errors_is_told_and_a_request_for_patience_is_kept(
+        self, caplog: pytest.LogCaptureFixture, *, reverse: bool
+    ) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"PATCH {SETS}/web-6f8c", refuse(403, "Forbidden", "no right to scale"))
+                slow = refuse(429, message="slow down")
+                slow.headers["Retry-After"] = "5"
+                slower = refuse(429, message="slower still")
+                slower.headers["Retry-After"] = "30"
+                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", slow)
+                it.on(f"DELETE {PODS}/web-6f8c-other", slower)
+                it.on(f"DELETE {PODS}/web-6f8c-third", refuse(409, "Conflict", "has moved on"))
+                other = DeletePod("web-6f8c-other", "pod-2", "100")
+                third = DeletePod("web-6f8c-third", "pod-3", "100")
+                actions = [SCALE, KILL, other, third]
+                with pytest.raises(ThrottledError, match="slower still") as caught:
+                    await it.act(*(reversed(actions) if reverse else actions))
+                assert caught.value.retry_after == 30
+                notes = "\n".join(caught.value.__notes__)
+                for words in ("no right to scale", "slow down", "has moved on"):
+                    assert words in notes
+
+        with caplog.at_level(logging.WARNING):
+            asyncio.run(main())
+        told = [record.getMessage() for record in caplog.records]
+        assert f"shop/web: PATCH {SETS}/web-6f8c: no right to scale" in told
+        assert f"shop/web: DELETE {PODS}/web-6f8c-x2x9k: slow down" in told
+        assert not any("has moved on" in words for words in told)  # which is normal
+
+    def test_a_bug_is_worse_than_everything_and_a_second_one_is_traced(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", refuse(403, "Forbidden", "no right"))
+                bug = MarkCompleted("web-6f8c", "rs-1", "50", math.nan)  # no time at all
+                second = MarkCompleted("web-old", "rs-0", "50", math.nan)
+                with pytest.raises(ValueError, match="NaN") as caught:
+                    await it.act(KILL, bug, second)
+                assert any("no right" in note for note in caught.value.__notes__)
+
+        with caplog.at_level(logging.WARNING):
+            asyncio.run(main())
+        assert f"shop/web: DELETE {PODS}/web-6f8c-x2x9k: no right" in caplog.text
+        (traced,) = [record for record in caplog.records if record.exc_info]
+        assert "NaN" in traced.getMessage()
 
     def test_deleting_a_pod_has_preconditions_and_it_counts_as_going_at_once(self) -> None:
         async def main() -> None:

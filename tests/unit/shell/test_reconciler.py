@@ -349,6 +349,19 @@ def test_trouble_with_the_server_comes_back_later(
     assert bool(caplog.records) is told
 
 
+def test_the_log_says_which_request_failed(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with bench(filled=False) as it:
+            it.store.upsert_guarded(guarded())
+            it.on(f"PUT {GUARD}/status", refuse(403, "Forbidden", "not you"))
+            with pytest.raises(TryAgainError):
+                await Setup(it).look()
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(main())
+    assert f"shop/web: PUT {GUARD}/status: not you" in caplog.text
+
+
 def test_an_object_that_cannot_be_understood_is_told_once_a_version_and_left_alone() -> None:
     async def main() -> None:
         async with bench() as it:

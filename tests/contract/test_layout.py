@@ -22,6 +22,7 @@ CORE_MAY_IMPORT = frozenset(
         "enum",
         "hashlib",
         "itertools",
+        "math",
         "types",
         "typing",
         "tripswitch.domain",

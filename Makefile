@@ -11,6 +11,9 @@ WORKERS ?= 5
 SEED ?= 1
 STEPS ?= 1000000
 MODULES ?=
+CLUSTER ?=
+IMAGE ?=
+YES ?=
 MINUTES ?= 60
 ARGS ?=
 
@@ -21,9 +24,13 @@ help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup ## a good rollout, a bad one and its rollback, and a first one that stalls: live
+demo: setup ## a good rollout, a bad one and its rollback, a first one that stalls: live (CLUSTER=current: in yours)
+ifeq ($(CLUSTER),current)
+	@$(BIN)/python -m tests.demo --current $(if $(IMAGE),--image $(IMAGE)) $(if $(YES),--yes)
+else
 	@$(BIN)/python -m tests.cluster build --for demo >/dev/null
-	$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.demo
+endif
 
 .PHONY: up
 up: setup ## start a throwaway cluster with the operator, to try things by hand (NAME=, NODE=)

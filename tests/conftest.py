@@ -70,6 +70,7 @@ _TOGETHER = (
     "tests/cluster/",
     "tests/faults/",
     "tests/e2e/test_real_disruptions.py",
+    "tests/e2e/test_demo.py",
     "tests/e2e/test_helm.py",
     "tests/e2e/test_real_in_cluster.py",
 )

@@ -39,6 +39,11 @@ def install(kubectl: Kubectl) -> None:
     """Apply the CRD and the operator's ServiceAccount with its rights, and wait for the API."""
     kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
     kubectl("apply", "--filename", str(ROOT / "manifests" / "rbac.yaml"))
+    await_served(kubectl)
+
+
+def await_served(kubectl: Kubectl) -> None:
+    """Wait until the API server serves GuardedDeployments; its error if it never does."""
     # `kubectl wait` gives up on an object that has no conditions yet.
     deadline = time.monotonic() + START_SECONDS
     served = ("get", "--raw", "/apis/tripswitch.dev/v1alpha1/guardeddeployments?limit=1")

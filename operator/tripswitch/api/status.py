@@ -48,6 +48,9 @@ class Tally(Compact):
     runs: int = Field(default=0, description="Runs that ended (rule F1).")
     waits: int = Field(default=0, description="Failures to start at all (rule F2).")
     since: Time | None = Field(default=None, description="Since when it has been unable to start.")
+    generation: int = Field(
+        default=0, description="The pod's generation when a resize last restarted it (rule F1)."
+    )
 
 
 class Counted(Compact):

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tripswitch.cli.words import format_age, one_line, plural
 from tripswitch.cluster.views import SETTING_UP
+from tripswitch.domain.ended_runs import has_succeeded
 from tripswitch.domain.failures import CANNOT_START
 from tripswitch.domain.model import (
     ContainerRole,
@@ -74,7 +75,7 @@ def _judge_container(container: ContainerView) -> tuple[Tone, str, str] | None:
             return Tone.BAD, str(waiting), f"container {name} {_end(ended)}{_restarts(container)}"
         return Tone.BAD, str(waiting), f"container {name}: {container.message or waiting}"
     ended = container.ended
-    if ended is not None and not (container.role is ContainerRole.INIT and _is_success(ended)):
+    if ended is not None and not has_succeeded(container, ended):
         why = f"container {name} {_end(ended)}{_restarts(container)}"
         return Tone.BAD, ended.reason or "Error", why
     if waiting and waiting not in SETTING_UP:

@@ -13,6 +13,7 @@ from tripswitch.cli.causes import PodLine, Tone
 from tripswitch.cli.view import BreakerLine, Outcome, Raw, ReplicaSetLine, RevisionLine, View
 from tripswitch.cli.words import clean, format_age, format_lasting, one_line, plural
 from tripswitch.cluster.raw import parse_instant, text, whole
+from tripswitch.domain.failures import CANNOT_START
 from tripswitch.domain.model import Instant
 
 POD_LIMIT = 10
@@ -202,8 +203,8 @@ def describe_failure(failure: Raw) -> str:
         else f"exited {code}"
         if code is not None
         else "cannot start"
-        if container and failure.get("kind") == "LAUNCH"
-        else ""
+        if failure.get("reason") in CANNOT_START
+        else "ended, its exit code was not seen"
     )
     if container:
         words.append(f"container {container} {how}".rstrip())

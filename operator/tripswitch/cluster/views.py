@@ -14,6 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.template import compute_probe_budget
+from tripswitch.cluster.container_spec import (
+    asks_to_restart_all,
+    can_restart_all,
+    may_complete,
+    restarts_on_resize,
+)
 from tripswitch.cluster.raw import field, mapping, number, objects, parse_instant, text, whole
 from tripswitch.cluster.replicasets import (
     RETAINED_FOR,
@@ -21,6 +27,7 @@ from tripswitch.cluster.replicasets import (
     REVISION,
     find_controller,
 )
+from tripswitch.domain.ended_runs import RESTARTED_ALL
 from tripswitch.domain.model import (
     ContainerRole,
     ContainerView,
@@ -29,6 +36,9 @@ from tripswitch.domain.model import (
     PodPhase,
     PodView,
 )
+
+RESTARTING_ALL = "AllContainersRestarting"
+"""The pod's condition while the kubelet ends all of its containers because one of them asked for it."""
 
 SETTING_UP = frozenset({"ContainerCreating", "PodInitializing"})
 """Waiting reasons behind which there is no fault yet: image, volumes or network are on their way."""
@@ -78,7 +88,9 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
     created = min(parse_instant(metadata.get("creationTimestamp")) or 0.0, now)
     look = _Look(before, created, now)
     conditions = {text(item.get("type")): item for item in objects(status.get("conditions"))}
-    containers = tuple(_see_containers(mapping(field(raw, "spec")), status, look))
+    restarting = field(conditions.get(RESTARTING_ALL), "status") == "True"
+    spec = mapping(field(raw, "spec"))
+    containers = tuple(_see_containers(spec, status, look, restarting=restarting))
     ready = mapping(conditions.get("Ready"))
     is_ready = ready.get("status") == "True"
     by_node = not is_ready and _is_taken_by_node(ready, conditions)
@@ -98,6 +110,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         gated=bool(field(raw, "spec", "readinessGates")),
         node=text(field(raw, "spec", "nodeName")),
         containers=containers,
+        generation=whole(metadata.get("generation")),
     )
     return SeenPod(
         view=view,
@@ -186,21 +199,17 @@ def _see_waiting_for(conditions: Mapping[str, Any], containers: tuple[ContainerV
 
 
 def _see_containers(
-    spec: Mapping[str, Any], status: Mapping[str, Any], look: _Look
+    spec: Mapping[str, Any], status: Mapping[str, Any], look: _Look, *, restarting: bool
 ) -> Iterator[ContainerView]:
     """Every container of the spec, with or without a status; ephemeral ones are left out."""
+    specs: dict[str, Mapping[str, Any]] = {}
     roles: dict[str, ContainerRole] = {}
-    budgets: dict[str, float | None] = {}
-    for container in objects(spec.get("initContainers")):
-        lasting = container.get("restartPolicy") == "Always"
-        roles[text(container.get("name"))] = (
-            ContainerRole.SIDECAR if lasting else ContainerRole.INIT
-        )
-        budgets[text(container.get("name"))] = compute_probe_budget(container.get("readinessProbe"))
-    for container in objects(spec.get("containers")):
-        roles[text(container.get("name"))] = ContainerRole.APP
-        budgets[text(container.get("name"))] = compute_probe_budget(container.get("readinessProbe"))
     statuses: dict[str, Mapping[str, Any]] = {}
+    for listed, role in (("initContainers", ContainerRole.INIT), ("containers", ContainerRole.APP)):
+        for one in objects(spec.get(listed)):
+            lasting = role is ContainerRole.INIT and one.get("restartPolicy") == "Always"
+            specs[text(one.get("name"))] = one
+            roles[text(one.get("name"))] = ContainerRole.SIDECAR if lasting else role
     for listed, role in (
         ("initContainerStatuses", ContainerRole.INIT),
         ("containerStatuses", ContainerRole.APP),
@@ -210,19 +219,28 @@ def _see_containers(
             roles.setdefault(text(one.get("name")), role)
     known = () if look.before is None else look.before.view.containers
     before = {container.name: container for container in known}
-    slow = {
-        text(container.get("name"))
-        for listed in ("initContainers", "containers")
-        for container in objects(spec.get(listed))
-        if container.get("startupProbe")
-    }
+    slow = {name for name, one in specs.items() if one.get("startupProbe")}
+    causes = [name for name, one in specs.items() if can_restart_all(one)]
     for name, role in roles.items():
+        own = specs.get(name, {})
         seen = _see_container(name, role, statuses.get(name), before.get(name), look)
+        ended = _see_victim(own, seen.ended) if restarting else seen.ended
         yield replace(
             seen,
+            ended=ended,
             started_since=_started_since(seen, before.get(name), look, slow),
-            readiness_budget=budgets.get(name),
+            readiness_budget=compute_probe_budget(own.get("readinessProbe")),
+            may_complete=may_complete(own),
+            restarts_pod=causes == [name],
+            resize_restarts=restarts_on_resize(own),
         )
+
+
+def _see_victim(own: Mapping[str, Any], ended: Ended | None) -> Ended | None:
+    """While all containers are being restarted: tell an end that caused it from those that it causes."""
+    if ended is None or asks_to_restart_all(own, ended.exit_code):
+        return ended
+    return replace(ended, reason=RESTARTED_ALL)
 
 
 def _started_since(
@@ -271,6 +289,15 @@ def _see_container(
         started=is_running and raw.get("started") is not False,  # older servers do not say
         ended=None if is_running else ended,
         last_ended=_see_end(field(raw, "lastState", "terminated")),
+        device_unhealthy=_has_unhealthy_device(raw),
+    )
+
+
+def _has_unhealthy_device(raw: Mapping[str, Any]) -> bool:
+    return any(
+        device.get("health") == "Unhealthy"
+        for allocated in objects(raw.get("allocatedResourcesStatus"))
+        for device in objects(allocated.get("resources"))
     )
 
 

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from tripswitch.domain.failures import Failure, Observed, count_failures, judge
+from tripswitch.domain.failures import CANNOT_START, Failure, Observed, count_failures, judge
 from tripswitch.domain.health import Experience, expect, running_at, started_at
 from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Spec, Verdict
 from tripswitch.domain.status import (
@@ -176,7 +176,9 @@ def describe(failure: Failure | FailureRecord) -> str:
         return f"{failure.reason}: {failure.message}" if failure.message else failure.reason
     if failure.exit_code is None:
         words = f": {failure.message}" if failure.message else ""
-        return f"container {failure.container} cannot start: {failure.reason}{words}"
+        if failure.reason in CANNOT_START:
+            return f"container {failure.container} cannot start: {failure.reason}{words}"
+        return f"container {failure.container} ended, its exit code was not seen{words}"
     how = f"exited {failure.exit_code}"
     if failure.reason != "Error":
         how += f" ({failure.reason})"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tripswitch.domain import failed_pods
+from tripswitch.domain.ended_runs import NewEnds, compute_ended_runs, find_new_ends
 from tripswitch.domain.health import (
     Expectations,
     health_deadline,
@@ -18,7 +20,6 @@ from tripswitch.domain.health import (
 )
 from tripswitch.domain.health import running_at as pod_running_at
 from tripswitch.domain.model import (
-    ContainerRole,
     ContainerView,
     Ended,
     Instant,
@@ -49,40 +50,8 @@ PodInitializing, a reason of a newer kubelet) never counts: the progress deadlin
 ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
 """Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
 
-NODE_ENDED = frozenset({"ContainerStatusUnknown", "Unknown"})
-"""Runs whose end the node lost sight of (a reboot, a restarted runtime): never count (F5)."""
-
-NODE_FAULTS = frozenset(
-    {
-        "NodeAffinity",
-        "NodeLost",
-        "NodeShutdown",
-        "OutOfcpu",
-        "OutOfmemory",
-        "OutOfpods",
-        "Preempted",
-        "Preempting",
-        "Shutdown",
-        "Terminated",
-        "TopologyAffinityError",
-        "UnexpectedAdmissionError",
-    }
-)
-"""Reasons of failed pods that are the node's or the scheduler's doing: never count (F5)."""
-
-NODE_EVICTIONS = ("The node had condition", "The node was low on resource", "Pod was rejected")
-"""How the kubelet begins the message of an eviction that is not the pod's own doing. Any other
-eviction without DisruptionTarget means that the pod went over its own storage limit (F5)."""
-
-POD_FAILED = frozenset({"DeadlineExceeded", "Evicted"})
 NOT_READY_IN_TIME = "NotReadyInTime"
-FAILURE_REASONS = (
-    CANNOT_START
-    | ENDED
-    | NODE_FAULTS
-    | POD_FAILED
-    | {NOT_READY_IN_TIME, "OutOfResource", "PodFailed"}
-)
+FAILURE_REASONS = CANNOT_START | ENDED | failed_pods.REASONS | {NOT_READY_IN_TIME}
 """Every reason a failure can have: a closed set, fit for metric labels and ``onReasons``."""
 
 NOTHING_YET = Tally("")
@@ -127,11 +96,15 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     for container in pod.containers:
         tally = tallies.get(container.name, NOTHING_YET)
         after = _advance(container, tally, now)
+        ends = find_new_ends(container, tally.runs, pod.generation - max(1, tally.generation))
+        if ends.resized:
+            after = replace(after, generation=pod.generation)
         if after is not tally:
             moved[container.name] = after
             # In a pod that failed as a whole, ended containers are the consequence, not the cause.
             if not whole_pod:
-                failures += _container_failures(pod, container, tally, after, before.seen)
+                waits = after.waits - tally.waits
+                failures += _container_failures(pod, container, waits, ends, before.seen)
         if after.since is not None:
             wakes.append(_next_back_off(after.since, now))
     counted = before
@@ -186,35 +159,11 @@ def compute_waits(elapsed: float) -> int:
     return waits
 
 
-def compute_ended_runs(container: ContainerView) -> int:
-    """Return how many runs of a container have ended (F1).
-
-    >>> crashed = Ended(exit_code=2, reason="Error")
-    >>> compute_ended_runs(ContainerView("web", restarts=1, running_since=0.0, last_ended=crashed))
-    1
-    >>> compute_ended_runs(
-    ...     ContainerView("web", restarts=1, waiting="CrashLoopBackOff", last_ended=crashed)
-    ... )
-    2
-
-    An init container that ended with 0 did what it is for:
-
-    >>> compute_ended_runs(
-    ...     ContainerView("setup", ContainerRole.INIT, ended=Ended(0, "Completed"))
-    ... )
-    0
-    """
-    ended = container.ended or (container.last_ended if container.waiting is not None else None)
-    return container.restarts + (1 if ended is not None and not _succeeded(container, ended) else 0)
-
-
 def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
     """Raise the marks of one container; none ever falls, whatever the pod's status says (F7)."""
     ended = compute_ended_runs(container)
     stuck = (
-        container.waiting in CANNOT_START
-        and ended == 0
-        and not ("failed to sync" in container.message and "cache" in container.message)
+        container.waiting in CANNOT_START and ended == 0 and not _is_held_by_node(container.message)
     )
     if not stuck:
         runs = max(tally.runs, ended)
@@ -232,32 +181,29 @@ def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
 
 
 def _container_failures(
-    pod: PodView, container: ContainerView, before: Tally, after: Tally, seen: Seen
+    pod: PodView, container: ContainerView, waits: int, ends: NewEnds, seen: Seen
 ) -> list[Failure]:
     found = []
-    if after.waits > before.waits and container.waiting is not None:
+    if waits > 0 and container.waiting is not None:
         found.append(
             Failure(
                 kind=FailureKind.LAUNCH,
                 reason=container.waiting,
                 pod=pod.name,
-                count=after.waits - before.waits,
+                count=waits,
                 container=container.name,
                 node=pod.node,
                 message=container.message,
             )
         )
-    ends = [end for end in (container.ended, container.last_ended) if end is not None]
-    # An init container that succeeded in the end failed before, if its count says so.
-    ended = next((end for end in ends if not _succeeded(container, end)), None)
-    blameless = ended.reason in NODE_ENDED if ended is not None else bool(ends)
-    if after.runs > before.runs and not blameless:
+    ended = ends.latest
+    if ends.count:
         found.append(
             Failure(
                 kind=FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
                 reason=_ended_reason(container, ended),
                 pod=pod.name,
-                count=after.runs - before.runs,
+                count=ends.count,
                 container=container.name,
                 exit_code=None if ended is None else ended.exit_code,
                 signal=None if ended is None else ended.signal or None,
@@ -278,20 +224,14 @@ def _ended_reason(container: ContainerView, ended: Ended | None) -> str:
     return "Completed" if ended.exit_code == 0 and not ended.signal else "Error"
 
 
-def _succeeded(container: ContainerView, ended: Ended) -> bool:
-    return container.role is ContainerRole.INIT and ended.exit_code == 0 and not ended.signal
+def _is_held_by_node(words: str) -> bool:
+    """Return whether a container waits for the kubelet itself: no attempt was made, none failed."""
+    return ("failed to sync" in words and "cache" in words) or "pull QPS exceeded" in words
 
 
 def _pod_failure(pod: PodView) -> Failure:
     """F3, with F5's verdict on the reason."""
-    reason, verdict = pod.reason, Verdict.COUNT
-    if reason.startswith("OutOf") and reason not in NODE_FAULTS:
-        reason = "OutOfResource"  # OutOf<any resource a node offers>
-    evicted_by_node = reason == "Evicted" and pod.message.startswith(NODE_EVICTIONS)
-    if reason in NODE_FAULTS or reason == "OutOfResource" or evicted_by_node:
-        verdict = Verdict.IGNORE
-    elif reason not in POD_FAILED:
-        reason = "PodFailed"
+    reason, verdict = failed_pods.judge_failed_pod(pod)
     return Failure(
         kind=FailureKind.LAUNCH,
         reason=reason,

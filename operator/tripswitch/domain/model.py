@@ -183,7 +183,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class ContainerView:
-    """One container of a pod; at most one of waiting, running, ended is set."""
+    """One container of a pod; at most one of waiting, running, ended is set.
+
+    ``may_complete``: its own ``restartPolicy`` is ``OnFailure`` or ``Never``, and exit 0 is no failure.
+    ``restarts_pod``: it is the only one of its pod whose end can lead to ``RestartAllContainers``.
+    ``resize_restarts``: the kubelet restarts it when its resources are changed in place.
+    ``device_unhealthy``: a device that it was given is reported as broken.
+    """
 
     name: str
     role: ContainerRole = ContainerRole.APP
@@ -198,6 +204,10 @@ class ContainerView:
     last_ended: Ended | None = None
     readiness_budget: float | None = 0.0
     """Seconds, as in :class:`Readiness`; None: the container has no readiness probe."""
+    may_complete: bool = False
+    restarts_pod: bool = False
+    resize_restarts: bool = False
+    device_unhealthy: bool = False
 
 
 class PodPhase(StrEnum):
@@ -222,6 +232,8 @@ class PodView:
     that was Ready before. ``unready_by_node`` says that Ready was taken away by the control plane
     because the node stopped reporting, while every container still is ready. ``waiting_for`` is what
     holds up a pod that no container rule explains (the scheduler's or a volume's words).
+    ``generation`` is 1 for a pod as it was made, and rises with every change of its spec; 0 if the API
+    server does not say.
     """
 
     name: str
@@ -240,6 +252,7 @@ class PodView:
     """It has ``readinessGates``, of its template or of whatever changed the pod at its admission."""
     node: str = ""
     containers: tuple[ContainerView, ...] = ()
+    generation: int = 0
 
     @property
     def live(self) -> bool:

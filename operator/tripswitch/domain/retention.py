@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from tripswitch.domain.decision import Action, DropPod, SetAsidePod
 from tripswitch.domain.draft import Draft
-from tripswitch.domain.failures import CANNOT_START, compute_ended_runs
+from tripswitch.domain.ended_runs import compute_ended_runs
+from tripswitch.domain.failures import CANNOT_START
 from tripswitch.domain.model import PodView, ReplicaSetView
 from tripswitch.domain.status import Revision, RolloutState
 

@@ -95,12 +95,14 @@ class Tally:
     """Failures of one container seen so far (rules F1, F2, F7). High-water marks: they never fall.
 
     ``since`` is the one remembered time of F2: when it was first seen waiting, None while it is not.
+    ``generation`` is the pod's when an end was last put down to an in-place resize; 0 if none was.
     """
 
     container: str
     runs: int = 0
     waits: int = 0
     since: Instant | None = None
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,3 +126,13 @@ def test_an_init_container_that_fails_is_named() -> None:
 )
 def test_no_pod_is_too_strange_to_be_described(junk: dict[str, Any]) -> None:
     assert isinstance(describe(junk)[0], Tone)
+
+
+def test_a_container_that_may_complete_and_did_is_no_reason_why_its_pod_is_not_ready() -> None:
+    raw = unready_pod()
+    status = {"name": "warm-up", "state": {"terminated": ended(0, "Completed")}}
+    raw["status"]["containerStatuses"].append(status)
+    raw["spec"]["containers"].append({"name": "warm-up", "restartPolicy": "OnFailure"})
+    assert describe(raw)[:2] == (Tone.WAITING, "Running")
+    raw["spec"]["containers"][1].pop("restartPolicy")
+    assert describe(raw)[:2] == (Tone.BAD, "Completed")

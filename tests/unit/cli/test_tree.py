@@ -82,6 +82,24 @@ def test_evidence_is_shown_whatever_its_fields_are_called() -> None:
     assert [line for line in lines if line in shown] == shown
 
 
+@pytest.mark.parametrize("kind", ["LAUNCH", "HEALTH"])
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("ErrImagePull", "container web cannot start, revision 2"),
+        ("Error", "container web ended, its exit code was not seen, revision 2"),
+    ],
+)
+def test_a_failure_without_an_exit_code_is_told_by_its_reason(
+    kind: str, reason: str, words: str
+) -> None:
+    status = rolled_back()
+    failure = status["circuitBreaker"]["failures"][0]
+    failure |= {"kind": kind, "reason": reason}
+    failure.pop("exitCode", None)
+    assert f"{kind}: {words}" in draw(build_view(guarded(status), (), (), NOW))
+
+
 def test_words_of_strangers_cannot_steer_the_terminal() -> None:
     status = rolled_back()
     status["circuitBreaker"]["failures"][0] |= {

@@ -47,10 +47,19 @@ def crashed(exit_code: int, reason: str, **more: Any) -> dict[str, Any]:
     return waiting(
         "CrashLoopBackOff",
         "back-off 10s restarting failed container",
-        lastState={"terminated": ended(exit_code, reason, **more)},
+        lastState={"terminated": ended(exit_code, reason)},
+        **more,
     )
 
 
+def device(health: str) -> list[dict[str, Any]]:
+    """What a node says of the devices that a container was given (KEP-4680)."""
+    fine = {"name": "claim:net", "resources": [{"resourceID": "nic-0"}]}
+    gpus = [{"resourceID": "gpu-0", "health": "Healthy"}, {"resourceID": "gpu-1", "health": health}]
+    return [fine, {"name": "example.com/gpu", "resources": gpus}]
+
+
+BROKEN, WELL = device("Unhealthy"), device("Healthy")
 DISRUPTED = [condition("DisruptionTarget", "True", reason="EvictionByEvictionAPI")]
 UNSCHEDULABLE = [
     condition("PodScheduled", "False", reason="Unschedulable", message="0/3 nodes are available")
@@ -87,7 +96,7 @@ F5 = [
         pod(
             waiting("PodInitializing"),
             phase="Pending",
-            initContainerStatuses=[waiting("CrashLoopBackOff", name="setup", restartCount=1)],
+            initContainerStatuses=[crashed(1, "Error", name="setup")],
         ),
         [("Error", Verdict.COUNT)],
     ),
@@ -148,12 +157,35 @@ F5 = [
             ("OutOfexample.com/gpu", "OutOfResource"),
             ("NodeAffinity", "NodeAffinity"),
             ("UnexpectedAdmissionError", "UnexpectedAdmissionError"),
+            ("TaintToleration", "TaintToleration"),
+            ("NodePorts", "NodePorts"),
+            ("NodeName", "NodeName"),
+            ("InvalidNodeInfo", "InvalidNodeInfo"),
+            ("UnknownReason", "UnknownReason"),
+            ("UnexpectedPredicateFailureType", "UnexpectedPredicateFailureType"),
+            ("SMTAlignmentError", "SMTAlignmentError"),
+            ("PredicateOfTomorrow", "PodRejected"),
         )
     ),
     (
         "evicted for the node's sake",
         pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."),
         [("Evicted", Verdict.IGNORE)],
+    ),
+    *(
+        (reason, pod(phase="Failed", reason=reason, message="words"), [(reason, Verdict.COUNT)])
+        for reason in ("SysctlForbidden", "AppArmor", "PodOSNotSupported")
+    ),
+    (
+        "the kubelet's own limit of pulls",
+        pod(waiting("ErrImagePull", "pull QPS exceeded"), phase="Pending"),
+        [],
+    ),
+    ("a broken device", pod(crashed(139, "Error", allocatedResourcesStatus=BROKEN)), []),
+    (
+        "a device that is well again",
+        pod(crashed(139, "Error", allocatedResourcesStatus=WELL)),
+        [("Error", Verdict.COUNT)],
     ),
     ("unschedulable", pod(phase="Pending", conditions=UNSCHEDULABLE), []),
     ("volumes", pod(waiting("ContainerCreating"), phase="Pending"), []),
@@ -298,6 +330,104 @@ def test_what_a_pod_waits_for_is_told_only_where_no_container_explains_it(
     raw: dict[str, Any], words: str
 ) -> None:
     assert view_of(raw).waiting_for == words
+
+
+def exits(name: str, exit_code: int, **more: Any) -> dict[str, Any]:
+    reason = "Error" if exit_code else "Completed"
+    return waiting("", name=name, **more) | {
+        "state": {"terminated": ended(exit_code, reason)},
+    }
+
+
+def restart_all(*codes: int, operator: str = "In", action: str = "RestartAllContainers") -> Any:
+    return {"action": action, "exitCodes": {"operator": operator, "values": list(codes)}}
+
+
+RESTARTING = [condition("AllContainersRestarting", "True")]
+
+
+def with_specs(raw: dict[str, Any], **specs: dict[str, Any]) -> dict[str, Any]:
+    """Add to the specs of the named containers."""
+    for one in raw["spec"]["containers"]:
+        one.update(specs.get(one["name"], {}))
+    return raw
+
+
+def count(raw: dict[str, Any]) -> dict[str | None, int]:
+    view = view_of(raw, now=T0 + 3)
+    found = count_failures(view, Counted(view.uid), Readiness(), SPEC, T0 + 3).failures
+    return {failure.container: failure.count for failure in found}
+
+
+class TestEnds:
+    @pytest.mark.parametrize(
+        ("policy", "expected"),
+        [({}, 1), ({"restartPolicy": "Always"}, 1)]
+        + [({"restartPolicy": policy}, 0) for policy in ("OnFailure", "Never")],
+    )
+    @pytest.mark.parametrize("exit_code", [0, 3])
+    def test_the_policy_of_the_container_says_whether_exit_0_is_a_failure(
+        self, policy: dict[str, Any], expected: int, exit_code: int
+    ) -> None:
+        raw = with_specs(pod(running(), exits("warm-up", exit_code)), **{"warm-up": policy})
+        assert count(raw).get("warm-up", 0) == (1 if exit_code else expected)
+
+    @pytest.mark.parametrize(
+        ("rules", "cause"),
+        [
+            ([restart_all(88)], True),
+            ([restart_all(1, 88)], True),
+            ([restart_all(1, operator="NotIn")], True),
+            ([restart_all(1)], False),
+            ([restart_all(88, operator="NotIn")], False),
+            ([restart_all(88, action="Restart"), restart_all(88)], False),
+            ([{"action": "RestartAllContainers"}], False),
+            ([], False),
+        ],
+    )
+    def test_while_all_are_restarted_only_an_end_that_asked_for_it_counts(
+        self, rules: list[Any], *, cause: bool
+    ) -> None:
+        raw = pod(exits("web", 88), exits("log", 137), conditions=RESTARTING)
+        raw = with_specs(raw, web={"restartPolicyRules": rules})
+        assert count(raw) == ({"web": 1} if cause else {})
+        raw["status"]["conditions"] = []
+        assert count(raw) == {"web": 1, "log": 1}
+
+    @pytest.mark.parametrize(
+        ("rules", "expected"),
+        [
+            ({"web": [restart_all(88)]}, {"web": 1}),
+            ({"web": [restart_all(88)], "log": [restart_all(1, action="Restart")]}, {"web": 1}),
+            ({"web": [restart_all(88)], "log": [restart_all(88)]}, {}),
+        ],
+        ids=["one", "one, and one that restarts itself", "two"],
+    )
+    def test_of_ends_that_nobody_saw_the_only_container_that_restarts_all_is_the_cause(
+        self, rules: dict[str, Any], expected: dict[str, int]
+    ) -> None:
+        last = {"terminated": ended(137, "RestartingAllContainers")}
+        raw = pod(*(running(name, restartCount=1, lastState=last) for name in ("web", "log")))
+        specs = {name: {"restartPolicyRules": rule} for name, rule in rules.items()}
+        assert count(with_specs(raw, **specs)) == expected
+
+    @pytest.mark.parametrize(
+        ("policies", "expected"),
+        [
+            ([("cpu", "NotRequired"), ("memory", "RestartContainer")], {}),
+            ([("cpu", "NotRequired"), ("memory", "NotRequired")], {"web": 1}),
+            ([], {"web": 1}),
+        ],
+    )
+    def test_a_resize_is_known_by_the_pods_generation_and_the_containers_policy(
+        self, policies: list[tuple[str, str]], expected: dict[str, int]
+    ) -> None:
+        killed = running(restartCount=1, lastState={"terminated": ended(137, "Error")})
+        listed = [{"resourceName": name, "restartPolicy": policy} for name, policy in policies]
+        for generation in (1, 2):
+            raw = pod(killed, metadata={"generation": generation})
+            raw = with_specs(raw, web={"resizePolicy": listed})
+            assert count(raw) == (expected if generation == 2 else {"web": 1})
 
 
 class TestTimes:

@@ -590,6 +590,16 @@ def test_a_record_says_which_signal_on_which_node() -> None:
             id="cannot start, in the kubelet's words",
         ),
         pytest.param(
+            Failure(HEALTH, "Error", "a", container="web"),
+            "container web ended, its exit code was not seen",
+            id="an end that only restartCount tells of",
+        ),
+        pytest.param(
+            Failure(LAUNCH, "Error", "a", container="web", message="back-off 10s"),
+            "container web ended, its exit code was not seen: back-off 10s",
+            id="the same, in the kubelet's words",
+        ),
+        pytest.param(
             Failure(HEALTH, "NotReadyInTime", "a", message="25 s late"),
             "NotReadyInTime: 25 s late",
             id="the whole pod",

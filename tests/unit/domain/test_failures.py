@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
@@ -26,15 +27,14 @@ from tests.builders import (
     unready_pod,
     waiting,
 )
+from tripswitch.domain.ended_runs import compute_ended_runs
+from tripswitch.domain.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
 from tripswitch.domain.failures import (
     CANNOT_START,
     FAILURE_REASONS,
-    NODE_EVICTIONS,
-    NODE_FAULTS,
     NOT_READY_IN_TIME,
     Failure,
     Observed,
-    compute_ended_runs,
     compute_waits,
     count_failures,
     judge,
@@ -261,6 +261,204 @@ def test_f1_no_signal_is_not_signal_0() -> None:
     assert failure.signal is None
 
 
+@pytest.mark.parametrize(
+    ("of", "failures", "exit_code"),
+    [
+        pytest.param(restarted(4, last_ended=Ended(255, "Unknown")), 3, None, id="then a reboot"),
+        pytest.param(
+            container(ended=Ended(255, "Unknown"), restarts=3), 3, None, id="a reboot just now"
+        ),
+        pytest.param(
+            container(ended=Ended(255, "Unknown"), restarts=3, last_ended=Ended(2, "Error")),
+            3,
+            2,
+            id="a reboot just now, and the last crash",
+        ),
+        pytest.param(restarted(4, exit_code=2), 4, 2, id="reboots or crashes, then a crash"),
+        pytest.param(
+            ended(2, restarts=3, last_ended=Ended(255, "Unknown")),
+            3,
+            2,
+            id="a reboot among them is seen",
+        ),
+    ],
+)
+def test_f1_of_several_ends_in_one_look_those_that_cannot_be_seen_count(
+    of: ContainerView, failures: int, exit_code: int | None
+) -> None:
+    [failure] = look(pod("a", of)).failures
+    assert (failure.reason, failure.count, failure.exit_code) == ("Error", failures, exit_code)
+
+
+SETUP: dict[str, Any] = {"name": "setup", "role": INIT}
+DONE = Ended(0, "Completed")
+
+
+@pytest.mark.parametrize("last", [None, DONE, Ended(255, "Unknown")])
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_f1_an_init_container_that_runs_again_in_a_new_sandbox_never_counts(
+    last: Ended | None, lost: int
+) -> None:
+    """The kubelet removes the run before; ``lost`` of the looks were missed."""
+    story = [
+        pod("a", ended(0, **SETUP), running()),
+        pod("a", running(START + 60, restarts=1, last_ended=last, **SETUP), waiting("PodInit")),
+        pod("a", ended(0, restarts=1, last_ended=last, **SETUP), running(START + 65)),
+    ]
+    assert sum(watch(*enumerate(story[lost:]))) == 0
+
+
+@pytest.mark.parametrize("last", [None, DONE])
+def test_f1_an_init_container_that_fails_in_a_new_sandbox_counts_that_run(
+    last: Ended | None,
+) -> None:
+    before = pod("a", ended(0, **SETUP), running())
+    again = pod("a", running(START + 60, restarts=1, last_ended=last, **SETUP))
+    fails = pod("a", ended(1, restarts=1, last_ended=last, **SETUP))
+    assert watch((0, before), (60, again), (61, fails)) == [0, 0, 1]
+    assert watch((0, before), (61, fails)) == [0, 1]
+
+
+def test_f1_an_init_container_in_a_crash_loop_counts_the_runs_that_nobody_looked_at() -> None:
+    assert watch((300, pod("a", crash_looping(5, **SETUP)))) == [5]
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+@pytest.mark.parametrize("policy", [True, False])
+def test_f1_exit_0_is_no_failure_where_the_containers_own_policy_says_so(
+    exit_code: int, *, policy: bool
+) -> None:
+    of = replace(ended(exit_code), may_complete=policy)
+    assert watch((3, pod("a", of))) == [0 if policy and exit_code == 0 else 1]
+
+
+def test_f1_a_container_that_may_complete_counts_what_failed_before_it_did() -> None:
+    warm_up = ended(0, restarts=2, last_ended=Ended(3, "Error"), may_complete=True)
+    [failure] = look(pod("a", warm_up)).failures
+    assert (failure.count, failure.exit_code) == (2, 3)
+
+
+def test_f1_a_container_that_is_started_again_after_a_success_has_not_failed() -> None:
+    """``restartPolicyRules`` can ask for that."""
+    again = [restarted(n, exit_code=0, may_complete=True) for n in range(1, 4)]
+    assert watch(*((n, pod("a", of)) for n, of in enumerate(again))) == [0, 0, 0]
+    assert watch((9, pod("a", again[2]))) == [0]
+
+
+def test_f1_an_init_container_that_ends_the_pod_counts_once() -> None:
+    """Its own ``restartPolicy`` is ``Never``: the pod fails, and no other run follows."""
+    dead = pod("a", ended(1, **SETUP), waiting("PodInitializing"), phase=PodPhase.FAILED)
+    assert watch((2, dead), (3, dead)) == [1, 0]
+    assert [(f.container, f.exit_code) for f in look(dead).failures] == [("setup", 1)]
+
+
+RESTARTED = Ended(137, "RestartingAllContainers")
+
+
+def restarting_pod(runs: int, cause: ContainerView, shown: str) -> PodView:
+    """Return a pod whose containers were restarted together, ``runs`` times, because of ``cause``."""
+    ways: dict[str, dict[str, Any]] = {
+        "waiting": {"waiting": "RestartingAllContainers"},
+        "running": {"running_since": START},
+    }
+    others = [
+        container(name, role=role, restarts=runs, last_ended=RESTARTED, **ways[shown])
+        for name, role in (("setup", INIT), ("mesh", SIDECAR), ("log", ContainerRole.APP))
+    ]
+    return pod("a", *others, cause)
+
+
+@pytest.mark.parametrize("shown", ["waiting", "running"])
+@pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_f1_only_the_container_that_restarts_all_of_them_counts(
+    shown: str, runs: int, *, seen: bool
+) -> None:
+    """One failure for each restart, whether its own end is seen or only that all were restarted."""
+    before = pod("a", running(name="log"), replace(ended(88), restarts_pod=True))
+    cause = container(restarts=runs, last_ended=RESTARTED, restarts_pod=True, running_since=START)
+    after = restarting_pod(runs, cause, shown)
+    looks = [(6, before), (7, after), (8, after)] if seen else [(7, after), (8, after)]
+    assert sum(watch(*looks)) == runs
+    assert {f.container for f in look(after).failures} == {"web"}
+
+
+def test_f1_where_several_containers_may_restart_all_only_an_end_that_is_seen_counts() -> None:
+    one = pod("a", ended(88), running(name="log"))
+    both = [container(n, restarts=1, last_ended=RESTARTED) for n in ("web", "log")]
+    assert watch((6, one), (7, pod("a", *both))) == [1, 0]
+    assert watch((7, pod("a", *both))) == [0]
+
+
+def test_f1_after_all_were_restarted_each_crash_counts_for_its_own_container() -> None:
+    after = pod("a", running(restarts=1, last_ended=RESTARTED))
+    crash = pod("a", ended(2, restarts=1, last_ended=RESTARTED))
+    assert watch((7, after), (30, crash)) == [0, 1]
+    assert watch((30, crash)) == [1]
+
+
+def test_f1_a_container_that_is_being_ended_for_all_to_restart_is_no_new_end() -> None:
+    """Seen before it is removed: ``restartCount`` rises only later."""
+    killed = pod("a", container(ended=RESTARTED))
+    assert watch((6, killed), (7, pod("a", restarted(1, last_ended=RESTARTED)))) == [0, 0]
+
+
+def resized(runs: int, generation: int, end: Ended = DONE, **fields: Any) -> PodView:
+    of = restarted(runs, last_ended=end, **{"resize_restarts": True, **fields})
+    return pod("a", of, generation=generation)
+
+
+@pytest.mark.parametrize("end", [Ended(137, "Error"), Ended(143, "Error"), DONE])
+def test_f1_one_end_for_each_resize_in_place_is_no_failure(end: Ended) -> None:
+    first, second = resized(1, 2, end), resized(2, 3, end)
+    assert watch((0, resized(0, 1)), (9, first), (19, first), (29, second)) == [0, 0, 0, 0]
+    assert watch((0, resized(0, 1)), (29, second)) == [0, 0]
+
+
+def test_f1_a_container_that_ends_more_often_than_it_was_resized_counts_the_rest() -> None:
+    crash = Ended(2, "Error")
+    assert watch((0, resized(1, 2)), (9, resized(2, 2, crash)), (29, resized(4, 3, crash))) == [
+        0,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param(resized(1, 1, Ended(137, "Error")), id="the pod as it was made"),
+        pytest.param(resized(1, 0, Ended(137, "Error")), id="the server tells no generation"),
+        pytest.param(
+            resized(1, 2, Ended(137, "Error"), resize_restarts=False),
+            id="a container that a resize does not restart",
+        ),
+        pytest.param(resized(1, 2, Ended(137, "OOMKilled")), id="out of memory"),
+        pytest.param(resized(1, 2, Ended(128, "StartError")), id="cannot be started"),
+        pytest.param(resized(1, 2, Ended(127, "ContainerCannotRun")), id="cannot be run"),
+    ],
+)
+def test_f1_an_end_that_no_resize_explains_counts(of: PodView) -> None:
+    assert watch((9, of)) == [1]
+
+
+def test_f1_what_a_resize_explained_is_remembered() -> None:
+    assert look(resized(1, 2)).after.containers == (Tally("web", runs=1, generation=2),)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [ended(139), crash_looping(3), restarted(2), ended(1, **SETUP), ended(1, role=SIDECAR)],
+    ids=["ended", "crash loop", "up again", "init container", "sidecar"],
+)
+def test_f5_a_crash_with_a_broken_device_never_counts_and_one_without_does(
+    of: ContainerView,
+) -> None:
+    broken = replace(of, device_unhealthy=True)
+    assert watch((0, pod("a", broken)), (9, pod("a", of))) == [0, 0]
+    assert watch((0, pod("a", of))) != [0]
+
+
 # --- F2 -------------------------------------------------------------------------------------------
 
 
@@ -387,6 +585,25 @@ def test_f2_a_configuration_error_is_no_failure_while_the_kubelet_is_behind(
     assert watch((0, stuck)) == [failures]
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        pytest.param("ErrImagePull", "pull QPS exceeded", id="at once"),
+        pytest.param(
+            "ImagePullBackOff",
+            'Back-off pulling image "web:2": ErrImagePull: pull QPS exceeded',
+            id="in its back-off",
+        ),
+    ],
+)
+def test_f2_a_pull_that_the_kubelets_own_limit_held_back_is_no_attempt(
+    reason: str, message: str
+) -> None:
+    held = pod("a", waiting(reason, message=message))
+    assert watch((0, held), (900, held)) == [0, 0]
+    assert watch((0, stuck_pod(reason=reason)), (1, held), (900, held)) == [1, 0, 0]
+
+
 def test_f2_waits_and_ended_runs_of_one_container_add_up() -> None:
     assert watch(
         (0, stuck_pod()), (10, stuck_pod()), (12, pod("a", running())), (13, pod("a", ended(1)))
@@ -427,7 +644,8 @@ def test_f3_without_a_reason_and_without_an_ended_container_it_is_pod_failed() -
 
 
 def test_f3_a_reason_nobody_knows_is_pod_failed_and_kept_as_its_words() -> None:
-    [failure] = look(failed_pod(reason="Novelty")).failures
+    dead = pod("a", ended(137), phase=PodPhase.FAILED, reason="Novelty")
+    [failure] = look(dead).failures
     assert (failure.reason, failure.message, failure.verdict) == (
         "PodFailed",
         "Novelty",
@@ -660,6 +878,41 @@ def test_f5_what_the_node_or_the_scheduler_did_never_counts(reason: str, shown: 
     assert found.after.failed
 
 
+@pytest.mark.parametrize("reason", ["NovelPredicate", "SomebodysAdmitHandler"])
+def test_f5_a_pod_that_no_container_ever_ran_in_was_rejected_and_never_counts(reason: str) -> None:
+    words = f"Pod was rejected: {reason}"
+    for dead in (
+        failed_pod(reason=reason, message=words),
+        failed_pod(reason=reason, message="other words"),
+        pod("a", waiting("ContainerCreating"), phase=PodPhase.FAILED, reason=reason),
+        # Its kubelet was started anew and looks at everything again.
+        pod("a", ended(137), phase=PodPhase.FAILED, reason=reason, message=words),
+    ):
+        [failure] = look(dead).failures
+        assert (failure.reason, failure.verdict) == ("PodRejected", Verdict.IGNORE)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        running(),
+        ended(1),
+        waiting("CrashLoopBackOff", last_ended=Ended(1, "Error")),
+        waiting("", restarts=1),
+    ],
+    ids=["runs", "ended", "ended before", "was restarted"],
+)
+def test_f5_a_pod_in_which_a_container_ran_was_not_rejected(of: ContainerView) -> None:
+    dead = pod("a", waiting(""), of, phase=PodPhase.FAILED, reason="Novelty")
+    assert [(f.reason, f.verdict) for f in look(dead).failures] == [("PodFailed", Verdict.COUNT)]
+
+
+@pytest.mark.parametrize("reason", sorted(TEMPLATE_FAULTS))
+def test_f5_a_pod_that_is_rejected_for_what_its_template_asks_for_counts(reason: str) -> None:
+    [failure] = look(failed_pod(reason=reason, message="Pod was rejected: words")).failures
+    assert (failure.reason, failure.verdict) == (reason, Verdict.COUNT)
+
+
 @pytest.mark.parametrize("begin", NODE_EVICTIONS)
 def test_f5_an_eviction_by_the_node_never_counts(begin: str) -> None:
     [failure] = look(failed_pod(reason="Evicted", message=f"{begin}: memory")).failures
@@ -673,13 +926,42 @@ def test_f5_only_an_eviction_is_judged_by_its_words(reason: str) -> None:
     assert failure.verdict is expected
 
 
-@pytest.mark.parametrize("reason", ["ContainerStatusUnknown", "Unknown"])
-def test_f5_a_run_whose_end_the_node_lost_sight_of_never_counts(reason: str) -> None:
-    now = look(pod("a", container(ended=Ended(137, reason), restarts=1)))
-    before = look(pod("a", container(last_ended=Ended(137, reason), restarts=1)))
-    assert now.failures == before.failures == ()
-    assert now.after.containers == (Tally("web", runs=2),)
-    assert before.after.containers == (Tally("web", runs=1),)
+@pytest.mark.parametrize(
+    "of",
+    [
+        pytest.param(container(ended=Ended(255, "Unknown")), id="a reboot, shown as the end"),
+        pytest.param(
+            waiting("PodInitializing", last_ended=Ended(255, "Unknown")), id="as the end before"
+        ),
+        pytest.param(restarted(1, last_ended=Ended(255, "Unknown")), id="up again"),
+        pytest.param(
+            container(ended=Ended(137, "ContainerStatusUnknown"), restarts=1),
+            id="a container that is gone: restartCount rises with it",
+        ),
+        pytest.param(
+            waiting(
+                "ContainerCreating", restarts=1, last_ended=Ended(137, "ContainerStatusUnknown")
+            ),
+            id="gone, as the end before",
+        ),
+        pytest.param(
+            crash_looping(2, last_ended=Ended(137, "ContainerStatusUnknown")),
+            id="gone, waiting for its back-off",
+        ),
+    ],
+)
+def test_f5_a_run_whose_end_the_node_lost_sight_of_never_counts_nor_uses_up_the_next_one(
+    of: ContainerView,
+) -> None:
+    crash = ended(2, restarts=1, last_ended=of.ended or of.last_ended)
+    assert watch((0, pod("a", of)), (9, pod("a", crash)), (9, pod("a", crash))) == [0, 1, 0]
+
+
+def test_f5_a_lost_run_that_leaves_no_trace_of_its_own_is_no_new_end() -> None:
+    """A container that crashed before is gone: what is shown is its crash of then."""
+    up = pod("a", restarted(1, exit_code=2))
+    gone = pod("a", waiting("ContainerCreating", restarts=1, last_ended=Ended(2, "Error")))
+    assert watch((0, up), (9, gone), (12, pod("a", ended(3, restarts=1)))) == [1, 0, 1]
 
 
 def test_f5_after_a_lost_run_a_real_one_counts_once() -> None:

@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tripswitch.domain import failed_pods
-from tripswitch.domain.ended_runs import NewEnds, compute_ended_runs, find_new_ends
+from tripswitch.domain.ended_runs import (
+    NewEnds,
+    compute_ended_runs,
+    find_new_ends,
+    runs_in_new_sandbox,
+)
 from tripswitch.domain.health import (
     Expectations,
     health_deadline,
@@ -93,10 +98,14 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     failures: list[Failure] = []
     wakes: list[Instant] = []
     whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
+    new_sandbox = any(
+        runs_in_new_sandbox(one, tallies.get(one.name, NOTHING_YET).runs) for one in pod.containers
+    )
     for container in pod.containers:
         tally = tallies.get(container.name, NOTHING_YET)
         after = _advance(container, tally, now)
-        ends = find_new_ends(container, tally.runs, pod.generation - max(1, tally.generation))
+        rises = pod.generation - max(1, tally.generation)
+        ends = find_new_ends(container, tally.runs, rises=rises, new_sandbox=new_sandbox)
         if ends.resized:
             after = replace(after, generation=pod.generation)
         if after is not tally:

@@ -308,6 +308,62 @@ def test_f1_an_init_container_that_runs_again_in_a_new_sandbox_never_counts(
     assert sum(watch(*enumerate(story[lost:]))) == 0
 
 
+@pytest.mark.parametrize("end", [DONE, Ended(143, "Error"), Ended(137, "Error", signal=9)])
+@pytest.mark.parametrize("role", [ContainerRole.APP, SIDECAR])
+@pytest.mark.parametrize("last", [None, DONE])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_f1_a_container_that_the_kubelet_ended_for_a_new_sandbox_never_counts(
+    end: Ended, role: ContainerRole, last: Ended | None, lost: int
+) -> None:
+    """Recorded from a kubelet: the init container runs again, and the others show how they were ended."""
+    again = running(START + 9, restarts=1, last_ended=last, **SETUP)
+    done = ended(0, restarts=1, last_ended=last, **SETUP)
+    story = [
+        pod("a", again, container(role=role, ended=end)),
+        pod("a", done, running(START + 10, role=role, restarts=1, last_ended=end)),
+    ]
+    before = pod("a", ended(0, **SETUP), running(role=role))
+    crash = pod("a", done, ended(2, role=role, restarts=1, last_ended=end))
+    looks = [before, *story[lost:], crash]
+    assert watch(*enumerate(looks))[-1] == sum(watch(*enumerate(looks))) == 1
+
+
+@pytest.mark.parametrize(
+    ("setup", "web", "failures"),
+    [
+        pytest.param(
+            ended(0, restarts=1, **SETUP),
+            ended(2, restarts=1, last_ended=Ended(143, "Error")),
+            1,
+            id="a crash in the new sandbox",
+        ),
+        pytest.param(
+            ended(0, restarts=1, **SETUP),
+            restarted(4, last_ended=Ended(255, "Unknown")),
+            3,
+            id="crashes, then a reboot",
+        ),
+        pytest.param(
+            ended(0, restarts=1, last_ended=Ended(1, "Error"), **SETUP),
+            restarted(1, exit_code=2),
+            2,
+            id="the init container failed at first: the same sandbox",
+        ),
+        pytest.param(
+            ended(0, restarts=1, last_ended=Ended(137, "RestartingAllContainers"), **SETUP),
+            restarted(1, exit_code=2),
+            1,
+            id="all containers were restarted: the same sandbox",
+        ),
+        pytest.param(ended(0, **SETUP), restarted(1, exit_code=2), 1, id="it did not run again"),
+    ],
+)
+def test_f1_of_a_new_sandbox_only_the_latest_end_is_the_kubelets_doing(
+    setup: ContainerView, web: ContainerView, failures: int
+) -> None:
+    assert watch((20, pod("a", setup, web))) == [failures]
+
+
 @pytest.mark.parametrize("last", [None, DONE])
 def test_f1_an_init_container_that_fails_in_a_new_sandbox_counts_that_run(
     last: Ended | None,

@@ -355,7 +355,7 @@ def with_specs(raw: dict[str, Any], **specs: dict[str, Any]) -> dict[str, Any]:
 
 def count(raw: dict[str, Any]) -> dict[str | None, int]:
     view = view_of(raw, now=T0 + 3)
-    found = count_failures(view, Counted(view.uid), Readiness(), SPEC, T0 + 3).failures
+    found = count_failures(view, Counted(view.uid), EXPECTED, T0 + 3).failures
     return {failure.container: failure.count for failure in found}
 
 

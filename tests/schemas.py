@@ -37,6 +37,8 @@ def build_values(schema: Schema, depth: int = 6) -> st.SearchStrategy[Any]:
         return st.sampled_from(schema["enum"])
     if schema.get("x-kubernetes-int-or-string"):
         return QUANTITIES
+    if schema.get("x-kubernetes-preserve-unknown-fields"):  # a quantity: any number, or text
+        return QUANTITIES | st.floats(allow_nan=False, allow_infinity=False)
     match schema.get("type"):
         case "object":
             return _objects(schema, depth)

@@ -40,8 +40,9 @@ def _walk(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, A
     found = [(path, schema)]
     for name, part in schema.get("properties", {}).items():
         found += _walk(part, f"{path}.{name}")
-    if isinstance(schema.get("items"), dict):
-        found += _walk(schema["items"], f"{path}[]")
+    for inner, mark in (("items", "[]"), ("additionalProperties", "{}")):
+        if isinstance(schema.get(inner), dict):
+            found += _walk(schema[inner], f"{path}{mark}")
     return found
 
 
@@ -49,17 +50,47 @@ def test_every_field_of_ours_has_a_description() -> None:
     """What ``kubectl explain`` prints. The template's are Kubernetes' own business."""
     ours = [(path, part) for path, part in _walk(SCHEMA) if not path.startswith(".spec.template.")]
     silent = [
-        path for path, part in ours if not part.get("description") and not path.endswith("[]")
+        path for path, part in ours if not part.get("description") and not path.endswith(("[]", "{}"))
     ]
     assert silent == [".apiVersion", ".kind", ".metadata"]
 
 
 def test_no_place_takes_whatever_comes() -> None:
-    """A typo anywhere is refused or pruned, never kept."""
+    """A typo anywhere is refused or pruned, never kept. Quantities have no type, but bounds."""
     loose = [
         path for path, part in _walk(SCHEMA) if part.get("x-kubernetes-preserve-unknown-fields")
     ]
-    assert loose == []
+    assert len(loose) > 10
+    for path, part in _walk(SCHEMA):
+        if path in loose:
+            taken = [one for one in ANYTHING if _accepts(part, one)]
+            assert taken == ["500m", "1Gi", 0, 2, 0.5, 1e9], path
+
+
+ANYTHING: list[Any] = [
+    *("500m", "1Gi", 0, 2, 0.5, 1e9),
+    *("half", "1 Gi", True, False, {}, {"a": 1}, [], [1]),
+]
+
+
+def _accepts(schema: dict[str, Any], value: Any) -> bool:
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+def test_a_template_may_repeat_what_a_deployment_may_repeat() -> None:
+    """Two names for one port, a variable twice: Kubernetes warns, and a list of type map refuses."""
+    template = SCHEMA["properties"]["spec"]["properties"]["template"]["properties"]
+    pod = template["spec"]["properties"]
+    lists = {
+        f"{kind}.{name}": part["x-kubernetes-list-type"]
+        for kind, fields in (("pod", pod), ("container", pod["containers"]["items"]["properties"]))
+        for name, part in fields.items()
+        if "x-kubernetes-list-type" in part and part["x-kubernetes-list-type"] != "set"
+    }
+    repeatable = {"pod.hostAliases", "pod.imagePullSecrets", "container.env", "container.ports"}
+    assert {name for name in repeatable if lists[name] == "atomic"} == repeatable
+    for name in ("pod.containers", "pod.initContainers", "pod.volumes", "container.volumeMounts"):
+        assert lists[name] == "map", "merged by key in server-side apply, and refused twice"
 
 
 def test_status_has_no_defaults_but_that_nobody_has_looked_yet() -> None:

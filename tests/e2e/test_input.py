@@ -75,6 +75,35 @@ def test_a_typo_in_the_pod_template_is_refused_by_kubectl_apply(world: World) ->
     )
 
 
+@pytest.mark.parametrize("how", ["client-side", "server-side"])
+def test_a_template_is_taken_as_a_deployment_takes_it(world: World, how: str) -> None:
+    """A port with two names, a variable twice (the last one wins), half a CPU as a number."""
+    manifest = guarded(replicas=1)
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container["ports"] = [
+        {"name": "http", "containerPort": 8080},
+        {"name": "metrics", "containerPort": 8080},
+    ]
+    container["env"] = [{"name": "LEVEL", "value": "info"}, {"name": "LEVEL", "value": "debug"}]
+    container["resources"] = {"requests": {"cpu": 0.5, "memory": 1e6}}
+    manifest["spec"]["template"]["spec"]["imagePullSecrets"] = [{"name": "a"}, {"name": "a"}]
+    options = ["--server-side"] if how == "server-side" else []
+    world.kubectl("apply", *options, "--filename", "-", stdin=json.dumps(manifest))
+    world.until_rollout("SUCCESSFUL")
+    (pod,) = world.pods()
+    assert pod.spec.containers[0].resources.requests == {"cpu": "500m", "memory": "1M"}
+    assert [port.name for port in pod.spec.containers[0].ports] == ["http", "metrics"]
+
+
+@pytest.mark.parametrize("quantity", [True, {"a": 1}, {}, [1], "half"])
+def test_a_quantity_is_text_or_a_number(world: World, quantity: Any) -> None:
+    """The schema has no type for it, but lets nothing else through."""
+    manifest = guarded()
+    container = manifest["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"limits": {"cpu": quantity}}
+    assert "resources.limits.cpu" in _refusal(world, manifest)
+
+
 def test_the_selector_cannot_be_changed(world: World) -> None:
     """As in a Deployment."""
     world.completed(guarded(replicas=1))

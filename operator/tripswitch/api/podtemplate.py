@@ -18,6 +18,8 @@ _PREFIX = "#/components/schemas/"
 _NOT_FOR_CRDS = frozenset({"default", "enum", "x-kubernetes-unions"})
 _NEVER_NULL = frozenset({"metadata", "labels", "spec"})
 _DROPPED = frozenset({"description", "x-kubernetes-patch-merge-key", "x-kubernetes-patch-strategy"})
+_MAY_REPEAT = frozenset({"env", "hostAliases", "imagePullSecrets", "ports"})
+"""Lists with a merge key in which a Deployment may nevertheless have two items of one key (ADR 0012)."""
 
 
 def extract(document: dict[str, Any], version: str) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def _resolve(node: Any, schemas: dict[str, Any]) -> Any:
             name: _resolve(value, schemas) for name, value in node["properties"].items()
         }
         _allow_nulls(written)
+        _allow_repeats(written)
     if "items" in node:
         written["items"] = _resolve(node["items"], schemas)
         _require_keys(written, _raw_items(node["items"], schemas))
@@ -91,6 +94,16 @@ def _allow_nulls(node: dict[str, Any]) -> None:
     for name, inner in node["properties"].items():
         if name not in (*node.get("required", ()), *_NEVER_NULL) and "type" in inner:
             inner["nullable"] = True
+
+
+def _allow_repeats(node: dict[str, Any]) -> None:
+    """Accept a list item twice where Kubernetes only warns: a CRD's list of type map refuses it.
+
+    The defaults of the former keys stay: without them a stored template would change.
+    """
+    for name in _MAY_REPEAT & node["properties"].keys():
+        if node["properties"][name].pop("x-kubernetes-list-map-keys", None):
+            node["properties"][name]["x-kubernetes-list-type"] = "atomic"
 
 
 def _raw_items(items: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
@@ -122,9 +135,7 @@ def _special(name: str) -> dict[str, Any] | None:
         case "IntOrString":
             return int_or_string
         case "Quantity":
-            digits = r"([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)"
-            suffix = r"([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?"
-            return {**int_or_string, "pattern": rf"^[+-]?{digits}{suffix}$"}
+            return _quantity()
         case "ObjectMeta":
             # Only what a template's metadata can mean; the label values' bound keeps CEL cheap.
             strings = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -152,6 +163,26 @@ def _special(name: str) -> dict[str, Any] | None:
                 },
             }
     return None
+
+
+def _quantity() -> dict[str, Any]:
+    """Return the schema of a quantity: text, or any number (``cpu: 0.5``), as in a Deployment.
+
+    A structural schema has no type for that: int-or-string refuses fractions. The type is left open
+    and every other one is ruled out: objects and lists by bounds that none can meet, booleans by
+    name (ADR 0012).
+    """
+    digits = r"([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)"
+    suffix = r"([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?"
+    return {
+        "x-kubernetes-preserve-unknown-fields": True,
+        "pattern": rf"^[+-]?{digits}{suffix}$",
+        "minProperties": 1,
+        "maxProperties": 0,
+        "minItems": 1,
+        "maxItems": 0,
+        "not": {"enum": [True, False]},
+    }
 
 
 if __name__ == "__main__":

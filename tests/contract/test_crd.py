@@ -50,7 +50,9 @@ def test_every_field_of_ours_has_a_description() -> None:
     """What ``kubectl explain`` prints. The template's are Kubernetes' own business."""
     ours = [(path, part) for path, part in _walk(SCHEMA) if not path.startswith(".spec.template.")]
     silent = [
-        path for path, part in ours if not part.get("description") and not path.endswith(("[]", "{}"))
+        path
+        for path, part in ours
+        if not part.get("description") and not path.endswith(("[]", "{}"))
     ]
     assert silent == [".apiVersion", ".kind", ".metadata"]
 

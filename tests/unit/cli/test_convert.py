@@ -45,6 +45,7 @@ def test_only_api_version_and_kind_of_a_deployment_change() -> None:
 def test_other_kinds_pass_through_and_nulls_that_a_custom_resource_refuses_go() -> None:
     """As ``helm template`` prints it."""
     assert sorted(changed(inputs.HELM)) == [
+        "+   strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}",
         "+ apiVersion: tripswitch.dev/v1alpha1",
         "+ kind: GuardedDeployment",
         "-       annotations:",

@@ -1,0 +1,147 @@
+"""Deployment manifests -> GuardedDeployment manifests, touching nothing else. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import yaml
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
+
+from tripswitch.cli.convert.deployment_notes import describe_differences, describe_references
+from tripswitch.cli.convert.edits import NULL, Editor
+from tripswitch.cli.convert.nodes import find, text_of
+from tripswitch.cluster.resources import API_VERSION, KIND
+
+WRITTEN_BY_THE_SERVER = frozenset(
+    {
+        "creationTimestamp",
+        "deletionGracePeriodSeconds",
+        "deletionTimestamp",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    }
+)
+OF_THE_OLD_OBJECT = {
+    "finalizers": "the controller that would remove them knows Deployments only",
+    "ownerReferences": "the owner will make its Deployment again",
+}
+"""Metadata that is left out and told: it would be wrong on another object."""
+ABOUT_DEPLOYMENTS = frozenset(
+    {"deployment.kubernetes.io/revision", "kubectl.kubernetes.io/last-applied-configuration"}
+)
+"""Annotations that would be wrong on another kind."""
+
+STRATEGY = "strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}"
+STRATEGY_AS_JSON = '"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}'
+"""What a Deployment does that names no strategy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """The new text, the names of what was converted, and what a person should know."""
+
+    text: str
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def convert_manifests(text: str) -> Converted:
+    """Return the text with its Deployments turned into GuardedDeployments.
+
+    Raises:
+        yaml.YAMLError: It is not YAML (a chart's template must be rendered first).
+        RecursionError: It is nested too deeply.
+    """
+    editor = Editor(text)
+    names: list[str] = []
+    notes: list[str] = []
+    roots = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+    objects = [one for root in roots for one in _objects(root)]
+    for node in objects:
+        if text_of(node, "kind") != "Deployment":
+            continue
+        name, version = text_of(node, "metadata", "name"), text_of(node, "apiVersion")
+        if not version.startswith("apps/"):
+            notes.append(f"Deployment/{name}: not converted: its apiVersion is {version!r}")
+            continue
+        names.append(name)
+        told = [*_convert(editor, node), *describe_differences(node)]
+        notes += [f"Deployment/{name}: {note}" for note in told]
+    for node in objects:
+        notes += describe_references(node, frozenset(names))
+    return Converted(editor.apply(), tuple(names), tuple(notes))
+
+
+def _objects(root: Node) -> Iterator[MappingNode]:
+    """Yield the objects of a document: itself, or the items of a List."""
+    if not isinstance(root, MappingNode):
+        return
+    items = find(root, "items")
+    if text_of(root, "kind").endswith("List") and isinstance(items, SequenceNode):
+        yield from (item for item in items.value if isinstance(item, MappingNode))
+    else:
+        yield root
+
+
+def _convert(editor: Editor, node: MappingNode) -> Iterator[str]:
+    """Change one Deployment; yield notes about what was left out or added."""
+    for name, value in (("apiVersion", API_VERSION), ("kind", KIND)):
+        found = find(node, name)
+        if isinstance(found, ScalarNode):
+            editor.replace(found, value)
+    _leave_out(editor, node, frozenset({"status"}))
+    metadata, spec = find(node, "metadata"), find(node, "spec")
+    if isinstance(metadata, MappingNode):
+        _leave_out(editor, metadata, WRITTEN_BY_THE_SERVER | OF_THE_OLD_OBJECT.keys())
+        _leave_out_annotations(editor, metadata)
+        _leave_out_nulls(editor, metadata, set())
+        for name, why in OF_THE_OLD_OBJECT.items():
+            if find(metadata, name) is not None:
+                yield f"left out: metadata.{name}: {why}"
+    if isinstance(spec, MappingNode):
+        _leave_out_nulls(editor, spec, set())
+        strategy = find(spec, "strategy")
+        if strategy is None or strategy.tag == NULL:
+            editor.insert_before(spec, STRATEGY, STRATEGY_AS_JSON)
+            yield (
+                "no strategy is given; the default of a Deployment is written into it (maxSurge "
+                "25%, maxUnavailable 25%); the default of a GuardedDeployment would be "
+                "minimumHealthyPercent 100, maximumPercent 200"
+            )
+
+
+def _leave_out(editor: Editor, mapping: MappingNode, names: frozenset[str]) -> None:
+    for index, (key, _) in enumerate(mapping.value):
+        if isinstance(key, ScalarNode) and key.value in names:
+            editor.cut(mapping, index)
+
+
+def _leave_out_annotations(editor: Editor, metadata: MappingNode) -> None:
+    annotations = find(metadata, "annotations")
+    if not isinstance(annotations, MappingNode):
+        return
+    keys = [key.value for key, _ in annotations.value if isinstance(key, ScalarNode)]
+    if set(keys) <= ABOUT_DEPLOYMENTS and len(keys) == len(annotations.value):
+        _leave_out(editor, metadata, frozenset({"annotations"}))
+    else:
+        _leave_out(editor, annotations, ABOUT_DEPLOYMENTS)
+
+
+def _leave_out_nulls(editor: Editor, node: Node, seen: set[int]) -> None:
+    """A Deployment takes null for "not given"; a custom resource's schema does not."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, MappingNode):
+        for index, (_, value) in enumerate(node.value):
+            if value.tag == NULL:
+                editor.cut(node, index)
+            else:
+                _leave_out_nulls(editor, value, seen)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            _leave_out_nulls(editor, value, seen)

@@ -1,0 +1,241 @@
+"""ECS services -> GuardedDeployments. Pure.
+
+What has no counterpart is told, never dropped silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tripswitch.cli.convert.ecs_containers import read_containers
+from tripswitch.cli.convert.ecs_model import PERCENTAGES, Service, Task
+from tripswitch.cli.convert.fields import Fields, Notes
+from tripswitch.cli.convert.values import EMPTY, plain
+from tripswitch.cluster.resources import API_VERSION, KIND
+
+INSTEAD = {
+    "alarms": "CloudWatch alarms have none: failures of pods are counted, no metrics system is used",
+    "availabilityZoneRebalancing": "use topologySpreadConstraints and a descheduler",
+    "bakeTimeInMinutes": "none; minReadySeconds is how long a pod must be Ready",
+    "canaryConfiguration": "none: this is the rolling deployment",
+    "capacityProviderStrategy": "choose nodes with nodeSelector or affinity",
+    "cluster": "choose the cluster and the namespace with kubectl",
+    "cpu": "set resources.requests and resources.limits of the containers",
+    "deploymentController": "none: Tripswitch is the controller",
+    "earlySuccessCriteria": "none: COMPLETED means that all replicas are healthy",
+    "enableECSManagedTags": "use labels",
+    "enableExecuteCommand": "kubectl exec needs no switch",
+    "ephemeralStorage": "use resources.limits with ephemeral-storage",
+    "executionRoleArn": "use imagePullSecrets, and a ServiceAccount",
+    "ipcMode": "use hostIPC or shareProcessNamespace of the pod",
+    "launchType": "choose nodes with nodeSelector or affinity",
+    "lifecycleHooks": "none: this is the rolling deployment",
+    "linearConfiguration": "none: this is the rolling deployment",
+    "loadBalancers": "make a Service (type LoadBalancer) or an Ingress; where the load balancer's "
+    "health checks shall count, readinessGates report them",
+    "memory": "set resources.requests and resources.limits of the containers",
+    "networkConfiguration": "the cluster's network and NetworkPolicies",
+    "networkMode": "pods have addresses of their own",
+    "pidMode": "use hostPID or shareProcessNamespace of the pod",
+    "placementConstraints": "use nodeSelector or affinity",
+    "placementStrategies": "use topologySpreadConstraints",
+    "placementStrategy": "use topologySpreadConstraints",
+    "platformVersion": "choose nodes with nodeSelector or affinity",
+    "propagateTags": "use labels",
+    "requiresCompatibilities": "choose nodes with nodeSelector or affinity",
+    "role": "use a ServiceAccount",
+    "runtimePlatform": "use nodeSelector kubernetes.io/arch and kubernetes.io/os",
+    "schedulingStrategy": "DAEMON would be a DaemonSet, which has no breaker",
+    "serviceConnectConfiguration": "make a Service; a mesh does the rest",
+    "serviceRegistries": "make a Service: its name is its DNS name",
+    "strategy": "none: this is the rolling deployment",
+    "tags": "use labels",
+    "taskRoleArn": "use a ServiceAccount",
+    "volumeConfigurations": "use volumes of the pod template",
+    "volumes": "use volumes of the pod template, and volumeMounts of the containers",
+}
+"""ECS settings without a field of ours, and what serves instead."""
+
+HARMLESS = {
+    "deploymentController": {"type": "ECS"},
+    "enableECSManagedTags": False,
+    "enableExecuteCommand": False,
+    "healthCheckGracePeriodSeconds": 0,
+    "schedulingStrategy": "REPLICA",
+    "strategy": "ROLLING",
+    "bakeTimeInMinutes": 0,
+}
+"""Values that say what is so anyway."""
+
+RECORDS = (
+    "clientToken",
+    "clusterArn",
+    "createdAt",
+    "createdBy",
+    "currentServiceDeployment",
+    "currentServiceRevisions",
+    "deployments",
+    "events",
+    "pendingCount",
+    "platformFamily",
+    "roleArn",
+    "runningCount",
+    "serviceArn",
+    "status",
+    "taskSets",
+    # of a task definition
+    "compatibilities",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "taskDefinitionArn",
+)
+"""What the API recorded: it sets nothing."""
+
+NAMES = ("serviceName", "name", "family", "taskDefinition")
+"""What is read elsewhere."""
+
+NO_COUNTERPART = "it has no counterpart"
+BREAKER = ("enable", "rollback", "resetOnHealthyTask")
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertedService:
+    """The GuardedDeployment, and what a person should know."""
+
+    manifest: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.manifest["metadata"]["name"])
+
+
+def convert_service(service: Service, image: str | None = None) -> ConvertedService:
+    """Return the GuardedDeployment of a service.
+
+    Args:
+        service: What was found.
+        image: For the container whose image the task definition does not say.
+    """
+    name, notes = make_name(service.name), service.notes
+    fields = Fields(service.settings, notes)
+    spec: dict[str, Any] = {}
+    _copy(fields, "desiredCount", spec, notes, as_name="replicas")
+    _copy(fields, "healthCheckGracePeriodSeconds", spec, notes)
+    spec["deploymentConfiguration"] = _convert_configuration(
+        fields.take("deploymentConfiguration"), notes
+    )
+    fields.leave_out([*NAMES, *RECORDS])
+    fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
+    labels = {"app": name}
+    spec["selector"] = {"matchLabels": labels}
+    spec["template"] = {
+        "metadata": {"labels": labels},
+        "spec": _convert_task(service.task, name, image, notes),
+    }
+    manifest = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    return ConvertedService(manifest, tuple(notes.lines))
+
+
+def convert_task(task: Task, image: str | None = None) -> ConvertedService:
+    """Return a GuardedDeployment of a task definition alone, with default settings."""
+    name = next(iter(sorted(task.names)), "service")
+    task.notes.tell(
+        "this is a task definition: give the service, too, with another -f; without it replicas and "
+        "deploymentConfiguration are the defaults"
+    )
+    return convert_service(Service(name, {}, task.notes, task), image)
+
+
+def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes) -> dict[str, Any]:
+    """Return the pod's spec."""
+    if task is not None and task.notes is not notes:
+        for line in task.notes.lines:
+            notes.tell(line)
+    fields = Fields(task.settings if task else {}, notes, "the task definition")
+    containers = read_containers(fields.take("containerDefinitions"), name, image, notes)
+    fields.leave_out([*NAMES, *RECORDS])
+    fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
+    init = {"initContainers": containers.init} if containers.init else {}
+    return {**init, "containers": containers.ordinary}
+
+
+def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
+    fields = _open(raw, "deploymentConfiguration", notes)
+    found: dict[str, Any] = {}
+    for name in PERCENTAGES:
+        _copy(fields, name, found, notes)
+    breaker = fields.take("deploymentCircuitBreaker")
+    if breaker in EMPTY:
+        notes.tell(
+            "no deploymentCircuitBreaker: ECS's is off by default, a GuardedDeployment's is on; "
+            "set enable: false to keep it off"
+        )
+    else:
+        found["deploymentCircuitBreaker"] = _convert_breaker(breaker, notes)
+    fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
+    return found
+
+
+def _convert_breaker(raw: Any, notes: Notes) -> dict[str, Any]:
+    fields = _open(raw, "deploymentCircuitBreaker", notes)
+    found: dict[str, Any] = {}
+    for name in BREAKER:
+        _copy(fields, name, found, notes, wanted=bool)
+    given = fields.take("thresholdConfiguration")
+    if given not in EMPTY:
+        threshold = _open(given, "thresholdConfiguration", notes)
+        mine: dict[str, Any] = {}
+        found["thresholdConfiguration"] = mine
+        _copy(threshold, "type", mine, notes, wanted=str)
+        _copy(threshold, "value", mine, notes)
+        threshold.tell_rest({}, NO_COUNTERPART, {})
+    fields.tell_rest({}, NO_COUNTERPART, {})
+    return found
+
+
+def _open(raw: Any, what: str, notes: Notes) -> Fields:
+    if raw not in EMPTY and not isinstance(raw, Mapping):
+        notes.fill_in(what, raw, "a mapping")
+    return Fields(raw, notes)
+
+
+WANTED = {int: "a number", bool: "true or false", str: "text"}
+
+
+def _copy(
+    fields: Fields,
+    name: str,
+    into: dict[str, Any],
+    notes: Notes,
+    *,
+    as_name: str = "",
+    wanted: type = int,
+) -> None:
+    """Copy a plain value of the wanted type; any other is told instead."""
+    value = plain(fields.take(name))
+    if type(value) is wanted:
+        into[as_name or name] = value
+    elif value not in EMPTY:
+        notes.fill_in(name, value, WANTED[wanted], target=as_name or name)
+
+
+def make_name(name: str) -> str:
+    """Return a name that Kubernetes takes.
+
+    >>> make_name("Shop_Front.Web")
+    'shop-front-web'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:52].strip("-") or "service"

@@ -67,6 +67,7 @@ DEBIAN = $(if $(shell command -v tmux && command -v prometheus),, and not debian
 
 .PHONY: e2e
 e2e: packages programs ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
+	$(if $(filter real,$(E2E)),@$(BIN)/python -m tests.image.prebuilt)
 	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m "$(if $(filter kwok,$(E2E)),cluster,real)$(DEBIAN)" -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 

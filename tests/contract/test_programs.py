@@ -9,6 +9,8 @@ import pytest
 
 from tests.cluster.build import ensure
 from tests.cluster.toolchain import BuildError
+from tests.image.build import ImageError
+from tests.image.prebuilt import current_path, find_image
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,9 +24,26 @@ def test_a_program_that_is_not_built_is_an_error_and_not_a_build(
     assert not list(tmp_path.iterdir())
 
 
-def planned(target: str) -> list[str]:
+def test_an_image_of_other_sources_is_never_used(tmp_path: Path) -> None:
+    """Its name is a digest of all that goes into it."""
+    for name in ("operator/tripswitch/run.py", "tests/image/build.py", "requirements.lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "pyproject.toml").touch()
+    with pytest.raises(ImageError, match="make real"):
+        find_image(tmp_path)
+    image = current_path(tmp_path)
+    image.parent.mkdir(parents=True)
+    image.touch()
+    assert find_image(tmp_path) == image
+    (tmp_path / "operator" / "tripswitch" / "run.py").write_text("changed")
+    with pytest.raises(ImageError, match="make real"):
+        find_image(tmp_path)
+
+
+def planned(*target: str) -> list[str]:
     """Return the commands that make would run."""
-    words = ["make", "--dry-run", "--no-print-directory", target]
+    words = ["make", "--dry-run", "--no-print-directory", *target]
     done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
 
@@ -35,6 +54,13 @@ def test_make_builds_them_before_the_first_test(target: str) -> None:
     builds = [n for n, command in enumerate(commands) if "cluster build --for tests" in command]
     tests = [n for n, command in enumerate(commands) if "pytest" in command]
     assert builds[0] < tests[0]
+
+
+def test_make_builds_the_operators_image_before_the_tests_that_install_it() -> None:
+    commands = planned("e2e", "E2E=real")
+    (build,) = [n for n, command in enumerate(commands) if "tests.image.prebuilt" in command]
+    (tests,) = [n for n, command in enumerate(commands) if "pytest" in command]
+    assert build < tests
 
 
 @pytest.mark.parametrize(("target", "purpose"), [("demo", "demo"), ("up", "kwok")])

@@ -13,7 +13,7 @@ from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.e2e.world import Object, PodWatcher, World, conditions, guarded, revision
 from tests.environment import Environment
 from tests.helm import NAMESPACE, RELEASE, Helm
-from tests.image.build import build_image
+from tests.image.prebuilt import find_image
 from tests.rights import judge, read_granted
 
 pytestmark = pytest.mark.own_nodes
@@ -45,7 +45,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         images.write_archive(images.IMAGES[name], folder / f"{name}.tar")
         for name in ("server", "exit-2")
     ]
-    archives.append(build_image(folder / "operator.tar", f"{RELEASE}:0.1.0"))
+    archives.append(find_image())
     with ControlPlane(folder / "cluster", node="real") as cluster:
         for archive in archives:
             cluster.load_image(archive)

@@ -210,7 +210,7 @@ def _is_asked_for(snapshot: Snapshot) -> bool:
         desired is None
         or desired.digest != guarded.spec.template.digest
         or guarded.stop != status.observed_stop
-        or guarded.retry != status.observed_retry
+        or guarded.retry not in (None, status.observed_retry)
     )
 
 

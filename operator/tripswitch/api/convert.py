@@ -12,6 +12,7 @@ from tripswitch.api import spec as api
 from tripswitch.api.lenient import read_leniently
 from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
+from tripswitch.api.text import clean
 from tripswitch.domain import model
 from tripswitch.domain.status import Status
 
@@ -180,4 +181,4 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return clean(value) if isinstance(value, str) else None

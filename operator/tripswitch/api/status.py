@@ -213,7 +213,7 @@ class Status(ApiModel):
     )
     collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")
     observed_retry: str | None = Field(
-        default=None, description="The retry annotation as last seen (rule C1)."
+        default=None, description="The last value seen of the retry annotation (rule C1)."
     )
     observed_stop: str | None = Field(
         default=None, description="The stop annotation as last seen (rule C2)."

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tripswitch.api.text import clean
 from tripswitch.domain.model import Readiness, Template
 
 PROBE_DEFAULTS = {
@@ -46,7 +47,7 @@ def read_template(template: Any, digest: str) -> Template:
     startups = [compute_probe_budget(container.get("startupProbe")) for container in lasting]
     return Template(
         digest=digest,
-        images=tuple(str(c["image"]) for c in containers if c.get("image")),
+        images=tuple(clean(str(c["image"])) for c in containers if c.get("image")),
         readiness=Readiness(
             all_probed=bool(containers) and None not in budgets,
             budget=max((budget or 0.0 for budget in budgets), default=0.0),

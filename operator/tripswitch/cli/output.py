@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,9 @@ from rich.console import Console
 
 WIDE = 4000
 """Lines that go to a file or a pipe are not folded."""
+
+STEERING = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C1 control characters and bidirectional overrides: neither JSON nor YAML has to escape all of them."""
 
 
 def make_console() -> Console:
@@ -34,13 +38,17 @@ def make_console() -> Console:
 
 
 def emit(value: Any, form: str) -> None:
-    """Print a value as ``json`` or ``yaml``."""
+    """Print a value as ``json`` or ``yaml``; characters that steer a terminal are escaped."""
     if form == "json":
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        click.echo(STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return
     import yaml  # noqa: PLC0415 - a tenth of a second that only this form needs
 
-    click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    if STEERING.search(text):
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
+    click.echo(text, nl=False)
 
 
 def to_plain(value: Any) -> Any:

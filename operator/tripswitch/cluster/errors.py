@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tripswitch.api.text import clean
+
 
 class ApiError(Exception):
     """The API server did not do what was asked.
@@ -92,7 +94,7 @@ def error_from(status: int, body: object, retry_after: str | None = None) -> Api
     """
     answer: dict[str, Any] = body if isinstance(body, dict) else {}
     words = answer.get("message") or (body if isinstance(body, str) else "")
-    message = str(words).strip()[:1024] or f"HTTP status {status}"
+    message = clean(str(words)).strip()[:1024] or f"HTTP status {status}"
     if status == 409 and answer.get("reason") == "AlreadyExists":
         return AlreadyExistsError(message, status=status)
     if status == 429:

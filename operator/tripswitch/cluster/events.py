@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.base import format_time
+from tripswitch.api.text import clean
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.resources import API_VERSION, EVENTS, FIELD_MANAGER, KIND
@@ -88,7 +89,7 @@ class Recorder:
             warning: Whether its type is Warning.
             topic: What its repeats have in common where their words differ.
         """
-        message, now = message[:1024], self._clock()
+        message, now = clean(message)[:1024], self._clock()
         key = (about.uid, reason, topic or message)
         known = self._waiting.get(key)
         if known is not None:

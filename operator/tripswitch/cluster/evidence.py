@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tripswitch.api.text import clean
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import (
     ApiError,
@@ -54,9 +55,6 @@ SUPERFLUOUS = frozenset({"BackOff", "Pulling", "Pulled", "Created", "Started"})
 RANK = ("Unhealthy", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "Failed")
 """The events that explain most come first; all others after them, the latest one first."""
 
-_ESCAPES = re.compile(
-    r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[^\S\n\t ]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 _REASON_ONLY = re.compile(r"Error: \w+")
 """Words of an event that are a reason of the status again, such as ``Error: ImagePullBackOff``."""
 _CONTAINER = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
@@ -287,7 +285,7 @@ def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str
             continue
         rank = RANK.index(reason) if reason in RANK else len(RANK)
         seen = text(event.get("lastTimestamp")) or text(event.get("eventTime"))
-        telling.append((-rank, seen, _clean(words), container))
+        telling.append((-rank, seen, clean(words), container))
     if not telling:
         return "", None
     _, _, words, container = max(telling, key=lambda one: one[:2])
@@ -300,7 +298,7 @@ def cut_log(log: str) -> str:
     >>> cut_log("\x1b[31mFATAL\x1b[0m: no such table\r\n")
     'FATAL: no such table'
     """
-    tail = _clean(log).rstrip()
+    tail = clean(log).rstrip()
     if tail.startswith(NO_LOG):
         return ""
     if len(tail.encode()) <= MAX_LOG_TAIL:
@@ -308,7 +306,3 @@ def cut_log(log: str) -> str:
     tail = tail.encode()[-MAX_LOG_TAIL:].decode(errors="ignore")
     _, newline, whole_lines = tail.partition("\n")
     return whole_lines if newline else tail
-
-
-def _clean(words: str) -> str:
-    return _ESCAPES.sub("", words)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from tripswitch.api.text import clean
 from tripswitch.domain.model import Instant
 
 MAX_MESSAGE = 1024
@@ -40,8 +41,8 @@ def objects(value: object) -> list[Mapping[str, Any]]:
 
 
 def text(value: object) -> str:
-    """Return a string, cut to 1 KiB."""
-    return value[:MAX_MESSAGE] if isinstance(value, str) else ""
+    """Return a string without control characters, cut to 1 KiB."""
+    return clean(value[:MAX_MESSAGE]) if isinstance(value, str) else ""
 
 
 def whole(value: object) -> int:

@@ -110,17 +110,18 @@ def follow_spec(draft: Draft) -> Draft:
 
 
 def obey(draft: Draft) -> Draft:
-    """C1 and C2: each value of a command acts once, and only on what it was meant for."""
+    """C1 and C2: each value of a command acts once, and only on what it was meant for.
+
+    A retry annotation that is removed leaves the last value seen: put back, it is no new one.
+    """
     guarded, seen = draft.snapshot.guarded, draft.status
-    draft = replace(
-        draft,
-        status=replace(seen, observed_retry=guarded.retry, observed_stop=guarded.stop),
-    )
+    retry = seen.observed_retry if guarded.retry is None else guarded.retry
+    draft = replace(draft, status=replace(seen, observed_retry=retry, observed_stop=guarded.stop))
     if draft.rollout.started_at == draft.now:
         return draft  # a rollout that starts with this very look is not what they were meant for
     if guarded.stop is not None and guarded.stop != seen.observed_stop:
         draft = _stop(draft, guarded.stop)
-    if guarded.retry is not None and guarded.retry != seen.observed_retry:
+    if retry != seen.observed_retry:
         draft = _retry(draft)
     return draft
 

@@ -206,3 +206,12 @@ def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
         asyncio.run(main())
     assert "dropped" in caplog.text
     assert "1000 events were not posted in time" in caplog.text
+
+
+def test_what_steers_a_terminal_is_left_out() -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await it.say("no \u202esuch\u2069 \x9b31mtable\x85")
+            assert it.posted[0]["message"] == "no such 31mtable"
+
+    asyncio.run(main())

@@ -255,6 +255,16 @@ def test_c1_an_annotation_that_is_removed_is_no_retry() -> None:
     assert world.state() is S.ROLLBACK_SUCCESSFUL
 
 
+def test_c1_an_annotation_that_is_removed_and_put_back_is_no_retry() -> None:
+    """A GitOps tool, or a manifest that is restored, does that; the value is the last one seen."""
+    world = rolled_back().command(retry="now").settle(1.0)
+    world.crash("v2").settle(1.0)
+    world.command(retry=None).settle(1.0).command(retry="now").settle(1.0)
+    assert world.state() is S.ROLLBACK_SUCCESSFUL
+    world.command(retry="again").settle(1.0)
+    assert world.state() is S.IN_PROGRESS
+
+
 def test_c1_a_retry_of_a_rollout_in_progress_or_completed_does_nothing() -> None:
     for world in (failing(), completed()):
         before = world.rollout

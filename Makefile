@@ -143,7 +143,7 @@ fmt: setup ## format the code
 
 .PHONY: crds
 crds: setup ## write the generated files again
-	$(BIN)/python -m tripswitch.api.crd
+	$(BIN)/python -m tests.crd
 	$(BIN)/python -m tests.diagrams
 	$(BIN)/python -m tests.rules
 	$(BIN)/python -m tests.reference
@@ -152,7 +152,7 @@ crds: setup ## write the generated files again
 
 .PHONY: verify
 verify: setup ## check that the generated files are current
-	$(BIN)/python -m tripswitch.api.crd --check
+	$(BIN)/python -m tests.crd --check
 	$(BIN)/python -m tests.diagrams --check
 	$(BIN)/python -m tests.rules --check
 	$(BIN)/python -m tests.reference --check

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.generated import settle
 from tripswitch.domain import breaker, rollout
 from tripswitch.domain.status import RolloutStatus
 
@@ -68,14 +69,7 @@ def render() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the page, or say whether it is current."""
-    if "--check" in arguments:
-        if PATH.exists() and PATH.read_text() == render():
-            return 0
-        print(f"{PATH.name} is stale: run `make crds`", file=sys.stderr)
-        return 1
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    PATH.write_text(render())
-    return 0
+    return settle({PATH: render()}, check="--check" in arguments)
 
 
 if __name__ == "__main__":

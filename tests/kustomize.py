@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.programs import PROGRAMS
+from tests.generated import settle
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "manifests" / "kustomize"
@@ -229,14 +230,7 @@ def main(arguments: list[str]) -> int:
         CONFIGURATION: render_configuration(crds),
         OPENAPI: render_openapi(crds, *read_kubernetes(options.swagger)),
     }
-    if not options.check:
-        for path, text in wanted.items():
-            path.write_text(text)
-        return 0
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        print(f"{path.relative_to(ROOT)} is stale: run `make crds`", file=sys.stderr)
-    return 1 if stale else 0
+    return settle(wanted, check=options.check)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.build import ensure
+from tests.generated import settle
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 CHART = MANIFESTS / "chart"
@@ -63,17 +64,10 @@ def render_all() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     """Write the files, or say which of them are stale."""
-    if "--check" not in arguments:
-        _CRD_COPY.parent.mkdir(exist_ok=True)
-        _CRD_COPY.write_text(_CRD.read_text())
-        for path, text in render_all().items():
-            path.write_text(text)
-        return 0
-    wanted = {_CRD_COPY: _CRD.read_text(), **render_all()}
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    for path in stale:
-        print(f"{path.relative_to(MANIFESTS.parent)} is stale: run `make crds`", file=sys.stderr)
-    return 1 if stale else 0
+    check = "--check" in arguments
+    # The copy first: the chart that the others are rendered from reads it.
+    code = settle({_CRD_COPY: _CRD.read_text()}, check=check)
+    return settle(render_all(), check=check) or code
 
 
 if __name__ == "__main__":

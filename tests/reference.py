@@ -15,6 +15,7 @@ import click
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from tests.generated import settle
 from tripswitch.cli.app import COMMANDS, PROGRAM, app
 from tripswitch.domain.decision import Event, EventReason
 from tripswitch.domain.failures import FAILURE_REASONS
@@ -177,16 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
         PAGES / "cli.md": render_cli(),
         PAGES / "signals.md": render_signals(),
     }
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if options.check:
-        for path in stale:
-            print(f"{path.relative_to(ROOT)} is not current; run: make crds", file=sys.stderr)
-        return bool(stale)
-    PAGES.mkdir(parents=True, exist_ok=True)
-    for path in stale:
-        path.write_text(wanted[path])
-        print(f"wrote {path.relative_to(ROOT)}")
-    return 0
+    return settle(wanted, check=options.check)
 
 
 if __name__ == "__main__":

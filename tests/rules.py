@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.generated import settle
+
 ROOT = Path(__file__).parents[1]
 OPERATOR = ROOT / "operator" / "tripswitch"
 PAGE = ROOT / "docs" / "explanation" / "rules.md"
@@ -155,14 +157,7 @@ def render() -> str:
 
 def main() -> int:
     """Write the page, or with ``--check`` say whether it is current."""
-    page = render()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(page)
-        return 0
-    if PAGE.exists() and PAGE.read_text() == page:
-        return 0
-    print(f"{PAGE.relative_to(ROOT)} is out of date: run `make crds`")
-    return 1
+    return settle({PAGE: render()}, check="--check" in sys.argv[1:])
 
 
 if __name__ == "__main__":

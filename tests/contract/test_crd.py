@@ -10,9 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
+from tests.crd import main
 from tests.e2e.world import guarded
 from tests.environment import Environment
-from tripswitch.api.crd import PATH, build_crd, main, render
+from tripswitch.api.crd import PATH, build_crd, render
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))

@@ -1,4 +1,4 @@
-"""The CRD, generated from the models: ``python -m tripswitch.api.crd [--check]``.
+"""The CRD, generated from the models.
 
 A structural schema without references; descriptions of our own fields; Kubernetes' own schema for the
 pod template; validation in the schema and in CEL, so that bad input gets one clear error from the API
@@ -8,7 +8,6 @@ server and no webhook is needed.
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -247,19 +246,3 @@ def render() -> str:
     """Return the CRD as YAML, the same for the same models."""
     head = "# Generated from operator/tripswitch/api by `make crds`; do not edit.\n"
     return head + yaml.safe_dump(build_crd(), sort_keys=False, width=100)
-
-
-def main(arguments: list[str]) -> int:
-    """Write the CRD, or with ``--check`` say whether the file is current."""
-    text = render()
-    if "--check" in arguments:
-        if PATH.exists() and PATH.read_text() == text:
-            return 0
-        return 1
-    PATH.parent.mkdir(exist_ok=True)
-    PATH.write_text(text)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

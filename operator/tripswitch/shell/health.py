@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 Problems = Callable[[], list[str]]
 """Returns what is wrong, in words; nothing when all is well."""
+
+
+class HealthPortError(Exception):
+    """The port for probes and metrics cannot be listened on."""
 
 
 class HealthServer:
@@ -28,10 +33,20 @@ class HealthServer:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     async def start(self, port: int) -> None:
-        """Listen on a port of all addresses; 0 means not at all."""
+        """Listen on a port of all addresses; 0 means not at all.
+
+        Raises:
+            HealthPortError: The port cannot be had.
+        """
         await self._runner.setup()
-        if port:
-            await web.TCPSite(self._runner, port=port).start()
+        try:
+            if port:
+                await web.TCPSite(self._runner, port=port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            # asyncio's own message repeats the address; the system's words are enough.
+            words = os.strerror(error.errno) if error.errno else str(error)
+            raise HealthPortError(f"health port {port}: {words.lower()}") from error
 
     async def stop(self) -> None:
         """Close the port and every connection."""

@@ -1,6 +1,6 @@
 """The process from start to end: what is built, in which order it starts, and how it stops.
 
-Start: one list of GuardedDeployments, the watches, kopf, the health port; when all lists are complete
+Start: one list of GuardedDeployments, the health port, the watches, kopf; when all lists are complete
 it is ready, and waits for the Lease if it is to have one (a standby's caches are as warm as the
 leader's). Then it catches up with what the leader before it has written, the gate opens and the workers
 begin. Stop, on a signal: the workers finish what they are writing, then events, then the Lease is given
@@ -36,7 +36,7 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.clock import ServerClock
 from tripswitch.shell.handlers import build_registry, build_settings
-from tripswitch.shell.health import HealthServer
+from tripswitch.shell.health import HealthPortError, HealthServer
 from tripswitch.shell.leadership import Leadership
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.queue import WorkQueue
@@ -80,7 +80,7 @@ async def run(options: Options) -> int:
         return await _run_elected(options, credentials, metrics)
     except NotFoundError:
         logger.critical("cannot start: no GuardedDeployments on this server; is the CRD applied?")
-    except ApiError as error:
+    except (ApiError, HealthPortError) as error:
         logger.critical("cannot start: %s", error)
     return 1
 
@@ -160,8 +160,10 @@ class Process:
 
         Raises:
             ApiError: The API server is not there, or does not know GuardedDeployments.
+            HealthPortError: The port for probes and metrics is in use.
         """
         await self._sweep.fill()
+        await self._health.start(self._options.health_port)
         # Before kopf starts: when it ends it cancels every task that is younger than itself.
         forever = [
             *(asyncio.create_task(watch.run(), name="watch") for watch in self._reflectors),
@@ -178,7 +180,6 @@ class Process:
         ]
         kopf_task = asyncio.create_task(self._run_kopf(), name="kopf")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
-        await self._health.start(self._options.health_port)
         try:
             ended = await _wait_for_any([stopping, kopf_task, *forever, *self._queue.tasks], once)
             # kopf ends well only on a signal that came before ours were listened to.

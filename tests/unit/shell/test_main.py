@@ -6,13 +6,17 @@ import asyncio
 import gc
 import json
 import logging
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
+from tests.unit.cluster.fake_api import answer
 from tripswitch.cluster.notify import Target
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
@@ -64,22 +68,56 @@ def test_without_credentials_it_says_so_and_ends(
     assert "cannot start: no usable credentials" in caplog.text
 
 
-def test_without_an_api_server_it_says_so_and_ends(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    kubeconfig = tmp_path / "kubeconfig"
+async def list_nothing(_: web.Request) -> web.Response:
+    return answer({"metadata": {"resourceVersion": "1"}, "items": []})
+
+
+def write_kubeconfig(folder: Path, server: str) -> Path:
+    kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(
         json.dumps(
             {
                 "current-context": "it",
                 "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-                "clusters": [{"name": "it", "cluster": {"server": "http://127.0.0.1:1"}}],
+                "clusters": [{"name": "it", "cluster": {"server": server}}],
                 "users": [{"name": "it", "user": {"token": "t"}}],
             }
         )
     )
+    return kubeconfig
+
+
+def test_without_an_api_server_it_says_so_and_ends(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1")
     assert asyncio.run(run(Options(kubeconfig=str(kubeconfig), health_port=0))) == 1
     assert "cannot start" in caplog.text
+
+
+def test_a_health_port_in_use_ends_in_one_clear_line_before_anything_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        application = web.Application()
+        application.router.add_get(
+            "/apis/tripswitch.dev/v1alpha1/guardeddeployments",
+            list_nothing,
+        )
+        server = TestServer(application)
+        await server.start_server()
+        with socket.create_server(("", 0)) as taken:
+            port = taken.getsockname()[1]
+            kubeconfig = write_kubeconfig(tmp_path, str(server.make_url("")))
+            assert await run(Options(kubeconfig=str(kubeconfig), health_port=port)) == 1
+            (line,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+            assert line.getMessage().startswith(f"cannot start: health port {port}: ")
+            assert "in use" in line.getMessage()
+            assert line.exc_info is None
+        await server.close()
+        assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"watch", "kopf"})
+
+    asyncio.run(main())
 
 
 def test_json_lines_can_be_read_by_machines() -> None:

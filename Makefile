@@ -58,6 +58,10 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests operator --ignore tests/unit/domain
 
+.PHONY: pythons
+pythons: setup ## unit tests under the other Pythons that are claimed; says which are not on this machine
+	$(BIN)/python -m tests.pythons
+
 .PHONY: packages
 packages: ## install the Debian packages that some tests use (as root; else say what is left out)
 	@tests/packages.sh

@@ -1,6 +1,6 @@
 """``make plugin``: the kubectl plugin as one file, ``dist/kubectl-tripswitch``.
 
-The locked packages that the plugin needs, by their hashes, for every Python that we support: compiled
+The locked packages that the plugin needs, by their hashes, for several Pythons: compiled
 modules carry the Python's version in their names, so they can lie side by side. shiv packs them; at the
 first start the file unpacks itself below ``~/.shiv``.
 """
@@ -19,9 +19,11 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from tests.image.dependencies import select_locked
+from tests.pythons import read_claimed
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = (*read_claimed(), "3.14")
+"""Those that are claimed, and one that nothing was run with yet: it may well work."""
 WITHOUT = frozenset({"kopf", "prometheus-client"})
 """What only the operator needs."""
 

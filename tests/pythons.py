@@ -61,9 +61,9 @@ def prepare(python: str, program: Path) -> Path:
         return inside
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([program, "-m", "venv", folder], check=True)
-    pip = [inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--require-hashes", "-r", LOCK], check=True)
-    own = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
+    pip = (f"{inside}", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    subprocess.run([*pip, "--require-hashes", "-r", f"{LOCK}"], check=True)
+    own = ("--no-deps", "--no-build-isolation", "--editable", f"{ROOT}")
     subprocess.run([*pip, *own], check=True)
     stamp.write_text(LOCK.read_text())
     return inside
@@ -71,7 +71,8 @@ def prepare(python: str, program: Path) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the tests; return the exit code."""
-    failed, missing = [], []
+    failed: list[str] = []
+    missing: list[str] = []
     for python in read_claimed():
         program = find(python, find_folders()) if python != RUNNING else None
         if python == RUNNING:

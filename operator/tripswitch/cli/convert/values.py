@@ -80,8 +80,8 @@ def _read_mapping(value: Mapping[Any, Any], read: Callable[[Any], Any]) -> Any:
 def show(value: Any, depth: int = 3) -> str:
     """Return a value in one short line.
 
-    >>> show({"Ref": ["a", 1, True, None]})
-    '{Ref: [a, 1, true, null]}'
+    >>> show({"Ref": ["a", True, None]})
+    '{Ref: [a, true, null]}'
     """
     if isinstance(value, Mapping):
         parts = [f"{name}: {show(one, depth - 1)}" for name, one in list(value.items())[:depth]]

@@ -32,7 +32,7 @@ PLACES = {
     "F4": ("domain/health.py", "health_deadline"),
     "F5": ("domain/failures.py", "count_failures"),
     "F6": ("domain/failures.py", "judge"),
-    "F7": ("domain/failures.py", "_advance"),
+    "F7": ("domain/memory.py", "__doc__"),
     "H1": ("domain/health.py", "healthy_at"),
     "H2": ("domain/breaker.py", "_became_healthy"),
     "H3": ("domain/observe.py", "_mark_progress"),

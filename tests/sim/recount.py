@@ -149,8 +149,12 @@ class Recount:
             story.ended[one.name] = max(ended, story.ended.get(one.name, 0))
         any_counted = any(story.ended.values()) or any(story.waits.values())
         if raw.phase == "Failed" and not story.failed and (evicted or not any_counted):
-            story.failed = True
-            new.append(_pod_failed(raw))
+            mishap = _pod_failed(raw)
+            policy = look.snapshot.guarded.spec.breaker.policy
+            spared = raw.deleting or raw.disrupted or judge(mishap, policy) == "Ignore"
+            # What is ignored leaves no mark (F7): another policy would judge it anew.
+            story.failed = not (evicted and spared)
+            new.append(mishap)
         rs = find_set(look, self.rollout.revision)
         assert rs is not None
         spec = look.snapshot.guarded.spec

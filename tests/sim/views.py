@@ -34,6 +34,7 @@ def see_pod(raw: RawPod, before: SeenPod | None, now: Instant) -> SeenPod:
         name=raw.name,
         uid=raw.uid,
         resource_version=str(raw.version),
+        created_at=raw.created,
         phase=raw.phase,
         reason=raw.reason,
         message=raw.message,

@@ -111,6 +111,13 @@ class Breaker(ApiModel):
         description="Pods whose failures are already in the count.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["pod"]},
     )
+    unlisted: int | None = Field(
+        default=None, description="Healthy pods that have no entry there for want of room."
+    )
+    uncounted_until: Time | None = Field(
+        default=None,
+        description="Pods without an entry that were created until then are left out.",
+    )
     failures: tuple[FailureRecord, ...] = Field(
         default=(), description="Why, newest first, at most 10 causes."
     )

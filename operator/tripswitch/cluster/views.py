@@ -98,6 +98,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         name=text(metadata.get("name")),
         uid=text(metadata.get("uid")),
         resource_version=text(metadata.get("resourceVersion")),
+        created_at=created,
         phase=_see_phase(status.get("phase")),
         reason=text(status.get("reason")),
         message=text(status.get("message")),

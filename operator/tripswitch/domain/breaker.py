@@ -14,7 +14,8 @@ import math
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from tripswitch.domain.failures import CANNOT_START, Failure, Observed, count_failures, judge
+from tripswitch.domain import memory
+from tripswitch.domain.failures import CANNOT_START, Failure, judge
 from tripswitch.domain.health import Experience, expect, running_at, started_at
 from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Spec, Verdict
 from tripswitch.domain.status import (
@@ -49,11 +50,6 @@ STAGES = MappingProxyType(
 
 MAX_RECORDS = 10
 MAX_MESSAGE = 1024
-MIN_ENTRIES = 32
-"""Entries of vanished pods are kept while there are fewer in all than this, or than ``2 x replicas``.
-
-That is what a rollout may have of pods by default (R1), so they never make the status larger.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +100,9 @@ def rebase(
     """
     if target is None:
         return breaker
-    known = {entry.pod: entry for entry in breaker.counted}
     expected = expect(target, spec, now, experience)
-    observed = [
-        count_failures(pod, known.get(pod.uid) or Counted(pod.uid, before=before), expected, now)
-        for pod in target.pods
-    ]
-    return replace(breaker, counted=_kept(observed, breaker.counted, spec))
+    looks = memory.look_at(breaker, target, expected, spec.breaker.policy, now, before=before)
+    return memory.remember_base_line(breaker, target, looks, spec, now)
 
 
 def watch(
@@ -124,39 +116,36 @@ def watch(
     threshold = compute_threshold(spec.breaker, spec.replicas)  # T4: at every look
     if target is None:
         return Watched(replace(breaker, threshold=threshold))
-    known = {entry.pod: entry for entry in breaker.counted}
+    known, policy = {entry.pod: entry for entry in breaker.counted}, spec.breaker.policy
     expected = expect(target, spec, now, experience)
-    observed = [
-        count_failures(pod, known.get(pod.uid) or Counted(pod.uid), expected, now)
-        for pod in target.pods
-    ]
+    looks = memory.look_at(breaker, target, expected, policy, now)
+    observed = memory.admit(looks, known, policy)
     found = (failure for look in observed for failure in look.failures)
     failures = tuple(
         judged
         for failure in sorted(found, key=lambda failure: failure.pod)
-        if (judged := judge(failure, spec.breaker.policy)).verdict is not Verdict.IGNORE
+        if (judged := judge(failure, policy)).verdict is not Verdict.IGNORE
     )
-    resets = spec.breaker.reset_on_healthy_task and any(
-        _became_healthy(look.after, known) for look in observed
-    )
+    # Healthy pods without an entry are known as a number: one more of them is another healthy pod.
+    healthy = sum(_became_healthy(look.after, known) for look in observed)
+    resets = spec.breaker.reset_on_healthy_task and healthy > (breaker.unlisted or 0)
     # S2: one counter, whatever kind of failure it is.
     count = (0 if resets else breaker.failure_count) + sum(f.count for f in failures)
     records = tuple(r for r in breaker.failures if not resets or r.revision != target.revision)
     ran = any(look.after.seen is not Seen.NONE for look in observed)
     stage, stage_wake = _next_stage(breaker.stage, target.pods, now, ran=ran)
     after = replace(
-        breaker,
+        memory.remember(breaker, observed, spec),
         stage=stage,
         threshold=threshold,
         failure_count=count,
-        counted=_kept(observed, breaker.counted, spec),
         failures=_record(records, failures, target.revision, now),
     )
     wakes = [at for look in observed if (at := look.wake_at) is not None]
     return Watched(
         breaker=after,
         failures=failures,
-        ready_seconds=_measure(target.pods, known),
+        ready_seconds=None if breaker.unlisted else _measure(target.pods, known),
         cause=_find_cause(after, failures, target.revision),
         wake_at=min([*wakes, *stage_wake], default=None),
     )
@@ -231,21 +220,6 @@ def _next_stage(
     if ran or any(at <= now for at in moments):
         return STAGES[stage, "RUNNING"], []
     return stage, moments
-
-
-def _kept(observed: list[Observed], known: tuple[Counted, ...], spec: Spec) -> tuple[Counted, ...]:
-    """Entries worth writing down: those of the pods that are there, then of those that vanished (F7).
-
-    A vanished pod may come back: when its ReplicaSet is deleted with ``--cascade=orphan``, the next one
-    adopts it. So its entry stays while there is room; those that vanished first go first.
-    """
-    there = {look.after.pod for look in observed}
-    entries = sorted((look.after for look in observed), key=lambda entry: entry.pod)
-    kept = [entry for entry in entries if not entry.blank]
-    # What is known begins with the pods that were there at the last look, so with the latest to vanish.
-    gone = [entry for entry in known if entry.pod not in there]
-    room = max(MIN_ENTRIES, 2 * spec.replicas) - len(kept)
-    return (*kept, *gone[: max(0, room)])
 
 
 def _record(

@@ -10,6 +10,7 @@ from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
+from tripswitch.domain.memory import forget
 from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
 from tripswitch.domain.scaling import compute_needed
 from tripswitch.domain.status import (
@@ -46,7 +47,7 @@ def conclude(draft: Draft) -> Status:
         rollout_state=(rollouts.STATE[draft.rollout.status] if running else desired.rollout_state),
         rollout_state_reason=explanation,
         # What was counted is of no use to anybody once nothing is watched.
-        circuit_breaker=replace(breaker, status=state, counted=breaker.counted if running else ()),
+        circuit_breaker=replace(breaker if running else forget(breaker), status=state),
         revisions=_conclude_revisions(draft),
         conditions=conditions.compute_conditions(
             _gather_facts(draft, desired.rollout_state, explanation),

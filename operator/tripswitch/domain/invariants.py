@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from tripswitch.domain import memory
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.breaker import MAX_RECORDS, STATUS
 from tripswitch.domain.decision import (
@@ -149,7 +150,8 @@ def _check_breaker(status: Status, rollout: Rollout) -> Iterator[str]:
     pods = [entry.pod for entry in breaker.counted]
     if len(pods) != len(set(pods)):
         yield f"pods are counted twice: {pods} (F7)"
-    if pods and rollout.status not in rollouts.OPEN:
+    remembered = pods or breaker.unlisted or breaker.uncounted_until
+    if remembered and rollout.status not in rollouts.OPEN:
         yield "pods are remembered of a rollout that is over"
 
 
@@ -211,6 +213,8 @@ def _check_same_rollout(
         allowed.add(found)
     if after.failure_count not in allowed:
         yield f"the count went from {before.failure_count} to {after.failure_count} with {found} new"
+    if memory.weigh(after.counted) > max(memory.MAX_BYTES, memory.weigh(before.counted)):
+        yield f"{len(after.counted)} entries of pods are more than there is room for (F7)"
     marks = {entry.pod: entry for entry in before.counted}
     for entry in after.counted:
         known = marks.get(entry.pod, entry)

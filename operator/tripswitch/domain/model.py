@@ -239,6 +239,8 @@ class PodView:
     name: str
     uid: str
     resource_version: str = ""
+    created_at: Instant = 0.0
+    """In whole seconds, by the API server's clock."""
     phase: PodPhase = PodPhase.PENDING
     reason: str = ""
     message: str = ""

@@ -13,6 +13,7 @@ from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
 from tripswitch.domain.failures import Failure
 from tripswitch.domain.gather import take, tell_cause
 from tripswitch.domain.health import expect, healthy_at
+from tripswitch.domain.memory import forget
 from tripswitch.domain.model import ContainerRole, Instant, PodView
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import is_complete
@@ -171,7 +172,7 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     """Fold the pods into the breaker; return why it trips, if it does."""
     breaker = draft.status.circuit_breaker
     if not draft.spec.breaker.enable:
-        return draft.with_status(breaker=replace(breaker, counted=())), None
+        return draft.with_status(breaker=forget(breaker)), None
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
         breaker = breakers.rebase(
             breaker, draft.target, draft.spec, draft.now, draft.experience, before=True

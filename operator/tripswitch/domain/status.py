@@ -168,6 +168,10 @@ class Breaker:
     failure_count: int = 0
     threshold: int = 3
     counted: tuple[Counted, ...] = ()
+    unlisted: int | None = None
+    """Healthy pods of the target for whose entries there is no room (F7); None: all have one."""
+    uncounted_until: Instant | None = None
+    """Pods without an entry that were created until then are left out (F7); None: there are none."""
     failures: tuple[FailureRecord, ...] = ()
 
     @property

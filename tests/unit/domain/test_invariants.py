@@ -98,6 +98,14 @@ def ready(*types: str, state: RolloutState = RolloutState.IN_PROGRESS, **fields:
     return going(conditions=shown, rollout_state=state, **fields)
 
 
+def finished(**fields: Any) -> Status:
+    return replace(
+        breaker(**{"status": BreakerState.MONITORING_COMPLETE, **fields}),
+        rollout=replace(rollout(2), status=S.STOPPED, finished_at=START),
+    )
+
+
+CROWD = tuple(Counted(f"uid-{number}", failed=True) for number in range(2000))
 FAILED_DESIRED = (revision(2, RolloutState.FAILED), revision(1))
 BACK = {"kind": RolloutKind.ROLLBACK, "failed_revision": 3, "finished_at": None}
 
@@ -184,6 +192,16 @@ def test_a_status_as_it_should_be_has_no_violation() -> None:
             rolled(status=S.STOPPED, finished_at=START),
             "pods are remembered of a rollout that is over",
             id="remembered for nothing",
+        ),
+        pytest.param(
+            finished(counted=(), unlisted=1),
+            "pods are remembered of a rollout that is over",
+            id="a number remembered for nothing",
+        ),
+        pytest.param(
+            finished(counted=(), uncounted_until=START),
+            "pods are remembered of a rollout that is over",
+            id="a base line remembered for nothing",
         ),
         pytest.param(ready("Stalled", "Stalled"), "a condition is there twice", id="twice shown"),
         pytest.param(
@@ -328,6 +346,11 @@ TOLD = Event(EventReason.ROLLOUT_STARTED, "")
             decision(status=breaker(failure_count=4), failures=(FAILURE,)),
             "from 2 to 4 with 1 new",
             id="F7 doubled",
+        ),
+        pytest.param(
+            decision(status=breaker(counted=(COUNTED, *CROWD))),
+            "more than there is room for (F7)",
+            id="F7 bound",
         ),
         *(
             pytest.param(

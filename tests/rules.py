@@ -40,6 +40,7 @@ PLACES = {
     "S2": ("domain/breaker.py", "watch"),
     "S3": ("domain/breaker.py", "STATUS"),
     "P1": ("domain/observe.py", "compute_late_at"),
+    "P2": ("domain/deadline.py", "compute_progress_deadline"),
     "R1": ("domain/scaling.py", "compute_bounds"),
     "R2": ("domain/scaling.py", "compute_bounds"),
     "R3": ("domain/scaling.py", "roll"),

@@ -49,6 +49,14 @@ def _refusal(world: World, manifest: dict[str, Any]) -> str:
             "cannot both be 0",
         ),
         ({"replicas": -1}, "greater than or equal to 0"),
+        (
+            {"minReadySeconds": 600, "progressDeadlineSeconds": 600},
+            "must be greater than minReadySeconds",
+        ),
+        (
+            {"minReadySeconds": None, "progressDeadlineSeconds": 10},
+            "must be greater than minReadySeconds",
+        ),
     ],
 )
 def test_the_api_server_refuses_it_with_one_clear_sentence(
@@ -56,6 +64,34 @@ def test_the_api_server_refuses_it_with_one_clear_sentence(
 ) -> None:
     """Schema and CEL, no webhook."""
     assert words in _refusal(world, _change(change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"minReadySeconds": 900},
+        {"minReadySeconds": 600, "progressDeadlineSeconds": 601},
+        {"minReadySeconds": 600, "progressDeadlineSeconds": 0},
+        {"minReadySeconds": None, "progressDeadlineSeconds": 11},
+        {"progressDeadlineSeconds": 1},
+    ],
+)
+def test_a_deadline_that_pods_can_meet_is_taken(world: World, change: dict[str, Any]) -> None:
+    """P2."""
+    world.apply(_change({"paused": True, **change}))
+    world.until_rollout("PENDING")
+    assert world.get()["spec"].get("progressDeadlineSeconds") == change.get(
+        "progressDeadlineSeconds"
+    )
+
+
+def test_a_sidecar_without_a_probe_counts_for_the_deadline(world: World) -> None:
+    """P2, H1: 40 s."""
+    manifest = _change({"minReadySeconds": None, "progressDeadlineSeconds": 30, "paused": True})
+    world.apply(manifest)
+    pod = manifest["spec"]["template"]["spec"]
+    pod["initContainers"] = [{"name": "mesh", "image": "mesh:1", "restartPolicy": "Always"}]
+    assert "by default 40" in _refusal(world, manifest | {"metadata": {"name": "other"}})
 
 
 def test_a_count_of_1000_is_accepted(world: World) -> None:

@@ -108,7 +108,7 @@ def draw_spec(rng: Random, template: Template) -> Spec:
         breaker=draw_breaker(rng),
         min_ready_seconds=rng.choice((None, None, 0, 1, 10)),
         health_check_grace_period=rng.choice((0, 0, 15)),
-        progress_deadline=rng.choice((600, 600, 60, 120, 0)),
+        progress_deadline=rng.choice((None, 600, 60, 120, 0)),
         revision_history_limit=rng.choice((10, 2, 1, 0)),
         paused=rng.random() < 0.03,
         selector="app=web",

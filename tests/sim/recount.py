@@ -18,6 +18,7 @@ from tripswitch.domain.model import (
     Instant,
     PodView,
     PolicyRule,
+    Readiness,
     ReplicaSetView,
     Spec,
     Template,
@@ -97,7 +98,7 @@ class Recount:
             self._mark, self._progressed_at = healthy, look.now
         if not self._off:
             self._add(look)
-        deadline = spec.progress_deadline
+        deadline = patience_in_all(spec, self._readiness(look))
         self.late = bool(deadline) and look.now - self._progressed_at >= deadline - 1e-6
 
     def _add(self, look: Look) -> None:
@@ -126,6 +127,11 @@ class Recount:
     def _pods(self, look: Look) -> list[tuple[RawPod, PodView]]:
         rs = find_set(look, self.rollout.revision)
         return [] if rs is None else [(look.raws[view.uid], view) for view in rs.pods]
+
+    def _readiness(self, look: Look) -> Readiness:
+        rs = find_set(look, self.rollout.revision)
+        wanted = look.snapshot.guarded.spec.template
+        return (wanted if rs is None else rs.template).readiness
 
     def _memory(self, look: Look) -> Status:
         """What was written when the pods of this rollout were looked at."""
@@ -231,6 +237,14 @@ def _seems_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) 
 def _ran_for(view: PodView, seconds: int, now: Instant) -> bool:
     since = [one.running_since for one in view.containers if one.role != "init"]
     return all(one is None or now >= one + seconds for one in since)
+
+
+def patience_in_all(spec: Spec, readiness: Readiness) -> int:
+    """P1 and P2: the progress deadline; 0 for none. No startup probe here takes more than 600 s."""
+    deadline = 600 if spec.progress_deadline is None else spec.progress_deadline
+    given, probed = spec.min_ready_seconds, readiness.all_probed
+    settling = given if given is not None else 10 if probed else 40
+    return deadline + settling if 0 < deadline <= settling else deadline
 
 
 def settling_seconds(spec: Spec, template: Template) -> int:

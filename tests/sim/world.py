@@ -128,10 +128,10 @@ class World:
         guarded = self.api.guarded
         assert guarded is not None
         spec = guarded.spec
-        if not spec.breaker.enable or not spec.progress_deadline:
+        if not spec.breaker.enable or spec.progress_deadline == 0:
             return
         # Each healthy pod more starts the clock again, for the rollout and for its rollback.
-        end = self.now + 2 * (spec.replicas + 2) * (spec.progress_deadline + 120)
+        end = self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)
         for _ in range(most):
             if self.now > end or (self._has_ended() and self.process.idle) or not self.step():
                 break

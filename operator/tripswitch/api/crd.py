@@ -117,6 +117,31 @@ RULES: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {
 }
 """CEL rules with their messages, by the place in the schema."""
 
+_PROBED = (
+    "has(self.template.spec) && self.template.spec.containers.all(c, has(c.readinessProbe)) && "
+    "(!has(self.template.spec.initContainers) || self.template.spec.initContainers.all(c, "
+    "!has(c.restartPolicy) || c.restartPolicy != 'Always' || has(c.readinessProbe)))"
+)
+_SETTLING = f"(has(self.minReadySeconds) ? self.minReadySeconds : ({_PROBED}) ? 10 : 40)"
+
+RATCHETED: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {
+    ("spec",): (
+        (
+            (
+                "!has(self.progressDeadlineSeconds) || self.progressDeadlineSeconds == 0 || "
+                f"self.progressDeadlineSeconds > {_SETTLING} || (oldSelf.hasValue() && "
+                "oldSelf.value().?progressDeadlineSeconds == self.?progressDeadlineSeconds && "
+                "oldSelf.value().?minReadySeconds == self.?minReadySeconds)"
+            ),
+            (
+                "progressDeadlineSeconds must be greater than minReadySeconds (by default 40 with a "
+                "container that has no readiness probe, else 10), or 0"
+            ),
+        ),
+    ),
+}
+"""Rules that an object stored before them may go on breaking, so that it can still be scaled (P2)."""
+
 UNSEEN = {"observedGeneration": -1}
 """What the API server puts in place of a status until the operator has looked at the object.
 
@@ -151,6 +176,10 @@ def build_crd() -> dict[str, Any]:
     for place, rules in RULES.items():
         _find(schema, place)["x-kubernetes-validations"] = [
             {"rule": rule, "message": message} for rule, message in rules
+        ]
+    for place, rules in RATCHETED.items():
+        _find(schema, place)["x-kubernetes-validations"] += [
+            {"rule": rule, "message": message, "optionalOldSelf": True} for rule, message in rules
         ]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

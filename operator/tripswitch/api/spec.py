@@ -265,13 +265,14 @@ class Spec(ApiModel):
         le=MOST,
         description="Old ReplicaSets to keep, besides those that are needed.",
     )
-    progress_deadline_seconds: int = Field(
-        default=600,
+    progress_deadline_seconds: int | None = Field(
+        default=None,
         ge=0,
         le=MOST,
         description=(
             "Seconds without one more healthy pod after which the rollout fails as if the breaker "
-            "had tripped; 0 = never."
+            "had tripped; 0 = never. Default 600, or 60 more than a startup probe and a readiness "
+            "probe may take, if that is more. Must be greater than minReadySeconds and its default."
         ),
     )
     paused: bool = Field(

@@ -18,6 +18,7 @@ from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.rehearsal import Rehearsal, Step, rehearse
 from tripswitch.cli.script import MEANING, parse_script
 from tripswitch.cli.words import one_line, plural
+from tripswitch.domain.deadline import compute_progress_deadline
 from tripswitch.domain.health import effective_min_ready_seconds
 from tripswitch.domain.model import Guarded
 
@@ -139,7 +140,7 @@ def render(guarded: Guarded, played: Rehearsal) -> Iterator[Text]:
     yield Text(f"  threshold   {plural(played.threshold, 'failure')} ({how}{state})")
     yield Text(f"  bounds      at least {bounds.lower} healthy, at most {bounds.upper} pods")
     yield Text(f"  healthy     Ready for {healthy} s")
-    deadline = spec.progress_deadline
+    deadline = compute_progress_deadline(spec, spec.template.readiness)
     yield Text(f"  deadline    {f'{deadline} s without progress' if deadline else 'never'}")
     yield Text("")
     last: Step | None = None

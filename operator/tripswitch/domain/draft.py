@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tripswitch.domain import breaker as breakers
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.deadline import compute_progress_deadline
 from tripswitch.domain.decision import Event, EventReason
 from tripswitch.domain.failures import Failure
 from tripswitch.domain.health import Experience
@@ -58,6 +59,12 @@ class Draft:
         return history.find_experience(
             self.status.revisions, self.status.last_completed_revision, self.rollout.revision
         )
+
+    @property
+    def progress_deadline(self) -> int:
+        """Rules P1 and P2, for the pods that are being launched."""
+        made_of = self.spec.template if self.target is None else self.target.template
+        return compute_progress_deadline(self.spec, made_of.readiness)
 
     @property
     def bounds(self) -> Bounds:

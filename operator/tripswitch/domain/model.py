@@ -133,7 +133,8 @@ class Spec:
     breaker: BreakerSpec = BreakerSpec()
     min_ready_seconds: int | None = None
     health_check_grace_period: int = 0
-    progress_deadline: int = 600
+    progress_deadline: int | None = None
+    """Seconds, 0 for never; None: not given, see :mod:`tripswitch.domain.deadline`."""
     revision_history_limit: int = 10
     paused: bool = False
     selector: str = ""

@@ -75,9 +75,8 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
 
 def compute_late_at(draft: Draft) -> Instant | None:
     """P1: when the rollout is late; None when it never is."""
-    if draft.spec.progress_deadline == 0:
-        return None
-    return draft.rollout.progressed_at + draft.spec.progress_deadline
+    deadline = draft.progress_deadline
+    return None if deadline == 0 else draft.rollout.progressed_at + deadline
 
 
 def describe_lateness(draft: Draft) -> str:
@@ -85,7 +84,7 @@ def describe_lateness(draft: Draft) -> str:
     crowd = draft.crowd(draft.rollout.revision)
     told = (
         f"{crowd.healthy} of {draft.spec.replicas} pods healthy, and no more for "
-        f"{draft.spec.progress_deadline} s"
+        f"{draft.progress_deadline} s"
     )
     words = compute_waiting_words(draft)
     return f"{told}: {words}" if words else told

@@ -31,7 +31,7 @@ def raw(spec: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 class TestSpec:
     def test_the_smallest_object_gets_the_defaults_that_the_rules_name(self) -> None:
         spec = read_guarded(raw()).spec
-        assert (spec.replicas, spec.progress_deadline, spec.revision_history_limit) == (1, 600, 10)
+        assert (spec.replicas, spec.progress_deadline, spec.revision_history_limit) == (1, None, 10)
         assert spec.strategy == Percentages(100, 200)
         assert spec.breaker.enable
         assert spec.breaker.rollback

@@ -37,7 +37,7 @@ def test_the_defaults_are_those_of_ecs() -> None:
         threshold_value=50,
         policy=(),
     )
-    assert spec().progress_deadline == 600  # P1
+    assert spec().progress_deadline is None  # P1: it follows from the probes
     assert spec().health_check_grace_period == 0
     assert spec().min_ready_seconds is None
     assert spec().revision_history_limit == 10

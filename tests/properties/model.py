@@ -32,6 +32,8 @@ class Model:
     rollback: bool = True
     empty: bool = False
     """``replicas: 0``."""
+    held: bool = False
+    """Pods of a failed rollback still wait, and may get on after all (F10)."""
     late: bool = False
     """The progress deadline passed while nobody was to trip."""
 
@@ -60,7 +62,7 @@ class Model:
 
     def heal(self) -> Model:
         """All pods of the target become healthy (R5)."""
-        keeps_pods = self.status in OPEN or self.status in SUCCEEDED
+        keeps_pods = self.status in OPEN or self.status in SUCCEEDED or self.held
         healed = replace(self, full=self.target) if keeps_pods and not self.empty else self
         return healed.settle()
 
@@ -120,7 +122,7 @@ class Model:
 
     def scale_to_zero(self) -> Model:
         """R6."""
-        return replace(self, empty=True, full=None).settle()
+        return replace(self, empty=True, full=None, held=False).settle()
 
     def scale_up(self) -> Model:
         """R6: what proved nothing begins again."""
@@ -140,6 +142,7 @@ class Model:
             target=version,
             last=None if rollback or self.last == version else self.last,
             count=0,
+            held=False,
             late=False,
             states={**self.states, version: "IN_PROGRESS"},
         ).settle()
@@ -154,7 +157,7 @@ class Model:
         """B1, B4, B5."""
         failed = replace(self, states={**self.states, self.target: "FAILED"})
         if self.is_rollback:
-            return replace(failed, status="ROLLBACK_FAILED")
+            return replace(failed, status="ROLLBACK_FAILED", held=not self.empty)
         failed = replace(failed, status="FAILED")
         return failed.go_back() if self.rollback else failed
 
@@ -168,14 +171,13 @@ class Model:
 
     def settle(self) -> Model:
         """R5: complete, if nothing is missing."""
-        if (
-            self.status not in RUNNING
-            or self.paused
-            or not (self.empty or self.full == self.target)
-        ):
+        if self.paused or not (self.empty or self.full == self.target):
+            return self
+        if self.status not in RUNNING and not (self.held and self.full == self.target):
             return self
         return replace(
             self,
+            held=False,
             status="ROLLBACK_SUCCESSFUL" if self.is_rollback else "SUCCESSFUL",
             last=self.last if self.empty else self.target,
             states={**self.states, self.target: "COMPLETED"},

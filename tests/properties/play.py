@@ -85,6 +85,8 @@ class Play:
     def heal(self) -> None:
         if self.model.status in (*OPEN, *SUCCEEDED):
             self.world.heal(self.model.target)
+        if self.model.held:  # it is tried again with the first pod, and launches the rest
+            self.world.heal(self.model.target).settle().heal(self.model.target)
         self.model = self.model.heal()
 
     def wait(self) -> None:
@@ -181,7 +183,7 @@ def possible(play: Play, name: str) -> bool:
         case "fail" | "fail now":
             return find_unready(play) is not None
         case "heal":
-            return not (model.paused and model.status in OPEN)
+            return not (model.paused and (model.status in OPEN or model.held))
         case "lose pods":
             return model.full is not None
         case "lose set":

@@ -30,6 +30,10 @@ OWN_FAULT = {
     "SignatureValidationFailed", "CreateContainerConfigError", "CreateContainerError",
     "RunContainerError", "PostStartHookError",
 }  # fmt: skip
+PULLS = {
+    "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError",
+    "SignatureValidationFailed",
+}  # fmt: skip
 BLAMELESS_POD = {"Terminated", "NodeShutdown", "NodeLost", "Preempting", "OutOfcpu", "OutOfmemory",
                  "OutOfpods", "NodeAffinity", "UnexpectedAdmissionError"}  # fmt: skip
 MOMENTS = [0, 10, 30, 70, 150, 310]
@@ -109,6 +113,8 @@ class Recount:
             was_healthy = story.healthy
             for mishap in self._see(story, raw, view, look):
                 verdict = judge(mishap, spec.breaker.policy)
+                if self.rollout.kind == "ROLLBACK" and mishap.reason in PULLS:
+                    continue  # F10
                 if raw.deleting or raw.disrupted or verdict == "Ignore":
                     continue
                 new += mishap.number

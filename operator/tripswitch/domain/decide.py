@@ -88,7 +88,9 @@ def _plan_sizes(draft: Draft) -> dict[str, int]:
     status, bounds = draft.rollout.status, draft.bounds
     recreate = isinstance(draft.spec.strategy, Recreate)
     if status in rollouts.STALLED:
-        sizes = stall(target, others, bounds)
+        # F10: what a failed rollback waits for may come yet, and then it goes on.
+        held = status is RolloutStatus.ROLLBACK_FAILED
+        sizes = stall(target, others, bounds, held=held)
     elif status is RolloutStatus.PENDING or (status in rollouts.RUNNING and draft.spec.paused):
         return _plan_paused(draft, names)
     else:

@@ -154,7 +154,7 @@ class Draft:
         record = self.record(revision)
         assert record is not None, "a rollout of a revision that history does not know"
         kept = self.status.last_completed_revision if deploy else None
-        target = self.replica_set(revision)
+        target, records = self.replica_set(revision), self.status.circuit_breaker.failures
         begun = rollouts.begin(
             revision,
             kind,
@@ -167,7 +167,7 @@ class Draft:
             self.spec,
             target if self.spec.breaker.enable else None,
             self.now,
-            failures=() if deploy else self.status.circuit_breaker.failures,
+            failures=() if deploy else tuple(r for r in records if r.revision != revision),
             experience=history.find_experience(self.status.revisions, kept, revision),
         )
         status = replace(self.status, last_completed_revision=None if kept == revision else kept)

@@ -52,6 +52,17 @@ CANNOT_START = frozenset(
 """Waiting reasons that are the revision's own fault (F2, F5). Any other one (ContainerCreating,
 PodInitializing, a reason of a newer kubelet) never counts: the progress deadline covers it."""
 
+PULLS = frozenset(
+    {
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "SignatureValidationFailed",
+    }
+)
+"""Waiting reasons of a container whose image is not there yet (F10)."""
+
 ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
 """Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
 

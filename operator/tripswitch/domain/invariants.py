@@ -187,8 +187,10 @@ def _check_moves(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
         yield from _check_same_rollout(old, new, snapshot, decision)
     elif new.kind is RolloutKind.ROLLBACK:
         proving = old is not None and old.kind is RolloutKind.ROLLBACK
-        if proving and (old is None or old.status is not RolloutStatus.ROLLBACK_SUCCESSFUL):
-            yield "a rollback starts another rollout (B5)"
+        if old is not None and proving:
+            again = old.status is RolloutStatus.ROLLBACK_FAILED and old.revision == new.revision
+            if not again and old.status is not RolloutStatus.ROLLBACK_SUCCESSFUL:
+                yield "a rollback starts another rollout (B5)"
         if not proving and new.revision != before.last_completed_revision:
             yield f"rolled back to revision {new.revision}, which was not the last completed (B1)"
 
@@ -200,7 +202,8 @@ def _check_same_rollout(
         yield f"a rollout went from {old.status} to {new.status}, which is not in TABLE"
     if old.kind is not new.kind or old.failed_revision != new.failed_revision:
         yield "a rollout became another one"
-    if old.finished_at not in (None, new.finished_at):
+    recovered = old.status is not new.status and new.status is RolloutStatus.ROLLBACK_SUCCESSFUL
+    if old.finished_at not in (None, new.finished_at) and not recovered:
         yield "a finished rollout finished again"
     if new.healthy_high_water < old.healthy_high_water or new.progressed_at < old.progressed_at:
         yield "the mark of progress fell (P1)"

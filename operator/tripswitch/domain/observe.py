@@ -10,15 +10,18 @@ from tripswitch.domain.decision import EventReason
 from tripswitch.domain.desired import roll_back
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
-from tripswitch.domain.failures import Failure
+from tripswitch.domain.failures import PULLS, Failure
 from tripswitch.domain.gather import take, tell_cause
 from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.memory import forget
-from tripswitch.domain.model import ContainerRole, Instant, PodView
+from tripswitch.domain.model import ContainerRole, Instant, PodView, PolicyRule, Verdict
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import is_complete
-from tripswitch.domain.status import BreakerState, FailureKind, Reason, RolloutKind
+from tripswitch.domain.status import BreakerState, FailureKind, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.threshold import compute_threshold
+
+PULLS_IN_A_ROLLBACK = PolicyRule(Verdict.IGNORE, reasons=PULLS)
+"""F10: the target has been pulled before, so it is the registry that is in trouble."""
 
 MAX_WORDS = 200
 """Characters of one pod's words in a message that joins several."""
@@ -32,7 +35,7 @@ def observe(draft: Draft) -> Draft:
     """
     draft = _mark_threshold(draft)
     if draft.rollout.status not in rollouts.RUNNING:
-        return draft
+        return _recover(draft)
     if draft.spec.paused:
         return _hold(draft)
     draft = _mark_progress(draft)
@@ -70,6 +73,36 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
     message = f"{cause}; rollback is off, nothing more is launched"  # B4
     return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
         EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
+    )
+
+
+def _recover(draft: Draft) -> Draft:
+    """F10: a failed rollback whose pods get on after all is whole, or is tried again.
+
+    That the pods wait for something outside of them (a ConfigMap, a registry, a node) is no reason to
+    give up for good. One more healthy pod than the rollback ever had shows that it has come, so a
+    rollback is tried again at most once for each pod.
+    """
+    failed = draft.rollout
+    if (
+        failed.status is not RolloutStatus.ROLLBACK_FAILED
+        or draft.spec.paused
+        or draft.spec.replicas == 0
+        or draft.target is None
+    ):
+        return draft
+    record = draft.record(failed.failed_revision)
+    cause = "" if record is None else record.reason
+    if _is_complete(draft):
+        return _complete(draft.with_status(rollout=replace(failed, message=cause)))
+    if draft.crowd(failed.revision).healthy <= failed.healthy_high_water:
+        return draft
+    draft = draft.start(failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision)
+    mark = max(failed.healthy_high_water, draft.rollout.healthy_high_water)
+    rollout = replace(draft.rollout, message=cause, healthy_high_water=mark)
+    return observe(draft.with_status(rollout=rollout)).say(
+        EventReason.ROLLBACK_STARTED,
+        f"trying again to roll back to revision {failed.revision}: one more pod is healthy",
     )
 
 
@@ -176,7 +209,11 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
         breaker = breakers.rebase(
             breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
         )
-    watched = breakers.watch(breaker, draft.target, draft.spec, draft.now, draft.experience)
+    spec = draft.spec
+    if draft.rollout.kind is RolloutKind.ROLLBACK:
+        policy = (PULLS_IN_A_ROLLBACK, *spec.breaker.policy)
+        spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
+    watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.experience)
     new = sum(failure.count for failure in watched.failures)
     revisions = tuple(
         replace(

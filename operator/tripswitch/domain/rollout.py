@@ -1,7 +1,8 @@
 """Rules B and C: the states of a rollout, and every way between them.
 
 Theory. A rollout is one try at making a revision the running one. It moves only by ``TABLE``; a
-finished rollout never moves again. Every later try (a new template, a retry, a rollback, scaling up
+finished rollout never moves again, except that a failed rollback may turn out to be whole after all,
+when its cause was outside of its pods and has gone (F10). Every later try (a new template, a retry, a rollback, scaling up
 from zero) is a *new* rollout, so the table has no cycle (a test walks it) and "once per rollout" (T5)
 needs no flag. What follows from a status (does it launch pods? is it watched?) is asked of the sets
 below and nowhere else.
@@ -38,6 +39,7 @@ TABLE = MappingProxyType(
         (_S.ROLLBACK_IN_PROGRESS, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
         (_S.ROLLBACK_IN_PROGRESS, Cause.TRIPPED): _S.ROLLBACK_FAILED,
         (_S.ROLLBACK_IN_PROGRESS, Cause.STOPPED): _S.STOPPED,
+        (_S.ROLLBACK_FAILED, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
     }
 )
 """(status, cause) -> status. What is not here cannot happen."""

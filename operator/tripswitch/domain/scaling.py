@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tripswitch.domain.failures import compute_ended_runs
 from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import (
     OVER,
     Amount,
+    ContainerRole,
     Instant,
     Percentages,
     PodPhase,
+    PodView,
     Recreate,
     ReplicaSetView,
     RollingUpdate,
@@ -50,6 +53,8 @@ class Crowd:
     """Its ReplicaSet is being deleted: no pod is made any more, and each may go at any moment."""
     running: int = 0
     """Live pods in phase Running."""
+    waiting: int = 0
+    """Live pods that never failed and wait for something outside of them (F10)."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
 
@@ -92,7 +97,16 @@ def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
+        waiting=sum(_is_waiting(pod) for pod in live),
         next_healthy_at=min((at for at in moments if at > now), default=None),
+    )
+
+
+def _is_waiting(pod: PodView) -> bool:
+    """Whether no run of a pod has failed and one of its containers has not begun yet."""
+    lasting = [c for c in pod.containers if c.role is not ContainerRole.INIT]
+    return any(c.running_since is None for c in lasting) and not any(
+        compute_ended_runs(c) for c in pod.containers
     )
 
 
@@ -193,7 +207,9 @@ def roll(
     return sizes
 
 
-def stall(target: Crowd, others: Sequence[Crowd], bounds: Bounds) -> Mapping[str, int]:
+def stall(
+    target: Crowd, others: Sequence[Crowd], bounds: Bounds, *, held: bool = False
+) -> Mapping[str, int]:
     """Return the next sizes when nothing may be launched any more (B3).
 
     The failed revision keeps the pods that are Ready and every other revision keeps what it has,
@@ -203,8 +219,17 @@ def stall(target: Crowd, others: Sequence[Crowd], bounds: Bounds) -> Mapping[str
     {'bad': 1, 'old': 4}
     >>> stall(Crowd("bad", 4, 4, 1, 1), [Crowd("old", 4, 4, 4, 4)], Bounds(2, 4))
     {'bad': 0, 'old': 4}
+
+    With ``held`` it keeps those that wait for something outside of them, too, and those that its
+    ReplicaSet could not make yet (F10):
+
+    >>> stall(Crowd("bad", 4, live=3, ready=1, waiting=1), [], Bounds(2, 4), held=True)
+    {'bad': 3}
     """
-    crowds = [replace(target, size=min(target.size, target.ready)), *others]
+    kept = target.ready
+    if held:
+        kept += target.waiting + max(0, target.size - target.live)
+    crowds = [replace(target, size=min(target.size, kept)), *others]
     spare = sum(crowd.surely_healthy(crowd.size) for crowd in crowds) - bounds.lower
     excess = sum(crowd.size for crowd in crowds) - bounds.upper
     sizes = {}

@@ -416,7 +416,7 @@ def moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
             id="P1 its time",
         ),
         pytest.param(
-            {**BACK, "status": S.ROLLBACK_FAILED, "finished_at": START},
+            {**BACK, "status": S.STOPPED, "finished_at": START},
             {**BACK, "status": S.ROLLBACK_IN_PROGRESS, "started_at": START + 1},
             "a rollback starts another rollout (B5)",
             id="B5",

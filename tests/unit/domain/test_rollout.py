@@ -45,6 +45,7 @@ MOVES = [
     pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="B1 back"),
     pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.TRIPPED, S.ROLLBACK_FAILED, id="B5"),
     pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.STOPPED, S.STOPPED, id="C3 during a rollback"),
+    pytest.param(S.ROLLBACK_FAILED, Cause.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="F10"),
 ]
 
 
@@ -67,8 +68,8 @@ def test_t5_the_table_has_no_cycle_so_nothing_happens_twice() -> None:
         walk(status, ())
 
 
-def test_a_finished_rollout_never_moves_again() -> None:
-    assert {start for start, _ in rollouts.TABLE} == rollouts.OPEN
+def test_a_finished_rollout_never_moves_again_but_a_failed_rollback() -> None:
+    assert {start for start, _ in rollouts.TABLE} == rollouts.OPEN | {S.ROLLBACK_FAILED}
 
 
 def test_b5_a_rollback_never_becomes_a_deploy_nor_the_other_way_round() -> None:

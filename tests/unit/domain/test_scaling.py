@@ -120,6 +120,7 @@ def test_a_crowd_is_a_replica_set_in_numbers() -> None:
         healthy=1,
         gone=False,
         running=3,
+        waiting=1,
         next_healthy_at=START + 40,
     )
     later = crowd(found, spec(min_ready_seconds=0), START)

@@ -96,7 +96,7 @@ def _find_tests() -> Iterator[Test]:
             if node.name.startswith("test_"):
                 first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
                 text = "\n".join(source.splitlines()[first - 1 : node.end_lineno])
-                said = set(re.findall(r"\b[A-Z]\d\b", text))
+                said = set(re.findall(r"\b[A-Z]\d+\b", text))
                 named = {part.upper() for part in node.name.split("_")}
                 rules = frozenset(said | named) & PLACES.keys()
                 yield Test(path.relative_to(ROOT).as_posix(), node.name, rules)
@@ -123,7 +123,7 @@ def read_words() -> dict[str, str]:
     """Return the rules in words, in their order: the first sentence of each."""
     text = WORDS.read_text()
     found = re.findall(
-        r"^- \*\*([A-Z]\d)\*\* (.*?)(?=\n- |\n\n|\Z)", text, re.MULTILINE | re.DOTALL
+        r"^- \*\*([A-Z]\d+)\*\* (.*?)(?=\n- |\n\n|\Z)", text, re.MULTILINE | re.DOTALL
     )
     return {rule: _first_sentence(" ".join(words.split())) for rule, words in found}
 

@@ -11,8 +11,14 @@ from tests.rules import PLACES, find_place, find_tests, read_words, render
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "docs" / "ecs-parity.md"
-NUMBERS = {"T": 5, "F": 7, "H": 3, "S": 3, "P": 1, "R": 7, "B": 8, "C": 3, "W": 4}
-RULES = [f"{letter}{number}" for letter, last in NUMBERS.items() for number in range(1, last + 1)]
+NUMBERS = {"T": 5, "F": 7, "H": 3, "S": 3, "P": 2, "R": 7, "B": 8, "C": 3, "W": 4}
+LATER = {"F": (10,)}
+"""Numbers of rules whose predecessors are not carried out yet."""
+RULES = [
+    f"{letter}{number}"
+    for letter, last in NUMBERS.items()
+    for number in (*range(1, last + 1), *LATER.get(letter, ()))
+]
 
 
 def test_the_rules_are_all_told_and_all_have_a_place() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tripswitch.domain.failures import compute_ended_runs
+from tripswitch.domain.ended_runs import compute_ended_runs
 from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import (
     OVER,

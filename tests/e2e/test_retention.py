@@ -16,6 +16,13 @@ def retained(world: World) -> list[Any]:
     return found
 
 
+def labelled(labels: dict[str, str], **fields: Any) -> dict[str, Any]:
+    """Return a GuardedDeployment whose pods have more labels than its selector names."""
+    manifest: dict[str, Any] = guarded(**fields)
+    manifest["spec"]["template"]["metadata"]["labels"] |= labels
+    return manifest
+
+
 def grant(world: World) -> None:
     """Grant what the chart's ``failedPodRetention.enabled`` does, in this namespace alone."""
     account = "tripswitch-system:tripswitch"
@@ -28,14 +35,16 @@ def grant(world: World) -> None:
 def test_one_failing_pod_is_kept_for_a_look_and_deleted_after_its_time(world: World) -> None:
     """The rollback completes all the same, and the pod belongs to the GuardedDeployment."""
     grant(world)
-    retention = {"count": 1, "ttlSeconds": 15}
-    world.completed(guarded(image="web:1", failedPodRetention=retention))
-    world.apply(guarded(image="web:2", behaviour="crash", failedPodRetention=retention))
+    retention = {"count": 1, "ttlSeconds": 15, "dropLabels": ["exposed"]}
+    more = {"network": "restricted", "exposed": "yes"}
+    world.completed(labelled(more, image="web:1", failedPodRetention=retention))
+    world.apply(labelled(more, image="web:2", behaviour="crash", failedPodRetention=retention))
     [pod] = world.until_true(lambda: retained(world))
     assert pod.spec.containers[0].image == "web:2"
-    assert set(pod.metadata.labels) == {
-        "tripswitch.dev/retained-for",
-        "tripswitch.dev/template-hash",
+    assert pod.metadata.labels == {
+        "network": "restricted",  # what a NetworkPolicy could select by stays
+        "tripswitch.dev/retained-for": "web",
+        "tripswitch.dev/template-hash": "set-aside",
     }
     [owner] = pod.metadata.owner_references
     assert (owner.kind, owner.uid) == ("GuardedDeployment", world.get()["metadata"]["uid"])

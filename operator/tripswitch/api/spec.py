@@ -11,6 +11,14 @@ from tripswitch.api.base import ApiModel
 from tripswitch.domain.model import ThresholdType, Verdict
 
 Text = Annotated[str, Field(max_length=253)]
+LabelKey = Annotated[
+    str,
+    Field(
+        max_length=317,
+        pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+    ),
+]
+"""A label's key: a name of at most 63 characters, with a DNS name and a slash before it or not."""
 
 MOST = 2147483647
 """What a Deployment's integers hold; more is refused when it is applied, not when pods are made."""
@@ -224,6 +232,14 @@ class FailedPodRetention(ApiModel):
     ttl_seconds: int = Field(
         default=600, ge=1, le=604800, description="After how many seconds each is deleted."
     )
+    drop_labels: list[LabelKey] = Field(
+        default=[],
+        max_length=32,
+        description="Keys of further labels that such a pod loses, for instance those that a Service "
+        "selects by. It always loses the labels that spec.selector names, and keeps all others, "
+        "so that NetworkPolicies that select by those still apply.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
 
 
 class Strategy(ApiModel):
@@ -292,7 +308,7 @@ class Spec(ApiModel):
         default_factory=FailedPodRetention,
         description=(
             "Sets failing pods aside when their revision has failed, instead of scaling them away: "
-            "out of the ReplicaSet and every Service, labelled tripswitch.dev/retained-for. The "
+            "out of the ReplicaSet and of Services that select by the same labels, labelled tripswitch.dev/retained-for. The "
             "operator needs the right to patch pods for it."
         ),
     )

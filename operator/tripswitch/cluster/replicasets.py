@@ -215,21 +215,19 @@ def build_label_patch(found: Mapping[str, Any], action: CreateReplicaSet) -> dic
 def build_set_aside(
     guarded: Mapping[str, Any], action: SetAsidePod, until: Instant
 ) -> dict[str, Any]:
-    """Return the strategic merge patch that takes a pod out of its ReplicaSet and of every Service.
+    """Return the strategic merge patch that takes a pod out of its ReplicaSet and its Services.
 
-    All its labels go, also those that others have added, and so does its ReplicaSet as its owner: the
+    It loses the labels that the selector and ``dropLabels`` name, and keeps all others: a
+    NetworkPolicy that selects by those isolates it as before. Its ReplicaSet goes as its owner: the
     GuardedDeployment owns it from now on, so that it goes with it.
     """
     name = text(field(guarded, "metadata", "name"))
+    dropped = dict.fromkeys(_find_dropped_labels(mapping(guarded.get("spec"))))
     return {
         "metadata": {
             "uid": action.uid,
             "resourceVersion": action.resource_version,
-            "labels": {
-                "$patch": "replace",
-                HASH_LABEL: ASIDE,
-                RETAINED_FOR: name[:63].rstrip("-."),
-            },
+            "labels": {**dropped, HASH_LABEL: ASIDE, RETAINED_FOR: name[:63].rstrip("-.")},
             "annotations": {
                 REVISION: str(action.revision),
                 RETAINED_UNTIL: format_time(until),
@@ -241,6 +239,19 @@ def build_set_aside(
             ],
         }
     }
+
+
+def _find_dropped_labels(spec: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the labels that a pod loses when it is set aside, in order."""
+    selector = mapping(spec.get("selector"))
+    listed = field(spec, "failedPodRetention", "dropLabels")
+    expressions = objects(selector.get("matchExpressions"))
+    keys = {
+        *mapping(selector.get("matchLabels")),
+        *(text(expression.get("key")) for expression in expressions),
+        *(text(key) for key in (listed if isinstance(listed, list) else ())),
+    }
+    return sorted(keys - {""})
 
 
 def target_of(action: Action) -> str:

@@ -13,6 +13,7 @@ from tests.unit.cluster.fake_api import answer, refuse
 from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set
 from tripswitch.cluster.errors import ConflictError
 from tripswitch.cluster.executor import NOT_SET_ASIDE, SET_ASIDE, Executor
+from tripswitch.cluster.replicasets import build_set_aside
 from tripswitch.cluster.store import RETENTION_AGAIN_SECONDS
 from tripswitch.domain.decision import DropPod, ScaleReplicaSet, SetAsidePod
 from tripswitch.domain.model import RetainedPod
@@ -58,7 +59,7 @@ def told_by(it: Bench) -> list[tuple[str, str]]:
     return told
 
 
-def test_the_pod_loses_all_its_labels_and_its_replica_set_in_one_fenced_patch() -> None:
+def test_the_pod_loses_its_selectors_labels_and_its_replica_set_in_one_fenced_patch() -> None:
     async def main() -> None:
         async with bench() as it:
             told = told_by(it)
@@ -68,7 +69,7 @@ def test_the_pod_loses_all_its_labels_and_its_replica_set_in_one_fenced_patch() 
             metadata = body["metadata"]
             assert (metadata["uid"], metadata["resourceVersion"]) == ("pod-1", "100")
             assert metadata["labels"] == {
-                "$patch": "replace",
+                "app": None,
                 "tripswitch.dev/template-hash": "set-aside",
                 "tripswitch.dev/retained-for": "web",
             }
@@ -86,6 +87,43 @@ def test_the_pod_loses_all_its_labels_and_its_replica_set_in_one_fenced_patch() 
             assert it.snapshot.replica_sets[0].pods == ()
 
     asyncio.run(main())
+
+
+OURS = {
+    "tripswitch.dev/template-hash": "set-aside",
+    "tripswitch.dev/retained-for": "web",
+}
+
+
+@pytest.mark.parametrize(
+    ("selector", "more", "gone"),
+    [
+        ({"matchLabels": {"app": "web"}}, {}, {"app"}),
+        (
+            {
+                "matchLabels": {"app": "web", "tier": "front"},
+                "matchExpressions": [
+                    {"key": "stage", "operator": "In", "values": ["live"]},
+                    {"key": "canary", "operator": "DoesNotExist"},
+                ],
+            },
+            {},
+            {"app", "tier", "stage", "canary"},
+        ),
+        ({"matchLabels": {"app": "web"}}, {"dropLabels": ["team", "app"]}, {"app", "team"}),
+        ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, {}, {"app"}),
+        ({"matchLabels": {"app": "web"}}, {"dropLabels": [*OURS]}, {"app"}),
+        ({"matchLabels": {"app": "web"}}, {"dropLabels": "team"}, {"app"}),
+    ],
+    ids=["labels", "expressions", "named", "expression only", "our own", "nonsense"],
+)
+def test_only_the_labels_that_let_go_of_the_pod_are_dropped(
+    selector: dict[str, Any], more: dict[str, Any], gone: set[str]
+) -> None:
+    """The others stay: NetworkPolicies that select by them go on isolating the pod."""
+    owner = guarded(selector=selector, failedPodRetention={"count": 1, **more})
+    patch = build_set_aside(owner, ASIDE, T0)
+    assert patch["metadata"]["labels"] == {**dict.fromkeys(gone), **OURS}
 
 
 def test_its_replica_set_is_lowered_after_it_and_with_its_own_version() -> None:

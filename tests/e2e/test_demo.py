@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.build import ensure
 from tests.cluster.control_plane import ControlPlane
+from tests.demo.acts import SAMPLES
 from tests.operator_process import ROOT
 
 CRD = "guardeddeployments.tripswitch.dev"
@@ -77,17 +78,39 @@ def test_all_three_acts_happen_and_nothing_is_left(cluster: ControlPlane, player
     assert left(cluster) == []
 
 
+def interrupt(demo: subprocess.Popen[str], before: Callable[[], object]) -> str:
+    """Press Ctrl-C in the first act, and again while it cleans up; return what it printed."""
+    printed = ""
+    with demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            printed += line
+            if "IN_PROGRESS" in line:
+                before()
+            if "IN_PROGRESS" in line or "Deleting" in line:
+                os.killpg(demo.pid, signal.SIGINT)
+    assert demo.returncode == 130, printed
+    return printed
+
+
 def test_ctrl_c_leaves_only_what_was_there_before(cluster: ControlPlane, player: Player) -> None:
     """A second Ctrl-C, out of impatience, does not cut the cleaning up short."""
     cluster.kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
-    printed = []
-    with player.start("--image=any:1") as demo:
-        assert demo.stdout is not None
-        for line in demo.stdout:
-            printed.append(line)
-            if "IN_PROGRESS" in line or "Deleting" in line:
-                os.killpg(demo.pid, signal.SIGINT)
-    assert demo.returncode == 130, "".join(printed)
+    interrupt(player.start("--image=any:1"), lambda: None)
+    assert left(cluster) == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
+    cluster.kubectl("delete", "crd", CRD)
+
+
+def test_a_crd_that_somebody_else_uses_by_now_stays(cluster: ControlPlane, player: Player) -> None:
+    """Deleting it would delete that GuardedDeployment."""
+
+    def use_it() -> None:
+        cluster.kubectl("apply", "--filename", str(SAMPLES / "first-bad.yaml"))
+
+    printed = interrupt(player.start("--image=any:1"), use_it)
+    assert (
+        "stays, because somebody uses it by now: guardeddeployment.tripswitch.dev/first" in printed
+    )
     assert left(cluster) == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
     cluster.kubectl("delete", "crd", CRD)
 

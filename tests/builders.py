@@ -32,6 +32,7 @@ from tripswitch.domain.model import (
     ThresholdType,
 )
 from tripswitch.domain.revisions import compute_replica_set_name
+from tripswitch.domain.sight import CURRENT
 from tripswitch.domain.status import (
     Revision,
     Rollout,
@@ -271,5 +272,6 @@ def snapshot(
     *replica_sets: ReplicaSetView,
     create_error: CreateError | None = None,
 ) -> Snapshot:
-    """Return everything one decision is made from."""
-    return Snapshot(guarded() if of is None else of, replica_sets, create_error)
+    """Return everything one decision is made from, all of it known to be current."""
+    wanted = guarded() if of is None else of
+    return Snapshot(wanted, replica_sets, create_error, sight=CURRENT)

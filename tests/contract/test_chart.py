@@ -80,7 +80,9 @@ def test_the_rights_are_the_least() -> None:
         "pods/log",
         "events",
         "leases",
+        "nodes",
     }
+    assert {right.verb for right in rights if right.resource == "nodes"} == {"get"}
     assert not [right for right in rights if "*" in (right.group, right.resource, right.verb)]
     pods = {right.verb for right in rights if right.resource == "pods"}
     assert pods <= {"get", "list", "watch", "delete", "patch"}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from tests.recordings import Version
+from tripswitch.cluster.raw import field, objects, text
 from tripswitch.cluster.views import see_pod
 from tripswitch.domain.failures import count_failures
 from tripswitch.domain.health import Expectations, Experience
 from tripswitch.domain.model import Readiness
+from tripswitch.domain.sight import AttemptEvent, Sight
 from tripswitch.domain.status import Counted
 
 BUDGET = 4.0
@@ -44,7 +46,8 @@ def tell(versions: Sequence[Version], *, probed: bool, ready_seconds: int = 3600
     for version, until in _spans(versions):
         seen, now = see_pod(version.pod, seen, version.at), version.at
         while True:
-            look = count_failures(seen.view, counted, expected, now)
+            sight = Sight(now, None, events=_read_events(versions, now))
+            look = count_failures(seen.view, counted, replace(expected, sight=sight), now)
             counted = look.after
             for failure in look.failures:
                 kind, verdict = str(failure.kind), str(failure.verdict)
@@ -54,6 +57,26 @@ def tell(versions: Sequence[Version], *, probed: bool, ready_seconds: int = 3600
                 break
             now = look.wake_at
     return told
+
+
+def _read_events(versions: Sequence[Version], now: float) -> tuple[AttemptEvent, ...]:
+    """What the pod's events would tell at a moment: a pull that failed shows as ErrImagePull again.
+
+    The recordings hold no events. A kubelet that made more attempts shows no more than these.
+    """
+    seen = [version for version in versions if version.at <= now]
+    reasons = [_find_waiting_reason(version.pod) for version in seen]
+    pulls = sum(new == "ErrImagePull" != old for old, new in pairwise(["", *reasons]))
+    return (
+        AttemptEvent(
+            text(field(seen[0].pod, "metadata", "uid")), "", "Failed to pull image", pulls
+        ),
+    )
+
+
+def _find_waiting_reason(pod: object) -> str:
+    statuses = objects(field(pod, "status", "containerStatuses"))
+    return next((text(field(one, "state", "waiting", "reason")) for one in statuses), "")
 
 
 def _spans(versions: Sequence[Version]) -> Iterator[tuple[Version, float]]:
@@ -87,8 +110,8 @@ STORIES = {
     "late-crash": _again("HEALTH", "Error", 1),
     "liveness-kill": _again("HEALTH", "Error", 137),
     "image-pull": _again("LAUNCH", "ErrImagePull", None),
-    "invalid-image": _again("LAUNCH", "InvalidImageName", None),
-    "config-error": _again("LAUNCH", "CreateContainerConfigError", None),
+    "invalid-image": _again("LAUNCH", "InvalidImageName", None, times=1),
+    "config-error": _again("LAUNCH", "CreateContainerConfigError", None, times=1),
     "never-ready": Story(
         (("HEALTH", "NotReadyInTime", None, None, "Count"),), probed=True, complete=True
     ),

@@ -44,6 +44,8 @@ class ApiServer:
         self.sets: dict[str, RawSet] = {}
         self.pods: dict[str, RawPod] = {}
         self.watchers: list[Callable[[Change], None]] = []
+        self.lost_nodes: set[str] = set()
+        """Nodes that do not renew their Leases."""
         self.refusal = ""
         """While set, no ReplicaSet can be created (admission, an invalid template)."""
         self._uids = 0

@@ -6,6 +6,7 @@ from tests.sim.api import ApiServer
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tests.sim.views import SeenPod, see_guarded, see_pod, see_set
 from tripswitch.domain.model import CreateError, Instant, Snapshot
+from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight
 
 KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, RawPod)
 
@@ -18,6 +19,7 @@ class Cache:
         self.sets: dict[str, RawSet] = {}
         self.pods: dict[str, SeenPod] = {}
         self._gone: dict[str, int] = {}
+        self.sight = UNKNOWN
 
     def take(self, change: Change, now: Instant) -> bool:
         """Take a change; return whether anything is different now."""
@@ -73,6 +75,23 @@ class Cache:
             return self.pods[uid].raw.version
         return self.sets[uid].version if uid in self.sets else 0
 
+    def verify(self, api: ApiServer, check: Check, now: Instant) -> bool:
+        """Read a rollout's pods, their events and nodes anew; return whether a pod is different."""
+        pods = api.pods_of(check.uid)
+        there = {pod.uid for pod in pods}
+        gone = [uid for uid, seen in self.pods.items() if seen.raw.owner == check.uid]
+        changed = [self.forget(uid, api.version) for uid in gone if uid not in there]
+        changed += [self.upsert(pod, now) for pod in pods]
+        events = tuple(
+            AttemptEvent(pod.uid, one.name, "Error: it cannot be started", count)
+            for pod in pods
+            for one, count in zip(pod.containers, pod.attempts, strict=True)
+            if count
+        )
+        lost = check.nodes & api.lost_nodes
+        self.sight = Sight(now, check.nodes, lost, events if check.events else None)
+        return any(changed)
+
     def snapshot(self, error: CreateError | None) -> Snapshot:
         """Return everything one decision is made from."""
         assert self.guarded is not None
@@ -87,6 +106,7 @@ class Cache:
                 if rs.guard in (None, self.guarded.uid)
             ),
             create_error=error,
+            sight=self.sight,
         )
 
     def is_current(self, api: ApiServer) -> bool:

@@ -95,6 +95,7 @@ class Controllers:
                 created=float(int(self._clock())),
                 containers=containers,
                 ledger=(0,) * len(containers),
+                attempts=(0,) * len(containers),
             )
             self.made(self._api.put_pod(pod))
         self._fails.pop(rs.uid, None)

@@ -8,7 +8,7 @@ that has lost its lease without knowing.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from tripswitch.domain.decision import (
     SetAsidePod,
 )
 from tripswitch.domain.model import CreateError, Instant, Snapshot
+from tripswitch.domain.sight import Check
 
 T = TypeVar("T")
 Calls = Generator[float, None, T]
@@ -106,6 +107,7 @@ class Process:
         self._retry_at: Instant | None = None
         self._refusals = 0
         self._unsure: set[str] = set()
+        self._checking = False
         self._work: Calls[Instant | None] | None = None
         self._dirty = False
         self._scheduled = False
@@ -232,6 +234,7 @@ class Process:
         decision = self._s.decide(snapshot, now)
         look = Look(snapshot, decision, now, raws)
         self._s.looked(look)
+        self._ask(decision.check)
         if decision.status != guarded.status:
             yield from self._write_status(guarded, look)
         else:
@@ -239,6 +242,30 @@ class Process:
         yield from self._act(guarded, decision)
         self._fails = 0
         return min((at for at in (decision.wake_at, self._retry_at) if at), default=None)
+
+    def _ask(self, check: Check | None) -> None:
+        """Have something read anew in the background, unless that is being done."""
+        if check is None or self._checking:
+            return
+        self._checking = True
+        rng, faults = self._s.rng, self._s.faults
+        self._s.count("checks")
+        if rng.random() < faults.unreachable + faults.timeout:
+            self._s.count("checks lost")
+            self._s.later(20.0 + rng.uniform(1, 3), lambda: self._end_check(None, self._s.clock()))
+            return
+        began = self._s.clock()
+        self._s.later(rng.uniform(0.002, 0.06), lambda: self._end_check(check, began))
+
+    def _end_check(self, check: Check | None, began: Instant) -> None:
+        """``began``: what was written before that is in the answer."""
+        self._checking = False
+        if self.calls_left is not None:
+            return
+        if check is not None:
+            self.cache.verify(self._s.api, check, self._s.clock())
+            self.cache.sight = replace(self.cache.sight, as_of=began)
+        self.mark()
 
     def _write_status(self, guarded: RawGuarded, look: Look) -> Calls[None]:
         def write() -> RawGuarded:

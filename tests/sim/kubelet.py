@@ -14,9 +14,12 @@ from typing import Any
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER, compute_phase
 from tests.sim.objects import RawPod
+from tripswitch.domain.failures import is_trouble_of_node
 from tripswitch.domain.model import ContainerRole, ContainerView, Ended, Instant, PodPhase
 
 BACK_OFFS = (10, 20, 40, 80, 160, 300)
+ATTEMPTS = ("ErrImagePull", "CreateContainerConfigError")
+"""What a container waits for right after an attempt to start it failed."""
 
 
 class Handle:
@@ -81,7 +84,13 @@ class Handle:
     def wait(self, name: str, reason: str, message: str = "") -> None:
         """A container waits, before it ever ran or after it ended."""
         self._change(
-            name, ended=None, running_since=None, started=False, waiting=reason, message=message
+            name,
+            attempt=reason in ATTEMPTS and not is_trouble_of_node(message),
+            ended=None,
+            running_since=None,
+            started=False,
+            waiting=reason,
+            message=message,
         )
 
     def run(self, name: str, *, started: bool = True) -> None:
@@ -214,15 +223,16 @@ class Handle:
         )
         return replace(one, waiting=reason)
 
-    def _change(self, name: str, *, fails: bool = False, **changes: Any) -> None:
+    def _change(
+        self, name: str, *, fails: bool = False, attempt: bool = False, **changes: Any
+    ) -> None:
         pod = self.pod
         containers = [replace(c, **changes) if c.name == name else c for c in pod.containers]
+        names = [c.name for c in pod.containers]
         if fails:
-            ledger = tuple(
-                count + (1 if c.name == name else 0)
-                for count, c in zip(pod.ledger, pod.containers, strict=True)
-            )
-            pod = replace(pod, ledger=ledger)
+            pod = replace(pod, ledger=_raise(pod.ledger, names.index(name)))
+        if attempt:
+            pod = replace(pod, attempts=_raise(pod.attempts, names.index(name)))
         self._write(pod, containers)
 
     def _write(
@@ -242,3 +252,7 @@ class Handle:
         if not up:
             changes["by_node"] = False
         self._api.put_pod(replace(pod, containers=tuple(containers), phase=phase, **changes))
+
+
+def _raise(counts: tuple[int, ...], index: int) -> tuple[int, ...]:
+    return tuple(count + (number == index) for number, count in enumerate(counts))

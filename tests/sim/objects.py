@@ -37,6 +37,8 @@ class RawPod:
     node: str = ""
     containers: tuple[ContainerView, ...] = ()
     ledger: tuple[int, ...] = ()
+    attempts: tuple[int, ...] = ()
+    """How often its kubelet failed to start each container, as the pod's events tell."""
 
     @property
     def live(self) -> bool:

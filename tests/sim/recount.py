@@ -8,7 +8,7 @@ fed each look whose result was written (or had nothing to write), because only t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.sim.driver import Look
 from tests.sim.objects import RawPod
@@ -23,6 +23,7 @@ from tripswitch.domain.model import (
     Spec,
     Template,
 )
+from tripswitch.domain.sight import CURRENT
 from tripswitch.domain.status import Rollout, Status
 
 OWN_FAULT = {
@@ -36,8 +37,6 @@ PULLS = {
 }  # fmt: skip
 BLAMELESS_POD = {"Terminated", "NodeShutdown", "NodeLost", "Preempting", "OutOfcpu", "OutOfmemory",
                  "OutOfpods", "NodeAffinity", "UnexpectedAdmissionError"}  # fmt: skip
-MOMENTS = [0, 10, 30, 70, 150, 310]
-"""Seconds of waiting at which F2 counts once more; from there on every 300 s."""
 
 
 @dataclass
@@ -48,6 +47,8 @@ class PodStory:
     ended: dict[str, int] = field(default_factory=dict)
     waits: dict[str, int] = field(default_factory=dict)
     waiting_since: dict[str, Instant] = field(default_factory=dict)
+    tried_before: dict[str, int | None] = field(default_factory=dict)
+    """Attempts that do not count; None until they were read."""
     failed: bool = False
     late: bool = False
     healthy: bool = False
@@ -74,17 +75,23 @@ class Recount:
         self.late = False
         self._stories: dict[str, PodStory] = {}
         self._paused_at: Instant | None = None
+        self._held_at: Instant | None = None
         self._off = not look.snapshot.guarded.spec.breaker.enable
         self._mark = self._count_healthy(look)
         self._progressed_at = look.now
         if look.snapshot.guarded.spec.paused:
             self._paused_at = look.now
+        else:
+            self._run_clock(look)
         self._take_as_seen(look, before=True)
 
     def feed(self, look: Look) -> None:
         """Take one more look of the same rollout."""
         spec = look.snapshot.guarded.spec
         if spec.paused:
+            if self._paused_at is None and self._held_at is not None:
+                self._progressed_at += look.now - self._held_at
+                self._held_at = None
             self._paused_at = look.now if self._paused_at is None else self._paused_at
             return
         if self._paused_at is not None:
@@ -100,10 +107,69 @@ class Recount:
         healthy = self._count_healthy(look)
         if healthy > self._mark:
             self._mark, self._progressed_at = healthy, look.now
+        self._run_clock(look)
         if not self._off:
             self._add(look)
         deadline = patience_in_all(spec, self._readiness(look))
-        self.late = bool(deadline) and look.now - self._progressed_at >= deadline - 1e-6
+        late_at = self._progressed_at + deadline - 1e-6
+        self.late = bool(deadline) and self._held_at is None and look.now >= late_at
+        if self.late and not self._off:
+            self._prove_lateness(look, self._progressed_at + deadline)
+
+    def _run_clock(self, look: Look) -> None:
+        """P1: only while pods could become healthy and are not."""
+        rs = find_set(look, self.rollout.revision)
+        live = [] if rs is None else [pod for pod in rs.pods if pod.live]
+        if self._is_awaited(look):
+            if self._held_at is not None:
+                self._progressed_at += look.now - self._held_at
+            self._held_at = None
+        elif self._held_at is None:
+            self._held_at = look.now
+            if live and self._count_healthy(look) == len(live):
+                self._progressed_at = look.now
+
+    def _is_awaited(self, look: Look) -> bool:
+        rs, error, spec = (
+            find_set(look, self.rollout.revision),
+            look.snapshot.create_error,
+            look.snapshot.guarded.spec,
+        )
+        if rs is None:
+            return (
+                error is not None and error.digest == spec.template.digest and not error.name_taken
+            )
+        live = sum(pod.live for pod in rs.pods)
+        size = live if rs.deleting else rs.size
+        over = any(pod.phase in ("Failed", "Succeeded") for pod in rs.pods)
+        return bool(rs.create_error or self._awaited(look)) or (live < size and over)
+
+    def _awaited(self, look: Look) -> list[PodView]:
+        spec = look.snapshot.guarded.spec
+        rs = find_set(look, self.rollout.revision)
+        pods = () if rs is None else rs.pods
+        return [
+            pod
+            for pod in pods
+            if rs is not None
+            and pod.live
+            and pod.scheduled
+            and not is_healthy(pod, rs, spec, look.now)
+        ]
+
+    def _prove_lateness(self, look: Look, late_at: Instant) -> None:
+        """V1, V3: not without a fresh view, and not because of dead nodes alone."""
+        if find_set(look, self.rollout.revision) is None:
+            return
+        sight = look.snapshot.sight
+        nodes = [pod.node for pod in self._awaited(look)] or [""]
+        fresh = sight.as_of >= late_at
+        known = [node for node in nodes if not node or sight.nodes is None or node in sight.nodes]
+        if fresh and any(node not in sight.lost_nodes for node in known):
+            return
+        self.late = False
+        if fresh and all(node in sight.lost_nodes for node in nodes):
+            self._progressed_at = look.now
 
     def _add(self, look: Look) -> None:
         spec = look.snapshot.guarded.spec
@@ -126,9 +192,15 @@ class Recount:
         self.trips = at_once or self.count >= threshold(spec.breaker, spec.replicas)
 
     def _take_as_seen(self, look: Look, *, before: bool) -> None:
+        """What there is now is nothing new later: deadlines that have passed, attempts until now."""
+        snapshot = replace(look.snapshot, sight=CURRENT)
+        seen = replace(look, snapshot=snapshot)
         for raw, view in self._pods(look):
             story = self._stories.setdefault(raw.uid, PodStory(before=before))
-            self._see(story, raw, view, look)
+            self._see(story, raw, view, seen)
+            for name in story.waiting_since:
+                story.waiting_since[name] = look.now
+                story.tried_before[name] = None
 
     def _pods(self, look: Look) -> list[tuple[RawPod, PodView]]:
         rs = find_set(look, self.rollout.revision)
@@ -157,7 +229,7 @@ class Recount:
         evicted = raw.phase == "Failed" and bool(raw.reason)
         for one, ended in zip(raw.containers, raw.ledger, strict=True):
             new += [] if evicted else _ended_runs(story, one, ended)
-            new += [] if evicted else _cannot_start(story, one, ended, look.now)
+            new += [] if evicted else _cannot_start(story, raw, one, ended, look)
             story.ended[one.name] = max(ended, story.ended.get(one.name, 0))
         any_counted = any(story.ended.values()) or any(story.waits.values())
         if raw.phase == "Failed" and not story.failed and (evicted or not any_counted):
@@ -171,7 +243,8 @@ class Recount:
         assert rs is not None
         spec = look.snapshot.guarded.spec
         experience = _recall(self._memory(look), self.rollout.revision)
-        if not story.late and _misses_deadline(view, rs, spec, experience, look.now):
+        deadline = _find_deadline(view, rs, spec, experience)
+        if not story.late and deadline is not None and _is_proved(look, view, deadline):
             story.late = True
             new.append(Mishap(1, "NotReadyInTime"))
         story.healthy = story.healthy or is_healthy(view, rs, spec, look.now)
@@ -274,24 +347,27 @@ def _ended_runs(story: PodStory, one: ContainerView, ended: int) -> list[Mishap]
     return [Mishap(new, last.reason, one.name, last.exit_code)]
 
 
-def _cannot_start(story: PodStory, one: ContainerView, ended: int, now: Instant) -> list[Mishap]:
-    """F2: once at once, then each time the back-off has passed; interruptions do not count."""
+def _cannot_start(
+    story: PodStory, raw: RawPod, one: ContainerView, ended: int, look: Look
+) -> list[Mishap]:
+    """F2: once at once, then for each attempt that the events tell of."""
     known = story.waits.get(one.name, 0)
     late_cache = "failed to sync" in one.message and "cache" in one.message
     if one.waiting not in OWN_FAULT or ended or one.last_ended is not None or late_cache:
         story.waiting_since.pop(one.name, None)
         return []
-    since = story.waiting_since.setdefault(one.name, now - _moment(max(0, known - 1)))
-    number = 1
-    while since + _moment(number) <= now + 1e-6:
-        number += 1
-    story.waits[one.name] = max(known, number)
-    new = story.waits[one.name] - known
-    return [Mishap(new, one.waiting, one.name)] if new else []
-
-
-def _moment(number: int) -> float:
-    return MOMENTS[number] if number < len(MOMENTS) else 310 + 300.0 * (number - 5)
+    number, sight = max(1, known), look.snapshot.sight
+    since = story.waiting_since.get(one.name)
+    if since is not None and sight.events is not None and sight.as_of > since:
+        told = [e.count for e in sight.events if (e.pod, e.container) == (raw.uid, one.name)]
+        tried = sum(told)
+        before = story.tried_before.get(one.name, 0)
+        if before is None or before < 0:
+            before = story.tried_before[one.name] = tried - number
+        number = max(number, tried - before)
+    story.waiting_since.setdefault(one.name, look.now)
+    story.waits[one.name] = number
+    return [Mishap(number - known, one.waiting, one.name)] if number > known else []
 
 
 def _pod_failed(raw: RawPod) -> Mishap:
@@ -314,21 +390,29 @@ def _recall(memory: Status, target: int) -> int | None:
     return max(known, default=None)
 
 
-def _misses_deadline(
-    view: PodView, rs: ReplicaSetView, spec: Spec, experience: int | None, now: Instant
-) -> bool:
-    """F4: RUNNING and not Ready, for longer than can be expected."""
+def _find_deadline(
+    view: PodView, rs: ReplicaSetView, spec: Spec, experience: int | None
+) -> Instant | None:
+    """F4: when a pod that is RUNNING and not Ready is late."""
     lasting = [one for one in view.containers if one.role != "init"]
     if view.phase != "Running" or not view.live or view.ready_since is not None:
-        return False
+        return None
     if view.unready_by_node or not all(one.started for one in lasting):
-        return False
+        return None
     began = max(one.running_since or 0.0 for one in lasting)
     grace, budget = spec.health_check_grace_period, rs.template.readiness.budget
     if view.unready_since is not None and view.unready_since >= began:
-        return now >= max(view.unready_since + max(budget, 60), began + grace)
+        return max(view.unready_since + max(budget, 60), began + grace)
     shown = 300 if experience is None else 3 * experience
-    return now >= began + grace + max(60, budget, shown) and now >= began + 5
+    return began + grace + max(60, budget, shown)
+
+
+def _is_proved(look: Look, view: PodView, deadline: Instant) -> bool:
+    """V1, V3: the pods were read after the deadline, and the pod's node is alive."""
+    sight = look.snapshot.sight
+    if look.now < deadline or sight.as_of < deadline:
+        return False
+    return sight.nodes is None or (view.node in sight.nodes and view.node not in sight.lost_nodes)
 
 
 def is_over(before: Status, rollout: Rollout) -> bool:

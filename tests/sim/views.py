@@ -45,6 +45,7 @@ def see_pod(raw: RawPod, before: SeenPod | None, now: Instant) -> SeenPod:
         unready_by_node=raw.by_node,
         waiting_for=raw.waiting_for,
         node=raw.node,
+        scheduled=bool(raw.node or raw.waiting_for),
         containers=tuple(
             _see_container(one, raw, None if before is None else before.view.containers[index], now)
             for index, one in enumerate(raw.containers)

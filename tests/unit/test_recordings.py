@@ -56,7 +56,7 @@ def test_a_healthy_pod_tells_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("crash", 17), ("start-error", 19), ("oom", 17), ("image-pull", 35)],
+    [("crash", 17), ("start-error", 19), ("oom", 17), ("image-pull", 55)],
 )
 def test_the_third_failure_of_one_pod_is_seen_as_soon_as_the_kubelet_shows_it(
     name: str, seconds: float

@@ -51,6 +51,9 @@ class Tally(Compact):
     generation: int = Field(
         default=0, description="The pod's generation when a resize last restarted it (rule F1)."
     )
+    base: int = Field(
+        default=0, description="Attempts in its events that do not count; negative: not known yet."
+    )
 
 
 class Counted(Compact):
@@ -145,6 +148,10 @@ class Rollout(ApiModel):
     )
     progressed_at: Time = Field(default=0.0, description="When that was reached.")
     paused_at: Time | None = Field(default=None, description="Since when it is paused.")
+    held_at: Time | None = Field(
+        default=None,
+        description="Since when no pod could become healthy, and the progress deadline stands still.",
+    )
 
 
 class Revision(ApiModel):

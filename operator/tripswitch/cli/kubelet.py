@@ -28,6 +28,11 @@ READY = 1.0
 """Seconds: from the pod to its container, to the first failed pull, of a run that crashes at once,
 and from a container's start to a successful probe."""
 
+SYNC = 12.0
+"""Seconds between two tries to make a container whose configuration is not there."""
+ATTEMPT_FAILED = "Error: the container cannot be started"
+"""An event as the kubelet writes it about each such try and each failed pull."""
+
 BACK_OFFS = (0.1, 12.0, 28.0, 43.0, 86.0, 173.0, 305.0)
 EVICTED_AFTER = 340.0
 """Seconds after a node was lost until its pods are deleted: 40 s until it counts as not ready, and the
@@ -73,7 +78,9 @@ def _continue(pod: PodView, line: Line, readiness: Readiness, began: Instant) ->
                 yield _waiting(pod, reason, "the image is not there", began + PULL + 14 * number)
         case Act.CONFIG:
             words = 'configmap "settings" not found'
-            yield _waiting(pod, "CreateContainerConfigError", words, began + START)
+            for number in count():
+                at = began + START + SYNC * number
+                yield _waiting(pod, "CreateContainerConfigError", words, at)
         case Act.UNREADY if line.seconds is not None:
             ready = list(_run(pod, readiness, began + START))
             yield from ready
@@ -85,6 +92,11 @@ def _continue(pod: PodView, line: Line, readiness: Readiness, began: Instant) ->
             words = "Unschedulable: 0/2 nodes are available: 2 Insufficient cpu."
             nothing = (ContainerView("web"),)
             yield Moment(began, replace(pod, node="", waiting_for=words, containers=nothing))
+
+
+def is_failed_attempt(pod: PodView) -> bool:
+    """Return whether a moment of a pod's life is the end of an attempt to start its container."""
+    return pod.containers[0].waiting in ("ErrImagePull", "CreateContainerConfigError")
 
 
 def lose_node(pod: PodView, at: Instant) -> PodView:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from tripswitch.cli.kubelet import EVICTED_AFTER, Moment, lose_node, play
+from tripswitch.cli.kubelet import (
+    ATTEMPT_FAILED,
+    EVICTED_AFTER,
+    Moment,
+    is_failed_attempt,
+    lose_node,
+    play,
+)
 from tripswitch.cli.script import Line, Script
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import (
@@ -24,6 +31,7 @@ from tripswitch.domain.decision import (
 )
 from tripswitch.domain.model import Guarded, Instant, PodView, ReplicaSetView, Snapshot, Template
 from tripswitch.domain.scaling import Bounds, compute_bounds
+from tripswitch.domain.sight import AttemptEvent, Sight
 from tripswitch.domain.status import Status
 from tripswitch.domain.threshold import compute_threshold
 
@@ -80,12 +88,18 @@ class _Pod:
         self._life = life
         self._now = next(life)
         self._ahead = next(life, None)
+        self._attempts = 0
 
     def view(self, now: Instant) -> PodView:
         while self._ahead is not None and self._ahead.at <= now:
             self._now, self._ahead = self._ahead, next(self._life, None)
+            self._attempts += is_failed_attempt(self._now.pod)
         lost, pod = self.node_lost_at, self._now.pod
         return lose_node(pod, lost) if lost is not None and lost <= now else pod
+
+    def read_events(self, now: Instant) -> AttemptEvent:
+        """Return what its events tell about failed attempts to start it."""
+        return AttemptEvent(self.view(now).uid, "", ATTEMPT_FAILED, self._attempts)
 
     def next_change(self, now: Instant) -> Instant | None:
         self.view(now)
@@ -159,7 +173,9 @@ class World:
             replace(one.view, pods=tuple(pod.view(self.now) for pod in one.pods))
             for one in self._sets.values()
         ]
-        return Snapshot(self.guarded, tuple(views))
+        pods = (pod for one in self._sets.values() for pod in one.pods)
+        events = tuple(pod.read_events(self.now) for pod in pods)
+        return Snapshot(self.guarded, tuple(views), sight=Sight(self.now, None, events=events))
 
     def _next(self) -> Instant | None:
         if self.guarded.status.rollout is None:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -46,8 +46,23 @@ Permit = Callable[[], float]
 Observer = Callable[[str, str, str], None]
 """Called with verb, resource and HTTP status of every request; "0" when there was no answer."""
 
-Dated = Callable[[str | None, float], None]
-"""Called with the ``Date`` of every answer, and how many seconds it took."""
+
+class Heard(Protocol):
+    """Called with the end of every request."""
+
+    def __call__(self, *, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+        """Take what it says about the server.
+
+        Args:
+            write: Whether it was to change something.
+            answered: Whether a working API server answered, also if it refused.
+            seconds: How long that took.
+            date: The answer's ``Date``, None without an answer.
+        """
+
+
+_UNANSWERED = frozenset({0, 502, 503, 504})
+"""HTTP statuses that do not come from a working API server; 0: there was no answer."""
 
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
 
@@ -65,7 +80,7 @@ class Client:
         permit: Asked right before every write.
         agent: The name in the server's audit log, after ours.
         seconds: Longest time for one request.
-        dated: Told what time it is at the server.
+        heard: Told what every request says about the server.
     """
 
     def __init__(
@@ -76,11 +91,11 @@ class Client:
         permit: Permit = _always,
         agent: str = "",
         seconds: float = REQUEST_SECONDS,
-        dated: Dated | None = None,
+        heard: Heard | None = None,
     ) -> None:
         self._credentials = credentials
         self._observe = observe
-        self._dated = dated
+        self._heard = heard
         self._permit = permit
         self._seconds = seconds
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
@@ -205,6 +220,7 @@ class Client:
     ) -> aiohttp.ClientResponse:
         """Open a response with a good status; raise for all others, and count both."""
         verb, resource = describe_request(method, path, watch="watch" in query)
+        began = asyncio.get_running_loop().time()
         try:
             prepared = await self._api.param_serialize(
                 method,
@@ -214,28 +230,43 @@ class Client:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            began = asyncio.get_running_loop().time()
             sent = await self._api.call_api(*prepared, _request_timeout=timeout)
             response: aiohttp.ClientResponse = sent.response
-            if self._dated is not None:
-                took = asyncio.get_running_loop().time() - began
-                self._dated(response.headers.get("Date"), took)
             error = None if response.status < 400 else await _read_error(response)
             if error is not None:
                 error.request = f"{method} {path}"
         except _BROKEN as broken:
             self._count(verb, resource, 0)
+            self._tell(method, began, None, UnreachableError(""))
             raise UnreachableError(f"{method} {path}: {broken!r}") from broken
         self._count(verb, resource, response.status)
+        self._tell(method, began, response.headers.get("Date"), error)
         if error is None:
             return response
         if isinstance(error, UnauthorizedError):
             await self._credentials.load()  # for the next try
         raise error
 
+    def _tell(self, method: str, began: float, date: str | None, error: ApiError | None) -> None:
+        if self._heard is not None:
+            seconds = asyncio.get_running_loop().time() - began
+            answered = error is None or not is_unanswered(error)
+            self._heard(write=method != "GET", answered=answered, seconds=seconds, date=date)
+
     def _count(self, verb: str, resource: str, status: int) -> None:
         if self._observe is not None:
             self._observe(verb, resource, str(status))
+
+
+def is_unanswered(error: ApiError) -> bool:
+    """Return whether an error means that no working API server with its storage was reached.
+
+    >>> is_unanswered(UnreachableError("etcdserver: request timed out", status=500))
+    True
+    >>> is_unanswered(UnreachableError("failed calling webhook", status=500))
+    False
+    """
+    return error.status in _UNANSWERED or (error.status == 500 and "etcdserver" in str(error))
 
 
 async def _read_error(response: aiohttp.ClientResponse) -> ApiError:

@@ -57,7 +57,8 @@ RANK = ("Unhealthy", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBo
 
 _REASON_ONLY = re.compile(r"Error: \w+")
 """Words of an event that are a reason of the status again, such as ``Error: ImagePullBackOff``."""
-_CONTAINER = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
+CONTAINER_PATH = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
+"""How an event says which container of its pod it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +277,7 @@ def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str
     telling: list[tuple[int, str, str, str | None]] = []
     for event in events:
         reason, words = text(event.get("reason")), text(event.get("message")).strip()
-        found = _CONTAINER.fullmatch(text(field(event, "involvedObject", "fieldPath")))
+        found = CONTAINER_PATH.fullmatch(text(field(event, "involvedObject", "fieldPath")))
         container = found["name"] if found else None
         foreign = None not in (container, inquiry.container) and container != inquiry.container
         readiness = inquiry.ended and words.startswith("Readiness probe")

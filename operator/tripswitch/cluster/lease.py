@@ -81,6 +81,8 @@ class Lease:
         self.candidacy = candidacy
         self.last_turn = clock()
         """When it last did something: the sign of life of a candidate."""
+        self.held_until: Instant | None = None
+        """When the holder before this one last renewed it, by that holder's word; None: there was none."""
         self._client = client
         self._wall = wall
         self._clock = clock
@@ -146,6 +148,8 @@ class Lease:
             step = choose_step(seen, me, terms, sent, leading=self.remaining() > 0)
             if step is Step.WAIT:
                 return
+            if step is Step.TAKE and claim is not None:
+                self.held_until = read.parse_instant(claim.renewed)
             mine = next_claim(claim, me, terms, self._now())
             write = self._post if step is Step.CREATE else self._put
             self._seen = Sighting(await write(mine), self._clock())

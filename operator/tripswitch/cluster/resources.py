@@ -40,6 +40,7 @@ GUARDED_DEPLOYMENTS = Resource(f"/apis/{API_VERSION}", "guardeddeployments")
 REPLICA_SETS = Resource("/apis/apps/v1", "replicasets")
 PODS = Resource("/api/v1", "pods")
 EVENTS = Resource("/api/v1", "events")
+NODES = Resource("/api/v1", "nodes")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
 

@@ -31,6 +31,7 @@ from tripswitch.domain.model import (
     RetainedPod,
     Snapshot,
 )
+from tripswitch.domain.sight import UNKNOWN, Sight, Standstill
 
 RETENTION_AGAIN_SECONDS = 300.0
 """After a refusal (no right to patch pods) pods are not set aside for so long."""
@@ -71,11 +72,18 @@ class Store:
     Args:
         dirty: Called with the key of each GuardedDeployment that should be looked at.
         clock: Gives the time for what changes before our eyes.
+        standstills: Gives the times in which nobody could report (V2).
     """
 
-    def __init__(self, dirty: Callable[[Key], None], clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        dirty: Callable[[Key], None],
+        clock: Callable[[], Instant],
+        standstills: Callable[[], tuple[Standstill, ...]] = tuple,
+    ) -> None:
         self._dirty = dirty
         self._clock = clock
+        self._standstills = standstills
         self._records: dict[Key, Record] = {}
         self._keys: dict[str, Key] = {}
         self._parsed: dict[str, tuple[int, Guarded]] = {}
@@ -84,6 +92,7 @@ class Store:
         self._findings: dict[str, tuple[Finding, ...]] = {}
         self._unretained: dict[str, Instant] = {}
         self._when_gone: list[Callable[[Record], object]] = []
+        self._sights: dict[str, Sight] = {}
         self.pods: Table[SeenPod] = Table(
             lambda raw, before: see_pod(raw, before, clock()), self._mark_owner_of_pod
         )
@@ -133,6 +142,7 @@ class Store:
         self._refusals.forget(uid)
         self._findings.pop(uid, None)
         self._unretained.pop(uid, None)
+        self._sights.pop(uid, None)
         for listener in self._when_gone:
             listener(record)
         self._dirty(key)
@@ -151,7 +161,14 @@ class Store:
             findings=self._findings.get(record.uid, ()),
             retained=tuple(self._retained(record)),
             retention_refused=self._clock() < self._unretained.get(record.uid, 0.0),
+            sight=replace(self._sights.get(record.uid, UNKNOWN), standstills=self._standstills()),
         )
+
+    def see(self, record: Record, sight: Sight) -> None:
+        """Take how current the views of a GuardedDeployment are now, and have it looked at."""
+        if record.uid in self._keys:
+            self._sights[record.uid] = sight
+            self._dirty(record.key)
 
     def mark(self, key: Key) -> None:
         """Have a GuardedDeployment looked at."""

@@ -126,6 +126,13 @@ class Table(Generic[Seen]):
             if not listed_at or number(seen.view.resource_version) <= listed_at:
                 self._bury(uid, listed_at)
 
+    def retain_owned(self, owner: str, uids: set[str], listed_at: int) -> None:
+        """Forget what a complete list of an owner's objects did not have, unless it is newer."""
+        for seen in self.owned_by(owner):
+            gone = seen.view.uid not in uids
+            if gone and number(seen.view.resource_version) <= listed_at:
+                self._bury(seen.view.uid, listed_at)
+
     def _bury(self, uid: str, gone_at: int) -> None:
         """Drop an object up to a version, and up to the one that is known."""
         known = self._seen.get(uid)

@@ -110,6 +110,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         waiting_for=_see_waiting_for(conditions, containers),
         gated=bool(field(raw, "spec", "readinessGates")),
         node=text(field(raw, "spec", "nodeName")),
+        scheduled=bool(field(raw, "spec", "nodeName")) or "PodScheduled" in conditions,
         containers=containers,
         generation=whole(metadata.get("generation")),
     )

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tripswitch.domain import memory
-from tripswitch.domain.failures import CANNOT_START, Failure, judge
+from tripswitch.domain.failures import CANNOT_START, UNKNOWN_BASE, Failure, judge
 from tripswitch.domain.health import Experience, expect, running_at, started_at
 from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Spec, Verdict
+from tripswitch.domain.sight import CURRENT, Need, Sight, merge_needs
 from tripswitch.domain.status import (
     Breaker,
     BreakerState,
@@ -65,6 +66,7 @@ class Watched:
     """The longest that a pod took to become Ready, of those that did so for the first time (F4)."""
     cause: str | None = None
     wake_at: Instant | None = None
+    need: Need | None = None
 
 
 def begin(
@@ -100,9 +102,10 @@ def rebase(
     """
     if target is None:
         return breaker
-    expected = expect(target, spec, now, experience)
+    expected = expect(target, spec, now, experience, CURRENT)
     looks = memory.look_at(breaker, target, expected, spec.breaker.policy, now, before=before)
-    return memory.remember_base_line(breaker, target, looks, spec, now)
+    seen = [replace(look, after=_forget_attempts(look.after, now)) for look in looks]
+    return memory.remember_base_line(breaker, target, seen, spec, now)
 
 
 def watch(
@@ -110,6 +113,7 @@ def watch(
     target: ReplicaSetView | None,
     spec: Spec,
     now: Instant,
+    sight: Sight,
     experience: Experience | None = None,
 ) -> Watched:
     """Fold one look at the pods of the target revision into the breaker's memory."""
@@ -117,7 +121,7 @@ def watch(
     if target is None:
         return Watched(replace(breaker, threshold=threshold))
     known, policy = {entry.pod: entry for entry in breaker.counted}, spec.breaker.policy
-    expected = expect(target, spec, now, experience)
+    expected = expect(target, spec, now, experience, sight)
     looks = memory.look_at(breaker, target, expected, policy, now)
     observed = memory.admit(looks, known, policy)
     found = (failure for look in observed for failure in look.failures)
@@ -148,6 +152,7 @@ def watch(
         ready_seconds=None if breaker.unlisted else _measure(target.pods, known),
         cause=_find_cause(after, failures, target.revision),
         wake_at=min([*wakes, *stage_wake], default=None),
+        need=merge_needs(look.need for look in observed if look.need is not None),
     )
 
 
@@ -172,6 +177,17 @@ def describe(failure: Failure | FailureRecord) -> str:
     if failure.reason != "Error":
         how += f" ({failure.reason})"
     return f"container {failure.container} {how}"
+
+
+def _forget_attempts(seen: Counted, now: Instant) -> Counted:
+    """Take the attempts to start a container until now as seen; how many there were is read later (F2)."""
+    return replace(
+        seen,
+        containers=tuple(
+            tally if tally.since is None else replace(tally, since=now, base=UNKNOWN_BASE)
+            for tally in seen.containers
+        ),
+    )
 
 
 def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) -> str | None:

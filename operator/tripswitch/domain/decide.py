@@ -29,11 +29,12 @@ from tripswitch.domain.decision import (
 from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
 from tripswitch.domain.draft import Draft, begin_draft
 from tripswitch.domain.gather import gather, inquire
-from tripswitch.domain.health import expect, health_deadline
+from tripswitch.domain.health import health_deadline
 from tripswitch.domain.model import Instant, Recreate, Snapshot
 from tripswitch.domain.observe import observe
 from tripswitch.domain.retention import retain
 from tripswitch.domain.scaling import Crowd, resize, roll, stall
+from tripswitch.domain.sight import Check, merge_needs
 from tripswitch.domain.status import RolloutState, RolloutStatus
 
 
@@ -65,6 +66,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         events=draft.events,
         failures=draft.failures,
         inquiries=inquiries,
+        check=_find_check(draft),
         wake_at=min(draft.wakes, default=None),
     )
 
@@ -161,7 +163,7 @@ def _replace_pods(draft: Draft) -> list[Action]:
     if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
         return []
     late = {entry.pod for entry in draft.status.circuit_breaker.counted if entry.unhealthy}
-    expected = expect(target, draft.spec, draft.now, draft.experience)
+    expected = draft.expect(target)
     return [
         DeletePod(pod.name, pod.uid, pod.resource_version)
         for pod in target.pods
@@ -169,6 +171,7 @@ def _replace_pods(draft: Draft) -> list[Action]:
         and not pod.disrupted
         and (at := health_deadline(pod, expected)) is not None
         and at <= draft.now
+        and draft.sight.confirms(at, pod.node)
     ]
 
 
@@ -180,6 +183,14 @@ def _mark_completed(draft: Draft) -> list[Action]:
         return []
     assert record.completed_at is not None
     return [MarkCompleted(rs.name, rs.uid, rs.resource_version, record.completed_at)]
+
+
+def _find_check(draft: Draft) -> Check | None:
+    """Rules V: what has to be read anew before a verdict by time."""
+    target, need = draft.target, merge_needs(draft.needs)
+    if target is None or need is None:
+        return None
+    return Check(target.name, target.uid, need.nodes, need.events)
 
 
 def _prune(draft: Draft) -> list[Action]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tripswitch.domain.evidence import Inquiry
     from tripswitch.domain.failures import Failure
     from tripswitch.domain.model import Instant
+    from tripswitch.domain.sight import Check
     from tripswitch.domain.status import Status
 
 
@@ -160,4 +161,6 @@ class Decision:
     """Failures counted by this look (for metrics)."""
     inquiries: tuple[Inquiry, ...] = ()
     """What is still to be found out about failures; asked at every look until it is found."""
+    check: Check | None = None
+    """What is to be read anew, because a verdict by time is due (rules V)."""
     wake_at: Instant | None = None

@@ -10,10 +10,11 @@ from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.deadline import compute_progress_deadline
 from tripswitch.domain.decision import Event, EventReason
 from tripswitch.domain.failures import Failure
-from tripswitch.domain.health import Experience
+from tripswitch.domain.health import Expectations, Experience, expect
 from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot, Spec
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, crowd
+from tripswitch.domain.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
 from tripswitch.domain.status import (
     Breaker,
     Reason,
@@ -36,11 +37,17 @@ class Draft:
     events: tuple[Event, ...] = ()
     failures: tuple[Failure, ...] = ()
     wakes: tuple[Instant, ...] = ()
+    needs: tuple[Need, ...] = ()
 
     @property
     def spec(self) -> Spec:
         """The wish."""
         return self.snapshot.guarded.spec
+
+    @property
+    def sight(self) -> Sight:
+        """How current the snapshot is."""
+        return self.snapshot.sight
 
     @property
     def rollout(self) -> Rollout:
@@ -103,6 +110,10 @@ class Draft:
             return found
         return replace(found, revision=record.revision)
 
+    def expect(self, replica_set: ReplicaSetView) -> Expectations:
+        """Return what is expected of the pods of the current rollout's ReplicaSet (F4, H1)."""
+        return expect(replica_set, self.spec, self.now, self.experience, self.sight)
+
     def crowd(self, revision: int) -> Crowd:
         """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""
         found = self.replica_set(revision)
@@ -119,7 +130,12 @@ class Draft:
         """Ask to look again at a moment."""
         if at is None or at <= self.now:
             return self
+        at = min(at, self.now + OUTAGE_LOOK_SECONDS) if at == NEVER else at
         return replace(self, wakes=(*self.wakes, at))
+
+    def need(self, need: Need | None) -> Draft:
+        """Ask for something to be read anew (rules V)."""
+        return self if need is None else replace(self, needs=(*self.needs, need))
 
     def with_status(
         self,

@@ -3,10 +3,14 @@
 ``count_failures`` compares a pod with what has been seen of it before (:class:`Counted`) and returns
 what is new. Nothing here remembers anything: the marks it returns are written to the status, so a
 restart, a repeated event or another leader neither loses nor doubles a failure (F7).
+
+What a pod shows counts from any view. What is concluded from the absence of a report counts only where a
+report that had come would be known (rules V); until then a :class:`Need` says what must be read anew.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tripswitch.domain import failed_pods
@@ -33,6 +37,7 @@ from tripswitch.domain.model import (
     PolicyRule,
     Verdict,
 )
+from tripswitch.domain.sight import AttemptEvent, Need, Sight, merge_needs
 from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
 
 CANNOT_START = frozenset(
@@ -73,8 +78,12 @@ FAILURE_REASONS = CANNOT_START | ENDED | failed_pods.REASONS | {NOT_READY_IN_TIM
 NOTHING_YET = Tally("")
 """The marks of a container of which nothing was counted."""
 
-BACK_OFFS = (10, 20, 40, 80, 160, 300)
-"""The kubelet's image pull back-off, in seconds; the last one repeats (F2)."""
+ATTEMPT_SECONDS = 5.0
+"""How often the events of containers that cannot start are read, in seconds (F2)."""
+NO_ATTEMPTS = ("Error: ErrImagePull", "Error: ImagePullBackOff")
+"""Events that only repeat another one, or that say that the kubelet waits."""
+UNKNOWN_BASE = -1
+"""``Tally.base`` of a container whose earlier attempts have not been read yet (F2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,8 @@ class Observed:
     after: Counted
     failures: tuple[Failure, ...] = ()
     wake_at: Instant | None = None
+    need: Need | None = None
+    """What has to be read anew before more can be said (rules V)."""
 
 
 def count_failures(pod: PodView, before: Counted, expected: Expectations, now: Instant) -> Observed:
@@ -108,13 +119,15 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     moved: dict[str, Tally] = {}
     failures: list[Failure] = []
     wakes: list[Instant] = []
+    needs: list[Need] = []
     whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
     new_sandbox = any(
         runs_in_new_sandbox(one, tallies.get(one.name, NOTHING_YET).runs) for one in pod.containers
     )
     for container in pod.containers:
         tally = tallies.get(container.name, NOTHING_YET)
-        after = _advance(container, tally, now)
+        attempts = _find_attempts(pod, container, tally, expected.sight)
+        after = _advance(container, tally, now, attempts)
         rises = pod.generation - max(1, tally.generation)
         ends = find_new_ends(container, tally.runs, rises=rises, new_sandbox=new_sandbox)
         if ends.resized:
@@ -126,7 +139,9 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
                 waits = after.waits - tally.waits
                 failures += _container_failures(pod, container, waits, ends, before.seen)
         if after.since is not None:
-            wakes.append(_next_back_off(after.since, now))
+            due = _next_reading_at(after.since, expected.sight)
+            wakes += [due] if due > now else []
+            needs += [Need(events=True)] if due <= now else []
     counted = before
     if moved:
         tallies |= moved
@@ -137,6 +152,10 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     deadline = health_deadline(pod, expected)
     if deadline is not None and deadline > now:
         wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
+    elif deadline is not None and not expected.sight.confirms(deadline, pod.node):
+        due = expected.sight.check_at(deadline, pod.node)
+        wakes += [due] if due > now else []
+        needs += [Need(frozenset({pod.node} - {""}))] if due <= now else []
     elif deadline is not None and not counted.unhealthy:
         counted = replace(counted, unhealthy=True)
         failures.append(_health_failure(pod, expected, now))
@@ -149,6 +168,7 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
         # marks move on all the same, so that it is not counted later either.
         failures=() if pod.deleting or pod.disrupted else tuple(failures),
         wake_at=min([*wakes, *seen_wakes], default=None),
+        need=merge_needs(needs),
     )
 
 
@@ -160,44 +180,74 @@ def judge(failure: Failure, policy: tuple[PolicyRule, ...]) -> Failure:
     return failure
 
 
-def compute_waits(elapsed: float) -> int:
-    """Return the failures of a container that has been unable to start for ``elapsed`` s (F2).
+def count_attempts(events: Iterable[AttemptEvent], pod: PodView, container: str) -> int:
+    """Return how often the kubelet failed to start a container, as the pod's events tell (F2).
 
-    One at once, one more each time the kubelet's back-off has passed:
+    The kubelet writes two events about each failed pull and one about any other failed attempt. Waiting
+    for the end of a back-off is no attempt, and neither is what is the node's own trouble.
 
-    >>> [compute_waits(s) for s in (0, 9, 10, 30, 70, 150, 310, 610, 910)]
-    [1, 1, 2, 3, 4, 5, 6, 7, 8]
-
-    A clock that went back takes nothing away:
-
-    >>> compute_waits(-60)
-    1
+    >>> pull = AttemptEvent("uid", "web", 'Failed to pull image "web:2": not found', count=2)
+    >>> echo = AttemptEvent("uid", "web", "Error: ErrImagePull", count=2)
+    >>> wait = AttemptEvent("uid", "web", "Error: ImagePullBackOff", count=5)
+    >>> count_attempts([pull, echo, wait], PodView("web-1", "uid"), "web")
+    2
+    >>> missing = AttemptEvent("uid", "web", 'Error: configmap "settings" not found', count=3)
+    >>> count_attempts([missing], PodView("web-1", "uid"), "web")
+    3
     """
-    waits, passed = 1, 0.0
-    while (passed := passed + _back_off(waits)) <= elapsed:
-        waits += 1
-    return waits
+    return sum(
+        event.count
+        for event in events
+        if event.pod == pod.uid
+        and event.container in ("", container)
+        and event.message.startswith(("Failed to pull image", "Error: "))
+        and event.message not in NO_ATTEMPTS
+        and not is_trouble_of_node(event.message)
+    )
 
 
-def _advance(container: ContainerView, tally: Tally, now: Instant) -> Tally:
-    """Raise the marks of one container; none ever falls, whatever the pod's status says (F7)."""
+def is_trouble_of_node(message: str) -> bool:
+    """Return whether a container waits for its node alone: a late cache, the node's own pull limit."""
+    return ("failed to sync" in message and "cache" in message) or "pull QPS exceeded" in message
+
+
+def _advance(container: ContainerView, tally: Tally, now: Instant, attempts: int | None) -> Tally:
+    """Raise the marks of one container; none ever falls, whatever the pod's status says (F7).
+
+    ``attempts`` to start it are known from a reading of its pod's events; None without one.
+    """
     ended = compute_ended_runs(container)
     stuck = (
-        container.waiting in CANNOT_START and ended == 0 and not _is_held_by_node(container.message)
+        container.waiting in CANNOT_START
+        and ended == 0
+        and not is_trouble_of_node(container.message)
     )
     if not stuck:
         runs = max(tally.runs, ended)
         moved = runs != tally.runs or tally.since is not None
         return replace(tally, container=container.name, runs=runs, since=None) if moved else tally
-    # A wait that was interrupted by a blameless one goes on where it stopped, and counts again only
-    # after the next back-off: a reason that flips back and forth must not count at every flip.
-    since = now - _passed(tally.waits - 1) if tally.since is None else tally.since
-    return replace(
-        tally,
-        container=container.name,
-        since=since,
-        waits=max(tally.waits, compute_waits(now - since)),
-    )
+    waits, base = max(tally.waits, 1), tally.base
+    if attempts is not None:
+        # What was tried before anything counted is left out: the base is what makes it nothing new.
+        base = attempts - waits if base < 0 else base
+        waits = max(waits, attempts - base)
+    since = now if tally.since is None else tally.since
+    after = replace(tally, container=container.name, since=since, waits=waits, base=base)
+    return tally if after == tally else after
+
+
+def _find_attempts(
+    pod: PodView, container: ContainerView, tally: Tally, sight: Sight
+) -> int | None:
+    """Return the attempts that a reading of the events tells of, None without one since it waits."""
+    if sight.events is None or tally.since is None or sight.as_of <= tally.since:
+        return None
+    return count_attempts(sight.events, pod, container.name)
+
+
+def _next_reading_at(since: Instant, sight: Sight) -> Instant:
+    """Return when the events of a container that cannot start are to be read (again)."""
+    return max(since, sight.as_of if sight.events is not None else 0.0) + ATTEMPT_SECONDS
 
 
 def _container_failures(
@@ -242,11 +292,6 @@ def _ended_reason(container: ContainerView, ended: Ended | None) -> str:
     if ended.reason in ENDED:
         return ended.reason
     return "Completed" if ended.exit_code == 0 and not ended.signal else "Error"
-
-
-def _is_held_by_node(words: str) -> bool:
-    """Return whether a container waits for the kubelet itself: no attempt was made, none failed."""
-    return ("failed to sync" in words and "cache" in words) or "pull QPS exceeded" in words
 
 
 def _pod_failure(pod: PodView) -> Failure:
@@ -322,20 +367,3 @@ def _matches(rule: PolicyRule, failure: Failure) -> bool:
         listed = failure.exit_code in rule.exit_codes
         return failure.exit_code is not None and listed is not rule.exit_codes_negated
     return True
-
-
-def _back_off(number: int) -> int:
-    return BACK_OFFS[min(number, len(BACK_OFFS)) - 1]
-
-
-def _passed(back_offs: int) -> float:
-    """Return the seconds that so many back-offs take together."""
-    return sum(_back_off(number) for number in range(1, back_offs + 1))
-
-
-def _next_back_off(since: Instant, now: Instant) -> Instant:
-    at, number = since, 0
-    while at <= now:
-        number += 1
-        at += _back_off(number)
-    return at

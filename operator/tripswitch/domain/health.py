@@ -14,6 +14,7 @@ from tripswitch.domain.model import (
     ReplicaSetView,
     Spec,
 )
+from tripswitch.domain.sight import UNKNOWN, Sight, compute_due
 
 RUNNING_SECONDS = 5.0
 """A container that dies sooner never ran (Words: RUNNING)."""
@@ -53,7 +54,7 @@ class Expectations:
     """What is expected of the pods of one revision: when they are healthy (H1), when late (F4).
 
     ``min_ready`` and ``grace`` are the spec's, in seconds. ``proved``: one pod of the revision has run
-    for ``PROOF_SECONDS`` and is healthy.
+    for ``PROOF_SECONDS`` and is healthy. ``sight``: how much of what happened is known (rules V).
     """
 
     readiness: Readiness
@@ -61,10 +62,15 @@ class Expectations:
     grace: int = 0
     experience: Experience | None = None
     proved: bool = False
+    sight: Sight = UNKNOWN
 
 
 def expect(
-    replica_set: ReplicaSetView, spec: Spec, now: Instant, experience: Experience | None = None
+    replica_set: ReplicaSetView,
+    spec: Spec,
+    now: Instant,
+    experience: Experience | None = None,
+    sight: Sight = UNKNOWN,
 ) -> Expectations:
     """Return what is expected of the pods of a ReplicaSet now."""
     expected = Expectations(
@@ -72,6 +78,7 @@ def expect(
         min_ready=spec.min_ready_seconds,
         grace=spec.health_check_grace_period,
         experience=experience,
+        sight=sight,
     )
     moments = (healthy_at(pod, expected) for pod in replica_set.pods)
     return replace(expected, proved=any(at is not None and at <= now for at in moments))
@@ -145,7 +152,8 @@ def health_deadline(pod: PodView, expected: Expectations) -> Instant | None:
     (F5: a lost node is nobody's fault). From when the last container became ``started`` the pod has
     ``healthCheckGracePeriodSeconds`` and the largest of its readiness budget, 60 s, and 3 times what
     the slowest pod of the last completed revision took; without that experience, of its budget and
-    300 s. A pod that lost its readiness has its budget again, at least 60 s, from that moment.
+    300 s. A pod that lost its readiness has its budget again, at least 60 s, from that moment. The
+    clock stands still in an outage (V2).
     """
     if pod.ready_since is not None or pod.unready_by_node or running_at(pod) is None:
         return None
@@ -155,11 +163,13 @@ def health_deadline(pod: PodView, expected: Expectations) -> Instant | None:
     gates = GATE_SECONDS if expected.readiness.gated or pod.gated else 0.0
     if pod.unready_since is not None and lost_readiness(pod):
         again = pod.unready_since + max(budget, LEAST_PATIENCE)
-        return max(again, began + expected.grace) + gates
+        due, since = max(again, began + expected.grace) + gates, pod.unready_since
+        return compute_due(since, due - since, expected.sight.standstills)
     shown = FIRST_PATIENCE
     if expected.experience is not None:
         shown = max(LEAST_PATIENCE, EXPERIENCE_FACTOR * expected.experience.seconds)
-    return began + expected.grace + max(budget, shown) + gates
+    patience = expected.grace + max(budget, shown) + gates
+    return compute_due(began, patience, expected.sight.standstills)
 
 
 def _outlast(container: ContainerView) -> float:

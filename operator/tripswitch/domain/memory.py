@@ -92,7 +92,9 @@ def admit(
             room -= growth
             admitted.append(look)
         else:
-            admitted.append(Observed(replace(old, seen=look.after.seen), (), look.wake_at))
+            admitted.append(
+                Observed(replace(old, seen=look.after.seen), (), look.wake_at, look.need)
+            )
     return admitted
 
 

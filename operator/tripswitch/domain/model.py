@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tripswitch.domain.instant import Instant as Instant  # noqa: PLC0414 - exported on purpose
+from tripswitch.domain.sight import UNKNOWN, Sight
+
 if TYPE_CHECKING:
     from tripswitch.domain.evidence import Finding
     from tripswitch.domain.status import Status
-
-Instant = float
-"""Seconds since the Unix epoch, UTC, rounded to milliseconds so that it survives the status."""
 
 
 class ThresholdType(StrEnum):
@@ -232,9 +232,9 @@ class PodView:
     ``ready_since`` is set while Ready is True. ``unready_since`` is set while Ready is False on a pod
     that was Ready before. ``unready_by_node`` says that Ready was taken away by the control plane
     because the node stopped reporting, while every container still is ready. ``waiting_for`` is what
-    holds up a pod that no container rule explains (the scheduler's or a volume's words).
-    ``generation`` is 1 for a pod as it was made, and rises with every change of its spec; 0 if the API
-    server does not say.
+    holds up a pod that no container rule explains (the scheduler's or a volume's words). ``scheduled``
+    is False as long as no scheduler has looked at the pod. ``generation`` is 1 for a pod as it was made,
+    and rises with every change of its spec; 0 if the API server does not say.
     """
 
     name: str
@@ -254,6 +254,7 @@ class PodView:
     gated: bool = False
     """It has ``readinessGates``, of its template or of whatever changed the pod at its admission."""
     node: str = ""
+    scheduled: bool = True
     containers: tuple[ContainerView, ...] = ()
     generation: int = 0
 
@@ -283,6 +284,8 @@ class ReplicaSetView:
     deleting: bool = False
     create_error: str = ""
     """The ReplicaSet controller's words when it cannot create pods (quota, admission)."""
+    observed: bool = True
+    """The ReplicaSet controller has looked at the latest size and at every pod that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,3 +326,5 @@ class Snapshot:
     retained: tuple[RetainedPod, ...] = ()
     retention_refused: bool = False
     """Setting a pod aside was refused a short while ago (no right to patch pods)."""
+    sight: Sight = UNKNOWN
+    """How current all of this is (rules V)."""

@@ -12,11 +12,21 @@ from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
 from tripswitch.domain.failures import PULLS, Failure
 from tripswitch.domain.gather import take, tell_cause
-from tripswitch.domain.health import expect, healthy_at
+from tripswitch.domain.health import healthy_at
 from tripswitch.domain.memory import forget
-from tripswitch.domain.model import ContainerRole, Instant, PodView, PolicyRule, Verdict
+from tripswitch.domain.model import (
+    OVER,
+    ContainerRole,
+    Instant,
+    PodView,
+    PolicyRule,
+    Recreate,
+    ReplicaSetView,
+    Verdict,
+)
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import is_complete
+from tripswitch.domain.sight import Need, compute_due
 from tripswitch.domain.status import BreakerState, FailureKind, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.threshold import compute_threshold
 
@@ -38,7 +48,7 @@ def observe(draft: Draft) -> Draft:
         return _recover(draft)
     if draft.spec.paused:
         return _hold(draft)
-    draft = _mark_progress(draft)
+    draft = _run_clock(_mark_progress(draft))
     if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
         return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
     draft, cause = _watch(draft)
@@ -47,9 +57,9 @@ def observe(draft: Draft) -> Draft:
     if _is_complete(draft):
         return _complete(draft)
     late_at = compute_late_at(draft)
-    if late_at is not None and late_at <= draft.now and draft.spec.breaker.enable:
-        return trip(draft, Reason.PROGRESS_DEADLINE_EXCEEDED, describe_lateness(draft))
-    return draft.wake(late_at)
+    if late_at is None or late_at > draft.now:
+        return draft.wake(late_at)
+    return _judge_lateness(draft, late_at) if draft.spec.breaker.enable else draft
 
 
 def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
@@ -107,9 +117,26 @@ def _recover(draft: Draft) -> Draft:
 
 
 def compute_late_at(draft: Draft) -> Instant | None:
-    """P1: when the rollout is late; None when it never is."""
-    deadline = draft.progress_deadline
-    return None if deadline == 0 else draft.rollout.progressed_at + deadline
+    """P1: when the rollout is late; None when it never is, and while its clock stands still."""
+    rollout, deadline = draft.rollout, draft.progress_deadline
+    if deadline == 0 or rollout.paused_at or rollout.held_at:
+        return None
+    return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
+
+
+def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
+    """P1 and rules V: trip if a pod that had become healthy by now would be known."""
+    awaited = _find_awaited(draft)
+    sight, nodes = draft.sight, [pod.node for pod in awaited] or [""]
+    refused = draft.target is None  # by the API server itself, which needs no proof
+    if refused or any(sight.confirms(late_at, node) for node in nodes):
+        return trip(draft, Reason.PROGRESS_DEADLINE_EXCEEDED, describe_lateness(draft))
+    if all(node in sight.lost_nodes for node in nodes) and sight.as_of >= late_at:
+        # V3: the time until now says nothing about the revision. Pods that take the place of these
+        # have all of the deadline.
+        rollout = replace(draft.rollout, progressed_at=draft.now)
+        return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
+    return draft.need(Need(frozenset(nodes) - {""}))
 
 
 def describe_lateness(draft: Draft) -> str:
@@ -128,12 +155,19 @@ def compute_waiting_words(draft: Draft) -> str:
     error = draft.snapshot.create_error
     if error is not None and error.digest == draft.spec.template.digest and error.message:
         return error.message
-    target = draft.target
-    if target is None:
-        return ""
-    found = _find_set_up_words(draft)
     reasons: dict[str, int] = {}
-    expected = expect(target, draft.spec, draft.now)
+    if (leaving := _count_leaving(draft)) > 0:
+        reasons["an old pod that still is ending (Recreate)"] = leaving
+    if draft.target is not None:
+        _add_pod_words(draft, draft.target, reasons)
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
+
+
+def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]) -> None:
+    """Count what the target's pods that are not healthy wait for, in their own words."""
+    found = _find_set_up_words(draft)
+    expected = draft.expect(target)
     for pod in target.pods:
         at = healthy_at(pod, expected)
         is_healthy = at is not None and at <= draft.now
@@ -141,8 +175,15 @@ def compute_waiting_words(draft: Draft) -> str:
             reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:
         reasons[target.create_error[:MAX_WORDS]] = draft.spec.replicas
-    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
+
+
+def _count_leaving(draft: Draft) -> int:
+    """Return how many old pods a ``Recreate`` waits for before it launches any new one (P1)."""
+    if not isinstance(draft.spec.strategy, Recreate):
+        return 0
+    name = draft.crowd(draft.rollout.revision).name
+    others = (rs for rs in draft.snapshot.replica_sets if rs.name != name)
+    return sum(pod.phase not in OVER for rs in others for pod in rs.pods)
 
 
 def _find_set_up_words(draft: Draft) -> str:
@@ -179,9 +220,14 @@ def _mark_threshold(draft: Draft) -> Draft:
 
 def _hold(draft: Draft) -> Draft:
     """R7: nothing is counted and the clock of P stands still."""
-    if draft.rollout.paused_at is not None:
+    rollout, now = draft.rollout, draft.now
+    if rollout.paused_at is not None:
         return draft
-    return draft.with_status(rollout=replace(draft.rollout, paused_at=draft.now))
+    held = 0.0 if rollout.held_at is None else now - rollout.held_at
+    progressed_at = round(rollout.progressed_at + held, 3)
+    return draft.with_status(
+        rollout=replace(rollout, progressed_at=progressed_at, held_at=None, paused_at=now)
+    )
 
 
 def _mark_progress(draft: Draft) -> Draft:
@@ -192,6 +238,54 @@ def _mark_progress(draft: Draft) -> Draft:
     return draft.with_status(
         rollout=replace(draft.rollout, healthy_high_water=healthy, progressed_at=draft.now)
     )
+
+
+def _run_clock(draft: Draft) -> Draft:
+    """P1: the clock runs only while pods of the target could become healthy and are not.
+
+    It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
+    and the next step is ours, and while the ReplicaSet controller or the scheduler has not looked yet.
+    """
+    rollout, now = draft.rollout, draft.now
+    if _is_anything_awaited(draft):
+        if rollout.held_at is None:
+            return draft
+        stood_still = now - rollout.held_at
+        progressed_at = round(rollout.progressed_at + stood_still, 3)
+        rollout = replace(rollout, progressed_at=progressed_at, held_at=None)
+    elif rollout.held_at is None:
+        crowd = draft.crowd(rollout.revision)
+        # All that could become healthy until now is: what is launched next has the whole deadline.
+        done = crowd.live > 0 and crowd.healthy == crowd.live
+        progressed_at = now if done else rollout.progressed_at
+        rollout = replace(rollout, progressed_at=progressed_at, held_at=now)
+    return draft.with_status(rollout=rollout)
+
+
+def _is_anything_awaited(draft: Draft) -> bool:
+    """Whether the rollout waits for something that could show the revision to be bad (P1)."""
+    error, target = draft.snapshot.create_error, draft.target
+    if target is None:
+        digest = draft.spec.template.digest
+        return error is not None and error.digest == digest and not error.name_taken
+    crowd = draft.crowd(draft.rollout.revision)
+    failed = crowd.live < crowd.size and any(pod.phase in OVER for pod in target.pods)
+    return failed or bool(target.create_error) or bool(_find_awaited(draft))
+
+
+def _find_awaited(draft: Draft) -> list[PodView]:
+    """Return the target's pods that could become healthy and are not."""
+    target = draft.target
+    if target is None:
+        return []
+    expected = draft.expect(target)
+    return [
+        pod
+        for pod in target.pods
+        if pod.live
+        and pod.scheduled
+        and ((at := healthy_at(pod, expected)) is None or at > draft.now)
+    ]
 
 
 def _is_lost(draft: Draft) -> bool:
@@ -213,7 +307,7 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     if draft.rollout.kind is RolloutKind.ROLLBACK:
         policy = (PULLS_IN_A_ROLLBACK, *spec.breaker.policy)
         spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
-    watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.experience)
+    watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
     new = sum(failure.count for failure in watched.failures)
     revisions = tuple(
         replace(
@@ -226,6 +320,7 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
         for record in draft.status.revisions
     )
     draft = draft.with_status(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
+    draft = draft.need(watched.need)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
 

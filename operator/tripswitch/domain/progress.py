@@ -65,7 +65,7 @@ def _without_numbers(status: Status) -> Status:
         ready_replicas=0,
         available_replicas=0,
         rollout_state_reason="",
-        rollout=rollout and replace(rollout, healthy_high_water=0, progressed_at=0.0),
+        rollout=rollout and replace(rollout, healthy_high_water=0, progressed_at=0.0, held_at=None),
         circuit_breaker=replace(breaker, counted=_without_bests(breaker.counted), unlisted=None),
         revisions=tuple(_without_counts(one) for one in status.revisions),
         conditions=tuple(replace(one, message="") for one in status.conditions),

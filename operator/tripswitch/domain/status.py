@@ -96,6 +96,8 @@ class Tally:
 
     ``since`` is the one remembered time of F2: when it was first seen waiting, None while it is not.
     ``generation`` is the pod's when an end was last put down to an in-place resize; 0 if none was.
+    ``base`` is how many of the attempts that its events tell of are not to be counted, because they were
+    made before the rollout began or while nothing was counted; negative while that is not known yet.
     """
 
     container: str
@@ -103,6 +105,7 @@ class Tally:
     waits: int = 0
     since: Instant | None = None
     generation: int = 0
+    base: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,8 @@ class Breaker:
 class Rollout:
     """``status.rollout``: the current or latest one.
 
-    ``healthy_high_water`` and ``progressed_at`` are the clock of rule P1; ``paused_at`` is set while
-    that clock stands still.
+    ``healthy_high_water`` and ``progressed_at`` are the clock of rule P1. ``paused_at`` is set while the
+    rollout is paused, ``held_at`` while that clock stands still because no pod could become healthy.
     """
 
     revision: int
@@ -199,6 +202,7 @@ class Rollout:
     healthy_high_water: int = 0
     progressed_at: Instant = 0.0
     paused_at: Instant | None = None
+    held_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.store import Record
+from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decision import Decision
 from tripswitch.domain.evidence import Finding
 
@@ -17,6 +18,7 @@ class Aftermath:
     """Those who go on from a decision once it is written."""
 
     collector: Collector
+    verifier: Verifier
     notifier: Notifier | None = None
 
     def begin(self, record: Record, decision: Decision, written: Collection[Finding] = ()) -> None:
@@ -24,6 +26,7 @@ class Aftermath:
 
         ``written``: the findings that the decision had, none while it is still to be written.
         """
+        self.verifier.ask(record, decision.check)
         self.collector.ask(record, decision.inquiries, written)
 
     def tell(self, record: Record, decision: Decision) -> None:

@@ -1,8 +1,10 @@
-"""The time as the whole operator uses it: this machine's, set right by the API server's.
+"""The time as the whole operator uses it: a monotonic clock that is set once by the API server's (V4).
 
-Deadlines are reckoned from times that others wrote, and by the operator before this one. Minutes between
-the clocks would make every one of them wrong after a restart: pods that are starting would look as if
-they had been late for minutes. Every answer of the API server says what time it is there.
+Deadlines are reckoned from times that the API server and an earlier process wrote, so the operator's time
+has to agree with theirs. It must not jump: a wall clock that is set, or two API servers whose clocks differ,
+would make every pod that is starting look late. The clock is set by the first answer of the API server and
+goes on by itself from there. Only when the server's answers agree for a minute on another time, it follows;
+what it is set forward by is a time in which no clock of a rollout ran.
 """
 
 from __future__ import annotations
@@ -12,29 +14,52 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from tripswitch.cluster.lease import steady_clock
 from tripswitch.domain.model import Instant
 
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 2.0
 """Seconds. The server says whole seconds: less is no difference."""
+AGREE_SECONDS = 60.0
+"""For so long all answers must agree on another time before the clock is set by them."""
+AGREE_ANSWERS = 3
+"""And there must have been this many of them."""
+
+Stepped = Callable[[Instant, Instant], None]
+"""Called after the clock was set, with the time before and after."""
 
 
 class ServerClock:
-    """Returns the time when called. Nothing else in the operator reads the wall clock."""
+    """Returns the time when called. Nothing else in the operator reads the wall clock.
 
-    def __init__(self, read: Callable[[], float] = time.time) -> None:
-        self._read = read
-        self._offset = 0.0
+    Args:
+        steady: A clock that nobody can set.
+        wall: The wall clock, asked once: it is the time until the first answer comes.
+        stepped: Told when the clock was set after that.
+    """
+
+    def __init__(
+        self,
+        steady: Callable[[], float] = steady_clock,
+        wall: Callable[[], float] = time.time,
+        stepped: Stepped = lambda _before, _after: None,
+    ) -> None:
+        self._steady = steady
+        self._offset = wall() - steady()
+        self._stepped = stepped
+        self._is_set = False
+        self._other: tuple[float, float, int] | None = None
+        """Another offset that answers agree on, since when they do, and how many."""
 
     def __call__(self) -> Instant:
         """Return the seconds since the epoch, in milliseconds."""
-        return round(self._read() + self._offset, 3)
+        return round(self._steady() + self._offset, 3)
 
     def take(self, date: str | None, seconds: float) -> None:
         """Take the ``Date`` of an answer that came ``seconds`` after it was asked for.
 
-        What the answer's own slowness can explain is no difference either.
+        What the answer's own slowness can explain is no difference.
         """
         if date is None:
             return
@@ -42,8 +67,26 @@ class ServerClock:
             there = parsedate_to_datetime(date).timestamp() + 0.5
         except ValueError:
             return
-        offset = there - self._read()
-        if abs(offset - self._offset) <= TOLERANCE + seconds:
-            return
-        self._offset = offset if abs(offset) > TOLERANCE else 0.0
-        logger.warning("the clock here is %.0f s off the API server's, which counts", -offset)
+        offset, slack = there - self._steady(), TOLERANCE + seconds
+        if abs(offset - self._offset) <= slack:
+            self._is_set, self._other = True, None
+        elif not self._is_set or self._is_agreed(offset, slack):
+            self._set(offset)
+
+    def _is_agreed(self, offset: float, slack: float) -> bool:
+        now = self._steady()
+        other = self._other
+        if other is None or abs(other[0] - offset) > slack:
+            self._other = (offset, now, 1)
+            return False
+        self._other = (other[0], other[1], other[2] + 1)
+        return now - other[1] >= AGREE_SECONDS and other[2] + 1 >= AGREE_ANSWERS
+
+    def _set(self, offset: float) -> None:
+        before, was_set = self(), self._is_set
+        self._offset, self._is_set, self._other = offset, True, None
+        logger.warning(
+            "the clock here was %.0f s off the API server's, which counts", before - self()
+        )
+        if was_set:
+            self._stepped(before, self())

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.errors import ApiError
 from tripswitch.cluster.lease import Lease, steady_clock
+from tripswitch.domain.model import Instant
 from tripswitch.shell.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,18 @@ class Leadership:
         lease: None: there is nobody else.
         catch_up: Called once it leads, until it does not raise: it sees to it that everything that
             the leader before has written is known.
+        begun: Called when it begins to lead, with the time until which another process did, None if
+            that is not known: in between, nobody has looked at anything.
     """
 
-    def __init__(self, lease: Lease | None, catch_up: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        lease: Lease | None,
+        catch_up: Callable[[], Awaitable[None]],
+        begun: Callable[[Instant | None], None],
+    ) -> None:
         self._lease = lease
+        self._begun = begun
         self._catch_up = catch_up
         self._election: asyncio.Task[None] | None = None
         self._watchdog: Watchdog | None = None
@@ -45,8 +54,10 @@ class Leadership:
     async def gain(self) -> None:
         """Wait until this process may write, and knows what it needs to know."""
         if self._lease is None:
+            self._begun(None)
             return
         await self._lease.leading.wait()
+        self._begun(self._lease.held_until)
         terms = self._lease.candidacy.terms
         # A quarter of the time between our stop and the earliest start of another.
         grace = (terms.duration - terms.renew_deadline) / 4

@@ -29,10 +29,13 @@ from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
 from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
 from tripswitch.cluster.notify import Notifier, Target
 from tripswitch.cluster.raw import field, text
+from tripswitch.cluster.reachability import Reachability
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.verification import Verifier
+from tripswitch.domain.model import Instant
 from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.clock import ServerClock
 from tripswitch.shell.handlers import build_registry, build_settings
@@ -87,16 +90,42 @@ async def run(options: Options) -> int:
 
 async def _run_elected(options: Options, credentials: Credentials, metrics: Metrics) -> int:
     """Run with a Lease if there is to be one; its requests have a client and connections apart."""
-    who, count, clock = options.candidacy, metrics.count_request, ServerClock()
+    who, count, time = options.candidacy, metrics.count_request, Time()
     if who is None:
-        async with Client(credentials, count, dated=clock.take) as client:
-            return await Process(options, credentials, client, metrics, clock).run()
-    agent = who.identity
-    quick = Client(credentials, count, agent=agent, seconds=who.terms.request_timeout)
-    lease = Lease(quick, who, clock)
-    main = Client(credentials, count, permit=lease.remaining, agent=agent, dated=clock.take)
+        async with Client(credentials, count, heard=time.hear) as client:
+            return await Process(options, credentials, client, metrics, time).run()
+    agent, seconds = who.identity, who.terms.request_timeout
+    quick = Client(credentials, count, agent=agent, seconds=seconds, heard=time.hear)
+    lease = Lease(quick, who, time.clock)
+    permit = lease.remaining
+    main = Client(credentials, count, permit=permit, agent=agent, heard=time.hear)
     async with quick, main as client:
-        return await Process(options, credentials, client, metrics, clock, lease).run()
+        return await Process(options, credentials, client, metrics, time, lease).run()
+
+
+class Time:
+    """The clock of the process, and when no clock of a rollout may run (rules V2 and V4)."""
+
+    def __init__(self, clock: ServerClock | None = None) -> None:
+        self.clock = clock or ServerClock(stepped=self.take_step)
+        self.reachability = Reachability(self.clock)
+
+    def hear(self, *, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+        """Take what the end of a request says about the server."""
+        self.clock.take(date, seconds)
+        self.reachability.note(write=write, answered=answered, seconds=seconds)
+
+    def take_step(self, before: Instant, after: Instant) -> None:
+        """Take it that the clock was set: what it was set forward by has not passed for any rollout."""
+        self.reachability.add(before, max(before, after))
+
+    def take_over(self, led_until: Instant | None) -> None:
+        """Begin to lead: nobody has looked since the leader before this process renewed its Lease.
+
+        Why that process ended is not known. If the API server was away, kubelets still have to report.
+        """
+        now = self.clock()
+        self.reachability.add(now if led_until is None else min(led_until, now), now)
 
 
 class Process:
@@ -108,9 +137,10 @@ class Process:
         credentials: Credentials,
         client: Client,
         metrics: Metrics,
-        clock: ServerClock,
+        time: Time,
         lease: Lease | None = None,
     ) -> None:
+        clock = time.clock
         self._options = options
         self._credentials = credentials
         self._filled = asyncio.Event()
@@ -125,11 +155,12 @@ class Process:
             broken=self._tell_broken,
         )
         metrics.watch_depth(lambda: self._queue.depth)
-        self._store = Store(self._queue.mark, clock)
+        self._store = Store(self._queue.mark, clock, time.reachability.standstills)
         self._store.when_gone(lambda record: self._queue.forget(record.key))
         self._recorder = Recorder(client, clock)
         executor = Executor(client, self._store, clock, self._tell_retention)
         self._collector = Collector(client, self._store, clock, logs=options.log_evidence)
+        self._verifier = Verifier(client, self._store, clock)
         self._notifier = (
             Notifier(options.notify, clock, metrics.count_notification) if options.notify else None
         )
@@ -139,11 +170,11 @@ class Process:
             self._recorder,
             metrics,
             clock,
-            aftermath=Aftermath(self._collector, self._notifier),
+            aftermath=Aftermath(self._collector, self._verifier, self._notifier),
         )
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self._sweep = Sweep(client, self._store, executor, namespaces)
-        self._leadership = Leadership(lease, self._sweep.catch_up)
+        self._leadership = Leadership(lease, self._sweep.catch_up, time.take_over)
         metrics.watch_leader(self._leadership.leads)
         self._reflectors = [
             Reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
@@ -169,6 +200,7 @@ class Process:
             *(asyncio.create_task(watch.run(), name="watch") for watch in self._reflectors),
             asyncio.create_task(self._recorder.run(), name="event recorder"),
             asyncio.create_task(self._collector.run(), name="evidence"),
+            asyncio.create_task(self._verifier.run(), name="verification"),
             asyncio.create_task(self._sweep.run(), name="comparison"),
             *self._start_notifier(),
             *self._leadership.start(),

@@ -15,9 +15,9 @@ from tests.unit.cluster.fake_api import answer, refuse, serve
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
+    ApiError,
     ConflictError,
     InvalidError,
-    NotFoundError,
     NotLeadingError,
     ThrottledError,
     UnauthorizedError,
@@ -72,20 +72,60 @@ def test_an_error_status_is_never_taken_for_an_answer() -> None:
 
 def test_every_answer_tells_what_time_it_is_there() -> None:
     """Also one that refuses."""
-    told: list[str | None] = []
-
-    async def handle(_: web.Request) -> web.Response:
-        return refuse(404, "NotFound")
-
-    async def main() -> None:
-        async with serve(handle, dated=lambda date, _: told.append(date)) as client:
-            with pytest.raises(NotFoundError):
-                await client.request("GET", PODS.path("shop", "web-1"))
-
-    asyncio.run(main())
-    (date,) = told
+    ((write, answered, date),) = _heard("GET", refuse(404, "NotFound"))
+    assert (write, answered) == (False, True)
     assert date is not None
     assert date.endswith("GMT")
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "answered"),
+    [
+        pytest.param(409, "the object was modified", True, id="a refusal is an answer"),
+        pytest.param(429, "too many requests", True, id="so is a request for patience"),
+        pytest.param(500, "failed calling webhook", True, id="a webhook is not the server"),
+        pytest.param(500, "etcdserver: request timed out", False, id="its storage is away"),
+        pytest.param(502, "bad gateway", False, id="a load balancer without a server"),
+        pytest.param(503, "apiserver is shutting down", False, id="it is going"),
+        pytest.param(504, "timeout", False, id="it takes too long"),
+    ],
+)
+def test_which_answers_come_from_a_server_that_takes_reports(
+    status: int,
+    message: str,
+    *,
+    answered: bool,
+) -> None:
+    told = _heard("PUT", refuse(status, message=message))
+    assert [(write, heard) for write, heard, _ in told] == [(True, answered)]
+
+
+def test_a_server_that_is_not_there_does_not_answer() -> None:
+    assert _heard("PUT", None) == [(True, False, None)]
+
+
+def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool, str | None]]:
+    """Return what one request told; None: the connection is closed instead of an answer."""
+    told: list[tuple[bool, bool, str | None]] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        if response is None:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return response
+
+    def hear(*, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+        assert seconds >= 0
+        told.append((write, answered, date))
+
+    async def main() -> None:
+        async with serve(handle, heard=hear) as client:
+            with pytest.raises(ApiError):
+                await client.request(method, PODS.path("shop", "web-1"), body={})
+
+    asyncio.run(main())
+    return told
 
 
 def test_retry_after_is_read_from_the_header() -> None:

@@ -22,6 +22,10 @@ TERMS = Terms(retry_period=0.04)
 WALL = 1_795_496_400.0
 
 
+RENEWED = "2026-11-24T05:00:00.000000Z"
+"""When somebody else renewed the Lease, by that process' clock."""
+
+
 class Server:
     """One Lease. ``troubles`` are answered instead, ``after`` True: once the write has been done."""
 
@@ -35,7 +39,8 @@ class Server:
 
     def hold(self, holder: str, **spec: Any) -> None:
         """Somebody else writes."""
-        self._store({"leaseDurationSeconds": 10, **spec, "holderIdentity": holder})
+        renewed = {"leaseDurationSeconds": 10, "renewTime": RENEWED}
+        self._store({**renewed, **spec, "holderIdentity": holder})
 
     def _store(self, spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
         self.version += 1

@@ -31,10 +31,11 @@ from tripswitch.domain.model import (
     Readiness,
     Verdict,
 )
+from tripswitch.domain.sight import CURRENT
 from tripswitch.domain.status import Counted
 
 NOW = T0 + 1000.0
-EXPECTED = Expectations(Readiness())
+EXPECTED = Expectations(Readiness(), sight=CURRENT)
 LATER = NOW + 10_000.0
 
 

@@ -517,11 +517,16 @@ def test_a_replica_set_is_not_pruned_in_the_look_that_makes_it_the_target_again(
 @pytest.mark.parametrize(
     ("seen", "seconds"),
     [
-        pytest.param(snapshot(), 600.0, id="P1 the progress deadline"),
+        pytest.param(
+            snapshot(guarded(4), replica_set(1, pending_pod(), size=4)),
+            600.0,
+            id="P1 the progress deadline",
+        ),
+        pytest.param(snapshot(), None, id="P1 stands still before there are pods"),
         pytest.param(snapshot(guarded(progress_deadline=0)), None, id="nothing to wait for"),
         pytest.param(snapshot(guarded(paused=True)), None, id="R7 a pause has no end of its own"),
         pytest.param(
-            snapshot(guarded(4), replica_set(1, stuck_pod(), size=4)), 10.0, id="F2 a back-off"
+            snapshot(guarded(4), replica_set(1, stuck_pod(), size=4)), 5.0, id="F2 its events"
         ),
         pytest.param(
             snapshot(guarded(4), replica_set(1, unready_pod(), size=4)), 5.0, id="S1 RUNNING"

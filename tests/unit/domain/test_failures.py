@@ -30,12 +30,14 @@ from tests.builders import (
 from tripswitch.domain.ended_runs import compute_ended_runs
 from tripswitch.domain.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
 from tripswitch.domain.failures import (
+    ATTEMPT_SECONDS,
     CANNOT_START,
     FAILURE_REASONS,
     NOT_READY_IN_TIME,
+    UNKNOWN_BASE,
     Failure,
     Observed,
-    compute_waits,
+    count_attempts,
     count_failures,
     judge,
 )
@@ -52,6 +54,7 @@ from tripswitch.domain.model import (
     Template,
     Verdict,
 )
+from tripswitch.domain.sight import CURRENT, AttemptEvent, Need, Sight
 from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
 
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
@@ -59,6 +62,7 @@ INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
 NEVER_SEEN = Counted("uid-a")
 EXPERIENCE = Experience(revision=1, seconds=2)
 """The pods of revision 1 were Ready after 2 s, so those of the next one have 60 s (F4)."""
+PULL = 'Failed to pull image "web:2": not found'
 
 
 def look(
@@ -67,17 +71,24 @@ def look(
     now: Instant = START,
     wish: Spec | None = None,
     made_of: Template | None = None,
+    sight: Sight = CURRENT,
 ) -> Observed:
     made = replica_set(1, of, of=made_of)
     wanted = spec() if wish is None else wish
-    return count_failures(of, before, expect(made, wanted, now, EXPERIENCE), now)
+    return count_failures(of, before, expect(made, wanted, now, EXPERIENCE, sight), now)
 
 
-def watch(*looks: tuple[float, PodView]) -> list[int]:
+def read(seconds: float, attempts: int, message: str = PULL, container: str = "web") -> Sight:
+    """Return what is known after a reading of a pod's events at a moment."""
+    events = (AttemptEvent("uid-a", container, message, attempts),) if attempts else ()
+    return Sight(START + seconds, None, events=events)
+
+
+def watch(*looks: tuple[float, PodView] | tuple[float, PodView, Sight]) -> list[int]:
     """Return how many failures each look found, each look remembering the one before."""
     before, found = NEVER_SEEN, []
-    for seconds, of in looks:
-        observed = look(of, before, START + seconds)
+    for seconds, of, *known in looks:
+        observed = look(of, before, START + seconds, sight=known[0] if known else CURRENT)
         before = observed.after
         found.append(sum(failure.count for failure in observed.failures))
     return found
@@ -518,37 +529,91 @@ def test_f5_a_crash_with_a_broken_device_never_counts_and_one_without_does(
 # --- F2 -------------------------------------------------------------------------------------------
 
 
+def test_f2_each_further_attempt_of_the_kubelet_counts_once_its_events_tell_of_it() -> None:
+    stuck = stuck_pod()
+    assert watch(
+        (0, stuck),
+        (6, stuck, read(5, 1)),
+        (28, stuck, read(27, 2)),
+        (29, stuck, read(27, 2)),
+        (120, stuck, read(119, 4)),
+    ) == [1, 0, 1, 0, 2]
+
+
+def test_f2_time_alone_adds_no_failure() -> None:
+    """A report that did not come is none: the pull may be in progress, or its node dead."""
+    stuck = stuck_pod()
+    silent = read(9_000, 1)
+    assert watch((0, stuck), (30, stuck), (9_000, stuck), (9_001, stuck, silent)) == [1, 0, 0, 0]
+
+
+def test_f2_a_slow_pull_after_one_failed_attempt_counts_once() -> None:
+    """The kubelet goes on saying ImagePullBackOff until the pull in progress has ended."""
+    back_off = stuck_pod(reason="ImagePullBackOff")
+    assert watch(
+        (0, stuck_pod(reason="ErrImagePull")),
+        *((second, back_off, read(second - 1, 1)) for second in range(10, 130, 10)),
+        (130, pod("a", running(START + 130))),
+    ) == [1, *[0] * 13]
+
+
+def test_f2_without_a_reading_of_events_only_what_the_pod_shows_counts() -> None:
+    known = Sight(START + 60, None)
+    assert watch((0, stuck_pod()), (60, stuck_pod(), known)) == [1, 0]
+
+
 @pytest.mark.parametrize(
-    ("seconds", "waits"),
+    ("message", "attempts"),
     [
-        pytest.param(0, 1, id="at once"),
-        pytest.param(9.999, 1, id="just before the first back-off"),
-        pytest.param(10, 2, id="10 s"),
-        pytest.param(29.999, 2, id="just before the second"),
-        pytest.param(30, 3, id="20 s more"),
-        pytest.param(70, 4, id="40 s more"),
-        pytest.param(150, 5, id="80 s more"),
-        pytest.param(310, 6, id="160 s more"),
-        pytest.param(609.999, 6, id="just before the sixth"),
-        pytest.param(610, 7, id="300 s more"),
-        pytest.param(910, 8, id="300 s more, from now on"),
-        pytest.param(1210, 9, id="and again"),
+        pytest.param(PULL, 3, id="a pull"),
+        pytest.param('Error: configmap "web" not found', 3, id="a configuration"),
+        pytest.param("Error: InvalidImageName", 3, id="a name"),
+        pytest.param("Error: ErrImagePull", 0, id="the echo of a pull"),
+        pytest.param("Error: ImagePullBackOff", 0, id="waiting is no attempt"),
+        pytest.param("Error: failed to sync configmap cache: timed out", 0, id="a late cache"),
+        pytest.param('Failed to pull image "web": pull QPS exceeded', 0, id="the node's limit"),
+        pytest.param("Readiness probe failed", 0, id="something else"),
     ],
 )
-def test_f2_a_container_that_cannot_start_counts_with_the_back_off(
-    seconds: float, waits: int
-) -> None:
-    assert compute_waits(seconds) == waits
-    first = look(stuck_pod())
-    later = look(stuck_pod(), first.after, START + seconds)
-    assert sum(f.count for f in (*first.failures, *later.failures)) == waits
+def test_f2_which_events_tell_of_an_attempt(message: str, attempts: int) -> None:
+    told = [AttemptEvent("uid-a", "web", message, 3)]
+    assert count_attempts(told, stuck_pod(), "web") == attempts
+
+
+def test_f2_events_of_other_containers_and_pods_tell_nothing() -> None:
+    told = [
+        AttemptEvent("uid-a", "log", PULL, 5),
+        AttemptEvent("uid-b", "web", PULL, 7),
+        AttemptEvent("uid-a", "", PULL, 1),
+        AttemptEvent("uid-a", "web", PULL, 2),
+    ]
+    assert count_attempts(told, stuck_pod(), "web") == 3
+
+
+def test_f2_attempts_from_before_the_count_began_are_none_of_it() -> None:
+    before = Counted("uid-a", (Tally("web", waits=1, since=START, base=UNKNOWN_BASE),), before=True)
+    first = look(stuck_pod(), before, START + 6, sight=read(5, 9))
+    assert first.failures == ()
+    assert first.after.containers == (Tally("web", waits=1, since=START, base=8),)
+    later = look(stuck_pod(), first.after, START + 30, sight=read(29, 10))
+    assert sum(failure.count for failure in later.failures) == 1
+
+
+def test_f2_a_reading_from_before_the_wait_is_no_reading() -> None:
+    before = Counted("uid-a", (Tally("web", waits=1, since=START + 5),))
+    assert look(stuck_pod(), before, START + 6, sight=read(5, 9)).failures == ()
+
+
+def test_f2_events_that_expired_take_nothing_away() -> None:
+    stuck = stuck_pod()
+    assert watch((0, stuck), (9, stuck, read(8, 3)), (9_000, stuck, read(8_999, 0))) == [1, 2, 0]
 
 
 @pytest.mark.parametrize("reason", sorted(CANNOT_START))
 def test_f2_every_reason_that_is_the_revisions_own_fault_counts_at_once(reason: str) -> None:
     found = look(stuck_pod(reason=reason))
     assert found.after.containers == (Tally("web", waits=1, since=START),)
-    assert found.wake_at == START + 10
+    assert found.wake_at == START + ATTEMPT_SECONDS
     [failure] = found.failures
     assert failure == Failure(LAUNCH, reason, "a", container="web", node="node-1")
 
@@ -558,58 +623,44 @@ def test_f2_the_failure_carries_the_kubelets_words() -> None:
     assert found.failures[0].message == "manifest unknown"
 
 
-def test_f2_looking_often_counts_no_more_than_looking_seldom() -> None:
-    often = watch(*((second, stuck_pod()) for second in range(71)))
-    seldom = watch((0, stuck_pod()), (70, stuck_pod()))
-    assert sum(often) == sum(seldom) == 4
-    assert [second for second, count in enumerate(often) if count] == [0, 10, 30, 70]
-
-
 @pytest.mark.parametrize(
-    ("now", "wake_at"),
+    ("now", "sight", "wake_at", "need"),
     [
-        pytest.param(0.0, 10.0, id="at first"),
-        pytest.param(9.999, 10.0, id="just before"),
-        pytest.param(10.0, 30.0, id="at the very moment"),
-        pytest.param(400.0, 610.0, id="later"),
-        pytest.param(610.0, 910.0, id="the last one repeats"),
-        pytest.param(-5.0, 0.0, id="with a clock that was set back"),
+        pytest.param(0.0, CURRENT, 5.0, None, id="at first"),
+        pytest.param(4.999, CURRENT, 5.0, None, id="just before"),
+        pytest.param(5.0, CURRENT, None, Need(events=True), id="at the very moment"),
+        pytest.param(60.0, Sight(START + 59, None), None, Need(events=True), id="never read"),
+        pytest.param(60.0, read(59, 1), 64.0, None, id="read a moment ago"),
+        pytest.param(64.0, read(59, 1), None, Need(events=True), id="read a while ago"),
     ],
 )
-def test_f2_time_alone_adds_the_next_failure(now: float, wake_at: float) -> None:
+def test_f2_the_events_are_read_from_time_to_time(
+    now: float, sight: Sight, wake_at: float | None, need: Need | None
+) -> None:
     first = look(stuck_pod()).after
-    assert look(stuck_pod(), first, START + now).wake_at == START + wake_at
-
-
-def test_f2_a_clock_that_was_set_back_takes_no_failure_away() -> None:
-    assert watch((100, stuck_pod()), (0, stuck_pod()), (100, stuck_pod())) == [1, 0, 0]
+    found = look(stuck_pod(), first, START + now, sight=sight)
+    assert found.wake_at == (None if wake_at is None else START + wake_at)
+    assert found.need == need
 
 
 def test_f2_reasons_that_alternate_are_one_wait() -> None:
     pull, back_off = stuck_pod(reason="ErrImagePull"), stuck_pod(reason="ImagePullBackOff")
-    assert watch((0, pull), (1, back_off), (10, pull), (11, back_off), (30, pull)) == [
-        1,
-        0,
-        1,
-        0,
-        1,
-    ]
+    assert watch((0, pull), (1, back_off), (10, pull), (11, back_off)) == [1, 0, 0, 0]
 
 
-def test_f2_a_wait_that_was_interrupted_goes_on_where_it_stopped() -> None:
+def test_f2_a_wait_that_was_interrupted_counts_on_with_the_next_attempt() -> None:
     creating = pending_pod()
     assert watch(
         (0, stuck_pod()),
-        (10, stuck_pod()),  # 2 so far; the next one 20 s later
+        (10, stuck_pod(), read(9, 2)),
         (15, creating),
-        (500, creating),
         (600, stuck_pod()),
-        (619, stuck_pod()),
-        (620, stuck_pod()),
-    ) == [1, 1, 0, 0, 0, 0, 1]
+        (606, stuck_pod(), read(605, 2)),
+        (620, stuck_pod(), read(619, 3)),
+    ) == [1, 1, 0, 0, 0, 1]
 
 
-def test_f2_nothing_waits_for_a_back_off_while_it_is_interrupted() -> None:
+def test_f2_nothing_is_read_while_a_wait_is_interrupted() -> None:
     stuck = look(stuck_pod()).after
     between = look(pending_pod(), stuck, START + 3)
     assert between.wake_at is None
@@ -662,7 +713,10 @@ def test_f2_a_pull_that_the_kubelets_own_limit_held_back_is_no_attempt(
 
 def test_f2_waits_and_ended_runs_of_one_container_add_up() -> None:
     assert watch(
-        (0, stuck_pod()), (10, stuck_pod()), (12, pod("a", running())), (13, pod("a", ended(1)))
+        (0, stuck_pod()),
+        (10, stuck_pod(), read(9, 2)),
+        (12, pod("a", running())),
+        (13, pod("a", ended(1))),
     ) == [1, 1, 0, 1]
 
 
@@ -787,7 +841,7 @@ def test_f4_a_restart_after_the_loss_is_a_start() -> None:
 
 def test_f4_the_words_say_that_there_is_no_experience() -> None:
     found = count_failures(
-        unready_pod(), NEVER_SEEN, expect(replica_set(1), spec(), START), START + 300
+        unready_pod(), NEVER_SEEN, expect(replica_set(1), spec(), START, sight=CURRENT), START + 300
     )
     assert found.failures[0].message == (
         "not Ready 300 s after its containers started (no completed revision has shown how long "
@@ -1240,4 +1294,5 @@ def test_the_next_moment_of_several_is_woken_for() -> None:
         NEVER_SEEN,
         containers=(Tally("log", waits=2, since=START - 12), Tally("web", waits=1, since=START)),
     )
-    assert look(both, before).wake_at == START + 10
+    assert look(both, before).wake_at == START + 5
+    assert look(both, before).need == Need(events=True), "of the one that waits for longer"

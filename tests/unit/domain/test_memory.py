@@ -28,6 +28,7 @@ from tripswitch.domain.breaker import Watched, begin, rebase, watch
 from tripswitch.domain.decide import decide
 from tripswitch.domain.memory import MAX_BYTES, forget, weigh
 from tripswitch.domain.model import BreakerSpec, PodPhase, PodView, PolicyRule, Spec, Verdict
+from tripswitch.domain.sight import CURRENT
 from tripswitch.domain.status import Breaker, Counted, RolloutState, Seen, Status, Tally
 
 NEVER = breaker_spec(100_000)
@@ -55,9 +56,9 @@ def look(
 ) -> Watched:
     """Look at the pods, and once more: the second look must find nothing (W3)."""
     target = replica_set(1, *pods)
-    found = watch(before or Breaker(), target, wish(settings), START)
+    found = watch(before or Breaker(), target, wish(settings), START, CURRENT)
     assert weigh(found.breaker.counted) <= MAX_BYTES
-    again = watch(found.breaker, target, wish(settings), START)
+    again = watch(found.breaker, target, wish(settings), START, CURRENT)
     assert again.breaker == found.breaker
     assert again.failures == ()
     return found
@@ -158,7 +159,7 @@ def test_f6_fail_now_trips_without_room() -> None:
     settings = replace(NEVER, policy=(fatal,))
     full = look(crashing(), settings=settings).breaker
     one = crashing_pod("z", exit_code=78)
-    found = watch(full, replica_set(1, *crashing(), one), wish(settings), START)
+    found = watch(full, replica_set(1, *crashing(), one), wish(settings), START, CURRENT)
     assert found.cause is not None
     assert "FailNow" in found.cause
 
@@ -167,7 +168,7 @@ def test_f7_a_status_that_is_larger_already_loses_no_mark_and_gains_none() -> No
     """Written by a version without the bound."""
     entries = tuple(Counted(one.uid, (Tally("web", runs=1),)) for one in crashing())
     before = Breaker(failure_count=CROWD, counted=entries)
-    found = watch(before, replica_set(1, *crashing(CROWD + 50)), wish(), START).breaker
+    found = watch(before, replica_set(1, *crashing(CROWD + 50)), wish(), START, CURRENT).breaker
     assert (found.failure_count, found.counted) == (CROWD, entries)
 
 
@@ -224,7 +225,9 @@ def test_f4_experience_comes_from_pods_with_an_entry() -> None:
     crowd = healthy()
     first = look(crowd)
     assert first.ready_seconds is not None
-    assert watch(first.breaker, replica_set(1, *crowd), wish(), START).ready_seconds is None
+    assert (
+        watch(first.breaker, replica_set(1, *crowd), wish(), START, CURRENT).ready_seconds is None
+    )
 
 
 def test_f7_a_smaller_fleet_is_known_pod_by_pod_again() -> None:

@@ -48,6 +48,7 @@ from tripswitch.domain.model import (
     Snapshot,
     Template,
 )
+from tripswitch.domain.sight import CURRENT, Sight
 from tripswitch.domain.status import Breaker, Condition, Revision, Rollout, RolloutStatus, Status
 
 A_DAY = 86_400.0
@@ -66,6 +67,7 @@ class World:
     now: Instant = START
     events: list[str] = field(default_factory=list)
     pods_made: int = 0
+    sight: Sight = CURRENT
 
     # --- what a person does ---
 
@@ -219,6 +221,7 @@ class World:
             self.create_error,
             self.findings,
             tuple(self.retained.values()),
+            sight=self.sight,
         )
 
     @property

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.unit.cluster.fake_api import serve
-from tests.unit.cluster.test_lease import TERMS, WALL, Server
+from tests.unit.cluster.test_lease import RENEWED, TERMS, WALL, Server
 from tripswitch.cluster.errors import UnreachableError
 from tripswitch.cluster.lease import Candidacy, Lease
+from tripswitch.cluster.raw import parse_instant
 from tripswitch.shell.leadership import Leadership
 
 
@@ -18,6 +19,7 @@ class CatchUp:
 
     def __init__(self, fails: int = 0) -> None:
         self.calls = 0
+        self.begun: list[float | None] = []
         self._fails = fails
 
     async def __call__(self) -> None:
@@ -32,7 +34,7 @@ async def standby(catch_up: CatchUp) -> AsyncIterator[tuple[Leadership, Server]]
     server.hold("other")
     async with serve(server.handle) as client:
         lease = Lease(client, Candidacy("system", "tripswitch", "me", TERMS), lambda: WALL)
-        leadership = Leadership(lease, catch_up)
+        leadership = Leadership(lease, catch_up, catch_up.begun.append)
         tasks = leadership.start()
         yield leadership, server
         await leadership.give_back(finished=False)
@@ -42,7 +44,7 @@ async def standby(catch_up: CatchUp) -> AsyncIterator[tuple[Leadership, Server]]
 def test_without_a_lease_it_leads_from_the_start() -> None:
     async def main() -> None:
         catch_up = CatchUp()
-        leadership = Leadership(None, catch_up)
+        leadership = Leadership(None, catch_up, catch_up.begun.append)
         assert leadership.start() == []
         await leadership.gain()
         await leadership.give_back(finished=True)
@@ -50,6 +52,7 @@ def test_without_a_lease_it_leads_from_the_start() -> None:
         assert not leadership.is_lost
         assert leadership.find_stuck(0) == []
         assert catch_up.calls == 0, "there is nobody to catch up with"
+        assert catch_up.begun == [None]
 
     asyncio.run(main())
 
@@ -62,9 +65,11 @@ def test_it_begins_when_it_has_the_lease_and_has_caught_up_whatever_that_takes()
             await asyncio.sleep(0.1)
             assert catch_up.calls == 0
             assert not leadership.leads()
+            assert catch_up.begun == []
             server.hold("")
             await asyncio.wait_for(gaining, 30)
             assert catch_up.calls == 3
+            assert catch_up.begun == [parse_instant(RENEWED)]
             assert leadership.leads()
             assert leadership.find_stuck(30) == []
 

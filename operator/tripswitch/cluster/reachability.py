@@ -1,0 +1,76 @@
+"""When the API server could not be reached: nobody could report then (rule V2).
+
+Every request of every client says here whether the server answered. Reads and writes are kept apart,
+because a server that has lost its storage still answers reads from its cache; a kubelet's report is a
+write. An outage begins with the last answer before it: what happened after that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tripswitch.domain.model import Instant
+from tripswitch.domain.sight import NEVER, REPORT_SECONDS, Standstill, merge_standstills
+
+SHORTEST_SECONDS = 5.0
+"""Shorter troubles than this are no outage: one request may fail, and kubelets try again."""
+KEPT_SECONDS = 86_400.0
+"""How long a standstill is remembered: longer than any clock that it could hold."""
+
+
+@dataclass(slots=True)
+class _Channel:
+    """One kind of requests: the last answer, and since when there has been none (None: there is)."""
+
+    heard_at: Instant
+    failing_since: Instant | None = None
+
+    def find_outage(self, now: Instant) -> Instant | None:
+        """Return when the outage that lasts now began; None if there is none."""
+        since = self.failing_since
+        return None if since is None or now - since < SHORTEST_SECONDS else self.heard_at
+
+
+class Reachability:
+    """Remembers when the clocks of rules F4 and P1 stand still.
+
+    Args:
+        clock: The time.
+    """
+
+    def __init__(self, clock: Callable[[], Instant]) -> None:
+        self._clock = clock
+        self._channels = {written: _Channel(clock()) for written in (False, True)}
+        self._over: tuple[Standstill, ...] = ()
+
+    def note(self, *, write: bool, answered: bool, seconds: float) -> None:
+        """Take the end of a request.
+
+        Args:
+            write: Whether it changed something.
+            answered: Whether the server answered, also if it refused.
+            seconds: How long it took.
+        """
+        channel, now = self._channels[write], self._clock()
+        if not answered:
+            channel.failing_since = channel.failing_since or now - seconds
+            return
+        began = channel.find_outage(now)
+        if began is not None:
+            self.add(began, now)
+        channel.heard_at, channel.failing_since = now, None
+
+    def add(self, began: Instant, ended: Instant) -> None:
+        """Remember a time in which nobody could report, or nobody was there to see it."""
+        stood = Standstill(began, round(ended + REPORT_SECONDS, 3))
+        oldest = ended - KEPT_SECONDS
+        kept = (one for one in self._over if one.ended > oldest)
+        self._over = merge_standstills((*kept, stood))
+
+    def standstills(self) -> tuple[Standstill, ...]:
+        """Return when the clocks stood still, in order; the last one lasts if it has no end."""
+        now = self._clock()
+        outages = (channel.find_outage(now) for channel in self._channels.values())
+        lasting = [Standstill(began, NEVER) for began in outages if began is not None]
+        return merge_standstills((*self._over, *lasting)) if lasting else self._over

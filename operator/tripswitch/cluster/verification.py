@@ -1,0 +1,179 @@
+"""Reads pods, their events and their nodes anew when a verdict by time is due (rules V1 and V3).
+
+One consistent list serves all pods of a rollout. Its answer goes the same way as watch events do, and what
+it proves (how current the view is, which nodes may be dead) is a :class:`Sight` of the GuardedDeployment.
+While the API server does not answer, there is no verdict.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tripswitch.cluster.client import Client
+from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
+from tripswitch.cluster.evidence import CONTAINER_PATH
+from tripswitch.cluster.raw import field, number, objects, parse_instant, text, whole
+from tripswitch.cluster.replicasets import HASH_LABEL, hash_of
+from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
+from tripswitch.cluster.store import Record, Store
+from tripswitch.domain.model import Instant
+from tripswitch.domain.sight import AttemptEvent, Check, Sight
+
+logger = logging.getLogger(__name__)
+
+TASKS = 4
+RETRY_SECONDS = 2.0
+"""After a reading that failed, the object is looked at again after this many seconds."""
+LEASE_SECONDS = 20.0
+"""A node that has not renewed its Lease for longer may be dead. Kubelets renew it every 10 s."""
+NODE_LEASES = "kube-node-lease"
+MAX_EVENTS = 2000
+"""No more events than this are read for one check."""
+
+
+class Verifier:
+    """Does checks in the background. Run :meth:`run` as a task.
+
+    Args:
+        client: For the lists.
+        store: Where pods and sights go; it then has the GuardedDeployment looked at again.
+        clock: The time.
+    """
+
+    def __init__(self, client: Client, store: Store, clock: Callable[[], Instant]) -> None:
+        self._client = client
+        self._store = store
+        self._clock = clock
+        self._waiting: asyncio.Queue[tuple[Record, Check]] = asyncio.Queue()
+        self._busy: set[str] = set()
+        """UIDs of GuardedDeployments with a check that waits or is being done."""
+        self._forbidden: set[str] = set()
+
+    def ask(self, about: Record, check: Check | None) -> None:
+        """Take what a decision wants to know. Never waits; one check at a time for each object."""
+        if check is not None and about.uid not in self._busy:
+            self._busy.add(about.uid)
+            self._waiting.put_nowait((about, check))
+
+    async def run(self) -> None:
+        """Do checks until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(TASKS):
+                group.create_task(self._work())
+
+    async def drain(self) -> None:
+        """Wait until everything that was asked has been done."""
+        await self._waiting.join()
+
+    async def _work(self) -> None:
+        while True:
+            about, check = await self._waiting.get()
+            try:
+                sight = await self._verify(about, check)
+            except Exception as error:
+                # Whatever it was, there is no verdict without an answer: it is asked for again.
+                bug = None if isinstance(error, ApiError) else error
+                logger.warning("no check of %s/%s: %s", *about.key, error, exc_info=bug)
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._store.mark, about.key)
+            else:
+                self._store.see(about, sight)
+            finally:
+                self._busy.discard(about.uid)
+                self._waiting.task_done()
+
+    async def _verify(self, about: Record, check: Check) -> Sight:
+        """Return what is known after reading everything anew.
+
+        Raises:
+            ApiError: Something could not be read.
+        """
+        namespace, as_of = about.key.namespace, self._clock()
+        pods = await self._read_pods(namespace, check)
+        events = await self._read_events(namespace, pods) if check.events else None
+        alive = await asyncio.gather(*(self._is_alive(node) for node in sorted(check.nodes)))
+        lost = {node for node, lives in zip(sorted(check.nodes), alive, strict=True) if not lives}
+        return Sight(as_of, check.nodes, frozenset(lost), events)
+
+    async def _read_pods(self, namespace: str, check: Check) -> set[str]:
+        """Take all pods of the ReplicaSet as they are now; return their UIDs."""
+        query = {"labelSelector": f"{HASH_LABEL}={hash_of(check.replica_set)}"}
+        uids: set[str] = set()
+        listed_at = 0
+        async for page in self._client.pages(PODS.path(namespace), query):
+            listed_at = number(field(page, "metadata", "resourceVersion"))
+            for raw in objects(page.get("items")):
+                uids.add(text(field(raw, "metadata", "uid")))
+                self._store.pods.upsert(raw)
+        self._store.pods.retain_owned(check.uid, uids, listed_at)
+        return uids
+
+    async def _read_events(self, namespace: str, pods: set[str]) -> tuple[AttemptEvent, ...] | None:
+        """Return the events about failed attempts to start these pods' containers (F2)."""
+        selector = "involvedObject.kind=Pod,reason=Failed,type=Warning"
+        found: list[AttemptEvent] = []
+        read = 0
+        try:
+            async for page in self._client.pages(
+                EVENTS.path(namespace), {"fieldSelector": selector}
+            ):
+                items = objects(page.get("items"))
+                found += read_attempts(items, pods)
+                read += len(items)
+                if read >= MAX_EVENTS:
+                    break
+        except ForbiddenError as error:
+            self._explain_refusal("events", error)
+            return None
+        return tuple(found)
+
+    async def _is_alive(self, node: str) -> bool:
+        """Return whether a node reports: it is Ready and renews its Lease (V3)."""
+        try:
+            raw = await self._client.request("GET", NODES.path(name=node))
+            if not is_node_ready(raw):
+                return False
+            lease = await self._client.request("GET", LEASES.path(NODE_LEASES, node))
+        except NotFoundError as error:
+            # A node without a Lease is judged by its condition; a node that is gone is dead.
+            return "leases" in str(error)
+        except ForbiddenError as error:
+            self._explain_refusal("nodes", error)
+            return True
+        renewed = find_renewal(lease)
+        return renewed is None or self._clock() - renewed <= LEASE_SECONDS
+
+    def _explain_refusal(self, what: str, error: ForbiddenError) -> None:
+        if what not in self._forbidden:
+            self._forbidden.add(what)
+            logger.warning("no right to read %s, so rules V1 and V3 know less: %s", what, error)
+
+
+def read_attempts(events: Iterable[Mapping[str, Any]], pods: set[str]) -> Iterable[AttemptEvent]:
+    """Yield what events say about attempts to start containers of some pods, given by UID."""
+    for event in events:
+        pod = text(field(event, "involvedObject", "uid"))
+        if pod in pods:
+            found = CONTAINER_PATH.fullmatch(text(field(event, "involvedObject", "fieldPath")))
+            times = whole(event.get("count")) or whole(field(event, "series", "count"))
+            container = found["name"] if found else ""
+            yield AttemptEvent(pod, container, text(event.get("message")), max(1, times))
+
+
+def is_node_ready(raw: Mapping[str, Any]) -> bool:
+    """Return whether a node says that it is Ready, and the control plane believes it."""
+    conditions = objects(field(raw, "status", "conditions"))
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def find_renewal(lease: Mapping[str, Any]) -> Instant | None:
+    """Return when a node's Lease was last renewed, by the API server's clock where that is told.
+
+    ``renewTime`` is of the node's own clock, which may be minutes off; the server notes in the managed
+    fields when it took the change, in whole seconds.
+    """
+    managed = objects(field(lease, "metadata", "managedFields"))
+    noted = [at for one in managed if (at := parse_instant(one.get("time"))) is not None]
+    return max(noted) if noted else parse_instant(field(lease, "spec", "renewTime"))

@@ -1,0 +1,258 @@
+"""Rules V1 and V3: what is read anew before a verdict by time, and what that proves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from tests.unit.cluster.bench import WEB
+from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set, unready_pod
+from tripswitch.cluster import verification
+from tripswitch.cluster.store import Key, Store
+from tripswitch.cluster.verification import Verifier
+from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight
+
+NODE = "node-1"
+NODE_PATH = f"/api/v1/nodes/{NODE}"
+LEASE_PATH = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
+PODS_PATH = "/api/v1/namespaces/shop/pods"
+EVENTS_PATH = "/api/v1/namespaces/shop/events"
+PULL = 'Failed to pull image "web:2": not found'
+
+
+def listing(*items: dict[str, Any], version: int = 500) -> web.Response:
+    return answer({"metadata": {"resourceVersion": str(version)}, "items": list(items)})
+
+
+def node(ready: str = "True") -> web.Response:
+    return answer({"status": {"conditions": [{"type": "Ready", "status": ready}]}})
+
+
+def lease(renewed: float, *, noted: float | None = None) -> web.Response:
+    managed = [] if noted is None else [{"manager": "kubelet", "time": at(noted)}]
+    return answer({"metadata": {"managedFields": managed}, "spec": {"renewTime": at(renewed)}})
+
+
+def failed(message: str, count: int, *, pod: str = "pod-1", path: str = "web") -> dict[str, Any]:
+    about = {"uid": pod, "fieldPath": f"spec.containers{{{path}}}"}
+    return {"involvedObject": about, "message": message, "count": count, "reason": "Failed"}
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.now = T0 + 1000
+        self.dirty: list[Key] = []
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.answers: dict[str, Callable[[], web.Response]] = {
+            PODS_PATH: lambda: listing(unready_pod(version=400)),
+            EVENTS_PATH: listing,
+            NODE_PATH: node,
+            LEASE_PATH: lambda: lease(990),
+        }
+        self.store = Store(self.dirty.append, lambda: self.now)
+        self.store.upsert_guarded(guarded())
+        self.store.replica_sets.upsert(replica_set())
+        self.store.pods.upsert(unready_pod())
+        self.dirty.clear()
+        self.verifier: Verifier
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked.append((request.path, dict(request.query)))
+        return self.answers[request.path]()
+
+    async def check(self, *nodes: str, events: bool = False) -> Sight:
+        record = self.store.find(WEB)
+        assert record is not None
+        (rs,) = self.store.snapshot(record).replica_sets
+        self.verifier.ask(record, Check(rs.name, rs.uid, frozenset(nodes), events))
+        await self.verifier.drain()
+        return self.sight
+
+    @property
+    def sight(self) -> Sight:
+        record = self.store.find(WEB)
+        assert record is not None
+        return self.store.snapshot(record).sight
+
+
+@asynccontextmanager
+async def bench() -> AsyncIterator[Bench]:
+    it = Bench()
+    async with serve(it.handle) as client:
+        it.verifier = Verifier(client, it.store, lambda: it.now)
+        task = asyncio.create_task(it.verifier.run())
+        yield it
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def run(story: Callable[[Bench], Any]) -> None:
+    async def main() -> None:
+        async with bench() as it:
+            await story(it)
+
+    asyncio.run(main())
+
+
+def test_v1_one_list_shows_the_pods_as_they_are_and_when_it_was_begun() -> None:
+    """The watch is silent: on the server the pod has been Ready for long."""
+
+    async def story(it: Bench) -> None:
+        it.answers[PODS_PATH] = lambda: listing(ready_pod(version=400))
+        assert it.sight == UNKNOWN
+        assert await it.check() == Sight(as_of=T0 + 1000)
+        record = it.store.find(WEB)
+        assert record is not None
+        ((pod,),) = [rs.pods for rs in it.store.snapshot(record).replica_sets]
+        assert pod.ready_since is not None
+        assert it.asked == [
+            (PODS_PATH, {"labelSelector": "tripswitch.dev/template-hash=6f8c", "limit": "100"})
+        ]
+        assert it.dirty.count(WEB) == 2, "the pod is another one, and more is known"
+
+    run(story)
+
+
+def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> None:
+    async def story(it: Bench) -> None:
+        it.store.pods.upsert(unready_pod(name="newer", uid="pod-2", version=501))
+        it.answers[PODS_PATH] = lambda: listing(version=500)
+        await it.check()
+        record = it.store.find(WEB)
+        assert record is not None
+        (pods,) = [rs.pods for rs in it.store.snapshot(record).replica_sets]
+        assert [pod.name for pod in pods] == ["newer"]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("node_answer", "lease_answer", "lost"),
+    [
+        pytest.param(node, lambda: lease(990), False, id="it reports"),
+        pytest.param(lambda: node("False"), lambda: lease(990), True, id="it is not Ready"),
+        pytest.param(lambda: node("Unknown"), lambda: lease(990), True, id="nobody knows"),
+        pytest.param(node, lambda: lease(979), True, id="its Lease is old"),
+        pytest.param(node, lambda: lease(900, noted=985), False, id="its clock is slow"),
+        pytest.param(node, lambda: lease(1060, noted=960), True, id="its clock is fast"),
+        pytest.param(lambda: refuse(404, "NotFound", 'nodes "node-1" not found'), lambda: lease(990), True, id="it is gone"),
+        pytest.param(node, lambda: refuse(404, "NotFound", 'leases "node-1" not found'), False, id="it has no Lease"),
+        pytest.param(lambda: refuse(403, "Forbidden"), lambda: lease(990), False, id="no right to look"),
+    ],
+)  # fmt: skip
+def test_v3_a_node_may_be_dead(
+    node_answer: Callable[[], web.Response],
+    lease_answer: Callable[[], web.Response],
+    *,
+    lost: bool,
+) -> None:
+    async def story(it: Bench) -> None:
+        it.answers |= {NODE_PATH: node_answer, LEASE_PATH: lease_answer}
+        sight = await it.check(NODE)
+        assert sight.nodes == frozenset({NODE})
+        assert sight.lost_nodes == frozenset({NODE} if lost else ())
+
+    run(story)
+
+
+def test_f2_the_events_of_the_rollouts_pods_are_read_when_they_are_asked_for() -> None:
+    async def story(it: Bench) -> None:
+        told = [
+            failed(PULL, 3),
+            failed(PULL, 7, pod="another's"),
+            {"involvedObject": {"uid": "pod-1"}, "message": "Error: x", "series": {"count": 2}},
+        ]
+        it.answers[EVENTS_PATH] = lambda: listing(*told)
+        assert (await it.check()).events is None
+        assert (await it.check(events=True)).events == (
+            AttemptEvent("pod-1", "web", PULL, 3),
+            AttemptEvent("pod-1", "", "Error: x", 2),
+        )
+        assert "reason=Failed" in it.asked[-1][1]["fieldSelector"]
+
+    run(story)
+
+
+def test_without_the_right_to_read_events_the_rest_is_known_all_the_same() -> None:
+    async def story(it: Bench) -> None:
+        it.answers[EVENTS_PATH] = lambda: refuse(403, "Forbidden")
+        assert await it.check(events=True) == Sight(as_of=T0 + 1000)
+
+    run(story)
+
+
+def test_no_more_events_are_read_than_a_check_is_worth() -> None:
+    async def story(it: Bench) -> None:
+        pages = 0
+
+        def page() -> web.Response:
+            nonlocal pages
+            pages += 1
+            items = [failed(PULL, 1, pod="another's")] * 1000
+            return answer({"metadata": {"continue": "more"}, "items": items})
+
+        it.answers[EVENTS_PATH] = page
+        await it.check(events=True)
+        assert pages == verification.MAX_EVENTS // 1000
+
+    run(story)
+
+
+@pytest.mark.parametrize("path", [PODS_PATH, NODE_PATH, LEASE_PATH, EVENTS_PATH])
+def test_v1_what_cannot_be_read_proves_nothing(path: str) -> None:
+    async def story(it: Bench) -> None:
+        it.answers[path] = lambda: refuse(503, message="away")
+        assert await it.check(NODE, events=True) == UNKNOWN
+
+    run(story)
+
+
+def test_after_a_check_that_failed_the_object_is_looked_at_again() -> None:
+    async def story(it: Bench) -> None:
+        it.answers[PODS_PATH] = lambda: refuse(500, message="broken")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await it.check()
+        assert it.dirty == []
+        async with asyncio.timeout(20):
+            while WEB not in it.dirty:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.05)
+        assert loop.time() - began >= verification.RETRY_SECONDS
+
+    run(story)
+
+
+def test_one_check_of_an_object_at_a_time() -> None:
+    async def story(it: Bench) -> None:
+        record = it.store.find(WEB)
+        assert record is not None
+        for _ in range(5):
+            it.verifier.ask(record, Check("web-6f8c", "rs-1"))
+        it.verifier.ask(record, None)
+        await it.verifier.drain()
+        assert len(it.asked) == 1
+        it.verifier.ask(record, Check("web-6f8c", "rs-1"))
+        await it.verifier.drain()
+        assert len(it.asked) == 2
+
+    run(story)
+
+
+def test_an_answer_about_an_object_that_is_gone_has_nowhere_to_go() -> None:
+    async def story(it: Bench) -> None:
+        record = it.store.find(WEB)
+        assert record is not None
+        it.store.remove_guarded(record.uid)
+        it.dirty.clear()
+        it.verifier.ask(record, Check("web-6f8c", "rs-1"))
+        await it.verifier.drain()
+        it.store.upsert_guarded(guarded(uid="the-next", version=900))
+        assert it.sight == UNKNOWN
+
+    run(story)

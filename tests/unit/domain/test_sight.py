@@ -1,0 +1,291 @@
+"""Rules V: no verdict without evidence, and the clocks that stand still."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
+from tests.unit.domain.world import World
+from tripswitch.domain.decision import Decision, DeletePod
+from tripswitch.domain.health import LEAST_PATIENCE
+from tripswitch.domain.model import Percentages, PodView, Recreate
+from tripswitch.domain.sight import (
+    AGAIN_SECONDS,
+    CURRENT,
+    NEVER,
+    UNKNOWN,
+    Check,
+    Need,
+    Sight,
+    Standstill,
+    compute_due,
+    merge_needs,
+    merge_standstills,
+)
+from tripswitch.domain.status import RolloutStatus as S
+
+NODE = "node-1"
+
+
+def see(as_of: float, *, lost: bool = False, looked: bool = True) -> Sight:
+    """Return what one check proves that was begun at a moment."""
+    nodes = frozenset({NODE} if looked else ())
+    return Sight(as_of, nodes, frozenset({NODE} if lost else ()))
+
+
+# --- the parts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sight", "confirmed", "check_at"),
+    [
+        pytest.param(UNKNOWN, False, 100.0, id="nothing is known"),
+        pytest.param(see(99.999), False, 100.0, id="known from before"),
+        pytest.param(see(100.0), True, 110.0, id="known from the very moment"),
+        pytest.param(see(150.0), True, 160.0, id="known from later"),
+        pytest.param(see(150.0, lost=True), False, 160.0, id="V3 its node may be dead"),
+        pytest.param(see(150.0, looked=False), False, 100.0, id="V3 nobody looked at its node"),
+        pytest.param(CURRENT, True, NEVER, id="everything is known"),
+    ],
+)
+def test_v1_a_deadline_is_confirmed_by_what_was_read_after_it(
+    sight: Sight, check_at: float, *, confirmed: bool
+) -> None:
+    assert sight.confirms(100.0, NODE) is confirmed
+    assert sight.check_at(100.0, NODE) == check_at
+
+
+def test_v3_a_pod_without_a_node_has_none_that_could_be_dead() -> None:
+    assert see(100.0, looked=False).confirms(100.0)
+
+
+def test_needs_of_several_rules_are_one() -> None:
+    assert merge_needs([]) is None
+    needs = [Need(frozenset("a")), Need(events=True), Need(frozenset("b"))]
+    assert merge_needs(needs) == Need(frozenset("ab"), events=True)
+
+
+@pytest.mark.parametrize(
+    ("stood", "due"),
+    [
+        pytest.param([], 160.0, id="none"),
+        pytest.param([(0, 100)], 160.0, id="before"),
+        pytest.param([(160, 200)], 160.0, id="after"),
+        pytest.param([(90, 110)], 170.0, id="over the begin"),
+        pytest.param([(120, 130)], 170.0, id="in the middle"),
+        pytest.param([(150, 250)], 260.0, id="over the end"),
+        pytest.param([(120, 130), (165, 175)], 180.0, id="a second one, due to the first"),
+        pytest.param([(120, NEVER)], NEVER, id="it lasts"),
+        pytest.param([(160.001, NEVER)], 160.0, id="it began a moment later"),
+    ],
+)
+def test_v2_a_clock_stands_still_in_an_outage(stood: list[tuple[float, float]], due: float) -> None:
+    assert compute_due(100.0, 60.0, tuple(Standstill(*one) for one in stood)) == due
+
+
+def test_v2_standstills_that_overlap_are_one() -> None:
+    found = [Standstill(5, 9), Standstill(1, 3), Standstill(3, 4), Standstill(8, NEVER)]
+    assert merge_standstills(found) == (Standstill(1, 4), Standstill(5, NEVER))
+
+
+# --- F4: a good rollout meets a fault -------------------------------------------------------------
+
+
+def rolling(sight: Sight = UNKNOWN) -> World:
+    """Return a rollout whose second revision has four pods that run and are not Ready yet."""
+    world = World().roll_out("v1").apply("v2").settle()
+    world.hang("v2")
+    world.sight = sight
+    return world
+
+
+def failures(decision: Decision) -> list[str]:
+    return [failure.reason for failure in decision.failures]
+
+
+def test_v1_a_silent_watch_is_no_failure_until_the_pods_were_read_anew() -> None:
+    world = rolling()
+    decision = world.look(LEAST_PATIENCE + 0.001)
+    target = world.replica_set("v2")
+    assert decision.check == Check(target.name, target.uid, frozenset({NODE}))
+    assert failures(decision) == []
+    assert not any(isinstance(action, DeletePod) for action in decision.actions)
+    world.heal("v2").settle()
+    assert world.state() is S.SUCCESSFUL
+
+
+def test_v1_what_the_new_list_shows_too_is_a_failure() -> None:
+    world = rolling()
+    world.look(LEAST_PATIENCE + 0.001)
+    world.sight = see(world.now)
+    decision = world.look(0.1)
+    assert failures(decision) == ["NotReadyInTime"] * 4
+    assert decision.check is None
+
+
+def test_v1_while_nothing_can_be_read_there_is_no_verdict() -> None:
+    world = rolling()
+    for _ in range(100):
+        decision = world.look(30.0)
+        assert failures(decision) == []
+        assert decision.check is not None
+    assert world.state() is S.IN_PROGRESS
+
+
+def test_v3_a_node_that_may_be_dead_is_asked_for_again_until_it_is_back() -> None:
+    world = rolling()
+    world.look(LEAST_PATIENCE + 0.001)
+    world.sight = see(world.now, lost=True)
+    decision = world.look()
+    assert decision.check is None
+    assert decision.wake_at == world.now + AGAIN_SECONDS
+    assert world.look(AGAIN_SECONDS).check is not None
+    assert world.breaker().failure_count == 0
+    world.sight = see(world.now)
+    assert failures(world.look(0.1)) == ["NotReadyInTime"] * 4
+
+
+def test_v3_pods_of_a_dead_node_that_are_evicted_never_count() -> None:
+    world = rolling(see(START + 1_000_000, lost=True))
+    world.look(LEAST_PATIENCE + 0.001)
+    world.become("v2", lambda name, now: replace(unready_pod(name, now), disrupted=True))
+    assert failures(world.look(340.0)) == []
+
+
+# --- P1: the clock --------------------------------------------------------------------------------
+
+
+def test_v1_the_progress_deadline_waits_for_a_fresh_view_too() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.sight = UNKNOWN
+    decision = world.look(600.0)
+    assert world.state() is S.IN_PROGRESS
+    assert decision.check is not None
+    world.sight = see(world.now, looked=False)
+    world.become("v2", lambda name, _: replace(pending_pod(name), node=""))
+    world.look(0.1)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_v3_pods_of_dead_nodes_alone_do_not_end_a_rollout() -> None:
+    """What takes their place has the whole deadline."""
+    world = World().roll_out("v1").apply("v2").settle()
+    world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE))
+    world.sight = see(world.now + 600.0, lost=True)
+    world.look(600.0)
+    assert world.state() is S.IN_PROGRESS
+    world.sight = see(world.now + 599.0)
+    world.look(599.0)
+    assert world.state() is S.IN_PROGRESS
+    world.sight = see(world.now + 1.0)
+    world.look(1.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_v3_one_living_node_is_enough_to_judge_a_rollout() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.become("v2", lambda name, _: replace(pending_pod(name), node="node-2"), 1)
+    world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE), 3)
+    nodes = frozenset({NODE, "node-2"})
+    found = world.replica_set("v2")
+    pods = [
+        replace(pod, node="node-2" if number else NODE) for number, pod in enumerate(found.pods)
+    ]
+    world.replica_sets[found.name] = replace(found, pods=tuple(pods))
+    world.sight = Sight(world.now + 600.0, nodes, frozenset({NODE}))
+    world.look(600.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_v2_an_outage_holds_the_progress_deadline() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    began = world.now
+    world.sight = replace(CURRENT, standstills=(Standstill(began + 10, began + 350),))
+    world.look(939.9)
+    assert world.state() is S.IN_PROGRESS
+    world.look(0.1)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_v2_while_an_outage_lasts_the_rollout_is_looked_at_from_time_to_time() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.sight = replace(CURRENT, standstills=(Standstill(world.now - 10),))
+    decision = world.look(5_000.0)
+    assert world.state() is S.IN_PROGRESS
+    assert decision.wake_at == world.now + 10.0
+
+
+def _unscheduled(name: str, _: float) -> PodView:
+    return replace(pending_pod(name), node="", scheduled=False)
+
+
+def test_p1_stands_still_while_the_scheduler_is_away() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.become("v2", _unscheduled).look(1.0)
+    world.look(11 * 60.0)
+    world.become("v2", lambda name, _: pending_pod(name)).look(1.0)
+    assert world.state() is S.IN_PROGRESS
+    world.look(598.0)
+    assert world.state() is S.IN_PROGRESS
+    world.look(2.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_p1_stands_still_while_the_replica_set_controller_is_away() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    found = world.replica_set("v2")
+    world.replica_sets[found.name] = replace(found, pods=())
+    world.look(1.0)
+    world.look(11 * 60.0)
+    assert world.state() is S.IN_PROGRESS
+
+
+def test_p1_stands_still_while_the_next_step_is_ours() -> None:
+    """Everything that was launched was healthy when the operator went away for eleven minutes."""
+    world = World().want(replicas=10, strategy=Percentages(100, 130)).roll_out("v1").apply("v2")
+    world.settle().heal("v2")
+    world.look(11 * 60.0)
+    assert world.state() is S.IN_PROGRESS
+    world.settle(1.0)
+    assert len(world.replica_set("v2").pods) == 6
+    world.look(598.0)
+    assert world.state() is S.IN_PROGRESS, "the new pods have the whole deadline"
+
+
+def test_p1_stands_still_while_recreate_waits_for_old_pods_and_says_so() -> None:
+    world = World().want(strategy=Recreate()).roll_out("v1").apply("v2")
+    old = world.replica_set("v1")
+    going = tuple(replace(ready_pod(name), deleting=True) for name in ("a", "b"))
+    world.replica_sets[old.name] = replace(old, pods=going)
+    world.look(1.0)
+    assert "an old pod that still is ending (Recreate) (x2)" in world.status.rollout_state_reason
+    world.look(900.0)
+    assert world.state() is S.IN_PROGRESS
+    world.replica_sets[old.name] = replace(old, pods=())
+    world.settle(1.0)
+    world.heal("v2").settle(1.0)
+    assert world.state() is S.SUCCESSFUL
+
+
+def test_p1_runs_while_pods_fail_as_fast_as_they_are_made() -> None:
+    """No look needs to see one that is alive."""
+    world = World().roll_out("v1").apply("v2").settle()
+    found = world.replica_set("v2")
+    rejected = tuple(failed_pod(f"x{number}", "NodeAffinity") for number in range(9))
+    world.replica_sets[found.name] = replace(found, pods=rejected)
+    world.look(599.0)
+    assert world.state() is S.IN_PROGRESS
+    world.look(1.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+
+
+def test_r7_a_pause_ends_a_standstill_and_keeps_its_length() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.become("v2", _unscheduled).look(1.0)
+    held_since = world.now
+    world.look(100.0)
+    world.want(paused=True).look(1.0)
+    assert world.rollout.held_at is None
+    assert world.rollout.progressed_at == pytest.approx(held_since - 1.0 + 101.0)

@@ -190,12 +190,15 @@ REFUSALS: Mapping[str, Mapping[str, object]] = {
 UNREADY_WORDS = "Readiness probe failed: HTTP probe failed with statuscode: 503"
 LIVENESS_WORDS = "Liveness probe failed: HTTP probe failed with statuscode: 500"
 MOUNT_WORDS = 'MountVolume.SetUp failed for volume "conf" : configmap "web-conf" not found'
+PULL_WORDS = "Failed to pull image: not found"
+"""A kubelet names the image, and counts these events: they tell how often it tried (rule F2)."""
 _UNREADY = ("Unhealthy", UNREADY_WORDS)
 WARNINGS: Mapping[str, tuple[str, str]] = {
     "never-ready": _UNREADY,
     "ready-then-lost": _UNREADY,
     "liveness-kill": ("Unhealthy", LIVENESS_WORDS),
     "slow-mount": ("FailedMount", MOUNT_WORDS),
+    "image-pull": ("Failed", PULL_WORDS),
 }
 
 STEPS: tuple[Step, ...] = (
@@ -226,9 +229,16 @@ STEPS: tuple[Step, ...] = (
     Step("start-wait", ("start-error",), _LOOP, ("RunContainerError",), after="1s"),
     Step("start-retry", ("start-error",), _UNSTARTABLE, ("CrashLoopBackOff",), after=BACK_OFF),
     # An image that is not there: back-offs of 10, 20, 40, 80, 160, 300 s, no restarts counted.
-    Step("pull", ("image-pull",), _PULL, CREATING, after="1400ms"),
+    Step("pull", ("image-pull",), _PULL, CREATING, after="1400ms", warnings=WARNINGS),
     Step("pull-wait", ("image-pull",), _PULL_WAIT, ("ErrImagePull/0",), after=_PULL_GIVES_UP),
-    Step("pull-again", ("image-pull",), _PULL, ("ImagePullBackOff/0",), after=_PULL_TRIES),
+    Step(
+        "pull-again",
+        ("image-pull",),
+        _PULL,
+        ("ImagePullBackOff/0",),
+        after=_PULL_TRIES,
+        warnings=WARNINGS,
+    ),
     # Waiting for good.
     Step("config-error", ("config-error",), _CONFIG, CREATING, after="500ms"),
     Step("invalid-image", ("invalid-image",), _INVALID_IMAGE, CREATING, after="500ms"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -42,9 +43,16 @@ def test_an_image_of_other_sources_is_never_used(tmp_path: Path) -> None:
 
 
 def planned(*target: str) -> list[str]:
-    """Return the commands that make would run."""
+    """Return the commands that make would run, whatever options the make above this test has."""
     words = ["make", "--dry-run", "--no-print-directory", *target]
-    done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return done.stdout.splitlines()
 
 

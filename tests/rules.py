@@ -37,6 +37,7 @@ PLACES = {
     "F5": ("domain/failures.py", "count_failures"),
     "F6": ("domain/failures.py", "judge"),
     "F7": ("domain/memory.py", "__doc__"),
+    "F8": ("domain/pulls.py", "is_registry_trouble"),
     "F10": ("domain/observe.py", "_recover"),
     "H1": ("domain/health.py", "healthy_at"),
     "H2": ("domain/breaker.py", "_became_healthy"),

@@ -15,7 +15,7 @@ from tests.cluster.real_node import trust_registry
 from tests.cluster.registry import Registry
 from tests.e2e.prober import Prober
 from tests.e2e.real import GOOD, PATIENCE, service
-from tests.e2e.world import World, revision, rollout
+from tests.e2e.world import World, breaker, revision, rollout
 
 pytestmark = pytest.mark.own_nodes
 
@@ -45,10 +45,13 @@ def down(world: World, tmp_path: Path) -> Iterator[DownRegistry]:
 def test_a_registry_that_is_down_trips_and_a_retry_completes_when_it_is_back(
     world: World, down: DownRegistry
 ) -> None:
-    """F2, then C1: the same revision, tried again by a person who knows that it was not at fault."""
+    """F8 with a policy, then C1: tried again by a person who knows that it was not at fault."""
+    rule = {"action": "Count", "onReasons": ["RegistryUnavailable"]}
+    wanted = service(4, down.image)
+    wanted["spec"]["deploymentConfiguration"] = breaker(failurePolicy={"rules": [rule]})
     world.completed(service(4), PATIENCE)
     with Prober(world, GOOD, down.image) as prober:
-        world.apply(service(4, down.image))
+        world.apply(wanted)
         status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
         assert "connection refused" in str(status["circuitBreaker"]["failures"])
         down.registry.start()
@@ -61,18 +64,19 @@ def test_a_registry_that_is_down_trips_and_a_retry_completes_when_it_is_back(
     assert status["lastCompletedRevision"] == 2
 
 
-def test_a_registry_that_comes_back_before_the_threshold_does_not_trip(
+def test_f8_a_registry_that_is_down_counts_nothing_and_the_rollout_completes_when_it_is_back(
     world: World, down: DownRegistry
 ) -> None:
-    """One replica fails once or twice, and a healthy pod is what counts in the end."""
-    world.completed(service(1), PATIENCE)
-    world.apply(service(1, down.image))
-    world.until(
-        lambda s: s["desiredRevision"] == 2 and revision(s, 2)["failedTasks"] >= 1,
-        seconds=PATIENCE,
-    )
-    down.registry.start()
-    status = world.until(lambda s: rollout(s) != "IN_PROGRESS", seconds=PATIENCE)
+    world.completed(service(4), PATIENCE)
+    with Prober(world, GOOD, down.image) as prober:
+        world.apply(service(4, down.image))
+        status = world.until(
+            lambda s: "connection refused" in s["rolloutStateReason"], seconds=PATIENCE
+        )
+        assert status["circuitBreaker"]["failureCount"] == 0
+        down.registry.start()
+        status = world.until(lambda s: rollout(s) != "IN_PROGRESS", seconds=PATIENCE)
+    prober.assert_everybody_was_served(at_least=4)
     assert rollout(status) == "SUCCESSFUL"
     assert status["lastCompletedRevision"] == 2
-    assert status["circuitBreaker"]["failureCount"] == 0
+    assert revision(status, 2)["failedTasks"] == 0

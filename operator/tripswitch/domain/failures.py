@@ -37,6 +37,7 @@ from tripswitch.domain.model import (
     PolicyRule,
     Verdict,
 )
+from tripswitch.domain.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.sight import AttemptEvent, Need, Sight, merge_needs
 from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
 
@@ -72,7 +73,9 @@ ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "Sta
 """Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
 
 NOT_READY_IN_TIME = "NotReadyInTime"
-FAILURE_REASONS = CANNOT_START | ENDED | failed_pods.REASONS | {NOT_READY_IN_TIME}
+FAILURE_REASONS = (
+    CANNOT_START | ENDED | failed_pods.REASONS | {NOT_READY_IN_TIME, REGISTRY_UNAVAILABLE}
+)
 """Every reason a failure can have: a closed set, fit for metric labels and ``onReasons``."""
 
 NOTHING_YET = Tally("")
@@ -255,15 +258,17 @@ def _container_failures(
 ) -> list[Failure]:
     found = []
     if waits > 0 and container.waiting is not None:
+        trouble = is_registry_trouble(container.waiting, container.message)  # F8
         found.append(
             Failure(
                 kind=FailureKind.LAUNCH,
-                reason=container.waiting,
+                reason=REGISTRY_UNAVAILABLE if trouble else container.waiting,
                 pod=pod.name,
                 count=waits,
                 container=container.name,
                 node=pod.node,
                 message=container.message,
+                verdict=Verdict.IGNORE if trouble else Verdict.COUNT,
             )
         )
     ended = ends.latest

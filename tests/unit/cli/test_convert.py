@@ -14,6 +14,7 @@ from tests.unit.cli import inputs
 from tripswitch.api.convert import read_guarded
 from tripswitch.cli.app import app
 from tripswitch.cli.convert import convert_text
+from tripswitch.cli.problems import Problem
 from tripswitch.domain.model import BreakerSpec, Percentages, ThresholdType
 
 
@@ -85,6 +86,47 @@ def test_a_list_keeps_its_other_items() -> None:
         "kind": "ConfigMap",
         "metadata": {"name": "settings"},
     }
+
+
+def test_anchors_aliases_and_merge_keys_stay_whole() -> None:
+    """An alias stands where it stands, not where its anchor does."""
+    text = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {uid: x, name: web, labels: &l {app: web}, annotations: *l, managedFields: *l}
+spec:
+  strategy: &none
+  paused: *none
+  selector: {matchLabels: *l}
+  template:
+    metadata:
+      <<: &m
+        labels: *l
+        creationTimestamp:
+      annotations: *l
+      generateName:
+    spec: {containers: [{name: web, image: "i"}]}
+status: *m
+"""
+    found = yaml.safe_load(convert_text(text, "it")[0])
+    assert found["metadata"] == {
+        "name": "web",
+        "labels": {"app": "web"},
+        "annotations": {"app": "web"},
+    }
+    assert found["spec"]["template"]["metadata"]["labels"] == {"app": "web"}
+    assert found["spec"]["template"]["metadata"]["annotations"] == {"app": "web"}
+    assert set(found) == {"apiVersion", "kind", "metadata", "spec"}
+    assert "paused" not in found["spec"]
+
+
+def test_an_anchor_that_would_be_cut_is_told_instead_of_a_broken_text() -> None:
+    text = (
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {uid: &u x, name: *u}, "
+        "spec: {template: {}}}"
+    )
+    with pytest.raises(Problem, match="an anchor"):
+        convert_text(text, "it")
 
 
 def test_a_service_as_the_api_describes_it() -> None:

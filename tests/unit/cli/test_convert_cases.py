@@ -230,6 +230,23 @@ class TestTaskDefinitions:
         assert containers(found)["web"]["image"] == "example.test/web:1"
         assert "task definition" not in result.stderr
 
+    def test_a_service_without_one_asks_for_it_by_name(self) -> None:
+        _, told = convert_one("{serviceName: s, taskDefinition: 'web:22'}")
+        assert "the task definition (web:22) is not here: give it, too, with another -f" in told
+
+    def test_a_list_of_containers_as_terraform_has_it(self) -> None:
+        found, _ = convert_one('[{"name": "web", "image": "i"}]')
+        assert containers(found) == {"web": {"name": "web", "image": "i"}}
+
+    def test_an_image_is_given_to_the_one_container_that_lacks_it(self) -> None:
+        task = "{family: f, containerDefinitions: [{name: a, image: <IMAGE1_NAME>}, {name: b%s}]}"
+        converted, notes, _ = convert_text(task % ", image: i", "it", "web:1")
+        assert "web:1" in converted
+        assert not [note for note in notes if "image" in note]
+        converted, notes, _ = convert_text(task % "", "it", "web:1")
+        assert "web:1" not in converted
+        assert "f: --image is not used: containers a, b lack an image" in notes
+
     def test_each_of_several_services_gets_its_own(self, tmp_path: Path) -> None:
         (tmp_path / "services").write_text(
             "{services: [{serviceName: a, taskDefinition: 'one:3'}, {serviceName: b, taskDefinition: "

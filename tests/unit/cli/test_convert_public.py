@@ -337,6 +337,58 @@ class TestNothingIsLost:
         assert f"# not converted: {SENTINEL} of " in result.stdout
 
 
+TASK = json.dumps(
+    {
+        "taskDefinition": {
+            "family": "f",
+            "taskRoleArn": "arn",
+            "volumes": [{"name": "v"}],
+            "cpu": "256",
+            "containerDefinitions": [TestNothingIsLost.DEFINITION],
+        },
+        "tags": [{"key": "a"}],
+    }
+)
+RECORDED = {"serviceArn", "status", "runningCount", "Family"}
+"""What sets nothing: what the API recorded, and the name of a task definition that a service names."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [inputs.ECS_API, inputs.CLOUDFORMATION, inputs.SERVERLESS, inputs.BARE, TASK],
+    ids=["api", "cloudformation", "serverless", "bare", "task"],
+)
+def test_no_value_in_any_place_of_a_document_is_lost(text: str) -> None:
+    """It is in the result, or it is told, or something that it is part of."""
+    (document,) = map(as_json, load_documents(text))
+    checked = 0
+    for path in list_paths(document):
+        changed = json.loads(json.dumps(document))
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = SENTINEL
+        result = invoke(json.dumps(changed))
+        assert_no_traceback(result)
+        if result.exit_code or path[-1] in RECORDED:
+            continue  # it is no file of ECS any more, and that was said
+        found = list_texts(list(yaml.safe_load_all(result.stdout)))
+        assert (
+            SENTINEL in result.stderr.lower()
+            or any(SENTINEL in one for one in found)
+            or any(is_told(str(one), result.stderr) for one in path)
+        ), path
+        checked += 1
+    assert checked >= 4
+
+
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    for key, one in enumerate(value) if isinstance(value, list) else pairs:
+        yield (*path, key)
+        yield from list_paths(one, (*path, key))
+
+
 class TestEveryStyle:
     """Live objects in each style of YAML lose the same, and nothing else."""
 

@@ -111,6 +111,7 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
             _convert_ecs(found, spare, image, result)
         else:
             converted = _guard(name, text, convert_manifests)
+            _check(name, converted.text)
             result.texts.append(converted.text)
             result.notes += converted.notes
             result.count += len(converted.names)
@@ -119,6 +120,21 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
 
 def _find(name: str, text: str) -> list[Found]:
     return _guard(name, text, lambda text: [find_ecs(one) for one in load_documents(text)])
+
+
+def _check(name: str, text: str) -> None:
+    """Refuse a text that the changes have broken: an anchor was cut out that is used elsewhere.
+
+    Raises:
+        Problem: It is no YAML any more.
+    """
+    try:
+        load_documents(text)
+    except yaml.YAMLError as error:
+        raise Problem(
+            f"{name} cannot be changed in place, probably because of an anchor: write it out "
+            f"without anchors ({' '.join(str(error).split())})"
+        ) from error
 
 
 def _convert_ecs(found: list[Found], spare: list[Task], image: str | None, result: Result) -> None:

@@ -3,141 +3,113 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from yaml import MappingNode, Node
-
-from tripswitch.cli.convert.nodes import find, items_of, number_of, text_of
+from tripswitch.api.template import read_template
+from tripswitch.cluster.raw import field, objects, text, whole
 from tripswitch.cluster.resources import API_VERSION, KIND
+from tripswitch.domain.health import FIRST_PATIENCE, LEAST_PATIENCE, UNPROBED_READY_SECONDS
+from tripswitch.domain.model import Readiness
 
-FIRST_HEALTH_DEADLINE = 300
-LATER_HEALTH_DEADLINE = 60
-"""Seconds a pod is given to become Ready: before and after a revision has completed (rule F4)."""
+Raw = Mapping[str, Any]
+
 PROGRESS_DEADLINE = 600
-"""Seconds without one more healthy pod (rule P1)."""
-IMPLICIT_MIN_READY = 40
-"""Seconds a pod without a readiness probe must be Ready (rule H1)."""
-
-REPEATABLE: tuple[tuple[str, str, Callable[[Node], str]], ...] = (
-    ("imagePullSecrets", "pull secret", lambda one: text_of(one, "name")),
-    ("hostAliases", "host alias", lambda one: text_of(one, "ip")),
-)
+"""Seconds without one more healthy pod, where the manifest does not say (rule P1)."""
 
 
-def describe_differences(deployment: MappingNode) -> Iterator[str]:
+def describe_differences(deployment: Raw) -> Iterator[str]:
     """Yield what is worth knowing about the fields of one Deployment."""
-    spec, pod = find(deployment, "spec"), find(deployment, "spec", "template", "spec")
-    containers = list(items_of(pod, "containers"))
-    bare = [one for one in containers if find(one, "readinessProbe") is None]
-    deadline = number_of(spec, "progressDeadlineSeconds")
-    if bare and find(spec, "minReadySeconds") is None:
-        names = ", ".join(text_of(one, "name") for one in bare)
-        yield (
-            f"no readiness probe in container {names}: a pod counts as healthy after "
-            f"{IMPLICIT_MIN_READY} s Ready; add a probe or set minReadySeconds"
-        )
-        if deadline and deadline <= IMPLICIT_MIN_READY:
-            yield (
-                f"progressDeadlineSeconds {deadline} is not longer than these "
-                f"{IMPLICIT_MIN_READY} s: raise it, add a probe or set minReadySeconds"
-            )
-    sidecars = [
-        one for one in items_of(pod, "initContainers") if text_of(one, "restartPolicy") == "Always"
-    ]
-    yield from _describe_slow_start(spec, [*containers, *sidecars], deadline)
-    yield from _describe_repeats(pod, [*items_of(pod, "initContainers"), *containers])
+    spec = field(deployment, "spec")
+    readiness = read_template(field(spec, "template"), "").readiness
+    yield from _describe_missing_probes(spec)
+    yield from _describe_progress(spec, readiness)
+    yield from _describe_slow_start(spec, readiness)
+    yield from _describe_repeats(field(spec, "template", "spec"))
 
 
-def _describe_slow_start(
-    spec: Node | None, containers: list[MappingNode], deadline: int | None
-) -> Iterator[str]:
-    startup = max((_startup_budget(one) for one in containers), default=0)
-    readiness = max((_readiness_budget(one) for one in containers), default=0)
-    needed = startup + readiness + LATER_HEALTH_DEADLINE
-    if deadline and startup and needed > deadline:
-        yield (
-            f"the startup probe gives a pod {startup} s and the readiness probe {readiness} s, but "
-            f"a rollout fails after progressDeadlineSeconds {deadline} without one more healthy "
-            f"pod: leave it out or set it to {needed} or more"
-        )
-    elif not deadline and needed > PROGRESS_DEADLINE and deadline is None:
-        yield (
-            f"the probes give a pod {startup + readiness} s to start: progressDeadlineSeconds, "
-            f"which is not given, is {needed} by default"
-        )
-    patience = max(
-        (number_of(one, "livenessProbe", "initialDelaySeconds") or 0 for one in containers),
-        default=0,
+def _describe_missing_probes(spec: Any) -> Iterator[str]:
+    """Rules H1 and P2: without a probe a pod must be Ready for some time."""
+    containers = objects(field(spec, "template", "spec", "containers"))
+    bare = [text(one.get("name")) for one in containers if one.get("readinessProbe") is None]
+    if not bare or field(spec, "minReadySeconds") is not None:
+        return
+    yield (
+        f"no readiness probe in container {', '.join(bare)}: a pod counts as healthy after "
+        f"{UNPROBED_READY_SECONDS} s Ready; add a probe or set minReadySeconds"
     )
-    grace = number_of(spec, "healthCheckGracePeriodSeconds") or 0
-    later = grace + max(readiness, LATER_HEALTH_DEADLINE)
-    if not startup and patience > later:
-        first = grace + max(readiness, FIRST_HEALTH_DEADLINE)
+    deadline = whole(field(spec, "progressDeadlineSeconds"))
+    if 0 < deadline <= UNPROBED_READY_SECONDS:
         yield (
-            f"a pod may need long to start (its livenessProbe waits {patience} s), and a pod that is "
-            f"not Ready in time counts as a failure and is replaced: {first} s after its containers "
-            f"started in the first rollout, later {later} s or three times as long as the completed "
-            "revision took; if it may need longer, set healthCheckGracePeriodSeconds or a startupProbe"
+            f"progressDeadlineSeconds {deadline} is not longer than these "
+            f"{UNPROBED_READY_SECONDS} s: raise it, add a probe or set minReadySeconds"
         )
 
 
-def _startup_budget(container: MappingNode) -> int:
-    """Return how many seconds a startup probe gives; 0 if there is none."""
-    probe = find(container, "startupProbe")
-    if not isinstance(probe, MappingNode):
-        return 0
-    delay = number_of(probe, "initialDelaySeconds") or 0
-    failures = number_of(probe, "failureThreshold") or 3
-    return delay + failures * (number_of(probe, "periodSeconds") or 10)
+def _describe_progress(spec: Any, readiness: Readiness) -> Iterator[str]:
+    """Rule P1: a rollout without progress fails."""
+    needed = round(readiness.startup + readiness.budget + LEAST_PATIENCE)
+    given = field(spec, "progressDeadlineSeconds")
+    deadline = PROGRESS_DEADLINE if given is None else whole(given)
+    if not readiness.startup or not deadline or needed <= deadline:
+        return
+    allowed = f"the startup probe gives a pod {readiness.startup:.0f} s to start"
+    if given is None:
+        yield f"{allowed}: progressDeadlineSeconds, which is not given, is {needed} by default"
+    else:
+        yield (
+            f"{allowed}, but a rollout fails after progressDeadlineSeconds {deadline} without one "
+            f"more healthy pod: leave it out, or set it to {needed} or more"
+        )
 
 
-def _readiness_budget(container: MappingNode) -> int:
-    """Return how many seconds a readiness probe may take to succeed (B of rule F4)."""
-    probe = find(container, "readinessProbe")
-    if not isinstance(probe, MappingNode):
-        return 0
-    period = number_of(probe, "periodSeconds") or 10
-    timeout = number_of(probe, "timeoutSeconds") or 1
-    failures = number_of(probe, "failureThreshold") or 3
-    successes = number_of(probe, "successThreshold") or 1
-    delay = number_of(probe, "initialDelaySeconds") or 0
-    return delay + (failures + successes - 1) * max(period, timeout) + timeout
+def _describe_slow_start(spec: Any, readiness: Readiness) -> Iterator[str]:
+    """Rule F4: a pod that is not Ready in time fails. A patient liveness probe hints at that."""
+    containers = objects(field(spec, "template", "spec", "containers"))
+    patience = max(
+        (whole(field(one, "livenessProbe", "initialDelaySeconds")) for one in containers), default=0
+    )
+    later = max(readiness.budget, LEAST_PATIENCE)
+    if readiness.startup or patience <= later:
+        return
+    yield (
+        f"a pod may need long to start (its livenessProbe waits {patience} s), and a pod that is not "
+        "Ready in time counts as a failure and is replaced: "
+        f"{max(readiness.budget, FIRST_PATIENCE):.0f} s after its containers started in the first "
+        f"rollout, later {later:.0f} s or three times as long as the completed revision took; if it "
+        "may need longer, set healthCheckGracePeriodSeconds or a startupProbe"
+    )
 
 
-def _describe_repeats(pod: Node | None, containers: list[MappingNode]) -> Iterator[str]:
-    for name, word, key in REPEATABLE:
-        for repeated in _repeated(items_of(pod, name), key):
-            yield f"{word} {repeated} is given more than once, which Kubernetes takes"
-    for one in containers:
-        container = text_of(one, "name")
-        for repeated in _repeated(items_of(one, "env"), lambda item: text_of(item, "name")):
+def _describe_repeats(pod: Any) -> Iterator[str]:
+    for one in _repeated(field(pod, "imagePullSecrets"), "name"):
+        yield f"pull secret {one} is given more than once, as a Deployment takes it"
+    for one in _repeated(field(pod, "hostAliases"), "ip"):
+        yield f"host alias {one} is given more than once, as a Deployment takes it"
+    for container in (*objects(field(pod, "initContainers")), *objects(field(pod, "containers"))):
+        of = f"of container {text(container.get('name'))}"
+        for one in _repeated(container.get("env"), "name"):
             yield (
-                f"variable {repeated} of container {container} is given more than once: the last "
-                "one wins, as in a Deployment"
+                f"variable {one} {of} is given more than once: the last one wins, as in a Deployment"
             )
-        for repeated in _repeated(items_of(one, "ports"), _port):
-            yield f"port {repeated} of container {container} has more than one name, which is kept"
+        for one in _repeated(container.get("ports"), "containerPort", "protocol"):
+            yield f"port {one} {of} has more than one name, as a Deployment takes it"
 
 
-def _port(item: Node) -> str:
-    return f"{text_of(item, 'containerPort')}/{text_of(item, 'protocol') or 'TCP'}"
+def _repeated(items: Any, *keys: str) -> list[str]:
+    """Return what more than one item has in common: ``8080/TCP``."""
+    names = Counter("/".join(str(one.get(key, "TCP")) for key in keys) for one in objects(items))
+    return [name for name, times in names.items() if times > 1]
 
 
-def _repeated(items: Iterator[MappingNode], key: Callable[[Node], str]) -> list[str]:
-    return [name for name, times in Counter(map(key, items)).items() if times > 1]
-
-
-def describe_references(node: MappingNode, names: frozenset[str]) -> Iterator[str]:
+def describe_references(other: Raw, names: frozenset[str]) -> Iterator[str]:
     """Yield where another object points at a Deployment that is none any more."""
     for path in (("spec", "scaleTargetRef"), ("spec", "targetRef"), ("spec", "workloadRef")):
-        target = find(node, *path)
+        target = field(other, *path)
         # KEDA's ScaledObject means a Deployment where it names no kind.
-        if (
-            isinstance(target, MappingNode)
-            and (text_of(target, "kind") or "Deployment") == "Deployment"
-            and text_of(target, "name") in names
-        ):
+        named = text(field(target, "name"))
+        if named in names and (text(field(target, "kind")) or "Deployment") == "Deployment":
             yield (
-                f"{text_of(node, 'kind')}/{text_of(node, 'metadata', 'name')}: its {path[-1]} is the "
-                f"Deployment {text_of(target, 'name')}; make it apiVersion {API_VERSION}, kind {KIND}"
+                f"{text(field(other, 'kind'))}/{text(field(other, 'metadata', 'name'))}: its "
+                f"{path[-1]} is the Deployment {named}; make it apiVersion {API_VERSION}, kind {KIND}"
             )

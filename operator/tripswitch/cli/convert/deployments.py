@@ -10,6 +10,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from tripswitch.cli.convert.deployment_notes import describe_differences, describe_references
 from tripswitch.cli.convert.edits import NULL, Editor
+from tripswitch.cli.convert.loading import to_value
 from tripswitch.cli.convert.nodes import find, text_of
 from tripswitch.cluster.resources import API_VERSION, KIND
 
@@ -69,10 +70,10 @@ def convert_manifests(text: str) -> Converted:
             notes.append(f"Deployment/{name}: not converted: its apiVersion is {version!r}")
             continue
         names.append(name)
-        told = [*_convert(editor, node), *describe_differences(node)]
+        told = [*_convert(editor, node), *describe_differences(to_value(node))]
         notes += [f"Deployment/{name}: {note}" for note in told]
     for node in objects:
-        notes += describe_references(node, frozenset(names))
+        notes += describe_references(to_value(node), frozenset(names))
     return Converted(editor.apply(), tuple(names), tuple(notes))
 
 

@@ -99,7 +99,7 @@ def read_containers(raw: Any, name: str, image: str | None, notes: Notes) -> Con
         notes.tell("no container is essential: they are all ordinary containers; choose")
         found = Containers(found.init)
     if not found.ordinary:
-        notes.tell("the task definition is not in the file: fill in the container's image")
+        notes.tell("no container is defined: fill in the container's image")
         found.ordinary = [{"name": name, "image": FILL_IN}]
     _fill_in_image(found, image, notes)
     bare = [one["name"] for one in found.ordinary if "readinessProbe" not in one]

@@ -1,7 +1,8 @@
 """ECS services and task definitions in JSON and YAML documents. Pure.
 
 Read are the API's words (answers of ``aws ecs describe-services`` and ``describe-task-definition``,
-the input of ``create-service`` and ``register-task-definition``, a ``deploymentConfiguration`` alone),
+the input of ``create-service`` and ``register-task-definition``, a ``deploymentConfiguration`` or a list of
+container definitions alone),
 CloudFormation templates, and configurations of the serverless-fargate plugin.
 """
 
@@ -28,6 +29,10 @@ from tripswitch.cli.convert.values import SERVERLESS_VARIABLE, Computed, read_fu
 def find_ecs(document: Any) -> Found:
     """Return the services and task definitions of a document; nothing if it is something else."""
     found = Found()
+    if isinstance(document, list) and any(
+        "image" in one for one in document if isinstance(one, Mapping)
+    ):
+        document = {"containerDefinitions": document}
     if not isinstance(document, Mapping) or {"apiVersion", "kind"} <= document.keys():
         return found
     fargate = document.get("fargate")
@@ -61,7 +66,8 @@ def link(found: Iterable[Found]) -> list[Task]:
     if len(spare) == len(still) == 1:
         still[0].task = spare.pop()
         still[0].notes.tell(
-            f"the only other task definition is taken for its own: {show(sorted(still[0].task.names))}"
+            f"its task definition ({show(look_up(still[0].settings, 'taskDefinition'))}) is taken to "
+            f"be the only one that is here ({show(sorted(still[0].task.names))})"
         )
     return spare
 

@@ -6,14 +6,13 @@ What has no counterpart is told, never dropped silently.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tripswitch.cli.convert.ecs_containers import read_containers
-from tripswitch.cli.convert.ecs_model import PERCENTAGES, Service, Task
-from tripswitch.cli.convert.fields import Fields, Notes
-from tripswitch.cli.convert.values import EMPTY, plain
+from tripswitch.cli.convert.ecs_model import PERCENTAGES, Service, Task, look_up
+from tripswitch.cli.convert.fields import Fields, Notes, open_fields
+from tripswitch.cli.convert.values import EMPTY, plain, show
 from tripswitch.cluster.resources import API_VERSION, KIND
 
 INSTEAD = {
@@ -125,6 +124,9 @@ def convert_service(service: Service, image: str | None = None) -> ConvertedServ
         image: For the container whose image the task definition does not say.
     """
     name, notes = make_name(service.name), service.notes
+    if service.task is None:
+        reference = show(look_up(service.settings, "taskDefinition") or "which it runs")
+        notes.tell(f"the task definition ({reference}) is not here: give it, too, with another -f")
     fields = Fields(service.settings, notes)
     spec: dict[str, Any] = {}
     _copy(fields, "desiredCount", spec, notes, as_name="replicas")
@@ -173,7 +175,7 @@ def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes)
 
 
 def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
-    fields = _open(raw, "deploymentConfiguration", notes)
+    fields = open_fields(raw, "deploymentConfiguration", notes)
     found: dict[str, Any] = {}
     for name in PERCENTAGES:
         _copy(fields, name, found, notes)
@@ -190,13 +192,13 @@ def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
 
 
 def _convert_breaker(raw: Any, notes: Notes) -> dict[str, Any]:
-    fields = _open(raw, "deploymentCircuitBreaker", notes)
+    fields = open_fields(raw, "deploymentCircuitBreaker", notes)
     found: dict[str, Any] = {}
     for name in BREAKER:
         _copy(fields, name, found, notes, wanted=bool)
     given = fields.take("thresholdConfiguration")
     if given not in EMPTY:
-        threshold = _open(given, "thresholdConfiguration", notes)
+        threshold = open_fields(given, "thresholdConfiguration", notes)
         mine: dict[str, Any] = {}
         found["thresholdConfiguration"] = mine
         _copy(threshold, "type", mine, notes, wanted=str)
@@ -204,12 +206,6 @@ def _convert_breaker(raw: Any, notes: Notes) -> dict[str, Any]:
         threshold.tell_rest({}, NO_COUNTERPART, {})
     fields.tell_rest({}, NO_COUNTERPART, {})
     return found
-
-
-def _open(raw: Any, what: str, notes: Notes) -> Fields:
-    if raw not in EMPTY and not isinstance(raw, Mapping):
-        notes.fill_in(what, raw, "a mapping")
-    return Fields(raw, notes)
 
 
 WANTED = {int: "a number", bool: "true or false", str: "text"}

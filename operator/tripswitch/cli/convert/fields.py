@@ -129,3 +129,10 @@ class Fields:
             if value in EMPTY or (name in harmless and harmless[name] == plain(value)):
                 continue
             self._notes.tell(f"not converted: {self.name(name)}: {instead.get(name, default)}")
+
+
+def open_fields(raw: Any, name: str, notes: Notes, of: str = "") -> Fields:
+    """Return the fields of what should be a mapping; anything else is told."""
+    if raw not in EMPTY and not isinstance(raw, Mapping):
+        notes.fill_in(name, raw, "a mapping")
+    return Fields(raw, notes, of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import yaml
@@ -25,6 +26,15 @@ def load_documents(text: str) -> list[Any]:
         RecursionError: It is nested too deeply.
     """
     return list(yaml.load_all(text, Loader=Loader))
+
+
+def to_value(node: yaml.Node) -> Any:
+    """Return the value of a node that was composed.
+
+    Raises:
+        yaml.YAMLError: It has none, such as a mapping with a list for a key.
+    """
+    return Loader("").construct_document(deepcopy(node))  # it writes merge keys out in place
 
 
 def _construct_function(loader: Loader, suffix: str, node: yaml.Node) -> Computed:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tripswitch.cli.convert.ecs_model import PERCENTAGES, Found, Raw, Service, Task, tell_others
-from tripswitch.cli.convert.fields import Fields, Notes
+from tripswitch.cli.convert.fields import Fields, Notes, open_fields
 from tripswitch.cli.convert.values import EMPTY
 
 SHARED = (
@@ -70,9 +70,11 @@ def _read_serverlessmake_task(
 
 def _of_resource(fields: Fields, notes: Notes) -> dict[str, dict[str, Any]]:
     """Return the parts of ``cloudFormationResource``; tells the others."""
-    parts = Fields(fields.take("cloudFormationResource"), notes, "cloudFormationResource")
+    name = "cloudFormationResource"
+    parts = open_fields(fields.take(name), name, notes, of=name)
     found = {
-        name: Fields(parts.take(name), notes).rest for name in ("task", "service", "container")
+        part: open_fields(parts.take(part), parts.name(part), notes).rest
+        for part in ("task", "service", "container")
     }
     parts.tell_rest({}, "no part of the service", {})
     return found

@@ -182,7 +182,9 @@ class Revision(ApiModel):
 class Condition(ApiModel):
     """One condition, as kstatus reads it."""
 
-    type: str = Field(description="Available, Progressing, Ready, Stalled or Reconciling.")
+    type: str = Field(
+        description="Available, Progressing, Ready, Stalled, CrashLooping or Reconciling."
+    )
     status: Truth = Field(description="True, False or Unknown.")
     reason: domain.Reason = Field(description="Why, in one word.")
     message: str = Field(description="Why, in one sentence.")

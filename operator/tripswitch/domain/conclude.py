@@ -8,6 +8,7 @@ from tripswitch.domain import breaker as breakers
 from tripswitch.domain import conditions
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
+from tripswitch.domain.crash_loops import describe_crash_loops
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.memory import forget
@@ -95,6 +96,7 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
         blocked="" if target is None else target.create_error,
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
+        crash_loops=describe_crash_loops(draft),
     )
 
 

@@ -16,7 +16,7 @@ class Facts:
     ``needed`` healthy pods make it Available.
     ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
     create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
-    ``desired_state`` is that of the revision in ``spec``.
+    ``crash_loops``: containers of the completed revision restart again and again. ``desired_state`` is that of the revision in ``spec``.
     """
 
     rollout: Rollout
@@ -29,6 +29,7 @@ class Facts:
     blocked: str = ""
     late: str = ""
     explanation: str = ""
+    crash_loops: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ def _wanted(facts: Facts) -> list[_Wanted]:
     stalled = _stalled(facts, progressing)
     if stalled is not None:
         wanted.append(stalled)
+    if facts.crash_loops:
+        wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
     if facts.rollout.status in rollouts.OPEN:
         wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
     return wanted

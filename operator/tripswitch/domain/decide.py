@@ -16,6 +16,7 @@ from dataclasses import replace
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.conclude import conclude
+from tripswitch.domain.crash_loops import tell_crash_loops
 from tripswitch.domain.decision import (
     Action,
     AdoptReplicaSet,
@@ -45,7 +46,17 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     moment give the same decision, whatever was decided before.
     """
     draft = begin_draft(snapshot, now)
-    steps = (remember, rename_on_collision, follow_spec, obey, resume, gather, observe, _forget)
+    steps = (
+        remember,
+        rename_on_collision,
+        follow_spec,
+        obey,
+        resume,
+        gather,
+        observe,
+        tell_crash_loops,
+        _forget,
+    )
     for step in steps:
         draft = step(draft)
     sizes = _plan_sizes(draft)

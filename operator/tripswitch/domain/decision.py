@@ -119,6 +119,7 @@ class EventReason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     ROLLOUT_STALLED = "RolloutStalled"
     ROLLOUT_STOPPED = "RolloutStopped"
+    CRASH_LOOPING = "CrashLooping"
 
 
 WARNINGS = frozenset(
@@ -128,6 +129,7 @@ WARNINGS = frozenset(
         EventReason.CIRCUIT_BREAKER_TRIGGERED,
         EventReason.ROLLBACK_FAILED,
         EventReason.ROLLOUT_STALLED,
+        EventReason.CRASH_LOOPING,
     }
 )
 """Events of type Warning; the others are Normal."""

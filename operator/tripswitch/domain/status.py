@@ -55,6 +55,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
     SCALED_TO_ZERO = "ScaledToZero"
+    CRASH_LOOPING = "CrashLooping"
     MINIMUM_HEALTHY = "MinimumHealthyAvailable"
     BELOW_MINIMUM_HEALTHY = "MinimumHealthyUnavailable"
 

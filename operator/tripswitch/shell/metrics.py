@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from tripswitch.cluster.store import Key
+from tripswitch.domain.crash_loops import CRASH_LOOPING
 from tripswitch.domain.decision import Decision, EventReason
 from tripswitch.domain.model import Verdict
 
@@ -126,6 +127,12 @@ class Metrics:
             (*OBJECT, "reason"),
             registry=registry,
         )
+        self._crash_looping = Gauge(
+            "tripswitch_crash_looping",
+            "1 for each object whose condition CrashLooping is True.",
+            OBJECT,
+            registry=registry,
+        )
         self._leader = Gauge(
             "tripswitch_leader",
             "1 while this process may write: it holds the Lease, or needs none.",
@@ -173,6 +180,7 @@ class Metrics:
         self._threshold.labels(*key).set(breaker.threshold)
         self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
         self._show_stalled(key, decision)
+        self._show_crash_loops(key, decision)
         for failure in decision.failures:
             if failure.verdict is not Verdict.IGNORE:
                 labels = (*key, failure.kind.value, failure.reason)
@@ -206,6 +214,12 @@ class Metrics:
             self._stalled.labels(*key, reason).set(1)
             self._reasons[key] = reason
 
+    def _show_crash_loops(self, key: Key, decision: Decision) -> None:
+        if any(condition.type == CRASH_LOOPING for condition in decision.status.conditions):
+            self._crash_looping.labels(*key).set(1)
+        else:
+            self._crash_looping.remove_by_labels(dict(zip(OBJECT, key, strict=True)))
+
     def forget(self, key: Key) -> None:
         """Drop the series of an object that is gone."""
         self._reasons.pop(key, None)
@@ -215,6 +229,7 @@ class Metrics:
             self._failures,
             self._trips,
             self._stalled,
+            self._crash_looping,
             self._count,
             self._threshold,
         ):

@@ -17,6 +17,7 @@ WARNINGS = {
     EventReason.ROLLBACK_FAILED: True,
     EventReason.ROLLOUT_STALLED: True,
     EventReason.ROLLOUT_STOPPED: False,
+    EventReason.CRASH_LOOPING: True,
 }
 
 

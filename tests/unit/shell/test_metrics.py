@@ -89,6 +89,19 @@ def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:
     assert "tripswitch_stalled{" not in metrics.render().decode()
 
 
+def test_a_crash_loop_is_shown_until_it_is_over() -> None:
+    metrics = Metrics()
+    series = 'tripswitch_crash_looping{name="web",namespace="shop"}'
+    looping = Condition("CrashLooping", True, Reason.CRASH_LOOPING, "", T0)
+    metrics.take(WEB, Decision(replace(STATUS, conditions=(looping,))), 0.1)
+    assert value(metrics, series) == 1
+    metrics.take(WEB, Decision(STATUS), 0.1)
+    assert value(metrics, series) is None
+    metrics.take(WEB, Decision(replace(STATUS, conditions=(looping,))), 0.1)
+    metrics.forget(WEB)
+    assert value(metrics, series) is None
+
+
 def test_who_leads_is_shown() -> None:
     metrics = Metrics()
     leads = [False]

@@ -1,0 +1,95 @@
+"""The condition CrashLooping (H1, S3): slow crash loops of a completed revision are shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.builders import START, container, pod, running, waiting
+from tests.unit.domain.world import World, completed
+from tripswitch.domain.model import ContainerRole, ContainerView, Ended
+from tripswitch.domain.status import RolloutStatus
+
+INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
+LOST = "ContainerStatusUnknown"
+MINUTE = Ended(1, "Error", seconds=60)
+SAID = (
+    "revision 1 completed, but container web of 4 pods restarted more than 3 times without running "
+    "for 10 minutes"
+)
+
+
+def show(world: World, *containers: ContainerView, count: int = 4) -> World:
+    """Give the first pods of revision 1 these containers."""
+    found = world.replica_set("v1")
+    changed = tuple(
+        pod(one.name, *containers, ready_since=one.ready_since) for one in found.pods[:count]
+    )
+    world.replica_sets[found.name] = replace(found, pods=(*changed, *found.pods[count:]))
+    return world.settle(1.0)
+
+
+def up(since: float = START, restarts: int = 4, last: Ended = MINUTE, **more: Any) -> ContainerView:
+    return running(since, restarts=restarts, last_ended=last, **more)
+
+
+def test_a_slow_crash_loop_is_shown_and_told_once() -> None:
+    world = completed()
+    show(world, waiting("CrashLoopBackOff", restarts=4, last_ended=MINUTE))
+    found = world.condition("CrashLooping")
+    assert found is not None
+    assert (found.status, found.reason.value, found.message) == (True, "CrashLooping", SAID)
+    assert world.events.count("CrashLooping") == 1
+    show(world, up(world.now, restarts=5))
+    show(world, waiting("CrashLoopBackOff", restarts=6, last_ended=MINUTE))
+    assert world.events.count("CrashLooping") == 1
+    assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_it_goes_when_the_containers_have_run_for_ten_minutes() -> None:
+    world = completed()
+    since = world.now
+    show(world, up(since))
+    assert world.look(since + 599 - world.now).wake_at == since + 600
+    assert world.condition("CrashLooping") is not None
+    world.look(1.0)
+    assert world.condition("CrashLooping") is None
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(up(restarts=3), id="it restarted 3 times"),
+        pytest.param(up(last=replace(MINUTE, seconds=600)), id="its last run was long"),
+        pytest.param(up(last=Ended(137, LOST)), id="its node lost sight of its last run"),
+        pytest.param(up(role=INIT), id="an init container"),
+        pytest.param(running(START, restarts=9), id="nobody knows how it ended"),
+        pytest.param(up(START - 600), id="it has run for ten minutes"),
+    ],
+)
+def test_what_is_no_crash_loop(one: ContainerView) -> None:
+    world = show(completed(), one, container("setup", role=INIT))
+    assert world.condition("CrashLooping") is None
+    assert "CrashLooping" not in world.events
+
+
+def test_the_containers_are_named_with_the_number_of_their_pods() -> None:
+    sidecar = up(name="mesh", role=SIDECAR)
+    world = show(completed(), running(START - 900), sidecar, count=1)
+    found = world.condition("CrashLooping")
+    assert found is not None
+    assert "but container mesh of 1 pod restarted" in found.message
+
+
+def test_a_rollout_that_goes_on_counts_failures_instead() -> None:
+    world = show(completed(), up()).apply("v2").settle(1.0)
+    assert world.state() is RolloutStatus.IN_PROGRESS
+    assert world.condition("CrashLooping") is None
+
+
+def test_a_completed_revision_whose_replica_set_is_gone_shows_nothing() -> None:
+    world = show(completed(), up()).forget_replica_set("v1")
+    world.look(1.0)
+    assert world.condition("CrashLooping") is None

@@ -30,7 +30,7 @@ def going_back(**fields: Any) -> World:
 def failed_for_config() -> World:
     """The new pods of revision 1 lack a key of a ConfigMap, until the rollback has failed."""
     world = going_back()
-    world.become("v1", lambda name, _: stuck_pod(name, CONFIG)).settle(1.0).settle(10.0)
+    world.become("v1", lambda name, _: stuck_pod(name, CONFIG)).settle(1.0).settle(600.0)
     assert world.state() is S.ROLLBACK_FAILED
     return world
 

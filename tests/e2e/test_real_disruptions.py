@@ -184,3 +184,34 @@ def test_a_node_that_vanishes_in_the_middle_of_a_rollout(
     ready = {c["type"]: c["status"] for c in conditions["status"]["conditions"]}["Ready"]
     assert ready == "Unknown"
     environment.kubectl("delete", "node", node.name)
+
+
+def test_a_node_that_dies_before_its_pods_were_ready(
+    two: World, nodes: tuple[ControlPlane, Environment]
+) -> None:
+    """V3: nobody says that they are not Ready any more, because they never were.
+
+    They are late long before they are evicted: after a revision that was Ready at once they have 60 s.
+    """
+    cluster, environment = nodes
+    two.completed(service(6), PATIENCE)
+    node = cluster.add_real_node()
+    load_images(cluster.directory, cluster.load_image)
+    stay = [one | {"tolerationSeconds": 90} for one in LEAVE_SOON]
+    late = service(6, SLOW)
+    late["spec"]["template"]["spec"]["tolerations"] = stay
+    two.apply(_held(late))
+    lost = two.until_true(lambda: _new_pods(two, node.name), PATIENCE)
+    assert not any(_is_ready(pod) for pod in lost)
+    node.remove()
+    two.apply(late)
+    status = _completed_without_a_failure(two)
+    assert status["circuitBreaker"]["failureCount"] == 0
+    left = {pod.metadata.uid for pod in two.pods()}
+    assert left.isdisjoint(pod.metadata.uid for pod in lost)
+    environment.kubectl("delete", "node", node.name)
+
+
+def _is_ready(pod: Any) -> bool:
+    conditions = pod.status.conditions or []
+    return any(one.type == "Ready" and one.status == "True" for one in conditions)

@@ -309,3 +309,33 @@ class TestDeployments:
             "three times as long as the completed revision took"
         ) in told
         assert "set healthCheckGracePeriodSeconds or a startupProbe" in told
+
+    @pytest.mark.parametrize(
+        ("given", "probe", "told"),
+        [
+            (
+                "600",
+                1200,
+                "gives a pod 1201 s to start, and a rollout fails after progressDeadline",
+            ),
+            ("600", 1200, "leave it out, or set it to 1292 or more"),
+            ("~", 1200, "progressDeadlineSeconds is not given and 1292 by default"),
+            ("10", 0, "progressDeadlineSeconds 10 is refused: it must be more than the 10 s"),
+            ("600", 500, ""),
+            ("0", 1200, ""),
+            ("~", 500, ""),
+        ],
+    )
+    def test_a_progress_deadline_that_is_too_short_is_told(
+        self, given: str, probe: int, told: str
+    ) -> None:
+        startup = (
+            f"startupProbe: {{failureThreshold: {probe}, periodSeconds: 1}}, " if probe else ""
+        )
+        _, notes = convert_one(
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {strategy: {}, "
+            f"progressDeadlineSeconds: {given}, template: {{spec: {{containers: [{{name: a, {startup}"
+            "readinessProbe: {tcpSocket: {port: 1}}}]}}}}"
+        )
+        assert told in notes
+        assert ("progressDeadlineSeconds" in notes) == bool(told)

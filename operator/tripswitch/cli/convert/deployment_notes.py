@@ -9,57 +9,57 @@ from typing import Any
 from tripswitch.api.template import read_template
 from tripswitch.cluster.raw import field, objects, text, whole
 from tripswitch.cluster.resources import API_VERSION, KIND
-from tripswitch.domain.health import FIRST_PATIENCE, LEAST_PATIENCE, UNPROBED_READY_SECONDS
-from tripswitch.domain.model import Readiness
+from tripswitch.domain.deadline import DEFAULT_SECONDS, compute_progress_deadline
+from tripswitch.domain.health import (
+    FIRST_PATIENCE,
+    LEAST_PATIENCE,
+    PROOF_SECONDS,
+    UNPROBED_READY_SECONDS,
+)
+from tripswitch.domain.model import Readiness, Spec, Template
 
 Raw = Mapping[str, Any]
-
-PROGRESS_DEADLINE = 600
-"""Seconds without one more healthy pod, where the manifest does not say (rule P1)."""
 
 
 def describe_differences(deployment: Raw) -> Iterator[str]:
     """Yield what is worth knowing about the fields of one Deployment."""
     spec = field(deployment, "spec")
-    readiness = read_template(field(spec, "template"), "").readiness
+    template = read_template(field(spec, "template"), "")
     yield from _describe_missing_probes(spec)
-    yield from _describe_progress(spec, readiness)
-    yield from _describe_slow_start(spec, readiness)
+    yield from _describe_progress(spec, template)
+    yield from _describe_slow_start(spec, template.readiness)
     yield from _describe_repeats(field(spec, "template", "spec"))
 
 
 def _describe_missing_probes(spec: Any) -> Iterator[str]:
-    """Rules H1 and P2: without a probe a pod must be Ready for some time."""
+    """Rule H1: without a probe a pod must be Ready for some time."""
     containers = objects(field(spec, "template", "spec", "containers"))
     bare = [text(one.get("name")) for one in containers if one.get("readinessProbe") is None]
-    if not bare or field(spec, "minReadySeconds") is not None:
-        return
-    yield (
-        f"no readiness probe in container {', '.join(bare)}: a pod counts as healthy after "
-        f"{UNPROBED_READY_SECONDS} s Ready; add a probe or set minReadySeconds"
-    )
-    deadline = whole(field(spec, "progressDeadlineSeconds"))
-    if 0 < deadline <= UNPROBED_READY_SECONDS:
+    if bare and field(spec, "minReadySeconds") is None:
         yield (
-            f"progressDeadlineSeconds {deadline} is not longer than these "
-            f"{UNPROBED_READY_SECONDS} s: raise it, add a probe or set minReadySeconds"
+            f"no readiness probe in container {', '.join(bare)}: a pod counts as healthy after "
+            f"{UNPROBED_READY_SECONDS} s Ready; add a probe or set minReadySeconds"
         )
 
 
-def _describe_progress(spec: Any, readiness: Readiness) -> Iterator[str]:
-    """Rule P1: a rollout without progress fails."""
-    needed = round(readiness.startup + readiness.budget + LEAST_PATIENCE)
+def _describe_progress(spec: Any, template: Template) -> Iterator[str]:
+    """Rules P1 and P2: a rollout without progress fails, and needs time for a pod to be healthy."""
+    readiness = template.readiness
     given = field(spec, "progressDeadlineSeconds")
-    deadline = PROGRESS_DEADLINE if given is None else whole(given)
-    if not readiness.startup or not deadline or needed <= deadline:
-        return
-    allowed = f"the startup probe gives a pod {readiness.startup:.0f} s to start"
-    if given is None:
-        yield f"{allowed}: progressDeadlineSeconds, which is not given, is {needed} by default"
-    else:
+    needed = compute_progress_deadline(Spec(1, template), readiness)
+    settling = PROOF_SECONDS if readiness.all_probed else UNPROBED_READY_SECONDS
+    if field(spec, "minReadySeconds") is None and 0 < whole(given) <= settling:
         yield (
-            f"{allowed}, but a rollout fails after progressDeadlineSeconds {deadline} without one "
-            f"more healthy pod: leave it out, or set it to {needed} or more"
+            f"progressDeadlineSeconds {given} is refused: it must be more than the {settling:.0f} s "
+            "after which a pod counts as healthy; raise it or set minReadySeconds"
+        )
+    elif given is None and needed > DEFAULT_SECONDS:
+        yield f"progressDeadlineSeconds is not given and {needed} by default, for the startup probe"
+    elif readiness.startup and 0 < whole(given) < needed:
+        yield (
+            f"the startup probe gives a pod {readiness.startup:.0f} s to start, and a rollout fails "
+            f"after progressDeadlineSeconds {given} without one more healthy pod: leave it out, or "
+            f"set it to {needed} or more"
         )
 
 

@@ -13,7 +13,9 @@ import yaml
 from tests.crd import main
 from tests.e2e.world import guarded
 from tests.environment import Environment
+from tests.unit.domain.world import completed
 from tripswitch.api.crd import PATH, build_crd, render
+from tripswitch.domain.status import RolloutStatus
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
@@ -45,6 +47,23 @@ def _walk(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, A
         if isinstance(schema.get(inner), dict):
             found += _walk(schema[inner], f"{path}{mark}")
     return found
+
+
+def test_the_columns_shown_by_default_tell_a_rolled_back_object_from_a_good_one() -> None:
+    """The failure count begins at 0 again, and ROLLBACK_SUCCESSFUL sounds well."""
+    columns = CRD["spec"]["versions"][0]["additionalPrinterColumns"]
+    shown = [column["jsonPath"] for column in columns if column["priority"] == 0]
+    good, tripped = completed().status, completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
+    assert tripped.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    assert ".status.rolloutState" in shown
+    assert (good.rollout_state, tripped.status.rollout_state) == ("COMPLETED", "FAILED")
+
+
+def test_a_template_with_ephemeral_containers_is_refused_with_a_way_out() -> None:
+    """A ReplicaSet cannot be made of it; the API server says so only to the operator."""
+    rules = SCHEMA["properties"]["spec"]["x-kubernetes-validations"]
+    (message,) = [one["message"] for one in rules if "ephemeralContainers" in one["rule"]]
+    assert "kubectl debug" in message
 
 
 def test_every_field_of_ours_has_a_description() -> None:

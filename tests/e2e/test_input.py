@@ -57,6 +57,18 @@ def _refusal(world: World, manifest: dict[str, Any]) -> str:
             {"minReadySeconds": None, "progressDeadlineSeconds": 10},
             "must be greater than minReadySeconds",
         ),
+        (
+            {
+                "template": {
+                    **guarded()["spec"]["template"],
+                    "spec": {
+                        **guarded()["spec"]["template"]["spec"],
+                        "ephemeralContainers": [{"name": "debug", "image": "busybox"}],
+                    },
+                }
+            },
+            "ephemeralContainers cannot be set in a pod template",
+        ),
     ],
 )
 def test_the_api_server_refuses_it_with_one_clear_sentence(

@@ -28,11 +28,14 @@ COLUMNS = (
     ("Ready", "integer", ".status.readyReplicas", 0),
     ("Up-To-Date", "integer", ".status.updatedReplicas", 0),
     ("Available", "integer", ".status.availableReplicas", 0),
+    # That of the wanted revision: FAILED also where a rollback was successful.
+    ("State", "string", ".status.rolloutState", 0),
     ("Rollout", "string", ".status.rollout.status", 0),
     ("Revision", "integer", ".status.rollout.revision", 0),
-    ("Stage", "string", ".status.circuitBreaker.stage", 0),
     ("Failures", "string", ".status.circuitBreaker.summary", 0),
     ("Age", "date", ".metadata.creationTimestamp", 0),
+    ("Stage", "string", ".status.circuitBreaker.stage", 1),
+    ("Failed", "integer", ".status.rollout.failedRevision", 1),
     ("Reason", "string", ".status.rolloutStateReason", 1),
     ("Images", "string", ".spec.template.spec.containers[*].image", 1),
 )
@@ -81,6 +84,13 @@ RULES: dict[tuple[str, ...], tuple[tuple[str, str], ...]] = {
                 "self.template.spec.restartPolicy == 'Always'"
             ),
             "spec.template.spec.restartPolicy must be Always",
+        ),
+        (
+            "!has(self.template.spec) || !has(self.template.spec.ephemeralContainers)",
+            (
+                "spec.template.spec.ephemeralContainers cannot be set in a pod template; add one to a "
+                "running pod with kubectl debug"
+            ),
         ),
     ),
     ("spec", "selector"): (

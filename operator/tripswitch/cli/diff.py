@@ -15,7 +15,7 @@ from tripswitch.cli.clock import read_clock
 from tripswitch.cli.options import Where, name_argument, where_options
 from tripswitch.cli.output import make_console
 from tripswitch.cli.problems import Exit
-from tripswitch.cli.revisions import find_revision, load_replica_set, select_previous
+from tripswitch.cli.revisions import find_revision, list_previous, load_first, load_replica_set
 from tripswitch.cli.session import Session, converse
 from tripswitch.cli.templates import read_template
 from tripswitch.cli.view import build_view
@@ -50,9 +50,13 @@ def diff(*, name: str, one: int | None, other: int | None, exit_code: bool, wher
 
 async def _compare(session: Session, name: str, one: int | None, other: int | None) -> list[str]:
     view = build_view(await session.get(name), (), (), read_clock())
-    first = find_revision(view, one) if one is not None else select_previous(view)
+    if one is None:
+        first, held, _ = await load_first(session, view, list_previous(view))
+    else:
+        first = find_revision(view, one)
+        held = await load_replica_set(session, first)
     second = find_revision(view, other if other is not None else view.desired_revision)
-    old = read_template(await load_replica_set(session, first))
+    old = read_template(held)
     new = read_template(await load_replica_set(session, second))
     return compare(old, new, (f"revision {first.number}", f"revision {second.number}"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.session import Object, Session
 from tripswitch.cli.view import Outcome, RevisionLine, View
@@ -20,22 +22,51 @@ def find_revision(view: View, number: int) -> RevisionLine:
     raise Problem(f"gdeploy/{view.name} has no revision {number}; it has {known}", Exit.NOT_FOUND)
 
 
-def select_previous(view: View) -> RevisionLine:
-    """Return the revision that a person means by "the one before".
+def list_previous(view: View) -> list[RevisionLine]:
+    """Return the revisions that a person may mean by "the one before", the likeliest first.
 
-    That is the one that runs, when the wanted one was rolled back; else the newest other one that
-    has completed.
+    That is the one that runs, when the wanted one was rolled back; then the other ones that have
+    completed, newest first.
 
     Raises:
         Problem: There is none.
     """
     wanted = view.desired_revision
+    found = [r for r in view.revisions if r.number != wanted and r.completed_at is not None]
     if view.outcome is Outcome.FAILED and view.rollout.revision != wanted:
-        return find_revision(view, view.rollout.revision)
-    for revision in view.revisions:
-        if revision.number != wanted and revision.completed_at is not None:
-            return revision
-    raise Problem(f"gdeploy/{view.name} has no earlier revision that completed")
+        runs = find_revision(view, view.rollout.revision)
+        found = [runs, *(r for r in found if r.number != runs.number)]
+    if not found:
+        raise Problem(f"gdeploy/{view.name} has no earlier revision that completed")
+    return found
+
+
+async def load_first(
+    session: Session, view: View, revisions: Sequence[RevisionLine]
+) -> tuple[RevisionLine, Object, list[int]]:
+    """Return the first revision whose ReplicaSet is there, that, and the numbers passed over.
+
+    Raises:
+        Problem: All of them are gone.
+    """
+    lost: list[int] = []
+    for revision in revisions:
+        try:
+            return revision, await load_replica_set(session, revision), lost
+        except Problem as problem:
+            if problem.code is not Exit.NOT_FOUND:
+                raise
+            lost.append(revision.number)
+    raise Problem(
+        f"gdeploy/{view.name} has no earlier revision that can be had: the ReplicaSets of "
+        f"{_name(lost)} are gone",
+        Exit.NOT_FOUND,
+    )
+
+
+def _name(numbers: Sequence[int]) -> str:
+    noun = "revision" if len(numbers) == 1 else "revisions"
+    return f"{noun} {', '.join(map(str, numbers))}"
 
 
 async def load_replica_set(session: Session, revision: RevisionLine) -> Object:

@@ -6,10 +6,11 @@ from copy import deepcopy
 
 import click
 
+from tripswitch.cli.applied import find_server_side_appliers, restate_applied
 from tripswitch.cli.clock import read_clock
 from tripswitch.cli.options import Where, name_argument, where_options
 from tripswitch.cli.problems import Problem
-from tripswitch.cli.revisions import find_revision, load_replica_set, select_previous
+from tripswitch.cli.revisions import find_revision, list_previous, load_first, load_replica_set
 from tripswitch.cli.session import Session, as_object, converse
 from tripswitch.cli.templates import find_written, read_template
 from tripswitch.cli.view import View, build_view
@@ -39,18 +40,29 @@ def undo(*, name: str, number: int | None, where: Where) -> None:
 async def _undo(session: Session, name: str, number: int | None) -> str:
     raw = await session.get(name)
     view = build_view(raw, (), (), read_clock())
-    target = find_revision(view, number) if number is not None else select_previous(view)
-    if target.number == view.desired_revision:
-        raise Problem(f"gdeploy/{name} wants revision {target.number} already")
-    replica_set = await load_replica_set(session, target)
+    if number is not None and number == view.desired_revision:
+        raise Problem(f"gdeploy/{name} wants revision {number} already")
+    if number is None:
+        target, replica_set, lost = await load_first(session, view, list_previous(view))
+    else:
+        target, lost = find_revision(view, number), []
+        replica_set = await load_replica_set(session, target)
     wanted = await _find_wanted(session, view)
     written = find_written(replica_set, field(raw, "spec", "template"), wanted)
     changed = deepcopy(as_object(raw))
-    changed["spec"]["template"] = dict(written or read_template(replica_set))
+    template = dict(written or read_template(replica_set))
+    changed["spec"]["template"] = template
+    restate_applied(changed, template)
     await session.replace(name, changed)
     said = f"gdeploy/{name} wants the template of revision {target.number} again"
     if written is None:
         said += ", with the API server's defaults written out: it becomes a revision of its own"
+    said += "".join(f"\npassed over: revision {one}, whose ReplicaSet is gone" for one in lost)
+    said += "".join(
+        f"\nwarning: {manager} applies it on the server side: fields that only this template has "
+        "stay until they are removed by hand"
+        for manager in find_server_side_appliers(raw)
+    )
     return said
 
 

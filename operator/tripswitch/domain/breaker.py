@@ -157,10 +157,17 @@ def watch(
 
 
 def describe_failures(records: tuple[FailureRecord, ...], most: int = 3) -> str:
-    """Return the causes as one clause, newest first: "container web exited 2 (Error, x3)"."""
-    shown = [f"{describe(record)} (x{record.count})" for record in records[:most]]
-    if len(records) > most:
-        shown.append(f"and {len(records) - most} other causes")
+    """Return the causes as one clause, newest first: "container web exited 2 (x3)".
+
+    Records that read the same, a crash before and one after its pod was Ready, are one cause.
+    """
+    counts: dict[str, int] = {}
+    for record in records:
+        words = describe(record)
+        counts[words] = counts.get(words, 0) + record.count
+    shown = [f"{words} (x{count})" for words, count in counts.items()][:most]
+    if len(counts) > most:
+        shown.append(f"and {len(counts) - most} other causes")
     return "; ".join(shown)
 
 

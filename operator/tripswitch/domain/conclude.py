@@ -9,6 +9,7 @@ from tripswitch.domain import conditions
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.crash_loops import describe_crash_loops
+from tripswitch.domain.decision import EventReason
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.memory import forget
@@ -58,6 +59,21 @@ def conclude(draft: Draft) -> Status:
     )
 
 
+def tell_refusal(draft: Draft) -> Draft:
+    """Say that the API server refuses the ReplicaSet, once: the condition has the latest words."""
+    told = any(
+        condition.type == "Stalled" and condition.reason is Reason.REPLICA_SET_CREATE_ERROR
+        for condition in draft.snapshot.guarded.status.conditions
+    )
+    if not draft.refusal or told or draft.rollout.status not in rollouts.OPEN:
+        return draft
+    return draft.say(
+        EventReason.REPLICA_SET_CREATE_ERROR,
+        f"revision {draft.rollout.revision}: the API server refuses its ReplicaSet, which is tried "
+        f"again: {draft.refusal}",
+    )
+
+
 def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
     remembered = history.select_remembered(
         draft.status.revisions,
@@ -75,7 +91,7 @@ def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
 
 
 def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -> conditions.Facts:
-    spec, error, target = draft.spec, draft.snapshot.create_error, draft.target
+    spec, target = draft.spec, draft.target
     late_at = compute_late_at(draft)
     late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
     return conditions.Facts(
@@ -85,14 +101,7 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
         replicas=spec.replicas,
         needed=compute_needed(spec.strategy, spec.replicas),
         paused=spec.paused,
-        refused=(
-            error.message
-            if target is None
-            and error is not None
-            and error.digest == spec.template.digest
-            and not error.name_taken
-            else ""
-        ),
+        refused=draft.refusal,
         blocked="" if target is None else target.create_error,
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
@@ -111,7 +120,8 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.ROLLBACK_IN_PROGRESS:
             return (
                 f"rolling back to revision {rollout.revision}: {rollout.message}"
-                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}"
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}; a template "
+                f"applied before revision {rollout.revision} has completed has nothing to go back to"
             )
         case RolloutStatus.SUCCESSFUL:
             if rollout.reason is Reason.SCALED_TO_ZERO:
@@ -145,8 +155,10 @@ def _explain_progress(draft: Draft) -> str:
 
 
 def _progress(draft: Draft) -> str:
-    healthy = draft.crowd(draft.rollout.revision).healthy
-    return f"{healthy} of {draft.spec.replicas} pods healthy"
+    """Return how many pods are healthy, and that more were: the revision flaps (H3)."""
+    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    flaps = f" ({most} were)" if healthy < most else ""
+    return f"{healthy} of {draft.spec.replicas} pods healthy{flaps}"
 
 
 def _evidence(draft: Draft, revision: int | None) -> str:

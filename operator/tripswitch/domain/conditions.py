@@ -60,13 +60,13 @@ def _is_available(facts: Facts) -> bool:
 def _wanted(facts: Facts) -> list[_Wanted]:
     progressing = _progressing(facts)
     wanted = [_available(facts), progressing, _ready(facts, progressing)]
-    # kstatus takes the first that is True, and a rollback in progress already is a failure (B7).
+    # kstatus wants one of the two, and a rollback in progress already is a failure (B7).
     stalled = _stalled(facts, progressing)
     if stalled is not None:
         wanted.append(stalled)
     if facts.crash_loops:
         wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
-    if facts.rollout.status in rollouts.OPEN:
+    if stalled is None and facts.rollout.status in rollouts.OPEN:
         wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
     return wanted
 

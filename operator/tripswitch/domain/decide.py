@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tripswitch.domain import revisions as history
 from tripswitch.domain import rollout as rollouts
-from tripswitch.domain.conclude import conclude
+from tripswitch.domain.conclude import conclude, tell_refusal
 from tripswitch.domain.crash_loops import tell_crash_loops
 from tripswitch.domain.decision import (
     Action,
@@ -56,6 +56,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         observe,
         tell_crash_loops,
         _forget,
+        tell_refusal,
     )
     for step in steps:
         draft = step(draft)

@@ -120,6 +120,7 @@ class EventReason(StrEnum):
     ROLLOUT_STALLED = "RolloutStalled"
     ROLLOUT_STOPPED = "RolloutStopped"
     CRASH_LOOPING = "CrashLooping"
+    REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
 
 
 WARNINGS = frozenset(
@@ -130,6 +131,7 @@ WARNINGS = frozenset(
         EventReason.ROLLBACK_FAILED,
         EventReason.ROLLOUT_STALLED,
         EventReason.CRASH_LOOPING,
+        EventReason.REPLICA_SET_CREATE_ERROR,
     }
 )
 """Events of type Warning; the others are Normal."""

@@ -18,6 +18,7 @@ from tripswitch.domain.status import (
     RolloutKind,
     RolloutState,
     RolloutStatus,
+    Stage,
 )
 
 STOP_KINDS = frozenset(kind.value for kind in StopKind)
@@ -57,7 +58,14 @@ def remember(draft: Draft) -> Draft:
             message="history was found again on the ReplicaSets",
             progressed_at=finished,
         )
-        status = replace(status, rollout=running, desired_revision=last.revision)
+        # S1: it ran before, whatever was lost.
+        breaker = replace(status.circuit_breaker, stage=Stage.HEALTH)
+        status = replace(
+            status,
+            rollout=running,
+            desired_revision=last.revision,
+            circuit_breaker=breaker,
+        )
     return replace(draft, status=status)
 
 

@@ -84,6 +84,18 @@ class Draft:
         return sum(crowd.healthy for crowd in self.crowds.values())
 
     @property
+    def refusal(self) -> str:
+        """Why the API server does not accept the wanted ReplicaSet, empty if it does."""
+        error = self.snapshot.create_error
+        refused = (
+            self.target is None
+            and error is not None
+            and error.digest == self.spec.template.digest
+            and not error.name_taken
+        )
+        return error.message if refused and error is not None else ""
+
+    @property
     def kept(self) -> frozenset[int]:
         """Revisions that history never drops: the running, the desired, the last completed one."""
         status = self.status

@@ -141,10 +141,10 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
 
 def describe_lateness(draft: Draft) -> str:
     """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
-    crowd = draft.crowd(draft.rollout.revision)
+    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
     told = (
-        f"{crowd.healthy} of {draft.spec.replicas} pods healthy, and no more for "
-        f"{draft.progress_deadline} s"
+        f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
     )
     words = compute_waiting_words(draft)
     return f"{told}: {words}" if words else told

@@ -185,16 +185,24 @@ def select_remembered(
 ) -> tuple[Revision, ...]:
     """Return the records that stay in the status: the kept ones, then the newest, limit + 2 in all.
 
-    Records of ReplicaSets that still have pods to run stay whatever the limit says. So does the latest
-    one that completed and has its ReplicaSet: found there again, it would pass for the history of a
-    lost status, and be a rollback target that it must not be (B1, W2).
+    A record whose ReplicaSet is gone is dropped, because nobody can go back to it; the newest one
+    stays, so that its number is not given away again. Records of ReplicaSets that still have pods to
+    run stay whatever the limit says. The latest one that completed and has its ReplicaSet stays, too:
+    found there again, it would pass for the history of a lost status, and be a rollback target that
+    it must not be (B1, W2).
     """
     sizes = {rs.name: rs.size for rs in replica_sets}
     latest = select_last_completed(r for r in revisions if r.replica_set in sizes)
+    newest = max((r.revision for r in revisions), default=None)
     must = [
-        r for r in revisions if r.revision in kept or r == latest or sizes.get(r.replica_set, 0) > 0
+        r
+        for r in revisions
+        if r.revision in kept
+        or r.revision == newest
+        or r == latest
+        or sizes.get(r.replica_set, 0) > 0
     ]
-    rest = [r for r in revisions if r not in must]
+    rest = [r for r in revisions if r not in must and r.replica_set in sizes]
     return newest_first([*must, *rest[: max(0, limit + 2 - len(must))]])
 
 

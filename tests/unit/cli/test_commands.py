@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -29,7 +30,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield scripted
 
 
-def the_write(server: Server) -> tuple[str, str, object]:
+def the_write(server: Server) -> tuple[str, str, Any]:
     (found,) = [one for one in server.sent if one[0] != "GET"]
     return found
 
@@ -164,6 +165,92 @@ def test_undo_writes_the_template_that_runs_and_is_fenced_by_the_version_read(
     assert body["spec"]["template"] == good
     assert body["metadata"]["resourceVersion"] == "77"
     assert "status" not in body
+
+
+def three_revisions() -> Any:
+    """Revision 3 is wanted and runs; 2 and 1 completed before."""
+    status = rolled_back()
+    two, one = status["revisions"]
+    three = {**one, "revision": 3, "replicaSet": "web-c"}
+    completed = {"rolloutState": "COMPLETED", "completedAt": one["completedAt"]}
+    return status | {
+        "desiredRevision": 3,
+        "revisions": [three, {**two, **completed}, one],
+        "rollout": {**status["rollout"], "revision": 3, "status": "SUCCESSFUL", "kind": "DEPLOY"},
+    }
+
+
+def test_undo_goes_to_the_next_older_revision_that_can_be_had_and_says_so(server: Server) -> None:
+    good = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}
+    server.has(WEB, guarded(three_revisions()))
+    server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
+    server.has(WEB, {}, method="PUT")
+    assert server.run("undo", "web").output == (
+        "gdeploy/web wants the template of revision 1 again\n"
+        "passed over: revision 2, whose ReplicaSet is gone\n"
+    )
+    assert the_write(server)[2]["spec"]["template"] == good
+
+
+def test_undo_without_any_revision_that_can_be_had_says_which_are_lost(server: Server) -> None:
+    server.has(WEB, guarded(three_revisions()))
+    result = server.run("undo", "web")
+    assert result.exit_code == 4
+    assert result.output == (
+        "error: gdeploy/web has no earlier revision that can be had: "
+        "the ReplicaSets of revisions 2, 1 are gone\n"
+    )
+
+
+APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+def undone(server: Server, **metadata: Any) -> tuple[str, Any]:
+    """Undo revision 2 of an object with this metadata; return what is said and what is written."""
+    good = {"metadata": {"labels": {"app": "web"}}, "spec": {"nodeSelector": {"disk": "ssd"}}}
+    raw = guarded(rolled_back(), template={"spec": {"bad": True}})
+    raw["metadata"] |= metadata
+    server.has(WEB, raw)
+    server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
+    server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"bad": True}}))
+    server.has(WEB, {}, method="PUT")
+    said = server.run("undo", "web").output
+    return said, the_write(server)[2]
+
+
+def test_undo_lets_the_next_kubectl_apply_remove_what_only_the_old_template_had(
+    server: Server,
+) -> None:
+    """kubectl removes what last-applied-configuration has and the new manifest has not."""
+    applied = {"metadata": {"name": "web"}, "spec": {"template": {"spec": {"bad": True}}}}
+    said, body = undone(server, annotations={APPLIED: json.dumps(applied), "other": "x"})
+    assert said == "gdeploy/web wants the template of revision 1 again\n"
+    written = json.loads(body["metadata"]["annotations"][APPLIED])
+    assert written == applied | {"spec": {"template": body["spec"]["template"]}}
+    assert body["metadata"]["annotations"]["other"] == "x"
+
+
+@pytest.mark.parametrize("applied", ["no JSON", "[]", '{"spec": 7}'])
+def test_undo_leaves_alone_what_kubectl_did_not_write(server: Server, applied: str) -> None:
+    _, body = undone(server, annotations={APPLIED: applied})
+    assert body["metadata"]["annotations"][APPLIED] == applied
+
+
+def test_undo_warns_where_a_server_side_apply_will_not_remove_what_it_brings_back(
+    server: Server,
+) -> None:
+    owned = {"f:spec": {"f:template": {"f:spec": {}}}}
+    fields = [
+        {"manager": "argocd", "operation": "Apply", "fieldsV1": owned},
+        {"manager": "scaler", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {"manager": "tripswitch", "operation": "Update", "fieldsV1": owned},
+    ]
+    said, _ = undone(server, managedFields=fields)
+    assert said == (
+        "gdeploy/web wants the template of revision 1 again\n"
+        "warning: argocd applies it on the server side: fields that only this template has stay "
+        "until they are removed by hand\n"
+    )
 
 
 def test_diff_shows_what_was_changed(server: Server) -> None:

@@ -637,6 +637,16 @@ def test_the_causes_are_told_in_one_clause(causes: int, words: str) -> None:
     assert describe_failures(records) == words
 
 
+def test_one_cause_of_two_kinds_is_told_once() -> None:
+    """A container that crashes before and after its pod was Ready has one fault."""
+    crash = FailureRecord(2, FailureKind.HEALTH, "Error", "a", 2, START, "web", 1)
+    other = replace(crash, reason="OOMKilled", exit_code=137, count=1)
+    records = (crash, other, replace(crash, kind=FailureKind.LAUNCH, count=1))
+    assert describe_failures(records) == (
+        "container web exited 1 (x3); container web exited 137 (OOMKilled) (x1)"
+    )
+
+
 def test_a_running_pod_is_watched_beside_one_that_is_not() -> None:
     mixed = pod("a", running(), crash_looping(2, name="log"))
     assert look(mixed, now=9).breaker.stage is Stage.LAUNCH

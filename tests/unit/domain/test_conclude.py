@@ -49,6 +49,57 @@ def test_the_numbers_are_those_that_scale_and_hpa_read() -> None:
     assert status.selector == "app=shop"
 
 
+def test_a_pruned_revision_leaves_the_status_too() -> None:
+    world = completed(revision_history_limit=0)
+    for version in ("v2", "v3", "v4"):
+        world.roll_out(version).settle(1.0)
+    assert {rs.template.digest for rs in world.replica_sets.values()} == {"v4"}
+    assert [record.revision for record in world.status.revisions] == [4]
+
+
+def test_a_refused_replica_set_is_told_as_one_warning() -> None:
+    world = completed()
+    world.create_error = CreateError("v2", "n", "exceeded quota: pods, used: 9")
+    first = world.apply("v2").look(1.0)
+    told = [event for event in first.events if event.reason.value == "ReplicaSetCreateError"]
+    assert [event.message for event in told] == [
+        (
+            "revision 2: the API server refuses its ReplicaSet, which is tried again: "
+            "exceeded quota: pods, used: 9"
+        )
+    ]
+    assert told[0].warning
+    world.create_error = replace(world.create_error, message="exceeded quota: pods, used: 8")
+    world.settle(1.0)
+    assert world.events.count("ReplicaSetCreateError") == 1
+    world.create_error = None
+    world.settle(1.0)
+    assert world.condition("Stalled") is None
+
+
+def test_a_rollback_says_when_the_next_template_may_be_applied() -> None:
+    world = completed().apply("v2").settle(1.0).crash("v2")
+    world.look(1.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS
+    words = "a template applied before revision 1 has completed has nothing to go back to"
+    assert words in world.status.rollout_state_reason
+    world.settle(1.0)
+    assert world.state() is S.ROLLBACK_SUCCESSFUL
+    assert words not in world.status.rollout_state_reason
+
+
+def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
+    world = completed().apply("v2").settle(1.0).heal("v2", 2).settle(1.0)
+    found = world.replica_set("v2")
+    pods = tuple(unready_pod(p.name, world.now) if p.ready_since else p for p in found.pods)
+    world.replica_sets[found.name] = replace(found, pods=pods)
+    world.settle(1.0)
+    assert "0 of 4 pods healthy (2 were)" in world.status.rollout_state_reason
+    world.settle(900.0)
+    cause = world.record(2).reason
+    assert "0 of 4 pods healthy, and never more than 2 for 600 s" in cause
+
+
 def test_without_its_replica_set_the_desired_revision_has_no_pods() -> None:
     world = completed().apply("v2")
     status = decide(world.snapshot, world.now).status
@@ -80,8 +131,8 @@ def test_in_a_rollback_the_revision_that_is_gone_back_to_is_primary() -> None:
 def test_history_in_the_status_is_limited() -> None:
     world = completed(revision_history_limit=1)
     for version in ("v2", "v3", "v4"):
-        world.roll_out(version)
-    assert [r.revision for r in world.status.revisions] == [4, 3, 2]
+        world.roll_out(version).settle(1.0)
+    assert [r.revision for r in world.status.revisions] == [4, 3]
 
 
 # --- rolloutState ---------------------------------------------------------------------------------
@@ -182,7 +233,8 @@ def back() -> World:
         pytest.param(
             back,
             S.ROLLBACK_IN_PROGRESS,
-            f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy",
+            f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy; a template applied before "
+            "revision 1 has completed has nothing to go back to",
             id="B1 on the way back",
         ),
         pytest.param(

@@ -18,6 +18,7 @@ WARNINGS = {
     EventReason.ROLLOUT_STALLED: True,
     EventReason.ROLLOUT_STOPPED: False,
     EventReason.CRASH_LOOPING: True,
+    EventReason.REPLICA_SET_CREATE_ERROR: True,
 }
 
 

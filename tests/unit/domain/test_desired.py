@@ -24,6 +24,7 @@ from tripswitch.domain.status import (
     RolloutKind,
     RolloutState,
     RolloutStatus,
+    Stage,
     Status,
 )
 
@@ -246,6 +247,14 @@ def test_c1_a_value_is_seen_also_when_there_is_nothing_to_retry() -> None:
     assert world.rollout.revision == 1
     world.apply("v2").settle(1.0).crash("v2").settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
+
+
+def test_w2_a_completed_revision_that_is_found_again_is_past_its_launch() -> None:
+    world = completed()
+    world.guarded = replace(world.guarded, status=Status())
+    world.settle(1.0)
+    assert world.state() is S.SUCCESSFUL
+    assert world.breaker().stage is Stage.HEALTH
 
 
 def test_c1_an_annotation_that_is_removed_is_no_retry() -> None:

@@ -531,7 +531,7 @@ def test_h3_a_flapping_fleet_never_trips_and_ends_by_the_progress_deadline() -> 
     assert world.rollout.healthy_high_water == 1
     world.look(600.0 - 580.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
-    assert world.record(2).reason.startswith("0 of 4 pods healthy, and no more for 600 s")
+    assert world.record(2).reason.startswith("0 of 4 pods healthy, and never more than 1 for 600 s")
 
 
 # --- P --------------------------------------------------------------------------------------------

@@ -274,7 +274,7 @@ def test_the_status_remembers_the_kept_the_busy_and_then_the_newest() -> None:
     records = tuple(
         revision(number, states.get(number, RolloutState.COMPLETED)) for number in range(9, 0, -1)
     )
-    busy = [replica_set(2, ready_pod()), replica_set(4, ready_pod(), size=0)]
+    busy = [replica_set(2, ready_pod()), replica_set(4, ready_pod(), size=0), *empty(8, 7, 6, 5, 3)]
     remembered = select_remembered(records, busy, {9, 1}, 3)
     assert [record.revision for record in remembered] == [9, 8, 7, 2, 1]
 
@@ -292,18 +292,18 @@ def test_the_status_remembers_a_little_more_than_there_are_replica_sets(
     limit: int, remembered: list[int]
 ) -> None:
     records = tuple(revision(number) for number in (4, 3, 2, 1))
-    found = select_remembered(records, (), {4}, limit)
+    found = select_remembered(records, empty(4, 3, 2, 1), {4}, limit)
     assert [record.revision for record in found] == remembered
 
 
 def test_the_kept_are_remembered_whatever_the_limit_says() -> None:
     records = tuple(revision(number) for number in (4, 3, 2, 1))
-    assert select_remembered(records, (), {1, 2, 3}, 0) == records[1:]
+    assert select_remembered(records, (), {1, 2, 4}, 0) == (records[0], *records[2:])
 
 
 def test_a_revision_that_still_has_a_pod_to_run_is_remembered_whatever_the_limit_says() -> None:
     records = tuple(revision(number, RolloutState.STOPPED) for number in (5, 4, 3, 2, 1))
-    sets = (replica_set(1, size=1), replica_set(2, size=0))
+    sets = (replica_set(1, size=1), *empty(5, 4, 3, 2))
     found = select_remembered(records, sets, {5}, 0)
     assert [record.revision for record in found] == [5, 1]
 
@@ -321,7 +321,18 @@ def test_b1_what_completed_last_is_remembered_as_long_as_its_replica_set_is_ther
         revision(1),
     )
     there = replica_set(1, terminating(ready_pod("a")), size=0)
-    kept = select_remembered(records, [there], {4}, 0)
+    kept = select_remembered(records, [there, *empty(4, 3, 2)], {4}, 0)
     assert [record.revision for record in kept] == [4, 1]
-    gone = select_remembered(records, [], {4}, 0)
+    gone = select_remembered(records, empty(4, 3, 2), {4}, 0)
     assert [record.revision for record in gone] == [4, 3]
+
+
+def test_a_revision_without_replica_set_is_forgotten_unless_it_is_kept_or_the_newest() -> None:
+    """Nobody can go back to it. The newest stays, so that its number is not given away again."""
+    records = tuple(revision(number, RolloutState.FAILED) for number in (5, 4, 3, 2, 1))
+    found = select_remembered(records, empty(2), {3}, 10)
+    assert [record.revision for record in found] == [5, 3, 2]
+
+
+def empty(*numbers: int) -> list[ReplicaSetView]:
+    return [replica_set(number, size=0) for number in numbers]

@@ -143,9 +143,7 @@ def describe_lateness(draft: Draft) -> str:
     """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
     healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
     flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
-    told = (
-        f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
-    )
+    told = f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
     words = compute_waiting_words(draft)
     return f"{told}: {words}" if words else told
 

@@ -239,7 +239,7 @@ def test_undo_leaves_alone_what_kubectl_did_not_write(server: Server, applied: s
 def test_undo_warns_where_a_server_side_apply_will_not_remove_what_it_brings_back(
     server: Server,
 ) -> None:
-    owned = {"f:spec": {"f:template": {"f:spec": {}}}}
+    owned: dict[str, Any] = {"f:spec": {"f:template": {"f:spec": {}}}}
     fields = [
         {"manager": "argocd", "operation": "Apply", "fieldsV1": owned},
         {"manager": "scaler", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}},

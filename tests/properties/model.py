@@ -34,6 +34,8 @@ class Model:
     """``replicas: 0``."""
     held: bool = False
     """Pods of a failed rollback still wait, and may get on after all (F10)."""
+    gone: frozenset[str] = frozenset()
+    """Revisions whose ReplicaSet was deleted and not made again."""
     late: bool = False
     """The progress deadline passed while nobody was to trip."""
 
@@ -83,8 +85,22 @@ class Model:
     def lose_set(self) -> Model:
         """Somebody deletes the ReplicaSet of the last completed revision (B8)."""
         lost = self.last
+        assert lost is not None
         kept = lost if lost == self.desired else None
-        return replace(self, last=kept, full=None if self.full == lost else self.full)
+        made_again = lost == self.target and self.status in (*OPEN, *SUCCEEDED)
+        return replace(
+            self,
+            last=kept,
+            full=None if self.full == lost else self.full,
+            gone=self.gone if made_again else self.gone | {lost},
+        )
+
+    def forget(self) -> Model:
+        """History drops a revision whose ReplicaSet is gone; the newest keeps its number."""
+        (*_, newest) = self.states
+        stay = {self.desired, self.target, newest}
+        states = {v: state for v, state in self.states.items() if v in stay or v not in self.gone}
+        return replace(self, states=states, gone=self.gone & states.keys())
 
     # --- what people ask for ---
 
@@ -118,7 +134,8 @@ class Model:
     def resume(self) -> Model:
         """R7."""
         status = "IN_PROGRESS" if self.status == "PENDING" else self.status
-        return replace(self, paused=False, status=status).settle().judge()
+        gone = self.gone - {self.target} if self.status == "PENDING" else self.gone
+        return replace(self, paused=False, status=status, gone=gone).settle().judge()
 
     def scale_to_zero(self) -> Model:
         """R6."""
@@ -136,9 +153,12 @@ class Model:
     def start(self, version: str, *, rollback: bool = False) -> Model:
         """Begin a rollout; a revision that is rolled out is nothing to go back to (B1)."""
         status = "ROLLBACK_IN_PROGRESS" if rollback else "PENDING" if self.paused else "IN_PROGRESS"
+        has_set = version in self.states and version not in self.gone
+        made = {version} if has_set or status != "PENDING" else set()
         return replace(
             self,
             status=status,
+            gone=(self.gone | {version}) - made,
             target=version,
             last=None if rollback or self.last == version else self.last,
             count=0,

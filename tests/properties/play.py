@@ -50,6 +50,7 @@ class Play:
         assert possible(self, name), f"{name} makes no sense here"
         self.world.now += 1
         INPUTS[name](self)
+        self.model = self.model.forget()
         self.world.settle()
         self.compare(name)
 

@@ -23,6 +23,7 @@ CORE_MAY_IMPORT = frozenset(
         "hashlib",
         "itertools",
         "math",
+        "re",
         "types",
         "typing",
         "tripswitch.domain",

@@ -14,6 +14,7 @@ from typing import Any
 from tests.cluster.recorder import Pod
 
 HERE = Path(__file__).parent
+_CONTAINER = ("name", "restartPolicy", "restartPolicyRules", "resizePolicy")
 _CONDITION_NOISE = ("lastProbeTime", "observedGeneration")
 
 
@@ -48,7 +49,8 @@ def save(name: str, versions: list[Version]) -> None:
 def _trim(pod: Pod) -> Pod:
     """Keep what the operator could look at."""
     metadata, status = pod["metadata"], dict(pod["status"])
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "annotations")
+    kept = ("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
+            "annotations")  # fmt: skip
     status.pop("podIPs", None)
     status.pop("hostIPs", None)
     status["conditions"] = [
@@ -60,7 +62,7 @@ def _trim(pod: Pod) -> Pod:
             status[group] = [_trim_container(container) for container in status[group]]
     spec = pod["spec"]
     containers = {
-        group: [{"name": container["name"]} for container in spec[group]]
+        group: [{key: one[key] for key in _CONTAINER if key in one} for one in spec[group]]
         for group in ("containers", "initContainers")
         if group in spec
     }

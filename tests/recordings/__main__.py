@@ -1,4 +1,7 @@
-"""Record every way to fail on a real kubelet: ``python -m tests.recordings`` (2 minutes, root)."""
+"""Record pods on a real kubelet: ``python -m tests.recordings [name ...]`` (2 minutes, root).
+
+Without names every way to fail, and what only looks like one, is recorded again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +17,26 @@ from tests.cluster.behaviours import BEHAVIOUR
 from tests.cluster.box import BoxError
 from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.cluster.images import IMAGES, PORT
+from tests.cluster.real_node import SOCKET
 from tests.cluster.recorder import Pod, Recorder
 from tests.cluster.registry import Registry
 from tests.environment import REGISTRY, load_images
 from tests.recordings import HERE, Version, save
 
+# An in-place resize is not among them: a kubelet without cgroups of its own for pods, as this node's
+# is, ends with an error when it is asked for one (Kubernetes 1.36.3).
+
 _SECONDS = 100.0
+_SETTLED = 10.0
+"""Seconds after which something is done to the pods of ``ACTIONS``."""
 _PROBE = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1}
 _STARTUP = {**_PROBE, "failureThreshold": 60}
 # Process 1 that does not end when told to, so that the kubelet kills it.
 _DEAF: dict[str, Any] = {"command": ["httpd", "-f", "-p", str(PORT), "-h", "/www"]}
 _FAILING = {"httpGet": {"path": "/no", "port": PORT}, "periodSeconds": 1, "initialDelaySeconds": 6}
 _NO_ROOM = {"resources": {"requests": {"cpu": "1000"}}}
+_WELL = {"command": ["true"]}
+_HOST_PORT: dict[str, Any] = {"ports": [{"containerPort": PORT, "hostPort": 31999}]}
 _CONFIG = {"configMapKeyRef": {"name": "missing", "key": "any"}}
 
 
@@ -37,6 +49,45 @@ def _pod(name: str, image: str, pod: dict[str, Any] | None = None, **container: 
         "metadata": {"name": name, "annotations": {BEHAVIOUR: name}},
         "spec": {"containers": [main], "terminationGracePeriodSeconds": 1, **(pod or {})},
     }
+
+
+def _restart_all(image: str) -> Pod:
+    """Return a pod of which one container asks once that all of them are restarted (KEP-5532)."""
+    shared: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+    once = "test -e /shared/done && exec sleep 9999; touch /shared/done; sleep 6; exit 88"
+    rule = {
+        "action": "RestartAllContainers",
+        "exitCodes": {"operator": "In", "values": [88]},
+    }
+    lasting = {"image": image, "command": ["sh", "-c", "exec sleep 9999"]}
+    others: dict[str, Any] = {
+        "initContainers": [
+            {"name": "setup", "image": image, "command": ["true"]},
+            {"name": "mesh", "restartPolicy": "Always", **lasting},
+        ],
+        "volumes": [{"name": "shared", "emptyDir": {}}],
+    }
+    pod = _pod(
+        "restart-all",
+        image,
+        others,
+        command=["sh", "-c", once],
+        restartPolicy="Never",
+        restartPolicyRules=[rule],
+        **shared,
+    )
+    pod["spec"]["containers"].append({"name": "log", **lasting})
+    return pod
+
+
+def _own_policies(image: dict[str, str]) -> list[Pod]:
+    """Return pods of which a container has a restart policy of its own (KEP-5307)."""
+    warm_up = {"name": "warm-up", "image": image["server"], "command": ["true"]}
+    completes = _pod("completes", image["server"])
+    completes["spec"]["containers"].append({**warm_up, "restartPolicy": "OnFailure"})
+    check = {"name": "setup", "image": image["server"], "command": ["sh", "-c", "exit 1"]}
+    never: dict[str, Any] = {"initContainers": [{**check, "restartPolicy": "Never"}]}
+    return [completes, _pod("init-never", image["server"], never)]
 
 
 def pods() -> list[Pod]:
@@ -59,11 +110,38 @@ def pods() -> list[Pod]:
         _pod("invalid-image", "Not/An:Image"),
         _pod("config-error", image["server"], env=[{"name": "X", "valueFrom": _CONFIG}]),
         _pod("out-of-cpu", image["server"], {"nodeName": "real-0"}, **_NO_ROOM),
+        _restart_all(image["server"]),
+        *_own_policies(image),
+        _pod("sandbox-killed", image["silent"], {"initContainers": [{**exits, **_WELL}]}),
+        _pod(_HOLDER, image["server"], {"nodeName": "real-0"}, **_HOST_PORT),
+        _pod("port-taken", image["server"], {"nodeName": "real-0"}, **_HOST_PORT),
     ]
 
 
-def main() -> int:
-    """Start a real node, run all pods at once, and write what was shown."""
+def _kill_sandbox(cluster: ControlPlane) -> None:
+    """End the pause process of a pod: the kubelet makes a new sandbox and runs everything again."""
+    box = cluster.real_nodes["real-0"].box
+    ctr = ("ctr", f"--address={SOCKET}", "--namespace=k8s.io")
+    labels = 'labels."io.kubernetes.pod.name"==sandbox-killed', "sandbox"
+    sandbox = box.run(
+        *ctr, "containers", "list", "--quiet",
+        f'{labels[0]},labels."io.cri-containerd.kind"=={labels[1]}',
+    ).strip()  # fmt: skip
+    box.run(*ctr, "tasks", "kill", "--signal=SIGKILL", sandbox)
+
+
+_HOLDER = "port-holder"
+"""A pod that has the port that another one asks for; it is not recorded."""
+
+ACTIONS: Mapping[str, Callable[[ControlPlane], None]] = {
+    "sandbox-killed": _kill_sandbox,
+}
+"""What is done to a pod once it runs."""
+
+
+def main(names: list[str]) -> int:
+    """Start a real node, run the pods at once, and write what was shown."""
+    chosen = [pod for pod in pods() if not names or pod["metadata"]["name"] in names]
     with tempfile.TemporaryDirectory(prefix="tripswitch-recordings-") as folder:
         base = Path(folder)
         try:
@@ -71,24 +149,28 @@ def main() -> int:
                 load_images(base, cluster.load_image)
                 with Registry(base / "registry", cluster.layout.address) as registry:
                     cluster.real_nodes["real-0"].trust_registry(REGISTRY, registry.url)
-                    _record(cluster)
+                    _record(cluster, chosen)
         except (BoxError, ClusterError) as error:
             print(error, file=sys.stderr)
             return 1
     return 0
 
 
-def _record(cluster: ControlPlane) -> None:
+def _record(cluster: ControlPlane, chosen: list[Pod]) -> None:
     cluster.kubectl("wait", "--for=create", "serviceaccount/default")
     with Recorder(cluster, "default") as recorder:
-        for pod in pods():  # one after the other: the machine shall not be what is recorded
+        for pod in chosen:  # one after the other: the machine shall not be what is recorded
             cluster.kubectl("create", "--filename=-", input=json.dumps(pod))
             time.sleep(2)
-        recorder.wait(lambda: False, _SECONDS)
+        recorder.wait(lambda: False, _SETTLED)
+        for name in {pod["metadata"]["name"] for pod in chosen} & set(ACTIONS):
+            ACTIONS[name](cluster)
+        recorder.wait(lambda: False, _SECONDS - _SETTLED)
+    recorder.pods.pop(_HOLDER, None)
     for name, versions in recorder.pods.items():
         save(name, [Version(*both) for both in zip(recorder.times[name], versions, strict=True)])
         print(f"{HERE / name}.jsonl: {len(versions)} versions")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -122,3 +122,12 @@ STORIES = {
     "out-of-cpu": Story((("LAUNCH", "OutOfcpu", None, None, "Ignore"),), complete=True),
 }
 """What must be told of a pod of each behaviour, whether a kubelet or kwok wrote its status."""
+
+ONLY_REAL = {
+    "restart-all": Story((("HEALTH", "Error", "web", 88, "Count"),), complete=True),
+    "completes": Story(complete=True),
+    "init-never": Story((("LAUNCH", "Error", "setup", 1, "Count"),), complete=True),
+    "sandbox-killed": Story(complete=True),
+    "port-taken": Story((("LAUNCH", "NodePorts", None, None, "Ignore"),), complete=True),
+}
+"""The same for what kwok does not simulate."""

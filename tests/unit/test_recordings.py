@@ -7,7 +7,7 @@ import pytest
 from tests.cluster.behaviours import BEHAVIOURS
 from tests.cluster.looks import EXPECTED, seen
 from tests.recordings import load, names
-from tests.recordings.story import STORIES, Told, tell
+from tests.recordings.story import ONLY_REAL, STORIES, Told, tell
 
 NOT_RECORDED = {
     "evicted-disruption",
@@ -28,14 +28,14 @@ FASTER_THAN_LOOKS = {"init-fail", "liveness-kill", "ready-then-lost", "slow-star
 
 
 def test_there_is_a_recording_of_every_behaviour_that_a_node_can_be_brought_to() -> None:
-    assert set(names()) == (set(BEHAVIOURS) - NOT_RECORDED) | {"normal"}
+    assert set(names()) == (set(BEHAVIOURS) - NOT_RECORDED) | {"normal"} | set(ONLY_REAL)
     assert set(STORIES) == set(BEHAVIOURS) - NOT_RECORDED
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", [*STORIES, *ONLY_REAL])
 def test_the_operator_makes_of_a_real_pod_what_it_makes_of_a_simulated_one(name: str) -> None:
     """The same stories are told of kwok's pods in tests/cluster/test_stages.py."""
-    story = STORIES[name]
+    story = (STORIES | ONLY_REAL)[name]
     told = tell(load(name), probed=story.probed)
     assert [failure[:5] for failure in told][: len(story.failures)] == list(story.failures)
     assert len(told) >= len(story.failures)
@@ -48,6 +48,20 @@ def test_a_real_pod_looks_like_a_simulated_one_at_every_step(name: str) -> None:
     expected = EXPECTED[name].split(", ")
     looks = [look for look in seen([v.pod for v in load(name)]) if look != "ContainerCreating/0"]
     assert looks[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("name", ["restart-all", "completes", "sandbox-killed"])
+@pytest.mark.parametrize("missed", range(15))
+def test_whichever_versions_the_operator_missed_it_counts_no_more_than_there_is(
+    name: str, missed: int
+) -> None:
+    """A kubelet's restarts are told apart from failures also by what is left to be seen of them."""
+    versions = load(name)
+    ends = {failure[2] for failure in ONLY_REAL[name].failures}
+    for shown in (versions[missed:] or versions[-1:], [*versions[:1], *versions[missed:]]):
+        told = tell(shown, probed=False)
+        assert {failure.container for failure in told} <= ends
+        assert len(told) <= len(ends)
 
 
 def test_a_healthy_pod_tells_nothing() -> None:

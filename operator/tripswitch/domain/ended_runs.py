@@ -77,7 +77,7 @@ def runs_in_new_sandbox(container: ContainerView, known: int) -> bool:
     if container.role is not ContainerRole.INIT or container.restarts <= known:
         return False
     last = container.last_ended
-    return last is None or (last.reason != RESTARTED_ALL and has_succeeded(container, last))
+    return last is None or has_succeeded(container, last)
 
 
 def find_new_ends(

@@ -185,8 +185,11 @@ def test_f1_an_init_container_that_failed_unseen_before_it_succeeded_counts_thos
     assert (failure.count, failure.reason, failure.exit_code) == (2, "Error", 3)
 
 
-def test_f1_an_init_container_whose_end_before_was_lost_by_the_node_is_no_failure() -> None:
-    done = ended(0, name="setup", role=INIT, restarts=1, last_ended=Ended(255, "Unknown"))
+@pytest.mark.parametrize("runs", [1, 3])
+def test_f1_an_init_container_whose_end_before_was_lost_by_the_node_is_no_failure(
+    runs: int,
+) -> None:
+    done = ended(0, name="setup", role=INIT, restarts=runs, last_ended=Ended(255, "Unknown"))
     assert look(pod("a", done)).failures == ()
 
 
@@ -1067,10 +1070,11 @@ def test_f5_a_run_whose_end_the_node_lost_sight_of_never_counts_nor_uses_up_the_
     assert watch((0, pod("a", of)), (9, pod("a", crash)), (9, pod("a", crash))) == [0, 1, 0]
 
 
-def test_f5_a_lost_run_that_leaves_no_trace_of_its_own_is_no_new_end() -> None:
-    """A container that crashed before is gone: what is shown is its crash of then."""
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing", ""])
+def test_f5_a_lost_run_that_leaves_no_trace_of_its_own_is_no_new_end(reason: str) -> None:
+    """A container that crashed before is gone, or is made anew: what is shown is its crash of then."""
     up = pod("a", restarted(1, exit_code=2))
-    gone = pod("a", waiting("ContainerCreating", restarts=1, last_ended=Ended(2, "Error")))
+    gone = pod("a", waiting(reason, restarts=1, last_ended=Ended(2, "Error")))
     assert watch((0, up), (9, gone), (12, pod("a", ended(3, restarts=1)))) == [1, 0, 1]
 
 

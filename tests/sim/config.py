@@ -33,7 +33,7 @@ SHAPES = (
 )
 """Which containers pods have."""
 
-BAD = tuple(name for name in SCRIPTS if name not in ("good", "slow", "rejected"))
+BAD = tuple(name for name in SCRIPTS if name not in ("good", "slow", "resized", "rejected"))
 NEVER_READY = ("oom", "start_error", "config", "unready", "sidecar")
 """What goes wrong without a pod ever having been Ready."""
 
@@ -173,7 +173,7 @@ def draw_ways(rng: Random, *, good: float) -> tuple[str, ...]:
     """Draw how the pods of a template behave: all well, all one fault, or a mixture."""
     roll = rng.random()
     if roll < good:
-        return rng.choice((("good",), ("good",), ("slow",)))
+        return rng.choice((("good",), ("good",), ("slow",), ("good", "resized")))
     if roll < good + (1 - good) * 0.55:
         return (rng.choice(BAD),)
     some = _sample(rng, BAD, rng.randint(1, 3))

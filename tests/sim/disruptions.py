@@ -9,6 +9,7 @@ from random import Random
 from tests.sim.api import ApiServer
 from tests.sim.controllers import Later
 from tests.sim.kubelet import Handle
+from tripswitch.domain.model import ContainerRole
 
 
 class Disruptions:
@@ -28,7 +29,7 @@ class Disruptions:
         if not pods:
             return "nothing"
         ways = (
-            self.evict, self.put_out, self.shut_down, self.lose, self.reboot, self.delete,
+            self.evict, self.put_out, self.shut_down, self.lose, self.reboot, self.renew, self.delete,
         )  # fmt: skip
         way = self._rng.choice(ways)
         way(self._find(self._rng.choice(pods)))
@@ -62,6 +63,12 @@ class Disruptions:
         """The node starts again: every container lost its run, through no fault of its own."""
         if handle.pod.ready:
             handle.rerun("ContainerStatusUnknown")
+            self._later(self._rng.uniform(0.1, 2.0), lambda: self._recover(handle))
+
+    def renew(self, handle: Handle) -> None:
+        """The sandbox is gone, and the kubelet makes a new one. Only init containers let one know."""
+        if handle.pod.ready and handle.first(ContainerRole.INIT) is not None:
+            handle.renew()
             self._later(self._rng.uniform(0.1, 2.0), lambda: self._recover(handle))
 
     def delete(self, handle: Handle) -> None:

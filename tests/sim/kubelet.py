@@ -14,6 +14,7 @@ from typing import Any
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER, compute_phase
 from tests.sim.objects import RawPod
+from tripswitch.domain.ended_runs import RESTARTED_ALL
 from tripswitch.domain.failures import is_trouble_of_node
 from tripswitch.domain.model import ContainerRole, ContainerView, Ended, Instant, PodPhase
 
@@ -97,13 +98,14 @@ class Handle:
         """A container runs; the first time, or once more."""
         one = self.find(name)
         again = one.last_ended if one.ended is None else one.ended
+        counted = again is None or one.waiting == RESTARTED_ALL
         self._change(
             name,
             waiting=None,
             message="",
             ended=None,
             last_ended=again,
-            restarts=one.restarts + (1 if again is not None else 0),
+            restarts=one.restarts + (0 if counted else 1),
             running_since=self.written,
             started=started,
         )
@@ -174,6 +176,49 @@ class Handle:
                 )
             )
         self._write(self.pod, again, ready=False)
+
+    def renew(self) -> None:
+        """A new sandbox: init containers run again, and all others are ended for it, with 143."""
+        again = [
+            replace(one, restarts=one.restarts + 1, last_ended=one.ended)
+            if one.role is ContainerRole.INIT
+            else replace(
+                one,
+                restarts=one.restarts + 1,
+                last_ended=Ended(143, "Error"),
+                running_since=self.written,
+            )
+            for one in self.pod.containers
+        ]
+        self._write(self.pod, again, ready=False)
+
+    def resize(self, name: str) -> None:
+        """Somebody changes a container's resources in place, and the kubelet ends it for that."""
+        pod = self.pod
+        resizable = [
+            replace(c, resize_restarts=True) if c.name == name else c for c in pod.containers
+        ]
+        self._api.put_pod(replace(pod, generation=pod.generation + 1, containers=tuple(resizable)))
+        self.end(name, Ended(143, "Error"), blameless=True)
+
+    def restart_all(self, cause: str, end: Ended) -> None:
+        """A container ends in a way for which all of them are removed and started again (KEP-5532)."""
+        allowed = [replace(c, restarts_pod=c.name == cause) for c in self.pod.containers]
+        self._api.put_pod(replace(self.pod, containers=tuple(allowed)))
+        self.end(cause, end)
+        removed = [
+            replace(
+                one,
+                restarts=one.restarts + 1,
+                last_ended=Ended(137, RESTARTED_ALL),
+                waiting=RESTARTED_ALL,
+                ended=None,
+                running_since=None,
+                started=False,
+            )
+            for one in self.pod.containers
+        ]
+        self._write(self.pod, removed, ready=False)
 
     def set_ready(self, *, ready: bool) -> None:
         """The readiness probe changes its mind."""

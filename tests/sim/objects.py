@@ -39,6 +39,7 @@ class RawPod:
     ledger: tuple[int, ...] = ()
     attempts: tuple[int, ...] = ()
     """How often its kubelet failed to start each container, as the pod's events tell."""
+    generation: int = 1
 
     @property
     def live(self) -> bool:

@@ -37,6 +37,8 @@ PULLS = {
 }  # fmt: skip
 BLAMELESS_POD = {"Terminated", "NodeShutdown", "NodeLost", "Preempting", "OutOfcpu", "OutOfmemory",
                  "OutOfpods", "NodeAffinity", "UnexpectedAdmissionError"}  # fmt: skip
+NOT_ITS_OWN = ("ContainerStatusUnknown", "Unknown", "RestartingAllContainers")
+"""How the simulated kubelet ends containers of its own accord; it also does so with 143."""
 
 
 @dataclass
@@ -342,8 +344,8 @@ def _ended_runs(story: PodStory, one: ContainerView, ended: int) -> list[Mishap]
     assert last is not None
     if one.role == "init" and one.ended is not None and one.ended.exit_code == 0:
         last = one.last_ended or last  # it succeeded in the end; what counts came before
-    if last.reason in ("ContainerStatusUnknown", "Unknown"):
-        return []
+    if last.reason in NOT_ITS_OWN or last.exit_code == 143:
+        return [Mishap(new, "Error", one.name)]  # what counts came before, and cannot be seen
     return [Mishap(new, last.reason, one.name, last.exit_code)]
 
 

@@ -58,6 +58,27 @@ def slow(pod: Handle, rng: Random) -> Steps:
     pod.set_ready(ready=True)
 
 
+def resized(pod: Handle, rng: Random) -> Steps:
+    """Good, and given other resources in place now and then, for which the kubelet restarts it."""
+    yield from good(pod, rng)
+    for _ in range(1_000):
+        yield rng.uniform(5, 200)
+        pod.resize(MAIN)
+        yield rng.uniform(0.1, 1.0)
+        pod.run(MAIN)
+        yield rng.uniform(0.1, 3.0)
+        pod.set_ready(ready=True)
+
+
+def restarts_all(pod: Handle, rng: Random) -> Steps:
+    """Good, after it has once asked for all of its containers to be restarted."""
+    yield from start(pod, rng)
+    yield rng.uniform(0.1, 6.0)
+    pod.restart_all(MAIN, Ended(88, "Error"))
+    yield rng.uniform(0.1, 1.0)
+    yield from _come_up(pod, rng)
+
+
 def _loop(pod: Handle, rng: Random, name: str, end: Ended, *, ready: bool) -> Steps:
     """Crash for ever: the first restart at once, then with the kubelet's back-off."""
     for number in range(1_000):
@@ -272,7 +293,7 @@ SCRIPTS: MappingProxyType[str, Script] = MappingProxyType(
     {
         script.__name__: script
         for script in (
-            good, slow, crash, oom, finish, start_error, image, config, setup_fails, unready, lost,
+            good, slow, resized, restarts_all, crash, oom, finish, start_error, image, config, setup_fails, unready, lost,
             flapping, late, leaking, unschedulable, creating, overflow, too_long, rejected, sidecar,
         )
     }

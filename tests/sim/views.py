@@ -46,6 +46,7 @@ def see_pod(raw: RawPod, before: SeenPod | None, now: Instant) -> SeenPod:
         waiting_for=raw.waiting_for,
         node=raw.node,
         scheduled=bool(raw.node or raw.waiting_for),
+        generation=raw.generation,
         containers=tuple(
             _see_container(one, raw, None if before is None else before.view.containers[index], now)
             for index, one in enumerate(raw.containers)

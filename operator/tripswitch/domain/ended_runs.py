@@ -69,19 +69,21 @@ def compute_ended_runs(container: ContainerView) -> int:
     return container.restarts + 1
 
 
-def runs_in_new_sandbox(container: ContainerView, known: int) -> bool:
-    """Return whether this is an init container that runs again though it did not fail.
+def count_new_sandboxes(container: ContainerView, known: int) -> int:
+    """Return how often an init container was run again though it did not fail; 0 for any other one.
 
-    Its pod has a new sandbox, then. The kubelet ended all the other containers for that.
+    Its pod had so many new sandboxes since ``known`` runs had ended, and for each of them the kubelet
+    ended all the other containers.
     """
-    if container.role is not ContainerRole.INIT or container.restarts <= known:
-        return False
     last = container.last_ended
-    return last is None or has_succeeded(container, last)
+    failed = last is not None and not has_succeeded(container, last)
+    if container.role is not ContainerRole.INIT or failed:
+        return 0
+    return max(0, container.restarts - known)
 
 
 def find_new_ends(
-    container: ContainerView, known: int, *, rises: int = 0, new_sandbox: bool = False
+    container: ContainerView, known: int, *, rises: int = 0, sandboxes: int = 0
 ) -> NewEnds:
     """Return the ends beyond the ``known`` ones that are the container's own fault (F1, F5).
 
@@ -97,16 +99,14 @@ def find_new_ends(
         known: What ``compute_ended_runs`` returned at the looks before, at most.
         rises: How often its pod was changed since an end was last put down to a resize: so many ends
             of a container that a resize restarts are not its own fault.
-        new_sandbox: Whether ``runs_in_new_sandbox`` is true of an init container of the pod: the latest
-            end is the kubelet's doing.
+        sandboxes: How many new sandboxes its pod had meanwhile: the latest ends are the kubelet's doing.
     """
-    new = compute_ended_runs(container) - known
+    spared = 0 if container.role is ContainerRole.INIT else sandboxes
+    new = compute_ended_runs(container) - known - spared
     if new <= 0 or container.device_unhealthy:
         return NewEnds()
-    shown = [end for end in _shown(container)[:new] if end.reason != RESTARTED_ALL]
+    shown = [e for e in _shown(container)[spared : spared + new] if e.reason != RESTARTED_ALL]
     unseen = new - len(shown) if _counts_unseen(container) else 0
-    if new_sandbox and container.role is not ContainerRole.INIT:
-        shown = shown[1:]
     failed = [e for e in shown if e.reason not in NODE_ENDED and not has_succeeded(container, e)]
     left = max(0, rises) if container.resize_restarts else 0
     own = []

@@ -17,8 +17,8 @@ from tripswitch.domain import failed_pods
 from tripswitch.domain.ended_runs import (
     NewEnds,
     compute_ended_runs,
+    count_new_sandboxes,
     find_new_ends,
-    runs_in_new_sandbox,
 )
 from tripswitch.domain.health import (
     Expectations,
@@ -124,15 +124,16 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     wakes: list[Instant] = []
     needs: list[Need] = []
     whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
-    new_sandbox = any(
-        runs_in_new_sandbox(one, tallies.get(one.name, NOTHING_YET).runs) for one in pod.containers
+    sandboxes = max(
+        (count_new_sandboxes(c, tallies.get(c.name, NOTHING_YET).runs) for c in pod.containers),
+        default=0,
     )
     for container in pod.containers:
         tally = tallies.get(container.name, NOTHING_YET)
         attempts = _find_attempts(pod, container, tally, expected.sight)
         after = _advance(container, tally, now, attempts)
         rises = pod.generation - max(1, tally.generation)
-        ends = find_new_ends(container, tally.runs, rises=rises, new_sandbox=new_sandbox)
+        ends = find_new_ends(container, tally.runs, rises=rises, sandboxes=sandboxes)
         if ends.resized:
             after = replace(after, generation=pod.generation)
         if after is not tally:

@@ -352,6 +352,18 @@ def test_f1_a_container_that_the_kubelet_ended_for_a_new_sandbox_never_counts(
             id="a crash in the new sandbox",
         ),
         pytest.param(
+            ended(0, restarts=2, last_ended=DONE, **SETUP),
+            restarted(2, last_ended=Ended(143, "Error")),
+            0,
+            id="two new sandboxes",
+        ),
+        pytest.param(
+            ended(0, restarts=2, last_ended=DONE, **SETUP),
+            restarted(3, last_ended=Ended(143, "Error")),
+            1,
+            id="a crash, and two new sandboxes",
+        ),
+        pytest.param(
             ended(0, restarts=1, **SETUP),
             restarted(4, last_ended=Ended(255, "Unknown")),
             3,
@@ -372,7 +384,7 @@ def test_f1_a_container_that_the_kubelet_ended_for_a_new_sandbox_never_counts(
         pytest.param(ended(0, **SETUP), restarted(1, exit_code=2), 1, id="it did not run again"),
     ],
 )
-def test_f1_of_a_new_sandbox_only_the_latest_end_is_the_kubelets_doing(
+def test_f1_of_each_new_sandbox_one_end_is_the_kubelets_doing(
     setup: ContainerView, web: ContainerView, failures: int
 ) -> None:
     assert watch((20, pod("a", setup, web))) == [failures]

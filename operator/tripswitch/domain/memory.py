@@ -40,7 +40,7 @@ MIN_ENTRIES = 32
 That is what a rollout may have of pods by default (R1), so they never make the status larger.
 """
 ENTRY_BYTES = 90
-TALLY_BYTES = 115
+TALLY_BYTES = 130
 """Bytes of an entry and of a container in it without their names, with every field at its longest."""
 
 

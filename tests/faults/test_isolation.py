@@ -181,11 +181,23 @@ def test_no_log_of_another_namespaces_pods_is_read_for_her(mallory: Mallory) -> 
     """Pods there have the names, the labels and the owner of her failing ones: they are no evidence."""
     log = AuditLog(Path(mallory.hers.environment.audit_log))
     # The grace gives the time to put the others beside hers, before anything is looked into.
-    late = guarded(replicas=4, behaviour="never-ready", healthCheckGracePeriodSeconds=8)
+    mallory.kubectl("apply", "--filename", "-", stdin=json.dumps(guarded(image="web:1")))
+    mallory.hers.until_rollout("SUCCESSFUL")  # so a late pod has 60 s and not 300 (F4)
+    late = guarded(
+        image="web:2",
+        behaviour="never-ready",
+        healthCheckGracePeriodSeconds=8,
+        strategy={"type": "Recreate"},
+    )
     late["spec"]["template"]["metadata"]["annotations"][STOP] = "10s"
     mallory.kubectl("apply", "--filename", "-", stdin=json.dumps(late))
-    mallory.hers.until_true(lambda: len(mallory.hers.pods()) == 4)
-    listed = json.loads(mallory.hers.kubectl("get", "pods", "--output=json"))["items"]
+
+    def find_late() -> list[dict[str, Any]]:
+        found = json.loads(mallory.hers.kubectl("get", "pods", "--output=json"))["items"]
+        return [pod for pod in found if BEHAVIOUR in pod["metadata"].get("annotations", {})]
+
+    mallory.hers.until_true(lambda: len(find_late()) == 4)
+    listed = find_late()
     for number, pod in enumerate(listed):
         metadata = pod["metadata"]
         twin = {

@@ -65,9 +65,10 @@ PULLS = frozenset(
         "ImageInspectError",
         "ImagePullBackOff",
         "SignatureValidationFailed",
+        REGISTRY_UNAVAILABLE,
     }
 )
-"""Waiting reasons of a container whose image is not there yet (F10)."""
+"""Reasons of failures of a container whose image is not there yet (F10)."""
 
 ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
 """Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""

@@ -136,9 +136,9 @@ def test_f7_a_failure_without_room_counts_later_and_once() -> None:
 
 def test_f7_an_entry_grows_only_while_there_is_room() -> None:
     """Mark and count stay behind together."""
-    pods = crashing(440)
+    pods = crashing(415)
     full = look(pods).breaker
-    assert full.failure_count == len(full.counted) == 440
+    assert full.failure_count == len(full.counted) == 415
     [first, *others] = pods
     grown = replace(
         first, containers=(crash_looping(1), *(crash_looping(1, name=f"b{n}") for n in range(60)))
@@ -146,7 +146,7 @@ def test_f7_an_entry_grows_only_while_there_is_room() -> None:
     after = look([grown, *others], full).breaker
     assert after == full
     alone = look([grown], full).breaker
-    assert alone.failure_count == 440 + 60
+    assert alone.failure_count == 415 + 60
 
 
 def test_f7_known_pods_go_on_counting_when_there_is_no_room() -> None:
@@ -177,9 +177,9 @@ def test_f7_failing_pods_come_before_healthy_ones_and_those_before_vanished_ones
     assert len(everything.counted) == 400
     gone = look(healthy(200), everything).breaker
     assert len(gone.counted) == 400, "of the vanished, too"
-    more = look([*healthy(200), *crashing(430, prefix="n")], gone).breaker
+    more = look([*healthy(200), *crashing(415, prefix="n")], gone).breaker
     kinds = [entry.pod[4] for entry in more.counted]
-    assert (kinds.count("n"), kinds.count("c")) == (430, 0)
+    assert (kinds.count("n"), kinds.count("c")) == (415, 0)
     assert 0 < kinds.count("h") < 200
 
 

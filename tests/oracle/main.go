@@ -1,13 +1,14 @@
 // Oracle prints what Kubernetes' own code answers, as test data for tests/unit/domain/test_oracle.py.
 //
 // Nothing is computed here: every answer comes from the deployment controller's functions
-// (ResolveFenceposts, MaxSurge, MaxUnavailable, MinAvailable, NewRSNewReplicas) or from the ReplicaSet
-// controller's (IsPodActive, IsPodReady, IsPodAvailable), over a grid of questions. The Kubernetes
-// version in the output is the one this program was linked with.
+// (ResolveFenceposts, MaxSurge, MaxUnavailable, MinAvailable, NewRSNewReplicas), from its own scale(), or
+// from the ReplicaSet controller's (IsPodActive, IsPodReady, IsPodAvailable), over a grid of questions.
+// The Kubernetes version in the output is the one this program was linked with.
 package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -15,13 +16,17 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	_ "unsafe" // for go:linkname
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 	podutil "k8s.io/kubernetes/pkg/api/v1/pod"
 	"k8s.io/kubernetes/pkg/controller"
+	deploymentcontroller "k8s.io/kubernetes/pkg/controller/deployment"
 	deploymentutil "k8s.io/kubernetes/pkg/controller/deployment/util"
 )
 
@@ -43,6 +48,7 @@ func main() {
 	fmt.Fprintf(out, "{\n\"kubernetes\": %q", kubernetesVersion())
 	print(out, "fenceposts", fenceposts())
 	print(out, "new_replicas", newReplicas())
+	print(out, "proportions", proportions())
 	print(out, "pods", pods())
 	fmt.Fprintln(out, "\n}")
 	if err := out.Flush(); err != nil {
@@ -91,6 +97,77 @@ func newReplicas() (table []row) {
 	return table
 }
 
+// scale is what the deployment controller does when the replicas of a Deployment change while it has pods
+// of several ReplicaSets, also while it is paused. It is not exported; empty.s lets it have no body here.
+//
+//go:linkname scale k8s.io/kubernetes/pkg/controller/deployment.(*DeploymentController).scale
+func scale(dc *deploymentcontroller.DeploymentController, ctx context.Context, d *apps.Deployment, fresh *apps.ReplicaSet, stale []*apps.ReplicaSet) error
+
+// proportions: [replicas before, after, maxSurge, [[sizes before, older ReplicaSets first], [sizes after]], ...]]
+func proportions() (table []row) {
+	for _, change := range [][2]int32{{10, 30}, {30, 10}, {4, 12}, {12, 4}, {12, 1}, {1, 12}, {3, 4}, {25, 24}, {10, 0}} {
+		for _, surge := range surges {
+			most := change[0] + deploymentutil.MaxSurge(*deployment(change[0], surge, intstr.FromInt32(1)))
+			answers := []row{}
+			for _, sizes := range splits(most) {
+				answers = append(answers, row{sizes, scaled(change[0], change[1], surge, most, sizes)})
+			}
+			table = append(table, row{change[0], change[1], plain(surge), answers})
+		}
+	}
+	return table
+}
+
+// splits are ways to have two or three ReplicaSets with pods, and at most so many pods.
+func splits(most int32) (found [][]int32) {
+	for _, one := range [][]int32{
+		{1, most - 1}, {most - 1, 1}, {most / 2, most - most/2}, {most / 3, most - most/3}, {most - most/3, most / 3},
+		{most / 4, most / 2}, {most / 2, most / 4},
+		{most / 4, most / 4, most / 2}, {most / 2, most / 4, most / 4}, {most / 3, most / 3, most / 3}, {1, most / 2, 1},
+	} {
+		active := true
+		for _, size := range one {
+			active = active && size > 0
+		}
+		if active {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func scaled(before, after int32, surge intstr.IntOrString, most int32, sizes []int32) (next []int32) {
+	ctx := context.Background()
+	client := fake.NewClientset()
+	factory := informers.NewSharedInformerFactory(client, 0)
+	dc, err := deploymentcontroller.NewDeploymentController(
+		ctx, factory.Apps().V1().Deployments(), factory.Apps().V1().ReplicaSets(), factory.Core().V1().Pods(), client,
+	)
+	check(err)
+	sets := []*apps.ReplicaSet{}
+	for age, size := range sizes {
+		rs := &apps.ReplicaSet{
+			ObjectMeta: meta.ObjectMeta{
+				Name: fmt.Sprintf("rs-%d", age), Namespace: "oracle",
+				CreationTimestamp: meta.NewTime(time.Unix(int64(1_800_000_000+age), 0)),
+			},
+			Spec: apps.ReplicaSetSpec{Replicas: &size},
+		}
+		deploymentutil.SetReplicasAnnotations(rs, before, most)
+		_, err := client.AppsV1().ReplicaSets("oracle").Create(ctx, rs, meta.CreateOptions{})
+		check(err)
+		sets = append(sets, rs)
+	}
+	newest := len(sets) - 1
+	check(scale(dc, ctx, deployment(after, surge, intstr.FromInt32(1)), sets[newest], sets[:newest]))
+	for age := range sizes { // not sets: scale sorts what it is given
+		found, err := client.AppsV1().ReplicaSets("oracle").Get(ctx, fmt.Sprintf("rs-%d", age), meta.GetOptions{})
+		check(err)
+		next = append(next, *found.Spec.Replicas)
+	}
+	return next
+}
+
 // pods: [phase, deleting, Ready ("" when it has no such condition), [[age, minReadySeconds, active, ready, available], ...]]
 func pods() (table []row) {
 	now := meta.NewTime(time.Unix(1_800_000_000, 0))
@@ -114,7 +191,7 @@ func pods() (table []row) {
 }
 
 func deployment(desired int32, surge, unavailable intstr.IntOrString) *apps.Deployment {
-	return &apps.Deployment{Spec: apps.DeploymentSpec{
+	return &apps.Deployment{ObjectMeta: meta.ObjectMeta{Name: "oracle", Namespace: "oracle"}, Spec: apps.DeploymentSpec{
 		Replicas: &desired,
 		Strategy: apps.DeploymentStrategy{
 			Type:          apps.RollingUpdateDeploymentStrategyType,

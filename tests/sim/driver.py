@@ -316,7 +316,7 @@ class Process:
         changes: dict[str, Any] = {}
         match action:
             case ScaleReplicaSet():
-                changes = {"size": action.size}
+                changes = {"size": action.size, "sized_for": action.sized_for}
             case MarkCompleted():
                 changes = {"completed_at": action.completed_at}
             case AdoptReplicaSet():
@@ -371,6 +371,7 @@ class Process:
                     template,
                     action.size,
                     float(int(now)),
+                    sized_for=action.sized_for,
                 )
             )
 

@@ -64,6 +64,7 @@ class RawSet:
     create_error: str = ""
     seen_live: int = 0
     seen_ready: int = 0
+    sized_for: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tripswitch.domain.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.model import Instant, Snapshot
 from tripswitch.domain.rollout import OPEN, SUCCEEDED
 from tripswitch.domain.scaling import compute_bounds
-from tripswitch.domain.status import Rollout, RolloutKind, RolloutStatus
+from tripswitch.domain.status import Rollout, RolloutKind, RolloutState, RolloutStatus
 
 
 class CounterexampleError(AssertionError):
@@ -54,6 +54,9 @@ class Referee:
         self._safe = False
         self._lowered: list[Lowered] = []
         self._version = 0
+        self._healthy = 0
+        self._floor: int | None = None
+        self._too_many = False
 
     def looked(self, look: Look) -> None:
         """Check a decision, whatever becomes of it."""
@@ -99,13 +102,61 @@ class Referee:
                 pod.ready_really is not None and pod.ready_really <= since for pod in live
             )
         self.seen["moments with the bounds checked in the cluster"] += 1
-        if planned > bounds.upper:
+        self._healthy = healthy
+        self._too_many = self._too_many and planned > bounds.upper
+        if planned > bounds.upper and not self._too_many:
             raise CounterexampleError(f"{planned} pods planned, at most {bounds.upper} (R3)")
         if healthy >= bounds.lower:
             self._lowered = [one for one in self._lowered if self._is_pending(one)]
-        lower = min([bounds.lower, *(one.floor for one in self._lowered)]) - self._count_young(now)
+        if healthy >= bounds.lower:
+            self._floor = None
+        asked = bounds.lower if self._floor is None else min(self._floor, bounds.lower)
+        lower = min([asked, *(one.floor for one in self._lowered)]) - self._count_young(now)
         if self._safe and healthy < lower:
             raise CounterexampleError(f"{healthy} pods healthy, at least {lower} (R3)")
+
+    def scaled(self) -> None:
+        """``replicas`` have changed: as many pods as are healthy now have to stay, if L asks for them.
+
+        There may be more than U in all, until it has been followed once.
+        """
+        self._floor, self._too_many = self._healthy, True
+
+    def sizes(self) -> dict[str, int]:
+        """Return the sizes of our ReplicaSets, without those that are being deleted."""
+        assert self._api.guarded is not None
+        uid = self._api.guarded.uid
+        ours = (rs for rs in self._api.sets.values() if rs.guard == uid and not rs.deleting)
+        return {rs.name: rs.size for rs in ours}
+
+    def has_followed(self, before: int) -> bool:
+        """Return whether all sizes are those that a scaling from ``before`` asks for (R4, R7).
+
+        The rollout has ended. If it stalled, the revisions that completed before make up what is
+        missing; if there is none, the status has to say that the size is frozen.
+        """
+        guarded, sizes = self._api.guarded, self.sizes()
+        assert guarded is not None
+        status, wanted = guarded.status, guarded.spec.replicas
+        rollout, total = status.rollout, sum(sizes.values())
+        assert rollout is not None
+        if rollout.status in SUCCEEDED:
+            return sorted(sizes.values(), reverse=True)[:2] in ([wanted], [wanted, 0])
+        if wanted < before:
+            return total <= wanted
+        proven = [
+            record
+            for record in status.revisions
+            if record.completed_at is not None
+            and record.rollout_state is not RolloutState.FAILED
+            and record.revision != rollout.revision
+            and (sizes.get(record.replica_set) or record.revision == status.last_completed_revision)
+        ]
+        if total < wanted and not proven:
+            self.seen["sizes frozen"] += 1
+            return f"frozen at {total} of {wanted}" in status.rollout_state_reason
+        upper = compute_bounds(guarded.spec.strategy, wanted).upper
+        return wanted <= total <= upper
 
     def _note_lowered(self, look: Look) -> None:
         """Remember what a lowering could not know, because no event had told it yet.

@@ -57,6 +57,7 @@ TOLD = (
     ("creations refused", "ReplicaSets refused"),
     ("make_again", "objects restored without their status"),
     ("worlds settled", "worlds run on until their last rollout had ended"),
+    ("scaled afterwards", "times that they were scaled then, and every size followed (R7)"),
 )  # fmt: skip
 
 

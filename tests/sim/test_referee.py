@@ -57,7 +57,7 @@ def judge(
             pod, pod, shown.uid, name, START, phase=PodPhase.RUNNING, ready_really=since
         )
     referee = Referee(api, decide, calm=True)
-    lower = ScaleReplicaSet(name, shown.uid, "7", size)
+    lower = ScaleReplicaSet(name, shown.uid, "7", size, sized_for=2)
     referee.accepted(Look(snapshot(wish, shown), Decision(STATUS, (lower,)), NOW, {}))
     del api.pods[taken]
     if became_ready:

@@ -70,6 +70,7 @@ def see_set(raw: RawSet, pods: tuple[PodView, ...], guard: str) -> ReplicaSetVie
         owned=raw.guard == guard,
         deleting=raw.deleting,
         create_error=raw.create_error,
+        sized_for=raw.sized_for,
     )
 
 

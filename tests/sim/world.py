@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 from tests.sim.api import ApiServer
@@ -138,6 +139,33 @@ class World:
         if self.now > end and not self._has_ended():
             raise CounterexampleError(f"the rollout never ends: {self.api.guarded}")
         self._count("worlds settled" if self._has_ended() else "worlds cut short")
+        if self._has_ended():
+            for replicas in (spec.replicas + 5, 2):
+                self._scale(replicas, most)
+
+    def _scale(self, replicas: int, most: int) -> None:
+        """Scale once more: the sizes have to follow, in whatever state the last rollout ended (R7).
+
+        Raises:
+            CounterexampleError: They did not.
+        """
+        guarded = self.api.guarded
+        assert guarded is not None
+        before = guarded.spec.replicas
+        self.api.put_guarded(spec=replace(guarded.spec, replicas=replicas))
+        self.referee.scaled()
+        end = self.now + 2 * (replicas + 2) * (guarded.spec.progress_deadline + 120)
+        for _ in range(most):
+            if self._has_ended() and self.referee.has_followed(before):
+                self._count("scaled afterwards")
+                return
+            if self.now > end or not self.step():
+                break
+        if self.now > end or not self._agenda:
+            raise CounterexampleError(
+                f"scaled from {before} to {replicas}, and not followed: {self.referee.sizes()}, "
+                f"{self.api.guarded} (R7)"
+            )
 
     def _has_ended(self) -> bool:
         assert self.api.guarded is not None

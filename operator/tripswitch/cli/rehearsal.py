@@ -199,10 +199,13 @@ class World:
                     size=0,
                     resource_version=str(self._version),
                     created_at=self.now,
+                    sized_for=action.sized_for,
                 )
                 self._sets[action.name] = _Set(view)
                 self._resize(action.name, action.size)
             case ScaleReplicaSet():
+                one = self._sets[action.name]
+                one.view = replace(one.view, sized_for=action.sized_for)
                 self._resize(action.name, action.size)
             case MarkCompleted():
                 one = self._sets[action.name]

@@ -43,6 +43,9 @@ DIGEST = f"{GROUP}/template-digest"
 COMPLETED_AT = f"{GROUP}/completed-at"
 """Annotations: what would be lost with the status otherwise (W2), and the template's full identity
 (the server fills defaults into the template itself, so it cannot be computed from that again)."""
+SIZED_FOR = f"{GROUP}/desired-replicas"
+"""Annotation: the ``replicas`` of the GuardedDeployment that the ReplicaSet's size was decided for,
+as ``deployment.kubernetes.io/desired-replicas`` (R7)."""
 
 
 RETAINED_FOR = f"{GROUP}/retained-for"
@@ -76,6 +79,7 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
     annotations = mapping(metadata.get("annotations"))
     conditions = objects(field(body, "status", "conditions"))
     namespace, guard = text(metadata.get("namespace")), find_guard(body)
+    sized_for = annotations.get(SIZED_FOR)
     view = ReplicaSetView(
         name=text(metadata.get("name")),
         uid=text(metadata.get("uid")),
@@ -95,6 +99,7 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
             ),
             "",
         ),
+        sized_for=number(sized_for) if text(sized_for).isdecimal() else None,
     )
     if guard is not None:
         return SeenReplicaSet(view, namespace, guard)
@@ -154,7 +159,11 @@ def build_replica_set(
             "name": action.name,
             "namespace": field(guarded, "metadata", "namespace"),
             "labels": labels,
-            "annotations": {REVISION: str(action.revision), DIGEST: digest},
+            "annotations": {
+                REVISION: str(action.revision),
+                DIGEST: digest,
+                SIZED_FOR: str(action.sized_for),
+            },
             "ownerReferences": [owner_reference(guarded)],
         },
         "spec": {
@@ -193,6 +202,7 @@ def build_patch(
     metadata: dict[str, Any] = {"uid": action.uid, "resourceVersion": action.resource_version}
     match action:
         case ScaleReplicaSet():
+            metadata["annotations"] = {SIZED_FOR: str(action.sized_for)}
             return {"metadata": metadata, "spec": {"replicas": action.size}}
         case MarkCompleted():
             metadata["annotations"] = {COMPLETED_AT: format_time(action.completed_at)}

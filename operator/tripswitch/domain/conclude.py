@@ -28,14 +28,17 @@ NEXT = "next: fix the template, or retry"
 """What a person can do about a rollout that failed (rules B6 and C1)."""
 
 
-def conclude(draft: Draft) -> Status:
-    """Everything the status shows, from what has been decided."""
+def conclude(draft: Draft, frozen: str = "") -> Status:
+    """Everything the status shows, from what has been decided.
+
+    ``frozen`` says why the size does not follow ``replicas``; empty if it does (R7).
+    """
     spec, guarded = draft.spec, draft.snapshot.guarded
     crowds = draft.crowds.values()
     desired = draft.record(draft.status.desired_revision)
     assert desired is not None, "the spec was not followed"
     running = draft.rollout.status in rollouts.OPEN
-    explanation = _explain(draft)
+    explanation = _explain(draft) + (f"; {frozen}" if frozen else "")
     breaker = draft.status.circuit_breaker
     state = breakers.STATUS[draft.rollout.status] if spec.breaker.enable else BreakerState.DISABLED
     return replace(
@@ -52,7 +55,7 @@ def conclude(draft: Draft) -> Status:
         circuit_breaker=replace(breaker if running else forget(breaker), status=state),
         revisions=_conclude_revisions(draft),
         conditions=conditions.compute_conditions(
-            _gather_facts(draft, desired.rollout_state, explanation),
+            _gather_facts(draft, desired.rollout_state, explanation, frozen),
             draft.status.conditions,
             draft.now,
         ),
@@ -90,7 +93,9 @@ def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
     return tuple(refreshed)
 
 
-def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -> conditions.Facts:
+def _gather_facts(
+    draft: Draft, desired_state: RolloutState, explanation: str, frozen: str
+) -> conditions.Facts:
     spec, target = draft.spec, draft.target
     late_at = compute_late_at(draft)
     late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
@@ -106,6 +111,7 @@ def _gather_facts(draft: Draft, desired_state: RolloutState, explanation: str) -
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
+        frozen=frozen,
     )
 
 

@@ -16,7 +16,9 @@ class Facts:
     ``needed`` healthy pods make it Available.
     ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
     create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
-    ``crash_loops``: containers of the completed revision restart again and again. ``desired_state`` is that of the revision in ``spec``.
+    ``crash_loops``: containers of the completed revision restart again and again.
+    ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
+    ``replicas`` (R7).
     """
 
     rollout: Rollout
@@ -30,6 +32,7 @@ class Facts:
     late: str = ""
     explanation: str = ""
     crash_loops: str = ""
+    frozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,13 @@ def _wanted(facts: Facts) -> list[_Wanted]:
 
 def _available(facts: Facts) -> _Wanted:
     enough = _is_available(facts)
+    frozen = f"; {facts.frozen}" if facts.frozen else ""
     return _Wanted(
         "Available",
         enough,
         Reason.MINIMUM_HEALTHY if enough else Reason.BELOW_MINIMUM_HEALTHY,
-        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.needed} needed",
+        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.needed} needed"
+        f"{frozen}",
     )
 
 

@@ -31,12 +31,12 @@ from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_col
 from tripswitch.domain.draft import Draft, begin_draft
 from tripswitch.domain.gather import gather, inquire
 from tripswitch.domain.health import health_deadline
-from tripswitch.domain.model import Instant, Recreate, Snapshot
+from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot
 from tripswitch.domain.observe import observe
 from tripswitch.domain.retention import retain
-from tripswitch.domain.scaling import Crowd, resize, roll, stall
 from tripswitch.domain.sight import Check, merge_needs
-from tripswitch.domain.status import RolloutState, RolloutStatus
+from tripswitch.domain.sizes import Plan, plan_sizes
+from tripswitch.domain.status import RolloutStatus
 
 
 def decide(snapshot: Snapshot, now: Instant) -> Decision:
@@ -60,17 +60,17 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     )
     for step in steps:
         draft = step(draft)
-    sizes = _plan_sizes(draft)
+    plan = plan_sizes(draft)
     for crowd in draft.crowds.values():
         draft = draft.wake(crowd.next_healthy_at)
     draft, inquiries = inquire(draft)
-    draft, retention = retain(draft, sizes)
+    draft, retention = retain(draft, plan.sizes)
     return Decision(
-        status=conclude(draft),
+        status=conclude(draft, plan.frozen),
         actions=(
             *_adopt(draft),
             *retention,  # before the ReplicaSet is lowered, and chooses
-            *_resize(draft, sizes),
+            *_resize(draft, plan),
             *_replace_pods(draft),
             *_mark_completed(draft),
             *_prune(draft),
@@ -94,49 +94,6 @@ def _forget(draft: Draft) -> Draft:
     return replace(draft, status=replace(draft.status, last_completed_revision=None))
 
 
-def _plan_sizes(draft: Draft) -> dict[str, int]:
-    """Rules R3, R7 and B3: the next size of every ReplicaSet, by name."""
-    target = draft.crowd(draft.rollout.revision)
-    names = {rs.name for rs in draft.snapshot.replica_sets if not rs.deleting}
-    others = _in_order_of_leaving(draft, target)
-    status, bounds = draft.rollout.status, draft.bounds
-    recreate = isinstance(draft.spec.strategy, Recreate)
-    if status in rollouts.STALLED:
-        # F10: what a failed rollback waits for may come yet, and then it goes on.
-        held = status is RolloutStatus.ROLLBACK_FAILED
-        sizes = stall(target, others, bounds, held=held)
-    elif status is RolloutStatus.PENDING or (status in rollouts.RUNNING and draft.spec.paused):
-        return _plan_paused(draft, names)
-    else:
-        sizes = roll(target, others, draft.spec.replicas, bounds, recreate=recreate)
-    return {name: size for name, size in sizes.items() if name in names or name == target.name}
-
-
-def _plan_paused(draft: Draft, names: set[str]) -> dict[str, int]:
-    """R7: everything is held, but a fleet of one completed revision still follows ``replicas``."""
-    last = draft.replica_set(draft.status.last_completed_revision)
-    held = {name: draft.crowds[name].size for name in names}
-    if last is not None and all(
-        crowd.occupied == 0 for name, crowd in draft.crowds.items() if name != last.name
-    ):
-        alone = draft.crowds[last.name]
-        spare = alone.surely_healthy(alone.size) - draft.bounds.lower
-        held[last.name] = resize(alone, draft.spec.replicas, spare)
-    return held
-
-
-def _in_order_of_leaving(draft: Draft, target: Crowd) -> list[Crowd]:
-    """R3, B2: what failed or was stopped goes before what completed, older before newer."""
-
-    def rank(crowd: Crowd) -> tuple[bool, int]:
-        record = next((r for r in draft.status.revisions if r.replica_set == crowd.name), None)
-        if record is None:
-            return (False, 0)
-        return (record.rollout_state is RolloutState.COMPLETED, record.revision)
-
-    return sorted((c for name, c in draft.crowds.items() if name != target.name), key=rank)
-
-
 def _adopt(draft: Draft) -> list[Action]:
     return [
         AdoptReplicaSet(rs.name, rs.uid, rs.resource_version)
@@ -145,28 +102,53 @@ def _adopt(draft: Draft) -> list[Action]:
     ]
 
 
-def _resize(draft: Draft, sizes: dict[str, int]) -> list[Action]:
-    actions: list[Action] = []
-    record = draft.record(draft.rollout.revision)
+def _resize(draft: Draft, plan: Plan) -> list[Action]:
+    return [*_create(draft, plan), *_scale(draft, plan)]
+
+
+def _create(draft: Draft, plan: Plan) -> list[Action]:
+    record, replicas = draft.record(draft.rollout.revision), draft.spec.replicas
     if (
-        record is not None
+        record is None
         # Also one that is being deleted has the name, until it is gone.
-        and all(rs.name != record.replica_set for rs in draft.snapshot.replica_sets)
-        and draft.rollout.status not in rollouts.STALLED | {RolloutStatus.PENDING}
-        and record.digest == draft.spec.template.digest
-        and record.replica_set in sizes
+        or any(rs.name == record.replica_set for rs in draft.snapshot.replica_sets)
+        or draft.rollout.status in rollouts.STALLED | {RolloutStatus.PENDING}
+        or record.digest != draft.spec.template.digest
+        or record.replica_set not in plan.sizes
     ):
-        actions.append(
-            CreateReplicaSet(record.replica_set, record.revision, sizes[record.replica_set])
-        )
+        return []
+    size = plan.sizes[record.replica_set]
+    return [CreateReplicaSet(record.replica_set, record.revision, size, sized_for=replicas)]
+
+
+def _scale(draft: Draft, plan: Plan) -> list[Action]:
+    """Sizes, and what they were decided for (R7): also where only that has changed."""
     ours = [rs for rs in draft.snapshot.replica_sets if rs.owned and not rs.deleting]
-    raised = [rs for rs in ours if sizes[rs.name] > rs.size]
-    lowered = [rs for rs in ours if sizes[rs.name] < rs.size]
-    actions += (
-        ScaleReplicaSet(rs.name, rs.uid, rs.resource_version, sizes[rs.name])
-        for rs in raised + lowered  # capacity comes first (R3)
-    )
-    return actions
+    raised = [rs for rs in ours if plan.sizes[rs.name] > rs.size]
+    lowered = [rs for rs in ours if plan.sizes[rs.name] < rs.size]
+    kept = [
+        rs for rs in ours if plan.sizes[rs.name] == rs.size and _is_to_be_marked(draft, rs, plan)
+    ]
+    return [
+        ScaleReplicaSet(
+            rs.name,
+            rs.uid,
+            rs.resource_version,
+            plan.sizes[rs.name],
+            plan.compute_mark(rs, draft.spec.replicas),
+        )
+        for rs in raised + lowered + kept  # capacity comes first (R3)
+    ]
+
+
+def _is_to_be_marked(draft: Draft, rs: ReplicaSetView, plan: Plan) -> bool:
+    """Whether a ReplicaSet whose size stays is to remember other ``replicas``.
+
+    One that an earlier version of the operator sized will remember when it is scaled.
+    """
+    is_target = draft.target is not None and rs.name == draft.target.name
+    mark = plan.compute_mark(rs, draft.spec.replicas)
+    return rs.sized_for not in (None, mark) and (rs.size > 0 or is_target)
 
 
 def _replace_pods(draft: Draft) -> list[Action]:

@@ -21,6 +21,8 @@ class CreateReplicaSet:
     name: str
     revision: int
     size: int
+    sized_for: int
+    """The ``spec.replicas`` that ``size`` was decided for (R7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,17 @@ class AdoptReplicaSet:
 
 @dataclass(frozen=True, slots=True)
 class ScaleReplicaSet:
-    """Set ``spec.replicas``; only on the very version that was looked at."""
+    """Set ``spec.replicas``; only on the very version that was looked at.
+
+    ``sized_for`` is the ``replicas`` of the GuardedDeployment that ``size`` was decided for. It is
+    written onto the ReplicaSet in the same request, also when only it changes (R7).
+    """
 
     name: str
     uid: str
     resource_version: str
     size: int
+    sized_for: int
 
 
 @dataclass(frozen=True, slots=True)

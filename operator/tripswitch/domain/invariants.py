@@ -255,7 +255,10 @@ def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
             ours.add(action.uid)
         elif isinstance(found, ReplicaSetView) and action.uid not in ours:
             yield f"{action} is not about one of ours"
-        if isinstance(action, ScaleReplicaSet) and action.size == sets[action.uid].size:
+        if isinstance(action, ScaleReplicaSet) and (action.size, action.sized_for) == (
+            sets[action.uid].size,
+            sets[action.uid].sized_for,
+        ):
             yield f"{action.name} is scaled to the size it has (W3)"
     sized = [a.name for a in decision.actions if isinstance(a, CreateReplicaSet | ScaleReplicaSet)]
     if len(set(sized)) < len(sized):
@@ -297,23 +300,21 @@ def _check_retention(snapshot: Snapshot, decision: Decision, now: Instant) -> It
 
 def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) -> Iterator[str]:
     """B3, R7 and F4: who may be given pods, and whose pods may be taken."""
-    status, paused = decision.status, snapshot.guarded.spec.paused
+    status = decision.status
     target = _find(status, rollout.revision)
     last = _find(status, status.last_completed_revision)
     current = {rs.name: rs for rs in snapshot.replica_sets}
     late = {entry.pod for entry in status.circuit_breaker.counted if entry.unhealthy}
-    held = rollout.status in rollouts.OPEN and paused
+    held = _is_held(snapshot, rollout)
     for action in decision.actions:
         match action:
-            case CreateReplicaSet(name, _, size) | ScaleReplicaSet(name, _, _, size):
-                rs = current.get(name)
-                raised = size > (rs.size if isinstance(action, ScaleReplicaSet) and rs else -1)
-                if raised and rollout.status in rollouts.STALLED:
-                    yield f"{name} is raised to {size} while stalled (B3)"
-                if held and not (last and last.replica_set == name):
-                    yield f"{name} is scaled to {size} while paused (R7)"
-                elif raised and not held and not (target and target.replica_set == name):
-                    yield f"{name} is raised to {size} and is not the target"
+            case CreateReplicaSet(name, _, size):
+                if held or rollout.status in rollouts.STALLED:
+                    yield f"{name} is created while nothing is launched (B3, R7)"
+                elif target is None or target.replica_set != name:
+                    yield f"{name} is created with {size} pods and is not the target"
+            case ScaleReplicaSet(name, _, _, size) if name in current:
+                yield from _check_scaling(snapshot, decision, rollout, current[name], size)
             case DeletePod(name, uid):
                 ours = target and current.get(target.replica_set)
                 if held or uid not in late or not ours or uid not in {p.uid for p in ours.pods}:
@@ -325,6 +326,44 @@ def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) ->
                 continue
 
 
+def _is_held(snapshot: Snapshot, rollout: Rollout) -> bool:
+    return rollout.status in rollouts.OPEN and snapshot.guarded.spec.paused
+
+
+def _check_scaling(
+    snapshot: Snapshot, decision: Decision, rollout: Rollout, rs: ReplicaSetView, size: int
+) -> Iterator[str]:
+    """R4 and R7: what grows and what shrinks, and what it has to do with a change of ``replicas``."""
+    replicas = snapshot.guarded.spec.replicas
+    record = next((r for r in decision.status.revisions if r.replica_set == rs.name), None)
+    is_target = record is not None and record.revision == rollout.revision
+    marks = [other.sized_for for other in snapshot.replica_sets]
+    was_scaled = any(mark is not None and mark != replicas for mark in marks)
+    alone = not any(
+        other.size or any(pod.live for pod in other.pods)
+        for other in snapshot.replica_sets
+        if other.uid != rs.uid
+    )
+    proven = (
+        record is not None
+        and record.completed_at is not None
+        and record.rollout_state is not RolloutState.FAILED
+    )
+    if _is_held(snapshot, rollout):
+        may_grow = proven or (is_target and rollout.status in rollouts.RUNNING)
+        if size != rs.size and not (was_scaled or alone):
+            yield f"{rs.name} is scaled to {size} while paused (R7)"
+        elif size > rs.size and not may_grow:
+            yield f"{rs.name} is raised to {size} while paused, and never completed (R7)"
+    elif size <= rs.size:
+        return
+    elif rollout.status in rollouts.STALLED:
+        if is_target or not proven or not was_scaled:
+            yield f"{rs.name} is raised to {size} while stalled (B3)"
+    elif not is_target and not (proven and was_scaled):
+        yield f"{rs.name} is raised to {size} and is not the target"
+
+
 def _check_lower_bound(snapshot: Snapshot, decision: Decision, now: Instant) -> Iterator[str]:
     """R3, with whichever of the actions getting through."""
     spec = snapshot.guarded.spec
@@ -333,7 +372,11 @@ def _check_lower_bound(snapshot: Snapshot, decision: Decision, now: Instant) -> 
     for rs in snapshot.replica_sets:
         before += compute_kept_healthy(rs, rs.size, spec, now)
         after += compute_kept_healthy(rs, min(rs.size, sizes.get(rs.uid, rs.size)), spec, now)
+    rollout = decision.status.rollout
+    assert rollout is not None
     lower = compute_bounds(spec.strategy, spec.replicas).lower
+    if rollout.status in rollouts.STALLED or _is_held(snapshot, rollout):
+        lower = spec.replicas  # R7: no step of a rollout takes a healthy pod that replicas asks for
     if after < min(lower, before):
         yield f"{after} healthy pods left of {before}, at least {lower} needed (R3)"
 

@@ -286,6 +286,8 @@ class ReplicaSetView:
     """The ReplicaSet controller's words when it cannot create pods (quota, admission)."""
     observed: bool = True
     """The ReplicaSet controller has looked at the latest size and at every pod that is there."""
+    sized_for: int | None = None
+    """The ``spec.replicas`` that ``size`` was decided for; None if that was never written down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tripswitch.domain.ended_runs import compute_ended_runs
+from tripswitch.domain.failures import CANNOT_START
 from tripswitch.domain.health import expect, healthy_at
 from tripswitch.domain.model import (
     OVER,
@@ -57,11 +58,24 @@ class Crowd:
     """Live pods that never failed and wait for something outside of them (F10)."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
+    starting: int = 0
+    """Live pods that never were Ready and show no fault."""
+    sized_for: int | None = None
+    """The ``replicas`` that ``size`` was decided for; None if that is not known."""
+    proven: bool = False
+    """Its revision completed before: pods of it that are starting are capacity to come (R4)."""
 
     @property
     def occupied(self) -> int:
         """Pods that are there or that its ReplicaSet is about to make."""
         return max(self.size, self.live)
+
+    @property
+    def coming(self) -> int:
+        """Pods that serve, and for a proven revision also those that soon will."""
+        if not self.proven or self.leaving:
+            return self.ready
+        return self.ready + self.starting + max(0, self.size - self.live)
 
     def surely_healthy(self, size: int) -> int:
         """Return how many healthy pods are left at ``size``, in the worst case.
@@ -99,6 +113,18 @@ def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
         waiting=sum(_is_waiting(pod) for pod in live),
         next_healthy_at=min((at for at in moments if at > now), default=None),
+        starting=sum(_is_starting(pod) for pod in live),
+        sized_for=replica_set.sized_for,
+    )
+
+
+def _is_starting(pod: PodView) -> bool:
+    """Whether a live pod never was Ready and no container of it has failed."""
+    if pod.ready_since is not None or pod.unready_since is not None or pod.unready_by_node:
+        return False
+    return not any(
+        container.waiting in CANNOT_START or compute_ended_runs(container) > 0
+        for container in pod.containers
     )
 
 
@@ -182,6 +208,12 @@ def roll(
     >>> roll(Crowd("new", 4, 4, 4, 1), [Crowd("old", 4, 4, 4, 0, gone=False)], 4, Bounds(4, 8),
     ...      recreate=False)
     {'new': 4, 'old': 3}
+
+    More than U after scaling down, and the old pods are needed for L: new ones go.
+
+    >>> roll(Crowd("new", 13, 13), [Crowd("old", 20, 20, 20, 20, gone=False)], 10, Bounds(8, 13),
+    ...      recreate=False)
+    {'new': 5, 'old': 8}
     """
     if recreate:
         held = target.size if any(not other.gone for other in others) else replicas
@@ -190,53 +222,85 @@ def roll(
     left = sum(other.surely_healthy(other.size) for other in others) - bounds.lower
     spare = left + target.surely_healthy(target.size)
     wanted = min(resize(target, replicas, spare), target.size + max(0, room))
-    sizes = {target.name: wanted}
     # Capacity that is only being raised is nothing to count on yet.
-    target_left = target.surely_healthy(min(target.size, wanted))
-    spare = left + target_left
-    # Old pods that serve but are not healthy yet (they are young, or minReadySeconds was raised)
-    # stay as well, as far as L asks for them: the target's pods are to be healthy before they go.
-    pairs = [(other, replace(other, healthy=other.ready)) for other in others]
-    serving_left = sum(one.surely_healthy(one.size) for _, one in pairs) - bounds.lower
-    spare_serving = serving_left + target_left
-    for other, one in pairs:
-        sizes[other.name] = max(_lowest(other, spare), _lowest(one, spare_serving))
-        # Lost, or nothing is to spare any more.
-        spare -= other.surely_healthy(other.size)
-        spare_serving -= one.surely_healthy(one.size)
+    relied_on = target.surely_healthy(min(target.size, wanted)) - bounds.lower
+    sizes = _lower_others(others, relied_on)
+    excess = wanted + sum(sizes.values()) - bounds.upper
+    if excess > 0:  # R4: it was scaled down, and the others are needed for L
+        spare = relied_on + sum(other.surely_healthy(sizes[other.name]) for other in others)
+        wanted = max(wanted - excess, _lowest(replace(target, size=wanted), spare))
+    return {target.name: wanted, **sizes}
+
+
+def _lower_others(others: Sequence[Crowd], relied_on: int) -> dict[str, int]:
+    """Return the smallest safe sizes of the revisions that are to go, in that order.
+
+    Three counts hold at once: of the healthy pods, of those that serve (they are young, or
+    minReadySeconds was raised), and of those that serve soon. The target's pods are to be healthy
+    before any of them goes that L asks for. ``relied_on``: its healthy pods beyond L.
+    """
+    serving = [replace(other, healthy=other.ready) for other in others]
+    soon = [
+        replace(
+            other,
+            live=max(other.live, other.size if other.proven else 0),
+            ready=other.coming,
+            healthy=other.coming,
+        )
+        for other in others
+    ]
+    sizes = {other.name: 0 for other in others}
+    for crowds in (others, serving, soon):
+        spare = relied_on + sum(crowd.surely_healthy(crowd.size) for crowd in crowds)
+        for crowd in crowds:
+            sizes[crowd.name] = max(sizes[crowd.name], _lowest(crowd, spare))
+            spare -= crowd.surely_healthy(crowd.size)  # lost, or nothing is to spare any more
     return sizes
 
 
-def stall(
-    target: Crowd, others: Sequence[Crowd], bounds: Bounds, *, held: bool = False
-) -> Mapping[str, int]:
-    """Return the next sizes when nothing may be launched any more (B3).
+def lower(
+    crowds: Sequence[Crowd], goals: Mapping[str, int], most: int, replicas: int
+) -> dict[str, int]:
+    """Return the next sizes on the way down to ``goals``, which are ``most`` pods in all (R4, R7).
 
-    The failed revision keeps the pods that are Ready and every other revision keeps what it has,
-    within the upper bound: scaling down still works.
+    No healthy pod that ``replicas`` asks for is lost. If for that a ReplicaSet stays larger than its
+    goal, pods of the others that are not Ready make up for it, in the order of ``crowds``.
 
-    >>> stall(Crowd("bad", 4, 4, 1, 1), [Crowd("old", 4, 4, 4, 4)], Bounds(4, 8))
-    {'bad': 1, 'old': 4}
-    >>> stall(Crowd("bad", 4, 4, 1, 1), [Crowd("old", 4, 4, 4, 4)], Bounds(2, 4))
+    >>> bad, old = Crowd("bad", 4, 4, 1, 1), Crowd("old", 4, 4, 4, 4)
+    >>> lower([bad, old], {"bad": 0, "old": 4}, most=4, replicas=4)
     {'bad': 0, 'old': 4}
 
-    With ``held`` it keeps those that wait for something outside of them, too, and those that its
-    ReplicaSet could not make yet (F10):
+    Half of each would lose one of the two healthy pods that there are:
 
-    >>> stall(Crowd("bad", 4, live=3, ready=1, waiting=1), [], Bounds(2, 4), held=True)
-    {'bad': 3}
+    >>> lower([Crowd("bad", 6, 6), Crowd("old", 2, 2, 2, 2)], {"bad": 3, "old": 1}, 4, replicas=4)
+    {'bad': 2, 'old': 2}
     """
-    kept = target.ready
-    if held:
-        kept += target.waiting + max(0, target.size - target.live)
-    crowds = [replace(target, size=min(target.size, kept)), *others]
-    spare = sum(crowd.surely_healthy(crowd.size) for crowd in crowds) - bounds.lower
-    excess = sum(crowd.size for crowd in crowds) - bounds.upper
+    spare = sum(crowd.surely_healthy(crowd.size) for crowd in crowds) - replicas
+    lowered = []
+    for crowd in crowds:
+        size = max(min(goals[crowd.name], crowd.size), _lowest(crowd, spare))
+        spare -= crowd.surely_healthy(crowd.size) - crowd.surely_healthy(size)
+        lowered.append(replace(crowd, size=size))
+    excess = max(0, sum(crowd.size for crowd in lowered) - most)
+    sizes = {}
+    for crowd in lowered:
+        not_ready_go = max(crowd.size - excess, min(goals[crowd.name], crowd.ready))
+        sizes[crowd.name] = min(crowd.size, max(not_ready_go, _lowest(crowd, spare)))
+        excess -= crowd.size - sizes[crowd.name]
+    return sizes
+
+
+def take_in_order(crowds: Sequence[Crowd], most: int) -> dict[str, int]:
+    """Return sizes that are ``most`` in all, where the first ones go first.
+
+    >>> take_in_order([Crowd("bad", 1), Crowd("old", 4), Crowd("last", 4)], 6)
+    {'bad': 0, 'old': 2, 'last': 4}
+    """
+    excess = max(0, sum(crowd.size for crowd in crowds) - most)
     sizes = {}
     for crowd in crowds:
-        sizes[crowd.name] = max(crowd.size - max(0, excess), _lowest(crowd, spare))
+        sizes[crowd.name] = max(0, crowd.size - excess)
         excess -= crowd.size - sizes[crowd.name]
-        spare -= crowd.surely_healthy(crowd.size)  # lost, or nothing more has to go
     return sizes
 
 

@@ -35,8 +35,8 @@ SETS = "/apis/apps/v1/namespaces/shop/replicasets"
 PODS = "/api/v1/namespaces/shop/pods"
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
 
-CREATE = CreateReplicaSet("web-new", revision=4, size=4)
-SCALE = ScaleReplicaSet("web-6f8c", "rs-1", "50", 2)
+CREATE = CreateReplicaSet("web-new", revision=4, size=4, sized_for=4)
+SCALE = ScaleReplicaSet("web-6f8c", "rs-1", "50", 2, sized_for=2)
 MARK = MarkCompleted("web-6f8c", "rs-1", "50", T0)
 PRUNE = DeleteReplicaSet("web-6f8c", "rs-1", "50")
 KILL = DeletePod("web-6f8c-x2x9k", "pod-1", "100")
@@ -106,7 +106,11 @@ class TestActions:
                 assert await it.act(SCALE) is None
                 assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
                     {
-                        "metadata": {"uid": "rs-1", "resourceVersion": "50"},
+                        "metadata": {
+                            "uid": "rs-1",
+                            "resourceVersion": "50",
+                            "annotations": {"tripswitch.dev/desired-replicas": "2"},
+                        },
                         "spec": {"replicas": 2},
                     }
                 ]

@@ -26,7 +26,7 @@ from tripswitch.domain.decision import (
     ScaleReplicaSet,
 )
 
-CREATE = CreateReplicaSet("web-shop-6f8c2x", revision=4, size=2)
+CREATE = CreateReplicaSet("web-shop-6f8c2x", revision=4, size=2, sized_for=3)
 
 
 def test_a_new_replica_set_carries_its_marks_and_its_owner() -> None:
@@ -38,6 +38,7 @@ def test_a_new_replica_set_carries_its_marks_and_its_owner() -> None:
         "annotations": {
             "tripswitch.dev/revision": "4",
             "tripswitch.dev/template-digest": "digest-b",
+            "tripswitch.dev/desired-replicas": "3",
         },
         "ownerReferences": [
             {
@@ -85,6 +86,25 @@ def test_what_was_written_is_read_again() -> None:
     seen = see_replica_set(body, None)
     assert (seen.owner, seen.namespace, seen.view.owned) == ("gd-1", "shop", True)
     assert (seen.view.revision, seen.view.template.digest, seen.view.size) == (4, "digest-b", 2)
+    assert seen.view.sized_for == 3
+
+
+def test_r7_a_size_is_written_together_with_the_replicas_it_was_decided_for() -> None:
+    patch = build_patch(guarded(), ScaleReplicaSet("web-6f8c", "rs-1", "50", 20, sized_for=30))
+    assert patch["spec"] == {"replicas": 20}
+    seen = see_replica_set(replica_set(annotations=patch["metadata"]["annotations"]), None)
+    assert seen.view.sized_for == 30
+
+
+@pytest.mark.parametrize(
+    ("written", "sized_for"), [("0", 0), ("12", 12), ("", None), ("many", None), (7, None)]
+)
+def test_r7_without_a_number_nothing_is_known_of_what_a_size_was_decided_for(
+    written: object, sized_for: int | None
+) -> None:
+    raw = replica_set()
+    raw["metadata"]["annotations"]["tripswitch.dev/desired-replicas"] = written
+    assert see_replica_set(raw, None).view.sized_for == sized_for
 
 
 def test_completion_survives_a_round_trip_to_the_millisecond() -> None:
@@ -96,7 +116,7 @@ def test_completion_survives_a_round_trip_to_the_millisecond() -> None:
 @pytest.mark.parametrize(
     "action",
     [
-        ScaleReplicaSet("web-6f8c", "rs-1", "50", 3),
+        ScaleReplicaSet("web-6f8c", "rs-1", "50", 3, 3),
         MarkCompleted("web-6f8c", "rs-1", "50", T0),
         AdoptReplicaSet("web-6f8c", "rs-1", "50"),
     ],

@@ -21,7 +21,7 @@ from tripswitch.domain.model import RetainedPod
 POD = "/api/v1/namespaces/shop/pods/web-6f8c-x2x9k"
 SET = "/apis/apps/v1/namespaces/shop/replicasets/web-6f8c"
 ASIDE = SetAsidePod("web-6f8c-x2x9k", "pod-1", "100", "rs-1", revision=3, ttl=600)
-LOWER = ScaleReplicaSet("web-6f8c", "rs-1", "50", 0)
+LOWER = ScaleReplicaSet("web-6f8c", "rs-1", "50", 0, sized_for=4)
 DROP = DropPod("web-6f8c-x2x9k", "pod-1", "101")
 
 

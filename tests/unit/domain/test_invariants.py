@@ -41,7 +41,7 @@ from tripswitch.domain.decision import (
 )
 from tripswitch.domain.failures import Failure
 from tripswitch.domain.invariants import check_decision, check_status, compute_kept_healthy
-from tripswitch.domain.model import ReplicaSetView, Snapshot
+from tripswitch.domain.model import Percentages, ReplicaSetView, Snapshot
 from tripswitch.domain.status import (
     Breaker,
     BreakerState,
@@ -263,7 +263,7 @@ def test_what_a_status_may_say(status: Status) -> None:
 
 # --- decisions ------------------------------------------------------------------------------------
 
-NEW = replica_set(2, pending_pod("n0"), pending_pod("n1"), unready_pod("late"), size=3)
+NEW = replica_set(2, pending_pod("n0"), pending_pod("n1"), unready_pod("late"), size=3, sized_for=4)
 OLD = replica_set(1, *ready_pods(4))
 EMPTY = replica_set(3, size=0)
 LATE = replace(COUNTED, pod="uid-late", containers=(), failed=False)
@@ -280,7 +280,7 @@ def decision(*actions: Action, status: Status = GOING, **fields: Any) -> Decisio
 
 
 def scale(of: ReplicaSetView, size: int) -> ScaleReplicaSet:
-    return ScaleReplicaSet(of.name, of.uid, of.resource_version, size)
+    return ScaleReplicaSet(of.name, of.uid, of.resource_version, size, 4)
 
 
 def check(made: Decision, seen: Snapshot | None = None) -> list[str]:
@@ -450,17 +450,21 @@ def test_h2_a_reset_is_no_loss_where_it_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("action", "violation"),
     [
-        pytest.param(CreateReplicaSet(V3, 2, 1), "created for another revision", id="another name"),
-        pytest.param(CreateReplicaSet(V2, 9, 1), "created for another revision", id="no revision"),
         pytest.param(
-            CreateReplicaSet(V1, 1, 1), "from a template that is not its own (B8)", id="B8"
+            CreateReplicaSet(V3, 2, 1, 4), "created for another revision", id="another name"
         ),
-        pytest.param(CreateReplicaSet(V2, 2, 1), f"{V2} is created and is there", id="there"),
+        pytest.param(
+            CreateReplicaSet(V2, 9, 1, 4), "created for another revision", id="no revision"
+        ),
+        pytest.param(
+            CreateReplicaSet(V1, 1, 1, 4), "from a template that is not its own (B8)", id="B8"
+        ),
+        pytest.param(CreateReplicaSet(V2, 2, 1, 4), f"{V2} is created and is there", id="there"),
         pytest.param(
             DeleteReplicaSet("x", "uid-unknown", "1"), "not about what was looked at (W1)", id="W1"
         ),
         pytest.param(
-            ScaleReplicaSet("x", "uid-unknown", "1", 0),
+            ScaleReplicaSet("x", "uid-unknown", "1", 0, 4),
             "not about what was looked at (W1)",
             id="W1 a size",
         ),
@@ -468,7 +472,11 @@ def test_h2_a_reset_is_no_loss_where_it_is_asked_for() -> None:
             DeletePod("x", "uid-unknown", "1"), "not about what was looked at (W1)", id="W1 a pod"
         ),
         pytest.param(replace(scale(NEW, 4), resource_version="0"), "(W1)", id="W1 another version"),
-        pytest.param(scale(NEW, 3), "is scaled to the size it has (W3)", id="W3"),
+        pytest.param(
+            scale(NEW, 3),
+            "is scaled to the size it has (W3)",
+            id="W3",
+        ),
         pytest.param(scale(OLD, 5), "is raised to 5 and is not the target", id="R3 raised"),
         pytest.param(DeletePod("n0", "uid-n0", "1"), "replaced for no reason (F4)", id="F4 early"),
         pytest.param(
@@ -531,31 +539,73 @@ def test_w1_what_is_being_deleted_is_left_alone_and_only_ours_is_touched() -> No
 def test_a_replica_set_that_is_on_its_way_out_does_not_hinder_its_successor() -> None:
     wish = guarded(4, template("v2"), status=GOING)
     leaving = snapshot(wish, replace(NEW, deleting=True), OLD)
-    assert check(decision(CreateReplicaSet(V2, 2, 1)), leaving) == []
-    assert any("(R3)" in found for found in check(decision(CreateReplicaSet(V2, 2, 2)), leaving))
+    assert check(decision(CreateReplicaSet(V2, 2, 1, 4)), leaving) == []
+    assert any("(R3)" in found for found in check(decision(CreateReplicaSet(V2, 2, 2, 4)), leaving))
 
 
-def test_r7_in_a_pause_only_the_last_completed_revision_is_scaled() -> None:
+SCALED = (replace(NEW, sized_for=3), replace(OLD, sized_for=3), EMPTY)
+"""Sized for three replicas, where four are wanted now."""
+
+
+def test_r7_in_a_pause_sizes_change_only_when_it_was_scaled() -> None:
     held = world(paused=True)
-    assert any("while paused (R7)" in found for found in check(decision(scale(NEW, 4)), held))
-    assert any("while paused (R7)" in found for found in check(decision(scale(NEW, 2)), held))
+    for size in (4, 2):
+        assert any(
+            "while paused (R7)" in found for found in check(decision(scale(NEW, size)), held)
+        )
+    scaled = snapshot(held.guarded, *SCALED)
+    assert check(decision(scale(NEW, 4)), scaled) == []
+    assert any(
+        "never completed (R7)" in found for found in check(decision(scale(EMPTY, 1)), scaled)
+    )
     more = snapshot(guarded(6, template("v2"), status=GOING, paused=True), OLD)
     assert check(decision(scale(OLD, 6)), more) == []
+    made = decision(CreateReplicaSet(V2, 2, 0, 4))
+    assert any("(B3, R7)" in found for found in check(made, more))
 
 
-def test_b3_when_stalled_nothing_is_raised_and_everything_may_be_lowered() -> None:
-    failed = going(
-        rollout=rollout(2, S.FAILED, finished_at=START),
-        circuit_breaker=Breaker(BreakerState.TRIGGERED),
-        rollout_state=RolloutState.FAILED,
-    )
-    seen = snapshot(guarded(4, template("v2"), status=failed), NEW, OLD)
-    assert any(
-        "while stalled (B3)" in f for f in check(decision(scale(NEW, 4), status=failed), seen)
-    )
-    made = decision(CreateReplicaSet(V2, 2, 0), status=failed)
-    assert any("while stalled (B3)" in found for found in check(made, snapshot(seen.guarded, OLD)))
-    assert check(decision(scale(NEW, 0), status=failed), seen) == []
+STOPPED = going(
+    rollout=rollout(2, S.FAILED, finished_at=START),
+    circuit_breaker=Breaker(BreakerState.TRIGGERED),
+    rollout_state=RolloutState.FAILED,
+)
+
+
+def test_b3_when_stalled_only_what_completed_before_is_raised_and_only_when_it_was_scaled() -> None:
+    wish = guarded(4, template("v2"), status=STOPPED)
+    seen, scaled = snapshot(wish, NEW, OLD), snapshot(wish, *SCALED)
+    for action, world in (
+        (scale(NEW, 4), scaled),
+        (scale(OLD, 5), seen),
+        (scale(EMPTY, 1), scaled),
+    ):
+        found = check(decision(action, status=STOPPED), world)
+        assert any("while stalled (B3)" in words for words in found)
+    made = decision(CreateReplicaSet(V2, 2, 0, 4), status=STOPPED)
+    assert any("(B3, R7)" in found for found in check(made, snapshot(wish, OLD)))
+    assert check(decision(scale(OLD, 5), status=STOPPED), scaled) == []
+    assert check(decision(scale(NEW, 0), status=STOPPED), seen) == []
+
+
+def test_r4_a_revision_that_completed_grows_beside_the_target_when_it_was_scaled() -> None:
+    scaled = snapshot(world().guarded, *SCALED)
+    assert check(decision(scale(OLD, 5)), scaled) == []
+    assert any("is not the target" in found for found in check(decision(scale(EMPTY, 1)), scaled))
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [pytest.param(STOPPED, {}, id="stalled"), pytest.param(GOING, {"paused": True}, id="paused")],
+)
+def test_r7_nothing_but_a_rollout_takes_a_healthy_pod_that_replicas_asks_for(
+    status: Status, fields: dict[str, Any]
+) -> None:
+    half = Percentages(50, 200)
+    for replicas, found in ((4, "3 healthy pods left of 4, at least 4 needed"), (3, "")):
+        wish = guarded(replicas, template("v2"), status=status, strategy=half, **fields)
+        seen = snapshot(wish, replace(OLD, sized_for=8))
+        assert "; ".join(check(decision(scale(OLD, 3), status=status), seen)).startswith(found)
+    assert check(decision(scale(OLD, 3)), world(strategy=half)) == []
 
 
 def test_r3_more_than_u_is_no_fault_while_nothing_is_raised() -> None:

@@ -1,4 +1,4 @@
-"""Our arithmetic against Kubernetes' own Go functions (rules R1, R3 and H1).
+"""Our arithmetic against Kubernetes' own Go functions (rules R1, R3, R4, R7 and H1).
 
 ``tests/oracle/kubernetes.json`` holds what Kubernetes answers; ``tests/oracle/generate.sh`` asks again.
 Where we differ it is on purpose, and each difference has a test of its own below:
@@ -8,11 +8,14 @@ Where we differ it is on purpose, and each difference has a test of its own belo
   ``NewRSNewReplicas``, which would leave it as it is.
 - Pods count for the room, not only wanted sizes: pods that a lowered ReplicaSet has not yet deleted
   still take their place (R3). Kubernetes sums ``spec.replicas``.
+- Scaled in proportion, no ReplicaSet grows beyond ``replicas`` (R4): Kubernetes lets it, and lowers it at
+  its next look. And none is lowered by the proportion alone, because healthy pods may be lost by it.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import pytest
 from tests.builders import START, pod
 from tripswitch.domain.health import Expectations, healthy_at
 from tripswitch.domain.model import Amount, PodPhase, Readiness, RollingUpdate
+from tripswitch.domain.proportion import Share, share_out, share_upper_bound
 from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, roll
 
 ORACLE = Path(__file__).parents[2] / "oracle"
@@ -42,6 +46,7 @@ def test_the_answers_are_those_of_the_pinned_kubernetes() -> None:
     assert f"k8s.io/kubernetes {KUBERNETES['kubernetes']}\n" in module
     assert len(KUBERNETES["fenceposts"]) == 13 * 18
     assert len(KUBERNETES["new_replicas"]) == 7 * 6
+    assert len(KUBERNETES["proportions"]) == 9 * 6
     assert len(KUBERNETES["pods"]) == 5 * 2 * 4
 
 
@@ -114,6 +119,36 @@ def test_r3_pods_that_are_not_yet_gone_take_room_and_kubernetes_counts_only_wish
     going = Crowd("old", size=0, live=4, ready=4, healthy=4, gone=False)
     sizes = roll(Crowd("new", 0), [going], 4, Bounds(3, 5), recreate=False)
     assert sizes == {"new": 1, "old": 0}
+
+
+@pytest.mark.parametrize("before", firsts("proportions"))
+def test_r7_revisions_are_scaled_in_proportion_as_kubernetes_scales_them(before: int) -> None:
+    checked = 0
+    for _, after, max_surge, answers in rows("proportions", before):
+        strategy = RollingUpdate(amount(max_surge), Amount(1))
+        most = compute_bounds(strategy, after).upper
+        for sizes, expected in answers:
+            shares = [
+                Share(str(age), size, compute_bounds(strategy, before).upper)
+                for age, size in enumerate(sizes)
+            ]
+            assert list(share_out(shares, most, most).values()) == expected, (
+                after,
+                max_surge,
+                sizes,
+            )
+            checked += 1
+    assert checked >= 12
+
+
+def test_r4_in_proportion_kubernetes_grows_a_replica_set_beyond_replicas_and_we_do_not() -> None:
+    [[_, _, _, answers]] = [row for row in KUBERNETES["proportions"] if row[:3] == [10, 30, 3]]
+    assert [[3, 6], [8, 25]] in answers
+    [[_, _, _, answers]] = [row for row in KUBERNETES["proportions"] if row[:3] == [10, 30, "25%"]]
+    assert [[1, 12], [3, 35]] in answers
+    sets = [replace(crowd(name, size), sized_for=10) for name, size in (("old", 1), ("new", 12))]
+    strategy = RollingUpdate(amount("25%"), Amount(1))
+    assert share_upper_bound(sets, 30, strategy, taken=0) == {"old": 3, "new": 30}
 
 
 @pytest.mark.parametrize("phase", firsts("pods"))

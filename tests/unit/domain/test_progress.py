@@ -110,7 +110,7 @@ def test_numbers_and_sentences_can_wait(after: Status) -> None:
             Decision(STATUS, events=(Event(EventReason.ROLLOUT_STARTED, "it started"),)),
             id="an event",
         ),
-        pytest.param(Decision(STATUS, (CreateReplicaSet("web-2", 2, 4),)), id="a creation"),
+        pytest.param(Decision(STATUS, (CreateReplicaSet("web-2", 2, 4, 4),)), id="a creation"),
         pytest.param(Decision(STATUS, (MarkCompleted("web", "u", "1", 9.0),)), id="a completion"),
     ],
 )

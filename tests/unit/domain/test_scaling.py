@@ -34,9 +34,10 @@ from tripswitch.domain.scaling import (
     compute_needed,
     crowd,
     is_complete,
+    lower,
     resize,
     roll,
-    stall,
+    take_in_order,
 )
 
 
@@ -122,6 +123,7 @@ def test_a_crowd_is_a_replica_set_in_numbers() -> None:
         running=3,
         waiting=1,
         next_healthy_at=START + 40,
+        starting=2,
     )
     later = crowd(found, spec(min_ready_seconds=0), START)
     assert (later.healthy, later.next_healthy_at) == (2, None)
@@ -468,87 +470,93 @@ def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
 
 
 @pytest.mark.parametrize(
-    ("target", "others", "bounds", "sizes"),
+    ("target", "others", "replicas", "most", "sizes"),
     [
         pytest.param(
             full("bad", 4, healthy=1),
             [full("old", 4)],
-            Bounds(4, 8),
+            4,
+            8,
             {"bad": 1, "old": 4},
             id="the failed one is lowered, the others keep what they have",
         ),
+        pytest.param(full("bad", 4, healthy=0), [], 4, 8, {"bad": 0}, id="nothing is Ready"),
+        pytest.param(full("bad", 4), [], 4, 8, {"bad": 4}, id="all are healthy"),
         pytest.param(
-            full("bad", 4, healthy=0), [], Bounds(4, 8), {"bad": 0}, id="nothing is Ready"
-        ),
-        pytest.param(full("bad", 4), [], Bounds(4, 8), {"bad": 4}, id="all are healthy"),
-        pytest.param(
-            full("bad", 4, healthy=1, ready=3), [], Bounds(4, 8), {"bad": 3}, id="Ready ones stay"
+            full("bad", 4, healthy=1, ready=3), [], 4, 8, {"bad": 3}, id="Ready ones stay"
         ),
         pytest.param(
             Crowd("bad", size=1, live=3, ready=3, healthy=3),
             [],
-            Bounds(4, 8),
+            4,
+            8,
             {"bad": 1},
             id="it is never raised",
         ),
         pytest.param(
             full("bad", 2),
             [full("old", 3, healthy=0)],
-            Bounds(4, 8),
+            4,
+            8,
             {"bad": 2, "old": 3},
             id="the others keep also what is not healthy",
         ),
         pytest.param(
             Crowd("bad", 0),
             [full("old", 2)],
-            Bounds(4, 8),
+            4,
+            8,
             {"bad": 0, "old": 2},
             id="the failed one was never made",
         ),
         pytest.param(
             full("bad", 3),
             [full("old", 4)],
-            Bounds(2, 4),
+            4,
+            4,
             {"bad": 0, "old": 4},
             id="scaling down takes the failed one first",
         ),
         pytest.param(
             full("bad", 1),
             [full("older", 2), full("old", 4)],
-            Bounds(2, 4),
+            4,
+            4,
             {"bad": 0, "older": 0, "old": 4},
             id="then the others in the order of their leaving",
         ),
         pytest.param(
             full("bad", 0),
             [full("older", 2), full("old", 4)],
-            Bounds(2, 5),
+            4,
+            5,
             {"bad": 0, "older": 1, "old": 4},
             id="no more than needed",
         ),
-        pytest.param(
-            full("bad", 2), [full("old", 4)], Bounds(0, 0), {"bad": 0, "old": 0}, id="R6 to zero"
-        ),
+        pytest.param(full("bad", 2), [full("old", 4)], 0, 0, {"bad": 0, "old": 0}, id="R6 to zero"),
         pytest.param(
             full("bad", 1),
             [full("old", 4, healthy=3)],
-            Bounds(4, 4),
+            4,
+            4,
             {"bad": 1, "old": 3},
             id="scaling down keeps L",
         ),
         pytest.param(
             full("bad", 1),
             [full("older", 2), full("old", 3, healthy=2)],
-            Bounds(4, 4),
+            4,
+            4,
             {"bad": 0, "older": 2, "old": 2},
             id="what was taken is not to spare once more",
         ),
     ],
 )
 def test_b3_when_stalled_nothing_is_launched(
-    target: Crowd, others: list[Crowd], bounds: Bounds, sizes: dict[str, int]
+    target: Crowd, others: list[Crowd], replicas: int, most: int, sizes: dict[str, int]
 ) -> None:
-    assert stall(target, others, bounds) == sizes
+    kept = [replace(target, size=min(target.size, target.ready)), *others]
+    assert lower(kept, take_in_order(kept, most), most, replicas) == sizes
 
 
 # --- R5 -------------------------------------------------------------------------------------------

@@ -171,13 +171,15 @@ class World:
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case CreateReplicaSet(name, revision, size):
+            case CreateReplicaSet(name, revision, size, sized_for):
                 made = replica_set(revision, size=size, of=self.guarded.spec.template, name=name)
-                self._put(self._filled(replace(made, created_at=self.now)))
+                made = replace(made, created_at=self.now, sized_for=sized_for)
+                self._put(self._filled(made))
             case AdoptReplicaSet(name):
                 self._put(replace(self.replica_sets[name], owned=True))
-            case ScaleReplicaSet(name, _, _, size):
-                self._put(self._filled(replace(self.replica_sets[name], size=size)))
+            case ScaleReplicaSet(name, _, _, size, sized_for):
+                found = replace(self.replica_sets[name], size=size, sized_for=sized_for)
+                self._put(self._filled(found))
             case MarkCompleted(name, _, _, at):
                 self._put(replace(self.replica_sets[name], completed_at=at))
             case DeleteReplicaSet(name):

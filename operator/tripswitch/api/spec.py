@@ -292,7 +292,8 @@ class Spec(ApiModel):
         ),
     )
     paused: bool = Field(
-        default=False, description="Holds the rollout: nothing launched, removed or counted."
+        default=False,
+        description="Holds the rollout: nothing launched, removed or counted. Scaling still works.",
     )
     health_check_grace_period_seconds: int = Field(
         default=0,

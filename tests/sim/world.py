@@ -20,7 +20,7 @@ from tests.sim.people import People
 from tests.sim.referee import CounterexampleError, Referee
 from tests.sim.scripts import SCRIPTS, Steps
 from tripswitch.domain.decide import decide
-from tripswitch.domain.model import Instant
+from tripswitch.domain.model import Instant, Spec
 from tripswitch.domain.rollout import OPEN
 
 EPOCH = 1_700_000_000.0
@@ -132,7 +132,7 @@ class World:
         if not spec.breaker.enable or spec.progress_deadline == 0:
             return
         # Each healthy pod more starts the clock again, for the rollout and for its rollback.
-        end = self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)
+        end = self._latest_end(spec)
         for _ in range(most):
             if self.now > end or (self._has_ended() and self.process.idle) or not self.step():
                 break
@@ -152,9 +152,10 @@ class World:
         guarded = self.api.guarded
         assert guarded is not None
         before = guarded.spec.replicas
-        self.api.put_guarded(spec=replace(guarded.spec, replicas=replicas))
+        spec = replace(guarded.spec, replicas=replicas)
+        self.api.put_guarded(spec=spec)
         self.referee.scaled()
-        end = self.now + 2 * (replicas + 2) * (guarded.spec.progress_deadline + 120)
+        end = self._latest_end(spec)
         for _ in range(most):
             if self._has_ended() and self.referee.has_followed(before):
                 self._count("scaled afterwards")
@@ -166,6 +167,9 @@ class World:
                 f"scaled from {before} to {replicas}, and not followed: {self.referee.sizes()}, "
                 f"{self.api.guarded} (R7)"
             )
+
+    def _latest_end(self, spec: Spec) -> Instant:
+        return self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)
 
     def _has_ended(self) -> bool:
         assert self.api.guarded is not None

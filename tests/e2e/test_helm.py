@@ -17,6 +17,7 @@ import yaml
 from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.e2e.world import guarded
 from tests.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError
+from tests.rights import Right, read_granted
 
 VERSIONS = ("helm", "helm3")
 CRD = "crd/guardeddeployments.tripswitch.dev"
@@ -183,6 +184,26 @@ def test_what_it_renders_with_every_value_set_is_accepted_by_the_api_server(
     arguments = pod["containers"][0]["args"]
     assert {"--namespace=shop", "--namespace=web", "--log-level=debug"} <= set(arguments)
     assert arguments[-1] == "--kubeconfig=/nowhere"
+
+
+def read_places(rendered: str) -> set[str]:
+    """Return the namespaces in which it gives rights; the empty one stands for all."""
+    documents = [found for found in yaml.safe_load_all(rendered) if found]
+    bindings = (one for one in documents if one["kind"] in ("RoleBinding", "ClusterRoleBinding"))
+    return {one["metadata"].get("namespace", "") for one in bindings}
+
+
+def test_in_listed_namespaces_it_gets_no_right_on_nodes_and_none_in_kube_node_lease(
+    helm: Helm,
+) -> None:
+    """What rule V3 needs is not there then, as docs/how-to/install.md says."""
+    words = ("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}")
+    everywhere, listed = helm(*words), helm(*words, "--set=watchNamespaces={shop,web}")
+    assert Right("", "nodes", "get") in read_granted(everywhere)
+    assert read_places(everywhere) == {"", NAMESPACE, "kube-node-lease"}
+    assert read_places(listed) == {"shop", "web", NAMESPACE}
+    assert "nodes" not in {right.resource for right in read_granted(listed)}
+    assert Right("", "events", "list") in read_granted(listed)
 
 
 def test_install_upgrade_roll_back_uninstall(

@@ -142,6 +142,8 @@ class Kind:
         return {"spec": {"template": {"metadata": {"annotations": annotations}}}}
 
 
+# A Deployment and a Rollout have minReadySeconds 0 where they do not say. Ours has to say it: without
+# it the first pod of a revision runs for 10 s before any of them is healthy (ADR 14).
 OURS = Kind(
     "Tripswitch",
     "tripswitch.dev/v1alpha1",
@@ -150,7 +152,7 @@ OURS = Kind(
     "/registry/tripswitch.dev/guardeddeployments/",
     _ours_done,
     _ours_back,
-    {},
+    {"minReadySeconds": 0},
     USER,
 )
 _FULL_SURGE = {"maxSurge": "100%", "maxUnavailable": 0}

@@ -23,7 +23,10 @@ from tests.pythons import read_claimed
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = (*read_claimed(), "3.14")
-"""Those that are claimed, and one that nothing was run with yet: it may well work."""
+"""Those that are claimed, and one that is packed untested, because some systems have no other.
+
+Without its compiled modules the file could not even start there.
+"""
 WITHOUT = frozenset({"kopf", "prometheus-client"})
 """What only the operator needs."""
 

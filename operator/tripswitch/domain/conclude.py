@@ -13,7 +13,7 @@ from tripswitch.domain.decision import EventReason
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.memory import forget
-from tripswitch.domain.observe import compute_late_at, compute_waiting_words, describe_lateness
+from tripswitch.domain.progress_clock import compute_late_at
 from tripswitch.domain.scaling import compute_needed
 from tripswitch.domain.status import (
     BreakerState,
@@ -23,6 +23,7 @@ from tripswitch.domain.status import (
     RolloutStatus,
     Status,
 )
+from tripswitch.domain.waiting_words import compute_waiting_words, describe_lateness
 
 NEXT = "next: fix the template, or retry"
 """What a person can do about a rollout that failed (rules B6 and C1)."""

@@ -9,32 +9,31 @@ from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.decision import EventReason
 from tripswitch.domain.desired import roll_back
 from tripswitch.domain.draft import Draft
-from tripswitch.domain.evidence import CREATING, describe_latest, waiting_topic
+from tripswitch.domain.evidence import describe_latest
 from tripswitch.domain.failures import PULLS, Failure
 from tripswitch.domain.gather import take, tell_cause
-from tripswitch.domain.health import healthy_at
 from tripswitch.domain.memory import forget
 from tripswitch.domain.model import (
-    OVER,
-    ContainerRole,
     Instant,
-    PodView,
     PolicyRule,
-    Recreate,
-    ReplicaSetView,
     Verdict,
+)
+from tripswitch.domain.progress_clock import (
+    compute_late_at,
+    find_awaited,
+    hold_clock,
+    mark_progress,
+    run_clock,
 )
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import is_complete
-from tripswitch.domain.sight import Need, compute_due
+from tripswitch.domain.sight import Need
 from tripswitch.domain.status import BreakerState, FailureKind, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.threshold import compute_threshold
+from tripswitch.domain.waiting_words import describe_lateness
 
 PULLS_IN_A_ROLLBACK = PolicyRule(Verdict.IGNORE, reasons=PULLS)
 """F10: the target has been pulled before, so it is the registry that is in trouble."""
-
-MAX_WORDS = 200
-"""Characters of one pod's words in a message that joins several."""
 
 
 def observe(draft: Draft) -> Draft:
@@ -47,8 +46,8 @@ def observe(draft: Draft) -> Draft:
     if draft.rollout.status not in rollouts.RUNNING:
         return _recover(draft)
     if draft.spec.paused:
-        return _hold(draft)
-    draft = _run_clock(_mark_progress(draft))
+        return hold_clock(draft)
+    draft = run_clock(mark_progress(draft))
     if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
         return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
     draft, cause = _watch(draft)
@@ -116,17 +115,9 @@ def _recover(draft: Draft) -> Draft:
     )
 
 
-def compute_late_at(draft: Draft) -> Instant | None:
-    """P1: when the rollout is late; None when it never is, and while its clock stands still."""
-    rollout, deadline = draft.rollout, draft.progress_deadline
-    if deadline == 0 or rollout.paused_at or rollout.held_at:
-        return None
-    return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
-
-
 def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
     """P1 and rules V: trip if a pod that had become healthy by now would be known."""
-    awaited = _find_awaited(draft)
+    awaited = find_awaited(draft)
     sight, nodes = draft.sight, [pod.node for pod in awaited] or [""]
     refused = draft.target is None  # by the API server itself, which needs no proof
     if refused or any(sight.confirms(late_at, node) for node in nodes):
@@ -139,151 +130,11 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
     return draft.need(Need(frozenset(nodes) - {""}))
 
 
-def describe_lateness(draft: Draft) -> str:
-    """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
-    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
-    flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
-    told = f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
-    words = compute_waiting_words(draft)
-    return f"{told}: {words}" if words else told
-
-
-def compute_waiting_words(draft: Draft) -> str:
-    """Return what keeps the target's pods from being healthy, joined in one clause."""
-    error = draft.snapshot.create_error
-    if error is not None and error.digest == draft.spec.template.digest and error.message:
-        return error.message
-    reasons: dict[str, int] = {}
-    if (leaving := _count_leaving(draft)) > 0:
-        reasons["an old pod that still is ending (Recreate)"] = leaving
-    if draft.target is not None:
-        _add_pod_words(draft, draft.target, reasons)
-    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
-
-
-def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]) -> None:
-    """Count what the target's pods that are not healthy wait for, in their own words."""
-    found = _find_set_up_words(draft)
-    expected = draft.expect(target)
-    for pod in target.pods:
-        at = healthy_at(pod, expected)
-        is_healthy = at is not None and at <= draft.now
-        if pod.live and not is_healthy and (words := _words(pod, found)):
-            reasons[words] = reasons.get(words, 0) + 1
-    if target.create_error:
-        reasons[target.create_error[:MAX_WORDS]] = draft.spec.replicas
-
-
-def _count_leaving(draft: Draft) -> int:
-    """Return how many old pods a ``Recreate`` waits for before it launches any new one (P1)."""
-    if not isinstance(draft.spec.strategy, Recreate):
-        return 0
-    name = draft.crowd(draft.rollout.revision).name
-    others = (rs for rs in draft.snapshot.replica_sets if rs.name != name)
-    return sum(pod.phase not in OVER for rs in others for pod in rs.pods)
-
-
-def _find_set_up_words(draft: Draft) -> str:
-    """What one pod's events say about why it is not set up; it stands for all that are not."""
-    topic = waiting_topic(draft.rollout.revision)
-    found = (f.evidence.event for f in draft.snapshot.findings if f.topic == topic)
-    return next(found, "")
-
-
-def _words(pod: PodView, set_up_words: str) -> str:
-    for container in pod.containers:
-        if container.waiting and container.waiting != "PodInitializing":
-            words = f": {container.message}" if container.message else ""
-            held = pod.waiting_for or f"{container.waiting}{words}"
-            if set_up_words and pod.waiting_for.startswith(CREATING):
-                held = f"{CREATING}: {set_up_words}"
-            return f"container {container.name} {held}"[:MAX_WORDS]
-    if pod.waiting_for:
-        return pod.waiting_for[:MAX_WORDS]
-    if pod.ready_since is None:
-        up = any(
-            c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
-        )
-        return "running, not Ready" if up else "not started"
-    return "Ready, not yet for long enough"
-
-
 def _mark_threshold(draft: Draft) -> Draft:
     """T4, also while nothing is watched: the column shows what would trip now. And rule S3."""
     breaker = draft.status.circuit_breaker
     threshold = compute_threshold(draft.spec.breaker, draft.spec.replicas)
     return draft.with_status(breaker=replace(breaker, threshold=threshold))
-
-
-def _hold(draft: Draft) -> Draft:
-    """R7: nothing is counted and the clock of P stands still."""
-    rollout, now = draft.rollout, draft.now
-    if rollout.paused_at is not None:
-        return draft
-    held = 0.0 if rollout.held_at is None else now - rollout.held_at
-    progressed_at = round(rollout.progressed_at + held, 3)
-    return draft.with_status(
-        rollout=replace(rollout, progressed_at=progressed_at, held_at=None, paused_at=now)
-    )
-
-
-def _mark_progress(draft: Draft) -> Draft:
-    """P1, H3: only a new high-water mark of healthy pods is progress; it never falls by flapping."""
-    healthy = draft.crowd(draft.rollout.revision).healthy
-    if healthy <= draft.rollout.healthy_high_water:
-        return draft
-    return draft.with_status(
-        rollout=replace(draft.rollout, healthy_high_water=healthy, progressed_at=draft.now)
-    )
-
-
-def _run_clock(draft: Draft) -> Draft:
-    """P1: the clock runs only while pods of the target could become healthy and are not.
-
-    It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
-    and the next step is ours, and while the ReplicaSet controller or the scheduler has not looked yet.
-    """
-    rollout, now = draft.rollout, draft.now
-    if _is_anything_awaited(draft):
-        if rollout.held_at is None:
-            return draft
-        stood_still = now - rollout.held_at
-        progressed_at = round(rollout.progressed_at + stood_still, 3)
-        rollout = replace(rollout, progressed_at=progressed_at, held_at=None)
-    elif rollout.held_at is None:
-        crowd = draft.crowd(rollout.revision)
-        # All that could become healthy until now is: what is launched next has the whole deadline.
-        done = crowd.live > 0 and crowd.healthy == crowd.live
-        progressed_at = now if done else rollout.progressed_at
-        rollout = replace(rollout, progressed_at=progressed_at, held_at=now)
-    return draft.with_status(rollout=rollout)
-
-
-def _is_anything_awaited(draft: Draft) -> bool:
-    """Whether the rollout waits for something that could show the revision to be bad (P1)."""
-    error, target = draft.snapshot.create_error, draft.target
-    if target is None:
-        digest = draft.spec.template.digest
-        return error is not None and error.digest == digest and not error.name_taken
-    crowd = draft.crowd(draft.rollout.revision)
-    failed = crowd.live < crowd.size and any(pod.phase in OVER for pod in target.pods)
-    return failed or bool(target.create_error) or bool(_find_awaited(draft))
-
-
-def _find_awaited(draft: Draft) -> list[PodView]:
-    """Return the target's pods that could become healthy and are not."""
-    target = draft.target
-    if target is None:
-        return []
-    expected = draft.expect(target)
-    return [
-        pod
-        for pod in target.pods
-        if pod.live
-        and pod.scheduled
-        and ((at := healthy_at(pod, expected)) is None or at > draft.now)
-    ]
 
 
 def _is_lost(draft: Draft) -> bool:

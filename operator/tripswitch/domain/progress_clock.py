@@ -1,0 +1,88 @@
+"""Rule P1: the clock of a rollout's progress, and when it stands still."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.draft import Draft
+from tripswitch.domain.health import healthy_at
+from tripswitch.domain.model import OVER, Instant, PodView
+from tripswitch.domain.sight import compute_due
+
+
+def compute_late_at(draft: Draft) -> Instant | None:
+    """P1: when the rollout is late; None when it never is, and while its clock stands still."""
+    rollout, deadline = draft.rollout, draft.progress_deadline
+    if deadline == 0 or rollout.paused_at or rollout.held_at:
+        return None
+    return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
+
+
+def mark_progress(draft: Draft) -> Draft:
+    """P1, H3: only a new high-water mark of healthy pods is progress; it never falls by flapping."""
+    healthy = draft.crowd(draft.rollout.revision).healthy
+    if healthy <= draft.rollout.healthy_high_water:
+        return draft
+    return draft.with_status(
+        rollout=replace(draft.rollout, healthy_high_water=healthy, progressed_at=draft.now)
+    )
+
+
+def run_clock(draft: Draft) -> Draft:
+    """P1: the clock runs only while pods of the target could become healthy and are not.
+
+    It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
+    and the next step is ours, and while the ReplicaSet controller or the scheduler has not looked yet.
+    """
+    rollout, now = draft.rollout, draft.now
+    if _is_anything_awaited(draft):
+        if rollout.held_at is None:
+            return draft
+        stood_still = now - rollout.held_at
+        progressed_at = round(rollout.progressed_at + stood_still, 3)
+        rollout = replace(rollout, progressed_at=progressed_at, held_at=None)
+    elif rollout.held_at is None:
+        crowd = draft.crowd(rollout.revision)
+        # All that could become healthy until now is: what is launched next has the whole deadline.
+        done = crowd.live > 0 and crowd.healthy == crowd.live
+        progressed_at = now if done else rollout.progressed_at
+        rollout = replace(rollout, progressed_at=progressed_at, held_at=now)
+    return draft.with_status(rollout=rollout)
+
+
+def _is_anything_awaited(draft: Draft) -> bool:
+    """Whether the rollout waits for something that could show the revision to be bad (P1)."""
+    error, target = draft.snapshot.create_error, draft.target
+    if target is None:
+        digest = draft.spec.template.digest
+        return error is not None and error.digest == digest and not error.name_taken
+    crowd = draft.crowd(draft.rollout.revision)
+    failed = crowd.live < crowd.size and any(pod.phase in OVER for pod in target.pods)
+    return failed or bool(target.create_error) or bool(find_awaited(draft))
+
+
+def find_awaited(draft: Draft) -> list[PodView]:
+    """Return the target's pods that could become healthy and are not."""
+    target = draft.target
+    if target is None:
+        return []
+    expected = draft.expect(target)
+    return [
+        pod
+        for pod in target.pods
+        if pod.live
+        and pod.scheduled
+        and ((at := healthy_at(pod, expected)) is None or at > draft.now)
+    ]
+
+
+def hold_clock(draft: Draft) -> Draft:
+    """R7: nothing is counted and the clock of P stands still."""
+    rollout, now = draft.rollout, draft.now
+    if rollout.paused_at is not None:
+        return draft
+    held = 0.0 if rollout.held_at is None else now - rollout.held_at
+    progressed_at = round(rollout.progressed_at + held, 3)
+    return draft.with_status(
+        rollout=replace(rollout, progressed_at=progressed_at, held_at=None, paused_at=now)
+    )

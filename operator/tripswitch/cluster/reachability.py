@@ -26,8 +26,13 @@ class _Channel:
     heard_at: Instant
     failing_since: Instant | None = None
 
-    def find_outage(self, now: Instant) -> Instant | None:
-        """Return when the outage that lasts now began; None if there is none."""
+    def find_outage(self, now: Instant, waited: float = 0.0) -> Instant | None:
+        """Return when the outage that lasts now began; None if there is none.
+
+        ``waited``: an answer took so many seconds. If no other one came meanwhile, the server was away.
+        """
+        if waited >= SHORTEST_SECONDS and self.heard_at <= now - waited:
+            return self.heard_at
         since = self.failing_since
         return None if since is None or now - since < SHORTEST_SECONDS else self.heard_at
 
@@ -56,7 +61,7 @@ class Reachability:
         if not answered:
             channel.failing_since = channel.failing_since or now - seconds
             return
-        began = channel.find_outage(now)
+        began = channel.find_outage(now, seconds)
         if began is not None:
             self.add(began, now)
         channel.heard_at, channel.failing_since = now, None

@@ -42,6 +42,7 @@ from tripswitch.shell.handlers import build_registry, build_settings
 from tripswitch.shell.health import HealthPortError, HealthServer
 from tripswitch.shell.leadership import Leadership
 from tripswitch.shell.metrics import Metrics
+from tripswitch.shell.pulse import Pulse
 from tripswitch.shell.queue import WorkQueue
 from tripswitch.shell.reconciler import Reconciler
 from tripswitch.shell.sweep import Sweep
@@ -143,6 +144,7 @@ class Process:
         clock = time.clock
         self._options = options
         self._credentials = credentials
+        self._client = client
         self._filled = asyncio.Event()
         self._gate = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -203,6 +205,7 @@ class Process:
             asyncio.create_task(self._verifier.run(), name="verification"),
             asyncio.create_task(self._sweep.run(), name="comparison"),
             *self._start_notifier(),
+            *self._start_pulse(),
             *self._leadership.start(),
         ]
         self._queue.start()
@@ -225,6 +228,12 @@ class Process:
         if self._notifier is None:
             return []
         return [asyncio.create_task(self._notifier.run(), name="notifications")]
+
+    def _start_pulse(self) -> list[asyncio.Task[None]]:
+        if self._options.candidacy is not None:
+            return []  # the Lease is renewed more often than that
+        pulse = Pulse(self._client, next(iter(self._options.namespaces), None))
+        return [asyncio.create_task(pulse.run(), name="pulse")]
 
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self._reconciler.reconcile(key, marked)

@@ -78,6 +78,29 @@ def test_a_server_without_its_storage_answers_reads_and_takes_no_report() -> Non
     assert bench.found == [(0, NEVER)]
 
 
+def test_v2_an_answer_that_came_after_a_long_silence_was_held_up_by_an_outage() -> None:
+    """The request was sent in the outage, and answered when it was over: it never failed."""
+    bench = Bench()
+    bench.note(10, answered=True)
+    bench.note(30, answered=True, took=12)
+    assert bench.found == [(10, 70)]
+
+
+def test_an_answer_that_is_slow_while_others_come_is_no_outage() -> None:
+    bench = Bench()
+    bench.note(10, answered=True)
+    bench.note(25, answered=True)
+    bench.note(30, answered=True, took=12)
+    assert bench.found == []
+
+
+def test_an_answer_that_takes_a_moment_after_a_long_silence_is_no_outage() -> None:
+    bench = Bench()
+    bench.note(10, answered=True)
+    bench.note(300, answered=True, took=4)
+    assert bench.found == []
+
+
 def test_an_outage_of_reads_alone_holds_the_clocks_too() -> None:
     bench = Bench()
     bench.note(3, answered=True, write=False)

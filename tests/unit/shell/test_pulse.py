@@ -1,0 +1,34 @@
+"""An operator without a Lease asks the API server all the time, so that it knows of every outage (V2)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tripswitch.shell.pulse import Pulse
+
+
+def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
+    asked: list[str] = []
+    heard: list[bool] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.path_qs)
+        return refuse(503) if len(asked) == 1 else answer({"items": []})
+
+    def hear(*, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+        assert not write
+        heard.append(answered)
+
+    async def ask() -> None:
+        async with serve(handle, heard=hear) as client:
+            task = asyncio.create_task(Pulse(client, "shop", every=0.0).run())
+            await until(lambda: len(heard) >= 3)
+            task.cancel()
+
+    asyncio.run(ask())
+    path = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments?limit=1"
+    assert set(asked) == {path}
+    assert heard[:3] == [False, True, True]

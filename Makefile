@@ -103,7 +103,7 @@ real-test: programs ## tests of the real node itself (root, Linux, Debian's cont
 	@$(ON_A_REAL_NODE) $(BIN)/python -m pytest -q -m real tests/cluster; fi
 
 .PHONY: faults
-faults: setup ## every fault on purpose (about 25 minutes, 2 cores); writes docs/explanation/reliability.md (SEED=)
+faults: setup ## every fault on purpose (about 50 minutes, 2 cores); writes docs/explanation/reliability.md (SEED=)
 	$(BIN)/python -m tests.faults $(if $(filter command line,$(origin SEED)),--seed $(SEED))
 
 .PHONY: recordings

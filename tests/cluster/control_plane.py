@@ -176,10 +176,15 @@ class ControlPlane(Startable):
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
-    def add_nodes(self, count: int, *, pods: int = 10_000, prefix: str = "node") -> list[str]:
-        """Add simulated nodes with room for ``pods`` pods each; returns their names when Ready."""
-        names = [f"{prefix}-{number}" for number in range(count)]
-        items = [simulated_node(name, pods, self.layout.ports["kwok"]) for name in names]
+    def add_nodes(
+        self, count: int, *, pods: int = 10_000, prefix: str = "node", reserved: bool = False
+    ) -> list[str]:
+        """Add simulated nodes with room for ``pods`` pods each; returns their names when Ready.
+
+        ``reserved``: only pods that were placed there come on them (:func:`tests.cluster.nodes.place_on`).
+        """
+        names, port = [f"{prefix}-{number}" for number in range(count)], self.layout.ports["kwok"]
+        items = [simulated_node(name, pods, port, reserved=reserved) for name in names]
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("create", "-f", "-", input=document)
         targets = [f"node/{name}" for name in names]

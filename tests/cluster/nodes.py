@@ -14,8 +14,17 @@ _NODE_INFO = {
 }
 
 
-def simulated_node(name: str, pods: int, kubelet_port: int) -> dict[str, object]:
-    """A Node object that kwok keeps alive, with room for ``pods`` pods; its kubelet has logs."""
+RESERVED = "tripswitch.dev/reserved"
+
+
+def simulated_node(
+    name: str, pods: int, kubelet_port: int, *, reserved: bool = False
+) -> dict[str, object]:
+    """A Node object that kwok keeps alive, with room for ``pods`` pods; its kubelet has logs.
+
+    ``reserved``: only for pods that :func:`place_on` has put there.
+    """
+    taint = {"key": RESERVED, "value": name, "effect": "NoSchedule"}
     room = {"cpu": "10k", "memory": "100Ti", "ephemeral-storage": "100Ti", "pods": str(pods)}
     return {
         "apiVersion": "v1",
@@ -29,6 +38,7 @@ def simulated_node(name: str, pods: int, kubelet_port: int) -> dict[str, object]
                 "kubernetes.io/arch": "amd64",
             },
         },
+        "spec": {"taints": [taint] if reserved else []},
         "status": {
             "capacity": room,
             "allocatable": room,
@@ -39,4 +49,12 @@ def simulated_node(name: str, pods: int, kubelet_port: int) -> dict[str, object]
             "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet_port}},
             "nodeInfo": _NODE_INFO,
         },
+    }
+
+
+def place_on(name: str) -> dict[str, object]:
+    """Return what a pod template's ``spec`` needs so that its pods come on a reserved node."""
+    return {
+        "nodeSelector": {"kubernetes.io/hostname": name},
+        "tolerations": [{"key": RESERVED, "value": name, "effect": "NoSchedule"}],
     }

@@ -17,7 +17,8 @@ class Scenario:
     """One fault.
 
     ``runs`` in a full run, ``ci`` of them before every change. ``alone``: it disturbs the whole
-    cluster, so nothing else runs beside it.
+    cluster, so nothing else runs beside it. ``waits``: it does nothing most of the time, so it needs no
+    lane of its own.
     """
 
     group: str
@@ -27,18 +28,26 @@ class Scenario:
     runs: int
     ci: int = 0
     alone: bool = False
+    waits: bool = False
 
 
 CATALOG: list[Scenario] = []
 
 
 def scenario(
-    group: str, name: str, must: str, *, runs: int = 1, ci: int = 0, alone: bool = False
+    group: str,
+    name: str,
+    must: str,
+    *,
+    runs: int = 1,
+    ci: int = 0,
+    alone: bool = False,
+    waits: bool = False,
 ) -> Callable[[Try], Try]:
     """Enter a function into the list."""
 
     def enter(attempt: Try) -> Try:
-        CATALOG.append(Scenario(group, name, must, attempt, runs, ci, alone))
+        CATALOG.append(Scenario(group, name, must, attempt, runs, ci, alone, waits))
         return attempt
 
     return enter

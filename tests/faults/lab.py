@@ -75,11 +75,21 @@ class Lab(Startable):
 
     @contextmanager
     def trial(
-        self, name: str, *rules: Rule, arguments: Sequence[str] = (), skew: float = 0.0
+        self,
+        name: str,
+        *rules: Rule,
+        arguments: Sequence[str] = (),
+        skew: float = 0.0,
+        dates: Sequence[float] = (),
     ) -> Iterator[Trial]:
         """Run one operator behind a proxy with these faults, in a namespace of its own.
 
-        ``skew``: so many seconds its clock is ahead of everybody else's.
+        Args:
+            name: For its namespace and its files.
+            rules: The faults.
+            arguments: Of the operator.
+            skew: So many seconds its clock is ahead of everybody else's; :class:`Clock` changes it.
+            dates: See :meth:`FaultProxy.set_dates`.
         """
         words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
         namespace = f"{words}-{secrets.token_hex(3)}"
@@ -87,7 +97,8 @@ class Lab(Startable):
         world = World(self.environment, namespace)
         plan = Plan(self.seed, list(rules))
         authority = self.cluster.certificate_authority
-        with FaultProxy(self.cluster.server, authority, plan) as proxy:
+        clock = Clock(self.directory / f"{namespace}.clock", skew)
+        with FaultProxy(self.cluster.server, authority, plan, dates) as proxy:
             kubeconfig = proxy.write_kubeconfig(
                 self._rights, self.directory / f"{namespace}.kubeconfig"
             )
@@ -95,9 +106,9 @@ class Lab(Startable):
                 kubeconfig,
                 self.directory / f"{namespace}.log",
                 arguments=["--namespace", namespace, *arguments],
-                variables=self._skew(skew) if skew else {},
+                variables={"PYTHONPATH": str(clock.folder)},
             )
-            trial = Trial(self, world, plan, Kept(operator), proxy)
+            trial = Trial(self, world, plan, Kept(operator), proxy, clock)
             try:
                 trial.kept.start()
                 yield trial
@@ -112,14 +123,26 @@ class Lab(Startable):
         self.witness.forget(namespace)
         self.written.forget(namespace)
 
-    def _skew(self, seconds: float) -> dict[str, str]:
-        """Return what makes a Python process read another wall clock; the monotonic one stays."""
-        folder = self.directory / f"clock{seconds:+.0f}"
-        folder.mkdir(exist_ok=True)
+
+class Clock:
+    """The wall clock of one Python process, so many seconds ahead of the real one; the monotonic one stays."""
+
+    def __init__(self, folder: Path, ahead: float) -> None:
+        self.folder = folder
+        """To be put into PYTHONPATH."""
+        self._ahead = folder / "ahead"
+        folder.mkdir()
+        self.set(ahead)
         (folder / "sitecustomize.py").write_text(
-            f"import time\n_read = time.time\ntime.time = lambda: _read() + {seconds!r}\n"
+            "import time\n_read = time.time\n"
+            f"time.time = lambda: _read() + float(open({str(self._ahead)!r}).read())\n"
         )
-        return {"PYTHONPATH": str(folder)}
+
+    def set(self, ahead: float) -> None:
+        """Set it, also while the process runs."""
+        new = self._ahead.with_suffix(".new")
+        new.write_text(str(ahead))
+        new.rename(self._ahead)
 
 
 class Written:
@@ -167,6 +190,15 @@ class Kept:
             if not self._stopping.is_set():
                 self.operator.launch()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """End it with SIGKILL; it comes again when this is over."""
+        with self._held:
+            self.operator.kill()
+            self.ends += 1
+            yield
+            self.operator.launch()
+
     def stop(self) -> None:
         """End it in order, for good."""
         self._stopping.set()
@@ -192,6 +224,7 @@ class Trial:
     plan: Plan
     kept: Kept
     proxy: FaultProxy
+    clock: Clock
 
     @property
     def operator(self) -> OperatorProcess:

@@ -11,8 +11,11 @@ import asyncio
 import json
 import ssl
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from email.utils import formatdate
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +49,9 @@ _HOP = {"connection", "content-length", "transfer-encoding", "host", "accept-enc
 class FaultProxy(Startable):
     """One proxy, in a thread of its own."""
 
-    def __init__(self, server: str, authority: Path, plan: Plan) -> None:
+    def __init__(
+        self, server: str, authority: Path, plan: Plan, dates: Sequence[float] = ()
+    ) -> None:
         self.plan = plan
         self._server = server
         self._trust = ssl.create_default_context(cafile=str(authority))
@@ -57,6 +62,11 @@ class FaultProxy(Startable):
         self._upstream: aiohttp.ClientSession | None = None
         self._streams: dict[int, web.Request] = {}
         self.url = ""
+        self.set_dates(dates)
+
+    def set_dates(self, dates: Sequence[float]) -> None:
+        """Stand for so many API servers that answer by turns; each date is so many seconds ahead."""
+        self._ahead = cycle(dates or (0.0,))
 
     def start(self) -> None:
         """Return when it listens."""
@@ -138,7 +148,8 @@ class FaultProxy(Startable):
             await asyncio.to_thread(fault.what)
             return _break(request)
         async with self._send(request, body) as answer:
-            data, status, headers = await answer.read(), answer.status, _headers(answer.headers)
+            data, status = await answer.read(), answer.status
+            headers = self._headers(answer.headers)
         if isinstance(fault, Call):
             await asyncio.to_thread(fault.what)
             return _break(request)
@@ -165,11 +176,15 @@ class FaultProxy(Startable):
             allow_redirects=False,
         )
 
+    def _headers(self, headers: Any) -> dict[str, str]:
+        kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
+        return kept | {"Date": formatdate(time.time() + next(self._ahead), usegmt=True)}
+
     async def _watch(self, request: web.Request, fault: Watched | None) -> web.StreamResponse:
         if isinstance(fault, Bookmarks):
             return await _send_bookmarks(request, fault)
         async with self._send(request, None) as answer:
-            stream = web.StreamResponse(status=answer.status, headers=_headers(answer.headers))
+            stream = web.StreamResponse(status=answer.status, headers=self._headers(answer.headers))
             await stream.prepare(request)
             if answer.status != 200:
                 await stream.write(await answer.read())
@@ -275,7 +290,3 @@ def _refuse(fault: Refuse) -> web.Response:
     }
     headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
     return web.json_response(body, status=fault.status, headers=headers)
-
-
-def _headers(headers: Any) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _HOP}

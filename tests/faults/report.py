@@ -11,6 +11,8 @@ from pathlib import Path
 from tests.faults.catalog import CATALOG, Scenario
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
+RESULTS = Path(__file__).with_name("results.json")
+"""The latest result of every fault, so that a part of a run (``--only``) changes its own rows alone."""
 
 HEAD = """\
 # What it survives
@@ -51,46 +53,54 @@ class Result:
     """When, with which seed, on what machine."""
 
 
-def keep(results: list[Result], path: Path, *, anew: bool) -> list[Result]:
-    """Put results beside those of earlier parts of a run; return one for every fault of the list.
+def keep(results: list[Result], path: Path) -> list[Result]:
+    """Put results in the place of earlier ones of the same faults; return one for every fault there is.
 
     Args:
-        results: Of this part.
-        path: A JSON file, which need not be there.
-        anew: Whether what is there is of an earlier run, and goes.
+        results: Of this run.
+        path: A JSON file, which need not be there. Faults that are no longer tried are dropped.
     """
-    known = {} if anew or not path.exists() else json.loads(path.read_text())
+    known = json.loads(path.read_text()) if path.exists() else {}
     for one in results:
         known[one.scenario.name] = [one.outcomes, one.failures, one.about]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(known, indent=1))
-    return [Result(one, *known.get(one.name, ([], [], ""))) for one in CATALOG]
+    kept = {one.name: known[one.name] for one in CATALOG if one.name in known}
+    path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    return [Result(one, *kept.get(one.name, ([], [], ""))) for one in CATALOG]
 
 
 def render(results: list[Result]) -> str:
     """Return the page."""
-    about = "; ".join(dict.fromkeys(one.about for one in results if one.about)) or "none yet"
+    made = sorted({one.about for one in results if one.about}, reverse=True)
     tried = sum(bool(one.about) for one in results)
     runs = sum(len(one.outcomes) + len(one.failures) for one in results)
     failed = sum(len(one.failures) for one in results)
-    lines = [
-        HEAD,
-        f"Last full run: {about}. {tried} of {len(results)} faults, {runs} runs, {failed} failed.",
-        "",
-    ]
+    tally = (
+        f"{tried} of {len(results)} faults were tried, in {runs} runs, of which {failed} failed."
+    )
+    lines = [HEAD, f"The latest result of each fault: {tally}", _describe_runs(made), ""]
     for group, members in groupby(results, key=lambda one: one.scenario.group):
-        lines += [f"## {group}", "", "| fault | must | runs | passed | outcome |"]
-        lines += ["|---|---|---|---|---|"]
+        lines += [f"## {group}", "", "| fault | must | tried | runs | passed | outcome |"]
+        lines += ["|---|---|---|---|---|---|"]
         lines += [_row(one) for one in members]
         lines.append("")
     return "\n".join(lines)
 
 
+def _describe_runs(made: list[str]) -> str:
+    """Say where the results are from: the same code has not seen all of them if they are of several runs."""
+    if len(made) < 2:
+        return f"All are of one run: {made[0]}." if made else "Nothing was run yet."
+    told = "\n".join(f"- {about}" for about in made)
+    return f"They are of {len(made)} runs, and the code has changed between them:\n\n{told}"
+
+
 def _row(one: Result) -> str:
     passed, total = len(one.outcomes), len(one.outcomes) + len(one.failures)
     common = Counter(one.outcomes).most_common(2)
-    words = "; or: ".join(words for words, _ in common) or "not run yet"
+    told = [words for words, _ in common]
     if one.failures:
-        words += f" **failed: {one.failures[0]}**"
-    cells = (one.scenario.name, one.scenario.must, str(total), str(passed), words)
+        told.append(f"**failed: {one.failures[0]}**")
+    words = "; or: ".join(told) or "not run yet"
+    tried = one.about.split(",")[0] or "never"
+    cells = (one.scenario.name, one.scenario.must, tried, str(total), str(passed), words)
     return "| " + " | ".join(cell.replace("|", "/").replace("\n", " ") for cell in cells) + " |"

@@ -35,6 +35,7 @@ PROMISED = {
     "tripswitch_leader",
     "tripswitch_notifications_total",
     "tripswitch_stalled",
+    "tripswitch_crash_looping",
 }
 """The names that other people's dashboards and alerts may rely on."""
 

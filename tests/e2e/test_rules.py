@@ -160,7 +160,7 @@ def test_r7_a_pause_in_the_middle_counts_nothing_launches_nothing_and_stops_the_
     held = world.status()
     assert count(held) == count(paused)
     assert rollout(held) == "IN_PROGRESS"
-    assert [revision(held, n)["desired"] for n in (1, 2)] == [4, 4]
+    assert [revision(held, n)["desired"] for n in (1, 2)] == [6, 6], "in proportion (R7)"
     world.patch("web", {"spec": {"paused": False, "replicas": 4}})
     status = world.until_rollout("ROLLBACK_SUCCESSFUL")
     assert f"no more for {deadline} s" in revision(status, 2)["reason"]

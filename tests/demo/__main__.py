@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--image", default=IMAGE, help=f"any that has a shell (default: {IMAGE})")
     parser.add_argument("--yes", action="store_true", help="ask nothing")
     options = parser.parse_args(arguments)
+    # Ctrl-C, too: a shell that starts it in the background has it ignored, and nothing would clean up.
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         if options.current:
             confirm = without_a_question if options.yes else ask

@@ -48,13 +48,7 @@ class Player:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # A shell starts background jobs with Ctrl-C ignored, and the demo would inherit that.
-            preexec_fn=_take_ctrl_c,
         )
-
-
-def _take_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -50,11 +50,11 @@ Observer = Callable[[str, str, str], None]
 class Heard(Protocol):
     """Called with the end of every request."""
 
-    def __call__(self, *, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+    def __call__(self, *, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
         """Take what it says about the server.
 
         Args:
-            write: Whether it was to change something.
+            stored: Whether it needed the server's storage: every request but a watch.
             answered: Whether a working API server answered, also if it refused.
             seconds: How long that took.
             date: The answer's ``Date``, None without an answer.
@@ -237,21 +237,24 @@ class Client:
                 error.request = f"{method} {path}"
         except _BROKEN as broken:
             self._count(verb, resource, 0)
-            self._tell(method, began, None, UnreachableError(""))
+            self._tell(query, began, None, UnreachableError(""))
             raise UnreachableError(f"{method} {path}: {broken!r}") from broken
         self._count(verb, resource, response.status)
-        self._tell(method, began, response.headers.get("Date"), error)
+        self._tell(query, began, response.headers.get("Date"), error)
         if error is None:
             return response
         if isinstance(error, UnauthorizedError):
             await self._credentials.load()  # for the next try
         raise error
 
-    def _tell(self, method: str, began: float, date: str | None, error: ApiError | None) -> None:
+    def _tell(
+        self, query: Mapping[str, str], began: float, date: str | None, error: ApiError | None
+    ) -> None:
         if self._heard is not None:
             seconds = asyncio.get_running_loop().time() - began
             answered = error is None or not is_unanswered(error)
-            self._heard(write=method != "GET", answered=answered, seconds=seconds, date=date)
+            stored = "watch" not in query
+            self._heard(stored=stored, answered=answered, seconds=seconds, date=date)
 
     def _count(self, verb: str, resource: str, status: int) -> None:
         if self._observe is not None:

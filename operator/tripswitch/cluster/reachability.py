@@ -1,8 +1,8 @@
 """When the API server could not be reached: nobody could report then (rule V2).
 
-Every request of every client says here whether the server answered. Reads and writes are kept apart,
-because a server that has lost its storage still answers reads from its cache; a kubelet's report is a
-write. An outage begins with the last answer before it: what happened after that is not known.
+Every request of every client says here whether the server answered. Watches are kept apart from all other
+requests, because a server that has lost its storage still serves watches from its cache, and a kubelet's
+report needs the storage. An outage begins with the last answer before it: what happened after that is not known.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ class Reachability:
 
     def __init__(self, clock: Callable[[], Instant]) -> None:
         self._clock = clock
-        self._channels = {written: _Channel(clock()) for written in (False, True)}
+        self._channels = {stored: _Channel(clock()) for stored in (False, True)}
         self._over: tuple[Standstill, ...] = ()
 
-    def note(self, *, write: bool, answered: bool, seconds: float) -> None:
+    def note(self, *, stored: bool, answered: bool, seconds: float) -> None:
         """Take the end of a request.
 
         Args:
-            write: Whether it changed something.
+            stored: Whether it needed the server's storage: every request but a watch.
             answered: Whether the server answered, also if it refused.
             seconds: How long it took.
         """
-        channel, now = self._channels[write], self._clock()
+        channel, now = self._channels[stored], self._clock()
         if not answered:
             channel.failing_since = channel.failing_since or now - seconds
             return

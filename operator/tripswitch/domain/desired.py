@@ -143,7 +143,7 @@ def resume(draft: Draft) -> Draft:
         rollout = rollouts.move(
             rollout, Cause.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
         )
-    stood_still = draft.now - (rollout.paused_at or draft.now)
+    stood_still = max(0.0, draft.now - (rollout.paused_at or draft.now))
     rollout = replace(
         rollout, paused_at=None, progressed_at=round(rollout.progressed_at + stood_still, 3)
     )

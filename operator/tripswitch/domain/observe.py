@@ -23,6 +23,7 @@ from tripswitch.domain.progress_clock import (
     find_awaited,
     hold_clock,
     mark_progress,
+    progress,
     run_clock,
 )
 from tripswitch.domain.rollout import Cause
@@ -125,7 +126,7 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
     if all(node in sight.lost_nodes for node in nodes) and sight.as_of >= late_at:
         # V3: the time until now says nothing about the revision. Pods that take the place of these
         # have all of the deadline.
-        rollout = replace(draft.rollout, progressed_at=draft.now)
+        rollout = progress(draft.rollout, draft.now)
         return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
     return draft.need(Need(frozenset(nodes) - {""}))
 

@@ -8,6 +8,7 @@ from tripswitch.domain.draft import Draft
 from tripswitch.domain.health import healthy_at
 from tripswitch.domain.model import OVER, Instant, PodView
 from tripswitch.domain.sight import compute_due
+from tripswitch.domain.status import Rollout
 
 
 def compute_late_at(draft: Draft) -> Instant | None:
@@ -24,7 +25,7 @@ def mark_progress(draft: Draft) -> Draft:
     if healthy <= draft.rollout.healthy_high_water:
         return draft
     return draft.with_status(
-        rollout=replace(draft.rollout, healthy_high_water=healthy, progressed_at=draft.now)
+        rollout=replace(progress(draft.rollout, draft.now), healthy_high_water=healthy)
     )
 
 
@@ -36,17 +37,12 @@ def run_clock(draft: Draft) -> Draft:
     """
     rollout, now = draft.rollout, draft.now
     if _is_anything_awaited(draft):
-        if rollout.held_at is None:
-            return draft
-        stood_still = now - rollout.held_at
-        progressed_at = round(rollout.progressed_at + stood_still, 3)
-        rollout = replace(rollout, progressed_at=progressed_at, held_at=None)
+        rollout = _release(rollout, now)
     elif rollout.held_at is None:
         crowd = draft.crowd(rollout.revision)
         # All that could become healthy until now is: what is launched next has the whole deadline.
         done = crowd.live > 0 and crowd.healthy == crowd.live
-        progressed_at = now if done else rollout.progressed_at
-        rollout = replace(rollout, progressed_at=progressed_at, held_at=now)
+        rollout = replace(progress(rollout, now) if done else rollout, held_at=now)
     return draft.with_status(rollout=rollout)
 
 
@@ -81,8 +77,17 @@ def hold_clock(draft: Draft) -> Draft:
     rollout, now = draft.rollout, draft.now
     if rollout.paused_at is not None:
         return draft
-    held = 0.0 if rollout.held_at is None else now - rollout.held_at
-    progressed_at = round(rollout.progressed_at + held, 3)
-    return draft.with_status(
-        rollout=replace(rollout, progressed_at=progressed_at, held_at=None, paused_at=now)
-    )
+    return draft.with_status(rollout=replace(_release(rollout, now), paused_at=now))
+
+
+def progress(rollout: Rollout, at: Instant) -> Rollout:
+    """Move the mark of progress, which never falls: also not when the clock was set back (V4)."""
+    return replace(rollout, progressed_at=max(at, rollout.progressed_at))
+
+
+def _release(rollout: Rollout, now: Instant) -> Rollout:
+    """Let the clock go on: only what it had run before it was held has passed."""
+    if rollout.held_at is None:
+        return rollout
+    ran = max(0.0, rollout.held_at - rollout.progressed_at)  # below 0: progress while it was held
+    return replace(progress(rollout, round(now - ran, 3)), held_at=None)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
 from tripswitch.cluster.lease import steady_clock
+from tripswitch.cluster.reachability import Reachability
 from tripswitch.domain.model import Instant
 
 logger = logging.getLogger(__name__)
@@ -90,3 +91,29 @@ class ServerClock:
         )
         if was_set:
             self._stepped(before, self())
+
+
+class Time:
+    """The clock of the process, and when no clock of a rollout may run (rules V2 and V4)."""
+
+    def __init__(self, clock: ServerClock | None = None) -> None:
+        self.clock = clock or ServerClock(stepped=self.take_step)
+        self.reachability = Reachability(self.clock)
+
+    def hear(self, *, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
+        """Take what the end of a request says about the server."""
+        self.clock.take(date, seconds)
+        self.reachability.note(stored=stored, answered=answered, seconds=seconds)
+
+    def take_step(self, before: Instant, after: Instant) -> None:
+        """Take it that the clock was set: what it was set forward by has not passed for any rollout."""
+        self.reachability.add(before, max(before, after))
+
+    def take_over(self, led_until: Instant | None) -> None:
+        """Begin to lead: nobody has looked since the leader before this process renewed its Lease.
+
+        Why that process ended is not known. If the API server was away, kubelets still have to report.
+        Without a Lease it is not known either since when nobody looked, and every clock begins anew.
+        """
+        now = self.clock()
+        self.reachability.add(0.0 if led_until is None else min(led_until, now), now)

@@ -29,15 +29,13 @@ from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
 from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
 from tripswitch.cluster.notify import Notifier, Target
 from tripswitch.cluster.raw import field, text
-from tripswitch.cluster.reachability import Reachability
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
-from tripswitch.domain.model import Instant
 from tripswitch.shell.aftermath import Aftermath
-from tripswitch.shell.clock import ServerClock
+from tripswitch.shell.clock import Time
 from tripswitch.shell.handlers import build_registry, build_settings
 from tripswitch.shell.health import HealthPortError, HealthServer
 from tripswitch.shell.leadership import Leadership
@@ -102,31 +100,6 @@ async def _run_elected(options: Options, credentials: Credentials, metrics: Metr
     main = Client(credentials, count, permit=permit, agent=agent, heard=time.hear)
     async with quick, main as client:
         return await Process(options, credentials, client, metrics, time, lease).run()
-
-
-class Time:
-    """The clock of the process, and when no clock of a rollout may run (rules V2 and V4)."""
-
-    def __init__(self, clock: ServerClock | None = None) -> None:
-        self.clock = clock or ServerClock(stepped=self.take_step)
-        self.reachability = Reachability(self.clock)
-
-    def hear(self, *, write: bool, answered: bool, seconds: float, date: str | None) -> None:
-        """Take what the end of a request says about the server."""
-        self.clock.take(date, seconds)
-        self.reachability.note(write=write, answered=answered, seconds=seconds)
-
-    def take_step(self, before: Instant, after: Instant) -> None:
-        """Take it that the clock was set: what it was set forward by has not passed for any rollout."""
-        self.reachability.add(before, max(before, after))
-
-    def take_over(self, led_until: Instant | None) -> None:
-        """Begin to lead: nobody has looked since the leader before this process renewed its Lease.
-
-        Why that process ended is not known. If the API server was away, kubelets still have to report.
-        """
-        now = self.clock()
-        self.reachability.add(now if led_until is None else min(led_until, now), now)
 
 
 class Process:

@@ -72,8 +72,8 @@ def test_an_error_status_is_never_taken_for_an_answer() -> None:
 
 def test_every_answer_tells_what_time_it_is_there() -> None:
     """Also one that refuses."""
-    ((write, answered, date),) = _heard("GET", refuse(404, "NotFound"))
-    assert (write, answered) == (False, True)
+    ((stored, answered, date),) = _heard("GET", refuse(404, "NotFound"))
+    assert (stored, answered) == (True, True)
     assert date is not None
     assert date.endswith("GMT")
 
@@ -97,7 +97,7 @@ def test_which_answers_come_from_a_server_that_takes_reports(
     answered: bool,
 ) -> None:
     told = _heard("PUT", refuse(status, message=message))
-    assert [(write, heard) for write, heard, _ in told] == [(True, answered)]
+    assert [(stored, heard) for stored, heard, _ in told] == [(True, answered)]
 
 
 def test_a_server_that_is_not_there_does_not_answer() -> None:
@@ -115,9 +115,9 @@ def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool,
             return web.Response()
         return response
 
-    def hear(*, write: bool, answered: bool, seconds: float, date: str | None) -> None:
+    def hear(*, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
         assert seconds >= 0
-        told.append((write, answered, date))
+        told.append((stored, answered, date))
 
     async def main() -> None:
         async with serve(handle, heard=hear) as client:

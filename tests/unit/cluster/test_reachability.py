@@ -20,9 +20,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.reachability = Reachability(lambda: self.now)
 
-    def note(self, after: float, *, answered: bool, write: bool = True, took: float = 0.0) -> None:
+    def note(self, after: float, *, answered: bool, stored: bool = True, took: float = 0.0) -> None:
         self.now = T0 + after
-        self.reachability.note(write=write, answered=answered, seconds=took)
+        self.reachability.note(stored=stored, answered=answered, seconds=took)
 
     @property
     def found(self) -> list[tuple[float, float]]:
@@ -69,11 +69,11 @@ def test_a_request_that_timed_out_had_begun_earlier() -> None:
     assert bench.found == [(0, NEVER)]
 
 
-def test_a_server_without_its_storage_answers_reads_and_takes_no_report() -> None:
+def test_a_server_without_its_storage_serves_watches_and_takes_no_report() -> None:
     bench = Bench()
     bench.note(0, answered=True)
     for second in range(1, 30):
-        bench.note(second, answered=True, write=False)
+        bench.note(second, answered=True, stored=False)
         bench.note(second, answered=False)
     assert bench.found == [(0, NEVER)]
 
@@ -101,11 +101,11 @@ def test_an_answer_that_takes_a_moment_after_a_long_silence_is_no_outage() -> No
     assert bench.found == []
 
 
-def test_an_outage_of_reads_alone_holds_the_clocks_too() -> None:
+def test_an_outage_of_watches_alone_holds_the_clocks_too() -> None:
     bench = Bench()
-    bench.note(3, answered=True, write=False)
-    bench.note(4, answered=False, write=False)
-    bench.note(40, answered=True, write=False)
+    bench.note(3, answered=True, stored=False)
+    bench.note(4, answered=False, stored=False)
+    bench.note(40, answered=True, stored=False)
     assert bench.found == [(3, 80)]
 
 

@@ -289,3 +289,30 @@ def test_r7_a_pause_ends_a_standstill_and_keeps_its_length() -> None:
     world.want(paused=True).look(1.0)
     assert world.rollout.held_at is None
     assert world.rollout.progressed_at == pytest.approx(held_since - 1.0 + 101.0)
+
+
+def test_p1_progress_while_the_clock_stands_still_gives_the_whole_deadline_and_no_more() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.become("v2", _unscheduled).look(1.0)
+    found = world.replica_set("v2")
+    first = replace(ready_pod(found.pods[0].name), ready_since=world.now)
+    world.replica_sets[found.name] = replace(found, pods=(first, *found.pods[1:]))
+    world.look(100.0)
+    assert world.rollout.held_at is not None
+    assert world.rollout.progressed_at == world.now
+    world.look(200.0)
+    world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE)).look(0.0)
+    assert world.rollout.progressed_at == world.now
+
+
+def test_v4_the_mark_of_progress_does_not_fall_when_the_clock_is_set_back() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    before = world.rollout.progressed_at
+    world.now -= 60.0
+    world.heal("v2", 1).look(0.0)
+    assert world.rollout.healthy_high_water == 1
+    assert world.rollout.progressed_at == before
+    world.want(paused=True).look(1.0)
+    world.now -= 60.0
+    world.want(paused=False).look(0.0)
+    assert world.rollout.progressed_at == before

@@ -6,8 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from tripswitch.shell.clock import AGREE_SECONDS, ServerClock
-from tripswitch.shell.run import Time
+from tripswitch.shell.clock import AGREE_SECONDS, ServerClock, Time
 
 HERE = 1_764_000_000.0
 
@@ -137,12 +136,13 @@ def test_v2_until_a_process_leads_nobody_has_looked() -> None:
     ]
 
 
-@pytest.mark.parametrize("led_until", [None, HERE + 9_000])
-def test_v2_a_process_that_does_not_know_since_when_waits_for_the_kubelets(
-    led_until: float | None,
+@pytest.mark.parametrize(("led_until", "since"), [(None, 0.0), (HERE + 9_000, HERE)])
+def test_v2_a_process_that_does_not_know_since_when_begins_every_clock_anew(
+    led_until: float | None, since: float
 ) -> None:
+    """Without a Lease; and a holder whose clock was fast renewed it now at the latest."""
     time = Time(Bench().clock)
     time.take_over(led_until)
     assert [(one.began, one.ended) for one in time.reachability.standstills()] == [
-        (HERE, HERE + 40)
+        (since, HERE + 40)
     ]

@@ -113,8 +113,8 @@ def run(story: Callable[[Cluster], Awaitable[None]]) -> None:
     async def main() -> None:
         it = Cluster()
 
-        def hear(*, write: bool, answered: bool, seconds: float, date: str | None) -> None:
-            it.reachability.note(write=write, answered=answered, seconds=seconds)
+        def hear(*, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
+            it.reachability.note(stored=stored, answered=answered, seconds=seconds)
 
         async with serve(it.handle, heard=hear) as client:
             it.build(client)
@@ -162,10 +162,10 @@ def test_v2_an_outage_in_which_nobody_could_report_does_not_fail_a_good_rollout(
         it.away = True
         for _ in range(12):  # a minute; something has to be asked, as the Lease is every 2 s
             it.now += 5.0
-            it.reachability.note(write=True, answered=False, seconds=0.1)
+            it.reachability.note(stored=True, answered=False, seconds=0.1)
             await it.look()
         it.away = False
-        it.reachability.note(write=True, answered=True, seconds=0.1)
+        it.reachability.note(stored=True, answered=True, seconds=0.1)
         await it.look(1.0)
         await it.look(38.0)
         assert it.told == ("IN_PROGRESS", 0), "read anew, and not one kubelet has reported yet"

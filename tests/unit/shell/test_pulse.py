@@ -18,8 +18,8 @@ def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
         asked.append(request.path_qs)
         return refuse(503) if len(asked) == 1 else answer({"items": []})
 
-    def hear(*, write: bool, answered: bool, seconds: float, date: str | None) -> None:
-        assert not write
+    def hear(*, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
+        assert stored
         heard.append(answered)
 
     async def ask() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.sim import consistency
 from tests.sim.objects import Change, RawGuarded, RawPod, RawSet
+from tripswitch.domain.model import Instant
 from tripswitch.domain.status import Status
 
 
@@ -44,11 +45,23 @@ class ApiServer:
         self.sets: dict[str, RawSet] = {}
         self.pods: dict[str, RawPod] = {}
         self.watchers: list[Callable[[Change], None]] = []
-        self.lost_nodes: set[str] = set()
-        """Nodes that do not renew their Leases."""
+        self.away = False
+        """Nobody reaches it."""
+        self.storage_away = False
+        """It answers reads from its cache and nothing else."""
+        self.node_leases: dict[str, Instant] = {}
+        """When nodes last renewed their Leases, by its own clock."""
+        self.unready_nodes: set[str] = set()
+        self.led_until: Instant | None = None
+        """When the operator's Lease was last renewed."""
         self.refusal = ""
         """While set, no ReplicaSet can be created (admission, an invalid template)."""
         self._uids = 0
+
+    @property
+    def writable(self) -> bool:
+        """Whether writes and consistent reads are answered."""
+        return not self.away and not self.storage_away
 
     def make_uid(self, kind: str) -> str:
         """Return a UID that nothing had before; they sort by age within a kind."""
@@ -159,6 +172,8 @@ class ApiServer:
         return rs
 
     def _next(self) -> int:
+        if not self.writable:
+            raise UnreachableError
         self.version += 1
         return self.version
 

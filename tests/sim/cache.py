@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from tests.sim.api import ApiServer
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tests.sim.views import SeenPod, see_guarded, see_pod, see_set
+from tripswitch.cluster.verification import LEASE_SECONDS
 from tripswitch.domain.model import CreateError, Instant, Snapshot
-from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight
+from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight, Standstill
 
 KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, RawPod)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a consistent read of a rollout's pods, their events and nodes says."""
+
+    owner: str
+    version: int
+    pods: tuple[RawPod, ...]
+    sight: Sight
+
+
+def read(api: ApiServer, check: Check, as_of: Instant, now: Instant) -> Answer:
+    """Read everything that a check asks for, as it is now; ``as_of`` is what it will prove."""
+    pods = tuple(api.pods_of(check.uid))
+    events = tuple(
+        AttemptEvent(pod.uid, one.name, "Error: it cannot be started", count)
+        for pod in pods
+        for one, count in zip(pod.containers, pod.attempts, strict=True)
+        if count
+    )
+    lost = {
+        node
+        for node in check.nodes
+        if node in api.unready_nodes or now - api.node_leases.get(node, now) > LEASE_SECONDS
+    }
+    sight = Sight(as_of, check.nodes, frozenset(lost), events if check.events else None)
+    return Answer(check.uid, api.version, pods, sight)
 
 
 class Cache:
@@ -75,24 +106,20 @@ class Cache:
             return self.pods[uid].raw.version
         return self.sets[uid].version if uid in self.sets else 0
 
-    def verify(self, api: ApiServer, check: Check, now: Instant) -> bool:
-        """Read a rollout's pods, their events and nodes anew; return whether a pod is different."""
-        pods = api.pods_of(check.uid)
-        there = {pod.uid for pod in pods}
-        gone = [uid for uid, seen in self.pods.items() if seen.raw.owner == check.uid]
-        changed = [self.forget(uid, api.version) for uid in gone if uid not in there]
-        changed += [self.upsert(pod, now) for pod in pods]
-        events = tuple(
-            AttemptEvent(pod.uid, one.name, "Error: it cannot be started", count)
-            for pod in pods
-            for one, count in zip(pod.containers, pod.attempts, strict=True)
-            if count
-        )
-        lost = check.nodes & api.lost_nodes
-        self.sight = Sight(now, check.nodes, lost, events if check.events else None)
-        return any(changed)
+    def verify(self, answer: Answer, now: Instant) -> None:
+        """Take what was read anew."""
+        there = {pod.uid for pod in answer.pods}
+        gone = [uid for uid, seen in self.pods.items() if seen.raw.owner == answer.owner]
+        for uid in gone:
+            if uid not in there:
+                self.forget(uid, answer.version)
+        for pod in answer.pods:
+            self.upsert(pod, now)
+        self.sight = answer.sight
 
-    def snapshot(self, error: CreateError | None) -> Snapshot:
+    def snapshot(
+        self, error: CreateError | None, standstills: tuple[Standstill, ...] = ()
+    ) -> Snapshot:
         """Return everything one decision is made from."""
         assert self.guarded is not None
         by_owner: dict[str | None, list[SeenPod]] = {}
@@ -106,7 +133,7 @@ class Cache:
                 if rs.guard in (None, self.guarded.uid)
             ),
             create_error=error,
-            sight=self.sight,
+            sight=replace(self.sight, standstills=standstills),
         )
 
     def is_current(self, api: ApiServer) -> bool:

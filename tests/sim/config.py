@@ -8,6 +8,7 @@ from random import Random
 
 from tests.sim.driver import Faults
 from tests.sim.scripts import SCRIPTS
+from tests.sim.troubles import CLOCKS, TROUBLES
 from tripswitch.domain.model import (
     Amount,
     BreakerSpec,
@@ -33,7 +34,12 @@ SHAPES = (
 )
 """Which containers pods have."""
 
-BAD = tuple(name for name in SCRIPTS if name not in ("good", "slow", "resized", "rejected"))
+GOOD = ("good", "slow", "unhurried")
+BAD = tuple(
+    name
+    for name in SCRIPTS
+    if name not in (*GOOD, "resized", "rejected", "at_the_last_moment", "slow_pull")
+)
 NEVER_READY = ("oom", "start_error", "config", "unready", "sidecar")
 """What goes wrong without a pod ever having been Ready."""
 
@@ -62,6 +68,13 @@ class Config:
     adversary: str = "random"
     by_hand: bool = True
     """Whether people also touch ReplicaSets and pods."""
+    troubles: tuple[str, ...] = ()
+    """Which troubles of the control plane there are (:mod:`tests.sim.troubles`)."""
+    trouble_every: float = 0.0
+    leased: bool = True
+    """Whether the operator has to hold a Lease."""
+    good: bool = False
+    """Every template is good: no failure may be counted, no pod be replaced, no rollout fail."""
     calm: bool = False
     """Nothing takes a healthy pod away, and nobody touches sizes or bounds, except the operator: so the
     bounds must hold of the cluster itself, at every moment."""
@@ -96,6 +109,36 @@ def draw_calm_config(rng: Random) -> Config:
         bad = rng.random() < 0.5
         plan.ways = (rng.choice(NEVER_READY if bad else ("good", "slow")), "good")
     config.plans[0].ways = ("good",)
+    return config
+
+
+def draw_good_config(rng: Random) -> Config:
+    """Draw a world in which every template is good, and the control plane is in trouble."""
+    config = draw_config(rng)
+    config.good, config.by_hand = True, False
+    config.disruption_every = 0
+    config.people_every, config.trouble_every = 300, rng.choice((60, 300))
+    config.leased = rng.random() < 0.7
+    clocks = rng.random() < 0.3
+    config.troubles = CLOCKS if clocks else tuple(n for n in TROUBLES if n not in CLOCKS)
+    # A node's clock that disagrees with the API server's by a minute is beyond what a restart can know.
+    config.skew = 0 if clocks else min(config.skew, 5)
+    config.restart_every = 0 if clocks else config.restart_every
+    config.faults.stop = 0 if clocks else config.faults.stop
+    for plan in config.plans:
+        plan.ways = (rng.choice(GOOD),)
+    config.plans[0].ways = ("good",)
+    config.spec = replace(
+        config.spec,
+        replicas=rng.choice((1, 2, 3, 5)),
+        breaker=BreakerSpec(
+            rollback=rng.random() < 0.8,
+            threshold_type=ThresholdType.COUNT,
+            threshold_value=rng.choice((1, 3)),
+        ),
+        progress_deadline=rng.choice((None, 600)),
+        paused=False,
+    )
     return config
 
 

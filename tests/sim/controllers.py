@@ -8,11 +8,9 @@ from random import Random
 
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER
+from tests.sim.gate import Gate, Later
 from tests.sim.objects import Change, RawPod, RawSet
 from tripswitch.domain.model import ContainerView, Instant, PodPhase
-
-Later = Callable[[float, Callable[[], None]], None]
-"""Have something done after so many seconds."""
 
 
 @dataclass(slots=True)
@@ -33,6 +31,7 @@ class Controllers:
         self, api: ApiServer, later: Later, rng: Random, clock: Callable[[], Instant]
     ) -> None:
         self.pace = Pace()
+        self.gate = Gate(later, rng)
         self.made: Callable[[RawPod], None] = lambda _: None
         self.shapes: dict[str, tuple[ContainerView, ...]] = {}
         """Containers of the pods of each template, by digest."""
@@ -50,7 +49,8 @@ class Controllers:
         if isinstance(raw, RawSet):
             self._touch(raw.uid)
             if change.gone:
-                self._later(self._rng.uniform(0.1, 2.0), self._collect)
+                delay = self._rng.uniform(0.1, 2.0)
+                self._later(delay, lambda: self.gate.run(self._collect))
         elif isinstance(raw, RawPod) and raw.owner is not None:
             self._touch(raw.owner)
 
@@ -59,7 +59,7 @@ class Controllers:
             return
         self._due.add(uid)
         seconds = self._rng.uniform(0.005, self.pace.slow) if delay is None else delay
-        self._later(seconds, lambda: self._sync(uid))
+        self._later(seconds, lambda: self.gate.run(lambda: self._sync(uid)))
 
     def _sync(self, uid: str) -> None:
         self._due.discard(uid)

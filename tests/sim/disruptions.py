@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.sim.api import ApiServer
-from tests.sim.controllers import Later
+from tests.sim.gate import Later
 from tests.sim.kubelet import Handle
 from tripswitch.domain.model import ContainerRole
 

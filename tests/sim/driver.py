@@ -8,7 +8,8 @@ that has lost its lease without knowing.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from email.utils import formatdate
 from random import Random
 from typing import Any, TypeVar
 
@@ -21,9 +22,10 @@ from tests.sim.api import (
     RefusedError,
     UnreachableError,
 )
-from tests.sim.cache import KINDS, Cache
-from tests.sim.controllers import Later
+from tests.sim.cache import KINDS, Answer, Cache, read
+from tests.sim.gate import Later
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
+from tripswitch.cluster.verification import RETRY_SECONDS
 from tripswitch.domain.decision import (
     Action,
     AdoptReplicaSet,
@@ -38,6 +40,7 @@ from tripswitch.domain.decision import (
 )
 from tripswitch.domain.model import CreateError, Instant, Snapshot
 from tripswitch.domain.sight import Check
+from tripswitch.shell.clock import Time
 
 T = TypeVar("T")
 Calls = Generator[float, None, T]
@@ -74,6 +77,8 @@ class Faults:
     """It ends before the call of this number from now, once."""
     zombie: float = 0.0
     """It does not know that it was replaced."""
+    slow_checks: float = 0.06
+    """Seconds that a consistent read takes at most."""
     settle: bool = True
     """What became of a write without an answer is asked before the next look."""
 
@@ -86,12 +91,27 @@ class Services:
     later: Later
     rng: Random
     clock: Callable[[], Instant]
+    """The true time, which only the agenda knows."""
+    server_time: Callable[[], Instant]
+    """The time of the API server that answers this request."""
+    make_time: Callable[[], Time]
+    """What a process has for a clock, and to remember outages."""
     decide: Decide
     faults: Faults
+    leased: bool = True
+    """Whether the operator has to hold a Lease."""
+    stamp: Callable[[Instant, Instant], Instant] = min
+    """What a consistent read proves, that began and ended at these moments."""
     looked: Callable[[Look], None] = field(default=lambda _: None)
     accepted: Callable[[Look], None] = field(default=lambda _: None)
     count: Callable[[str], None] = field(default=lambda _: None)
     stop: Callable[[], None] = field(default=lambda: None)
+
+
+PULSE_SECONDS = 5.0
+"""How often a process shows, in a world with troubles, whether it reaches the API server."""
+LEASE_LOST_SECONDS = 10.0
+"""A process that could not renew its Lease for so long ends."""
 
 
 class Process:
@@ -100,6 +120,11 @@ class Process:
     def __init__(self, services: Services) -> None:
         self._s = services
         self.cache = Cache()
+        self._time = services.make_time()
+        self._renewed_at = services.clock()
+        self._led_until = services.api.led_until if services.leased else None
+        self._hushed: dict[type[Raw], list[Change]] = {}
+        self._away = False
         self.calls_left: int | None = None
         self._listed: set[type[Raw]] = set()
         self._stream_at: dict[type[Raw], Instant] = {}
@@ -125,6 +150,7 @@ class Process:
     def end(self) -> None:
         """Stop the process; it may get some calls through that it had begun with."""
         self._s.api.watchers.remove(self._notice)
+        self._beat()
         lingers = self._work is not None and self._s.rng.random() < self._s.faults.zombie
         self.calls_left = self._s.rng.randint(1, 4) if lingers else 0
 
@@ -134,6 +160,9 @@ class Process:
         """Have a change delivered later, in the order of its kind; or lose it until a list."""
         kind, rng, faults, now = type(change.raw), self._s.rng, self._s.faults, self._s.clock()
         if kind not in self._listed:
+            return
+        if kind in self._hushed:
+            self._hushed[kind].append(change)
             return
         if rng.random() < faults.lost:
             self._s.count("watch events lost")
@@ -149,15 +178,70 @@ class Process:
             self._s.later(at - now + rng.uniform(0, 5), lambda: self._take(change))
 
     def _take(self, change: Change) -> None:
-        if self.calls_left is None and self.cache.take(change, self._s.clock()):
+        if self.calls_left is None and self.cache.take(change, self._time.clock()):
             self.mark()
 
     def _list(self, kind: type[Raw]) -> None:
         if self.calls_left is not None:
             return
+        answered = self._s.api.writable
+        self._hear(stored=True, answered=answered)
+        if not answered:
+            self._s.later(self._s.rng.uniform(0.5, 10), lambda: self._list(kind))
+            return
+        begins = kind not in self._listed and len(self._listed) == len(KINDS) - 1
         self._listed.add(kind)
-        if self.cache.relist(self._s.api, kind, self._s.clock()) or len(self._listed) == 3:
+        self._hushed.pop(kind, None)
+        if begins:
+            self._time.take_over(self._led_until)
+        if self.cache.relist(self._s.api, kind, self._time.clock()) or begins:
             self.mark()
+
+    def hush(self, kind: type[Raw]) -> None:
+        """The watch of a kind tells nothing from now on."""
+        self._hushed.setdefault(kind, [])
+
+    def hear_again(self, kind: type[Raw], *, relist: bool) -> None:
+        """The watch goes on: with everything that it held up, or with a new list."""
+        if relist:
+            self._list(kind)
+            return
+        for change in self._hushed.pop(kind, []):
+            self._take(change)
+
+    # Whether the API server is there -----------------------------------------------------------
+
+    def pulse(self) -> None:
+        """Show now and then whether the API server is reached, as watches and the Lease do."""
+        if self.calls_left is not None:
+            return
+        api, now = self._s.api, self._s.clock()
+        self._s.later(PULSE_SECONDS, self.pulse)
+        self._beat()
+        if api.away and not self._away:
+            for kind in KINDS:
+                self.hush(kind)
+        elif self._away and not api.away:
+            for kind in KINDS:
+                self._s.later(self._s.rng.uniform(0.1, 10), lambda kind=kind: self._list(kind))  # type: ignore[misc]
+        self._away = api.away
+        if api.writable:
+            self._renewed_at = now
+        elif self._s.leased and now - self._renewed_at > LEASE_LOST_SECONDS:
+            self._s.stop()
+
+    def _beat(self) -> None:
+        """A watch goes on, and the Lease is renewed, or something small is read where there is none."""
+        api = self._s.api
+        self._hear(stored=False, answered=not api.away)
+        self._hear(stored=True, answered=api.writable)
+        if self._s.leased and api.writable:
+            api.led_until = self._s.server_time()
+
+    def _hear(self, *, stored: bool, answered: bool, seconds: float = 0.01) -> None:
+        """Do what the real client does at the end of every request."""
+        date = formatdate(self._s.server_time(), usegmt=True) if answered else None
+        self._time.hear(stored=stored, answered=answered, seconds=seconds, date=date)
 
     # The queue ---------------------------------------------------------------------------------
 
@@ -192,7 +276,7 @@ class Process:
             self._rest(done.value)
         except ApiError:
             self._fails += 1
-            self._rest(self._s.clock() + min(60.0, 0.05 * 2**self._fails))
+            self._rest(self._time.clock() + min(60.0, 0.05 * 2**self._fails))
         else:
             self._s.later(delay, self._go_on)
 
@@ -212,7 +296,7 @@ class Process:
         if wake_at is None:
             return
         timer = self._timer
-        self._s.later(max(0.001, wake_at - self._s.clock()), lambda: self._ring(timer))
+        self._s.later(max(0.001, wake_at - self._time.clock()), lambda: self._ring(timer))
 
     def _ring(self, timer: int) -> None:
         if timer == self._timer and self.calls_left is None:
@@ -226,10 +310,10 @@ class Process:
         guarded = self.cache.guarded
         if guarded is None:
             return None
-        now = self._s.clock()
+        now = self._time.clock()
         if self._error is not None and self._error.digest != guarded.spec.template.digest:
             self._error = self._retry_at = None
-        snapshot = self.cache.snapshot(self._error)
+        snapshot = self.cache.snapshot(self._error, self._time.reachability.standstills())
         raws = {uid: seen.raw for uid, seen in self.cache.pods.items()}
         decision = self._s.decide(snapshot, now)
         look = Look(snapshot, decision, now, raws)
@@ -251,20 +335,32 @@ class Process:
         rng, faults = self._s.rng, self._s.faults
         self._s.count("checks")
         if rng.random() < faults.unreachable + faults.timeout:
-            self._s.count("checks lost")
-            self._s.later(20.0 + rng.uniform(1, 3), lambda: self._end_check(None, self._s.clock()))
-            return
-        began = self._s.clock()
-        self._s.later(rng.uniform(0.002, 0.06), lambda: self._end_check(check, began))
+            self._s.later(20.0, lambda: self._lose_check(20.0))
+        elif not self._s.api.writable:
+            self._s.later(rng.uniform(0.01, 0.1), lambda: self._lose_check(0.1))
+        else:
+            began, takes = self._time.clock(), rng.uniform(0.002, faults.slow_checks)
+            self._s.later(takes * rng.random(), lambda: self._read(check, began, takes))
 
-    def _end_check(self, check: Check | None, began: Instant) -> None:
-        """``began``: what was written before that is in the answer."""
+    def _read(self, check: Check, began: Instant, takes: float) -> None:
+        """The server reads what it will answer: all that was written before the check began."""
+        now = self._time.clock()
+        ended = round(began + takes, 3)
+        answer = read(self._s.api, check, self._s.stamp(began, ended), now)
+        self._s.later(max(0.001, ended - now), lambda: self._end_check(answer))
+
+    def _lose_check(self, seconds: float) -> None:
+        self._s.count("checks lost")
+        self._hear(stored=True, answered=False, seconds=seconds)
+        self._s.later(RETRY_SECONDS, lambda: self._end_check(None))
+
+    def _end_check(self, answer: Answer | None) -> None:
         self._checking = False
         if self.calls_left is not None:
             return
-        if check is not None:
-            self.cache.verify(self._s.api, check, self._s.clock())
-            self.cache.sight = replace(self.cache.sight, as_of=began)
+        if answer is not None:
+            self._hear(stored=True, answered=True)
+            self.cache.verify(answer, self._time.clock())
         self.mark()
 
     def _write_status(self, guarded: RawGuarded, look: Look) -> Calls[None]:
@@ -277,9 +373,9 @@ class Process:
             answer = yield from self._call(write, self._s.api.guarded)
         except (ConflictError, NotFoundError):
             self._s.count("conflicts")
-            self.cache.relist(self._s.api, RawGuarded, self._s.clock())
+            self.cache.relist(self._s.api, RawGuarded, self._time.clock())
             raise
-        self.cache.upsert(answer, self._s.clock())
+        self.cache.upsert(answer, self._time.clock())
 
     def _act(self, guarded: RawGuarded, decision: Decision) -> Calls[None]:
         """Those on one object in order; the others in any. One that fails stops no other object's."""
@@ -336,7 +432,7 @@ class Process:
         except UnreachableError:
             self._unsure.add(action.name)
             raise
-        self.cache.upsert(answer, self._s.clock())
+        self.cache.upsert(answer, self._time.clock())
         return answer.version
 
     def _delete(self, action: DeletePod | DeleteReplicaSet) -> Calls[None]:
@@ -345,7 +441,7 @@ class Process:
             if isinstance(action, DeletePod):
                 found = api.pods.get(action.uid)
                 pod = yield from self._call(lambda: api.delete_pod(action.uid, version), found)
-                self.cache.upsert(pod, self._s.clock())
+                self.cache.upsert(pod, self._time.clock())
             else:
                 rs = api.sets.get(action.uid)
                 yield from self._call(lambda: api.delete_set(action.uid, version), rs)
@@ -355,7 +451,7 @@ class Process:
             raise
 
     def _create(self, guarded: RawGuarded, action: CreateReplicaSet) -> Calls[None]:
-        api, now = self._s.api, self._s.clock()
+        api, now = self._s.api, self._time.clock()
         if self._retry_at is not None and self._retry_at > now:
             return
         template = guarded.spec.template
@@ -370,7 +466,7 @@ class Process:
                     action.revision,
                     template,
                     action.size,
-                    float(int(now)),
+                    float(int(self._s.server_time())),
                     sized_for=action.sized_for,
                 )
             )
@@ -408,15 +504,18 @@ class Process:
     def _accept(self, rs: RawSet) -> None:
         self._error = self._retry_at = None
         self._refusals = 0
-        self.cache.upsert(rs, self._s.clock())
+        if self.cache.upsert(rs, self._time.clock()):
+            self.mark()  # its event will be no news
 
     def _settle(self, name: str) -> Calls[None]:
         """Ask what became of a write whose answer was lost."""
         yield self._s.rng.uniform(0.002, 0.03)
+        if self._s.api.away:
+            raise UnreachableError
         if self._s.faults.settle:
             found = self._s.api.find_set(name)
             if found is not None:
-                self.cache.upsert(found, self._s.clock())
+                self.cache.upsert(found, self._time.clock())
         self._unsure.discard(name)
 
     # One call ----------------------------------------------------------------------------------
@@ -427,18 +526,27 @@ class Process:
         rng, faults = self._s.rng, self._s.faults
         yield rng.uniform(0.002, 0.03)
         roll = rng.random() - faults.conflict
+        if not self._s.api.writable:
+            self._hear(stored=True, answered=False)
+            raise UnreachableError
+        self._beat()
         if roll < 0 and found is not None:
             self._touch(found)
         elif 0 <= roll < faults.unreachable:
             self._s.count("requests lost")
-            yield 20.0
-            raise UnreachableError
+            yield from self._wait_in_vain()
         answer = request()
         if 0 <= roll - faults.unreachable < faults.timeout:
             self._s.count("answers lost")
-            yield 20.0
-            raise UnreachableError
+            yield from self._wait_in_vain()
         return answer
+
+    def _wait_in_vain(self) -> Calls[None]:
+        """No answer comes; the Lease is renewed all the while."""
+        yield 20.0
+        self._hear(stored=True, answered=False, seconds=20.0)
+        self._s.later(self._s.rng.uniform(0.1, 2.0), self._beat)
+        raise UnreachableError
 
     def _touch(self, found: Raw) -> None:
         """Somebody else writes the object at this very moment."""

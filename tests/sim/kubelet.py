@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER, compute_phase
@@ -23,25 +23,52 @@ ATTEMPTS = ("ErrImagePull", "CreateContainerConfigError")
 """What a container waits for right after an attempt to start it failed."""
 
 
+class Fleet(Protocol):
+    """What a kubelet has to know of the nodes."""
+
+    def is_alive(self, name: str) -> bool: ...
+    def can_report(self, name: str) -> bool: ...
+    def choose(self, wanted: str) -> str: ...
+
+
 class Handle:
     """One pod, as its kubelet holds it. ``skew``: how many seconds the node's clock is fast."""
 
-    def __init__(self, api: ApiServer, uid: str, clock: Callable[[], Instant], skew: float) -> None:
+    def __init__(
+        self, api: ApiServer, uid: str, clock: Callable[[], Instant], skew: float, nodes: Fleet
+    ) -> None:
         self._api = api
         self._clock = clock
+        self._nodes = nodes
+        self._untold: RawPod | None = None
+        """What its kubelet knows and could not write."""
         self.uid = uid
         self.skew = skew
 
     @property
     def pod(self) -> RawPod:
-        """The latest version."""
-        return self._api.pods[self.uid]
+        """How it really is: the latest version, and what its kubelet could not write."""
+        known, untold = self._api.pods[self.uid], self._untold
+        if untold is None:
+            return known
+        return replace(
+            untold,
+            version=known.version,
+            owner=known.owner,
+            deleting=known.deleting,
+            disrupted=known.disrupted or untold.disrupted,
+        )
 
     @property
     def alive(self) -> bool:
         """Whether its kubelet still starts containers."""
         pod = self._api.pods.get(self.uid)
-        return pod is not None and pod.live
+        return pod is not None and pod.live and self._nodes.is_alive(pod.node)
+
+    def flush(self) -> None:
+        """Write what could not be written."""
+        if self._untold is not None and self.uid in self._api.pods:
+            self._report(self.pod)
 
     @property
     def written(self) -> Instant:
@@ -60,10 +87,12 @@ class Handle:
 
     def schedule(self, node: str) -> None:
         """Give it a node; the kubelet takes notice and writes its first status."""
-        self._write(
-            replace(self.pod, node=node, waiting_for="", ready_written=self.written),
-            [self._waits(c) for c in self.pod.containers],
-        )
+        taken = self._nodes.choose(node)
+        bound = replace(self.pod, node=taken, waiting_for="", ready_written=self.written)
+        if self._nodes.can_report(taken):
+            self._write(bound, [self._waits(c) for c in self.pod.containers])
+        else:
+            self._api.put_pod(bound)
 
     def hold(self, words: str) -> None:
         """Say what it waits for (the scheduler, a volume)."""
@@ -71,7 +100,7 @@ class Handle:
 
     def lose_node(self) -> None:
         """The node stops reporting: the control plane takes Ready away, containers say what they said."""
-        pod = self.pod
+        pod = self._api.pods[self.uid]
         self._api.put_pod(
             replace(pod, ready=False, ready_really=None, ready_written=self.written, by_node=True)
         )
@@ -108,6 +137,7 @@ class Handle:
             restarts=one.restarts + (0 if counted else 1),
             running_since=self.written,
             started=started,
+            slowly=not started,
         )
 
     def start(self, name: str) -> None:
@@ -269,9 +299,17 @@ class Handle:
         return replace(one, waiting=reason)
 
     def _change(
-        self, name: str, *, fails: bool = False, attempt: bool = False, **changes: Any
+        self,
+        name: str,
+        *,
+        fails: bool = False,
+        attempt: bool = False,
+        slowly: bool = False,
+        **changes: Any,
     ) -> None:
         pod = self.pod
+        if slowly:
+            pod = replace(pod, starts_slowly=True)
         containers = [replace(c, **changes) if c.name == name else c for c in pod.containers]
         names = [c.name for c in pod.containers]
         if fails:
@@ -296,7 +334,14 @@ class Handle:
         phase = pod.phase if pod.phase in OVER else compute_phase(containers)
         if not up:
             changes["by_node"] = False
-        self._api.put_pod(replace(pod, containers=tuple(containers), phase=phase, **changes))
+        self._report(replace(pod, containers=tuple(containers), phase=phase, **changes))
+
+    def _report(self, pod: RawPod) -> None:
+        """Write the pod's status, now or when the kubelet reaches the API server again."""
+        tells = self._nodes.can_report(self._api.pods[self.uid].node or pod.node)
+        self._untold = None if tells else pod
+        if tells:
+            self._api.put_pod(pod)
 
 
 def _raise(counts: tuple[int, ...], index: int) -> tuple[int, ...]:

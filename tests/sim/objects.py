@@ -40,6 +40,8 @@ class RawPod:
     attempts: tuple[int, ...] = ()
     """How often its kubelet failed to start each container, as the pod's events tell."""
     generation: int = 1
+    starts_slowly: bool = False
+    """Whether one of its containers has a startup probe."""
 
     @property
     def live(self) -> bool:

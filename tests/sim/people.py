@@ -48,11 +48,12 @@ class People:
             self.refuse: 1,
             self.make_again: 1,
         }
+        good = {self.apply, self.scale}
         calm = {self.apply, self.pause, self.resume, self.retry, self.stop, self.change_breaker}
         self._menu = {
             deed: weight
             for deed, weight in {**wishes, **(deeds if config.by_hand else {})}.items()
-            if not config.calm or deed in calm
+            if (not config.calm or deed in calm) and (not config.good or deed in good)
         }
 
     def act(self) -> str:

@@ -92,12 +92,12 @@ class Recount:
         spec = look.snapshot.guarded.spec
         if spec.paused:
             if self._paused_at is None and self._held_at is not None:
-                self._progressed_at += look.now - self._held_at
+                self._progressed_at += max(0.0, look.now - max(self._held_at, self._progressed_at))
                 self._held_at = None
             self._paused_at = look.now if self._paused_at is None else self._paused_at
             return
         if self._paused_at is not None:
-            self._progressed_at += look.now - self._paused_at
+            self._progressed_at += max(0.0, look.now - self._paused_at)
             self._paused_at = None
             self._take_as_seen(look, before=False)
         if not spec.breaker.enable:
@@ -108,15 +108,15 @@ class Recount:
             self._take_as_seen(look, before=True)
         healthy = self._count_healthy(look)
         if healthy > self._mark:
-            self._mark, self._progressed_at = healthy, look.now
+            self._mark, self._progressed_at = healthy, max(look.now, self._progressed_at)
         self._run_clock(look)
         if not self._off:
             self._add(look)
         deadline = patience_in_all(spec, self._readiness(look))
-        late_at = self._progressed_at + deadline - 1e-6
-        self.late = bool(deadline) and self._held_at is None and look.now >= late_at
+        self.late = bool(deadline) and self._held_at is None
+        self.late = self.late and has_run(self._progressed_at, look.now, look) >= deadline
         if self.late and not self._off:
-            self._prove_lateness(look, self._progressed_at + deadline)
+            self._prove_lateness(look, deadline)
 
     def _run_clock(self, look: Look) -> None:
         """P1: only while pods could become healthy and are not."""
@@ -124,12 +124,12 @@ class Recount:
         live = [] if rs is None else [pod for pod in rs.pods if pod.live]
         if self._is_awaited(look):
             if self._held_at is not None:
-                self._progressed_at += look.now - self._held_at
+                self._progressed_at += max(0.0, look.now - max(self._held_at, self._progressed_at))
             self._held_at = None
         elif self._held_at is None:
             self._held_at = look.now
             if live and self._count_healthy(look) == len(live):
-                self._progressed_at = look.now
+                self._progressed_at = max(look.now, self._progressed_at)
 
     def _is_awaited(self, look: Look) -> bool:
         rs, error, spec = (
@@ -159,19 +159,19 @@ class Recount:
             and not is_healthy(pod, rs, spec, look.now)
         ]
 
-    def _prove_lateness(self, look: Look, late_at: Instant) -> None:
+    def _prove_lateness(self, look: Look, deadline: int) -> None:
         """V1, V3: not without a fresh view, and not because of dead nodes alone."""
         if find_set(look, self.rollout.revision) is None:
             return
         sight = look.snapshot.sight
         nodes = [pod.node for pod in self._awaited(look)] or [""]
-        fresh = sight.as_of >= late_at
+        fresh = has_run(self._progressed_at, sight.as_of, look) >= deadline
         known = [node for node in nodes if not node or sight.nodes is None or node in sight.nodes]
         if fresh and any(node not in sight.lost_nodes for node in known):
             return
         self.late = False
         if fresh and all(node in sight.lost_nodes for node in nodes):
-            self._progressed_at = look.now
+            self._progressed_at = max(look.now, self._progressed_at)
 
     def _add(self, look: Look) -> None:
         spec = look.snapshot.guarded.spec
@@ -245,12 +245,21 @@ class Recount:
         assert rs is not None
         spec = look.snapshot.guarded.spec
         experience = _recall(self._memory(look), self.rollout.revision)
-        deadline = _find_deadline(view, rs, spec, experience)
-        if not story.late and deadline is not None and _is_proved(look, view, deadline):
+        patience = _find_patience(view, rs, spec, experience)
+        if not story.late and patience is not None and _is_proved(look, view, *patience):
             story.late = True
             new.append(Mishap(1, "NotReadyInTime"))
         story.healthy = story.healthy or is_healthy(view, rs, spec, look.now)
         return new
+
+
+def has_run(since: Instant, until: Instant, look: Look) -> float:
+    """V2: for how many seconds a clock has run, that stands still in an outage."""
+    stood = sum(
+        max(0.0, min(until, one.ended) - max(since, one.began))
+        for one in look.snapshot.sight.standstills
+    )
+    return round(until - since - stood, 3)
 
 
 def find_set(look: Look, revision: int) -> ReplicaSetView | None:
@@ -392,27 +401,28 @@ def _recall(memory: Status, target: int) -> int | None:
     return max(known, default=None)
 
 
-def _find_deadline(
+def _find_patience(
     view: PodView, rs: ReplicaSetView, spec: Spec, experience: int | None
-) -> Instant | None:
-    """F4: when a pod that is RUNNING and not Ready is late."""
+) -> tuple[Instant, float] | None:
+    """F4: since when, and for how long, a pod that is RUNNING may go on not to be Ready."""
     lasting = [one for one in view.containers if one.role != "init"]
     if view.phase != "Running" or not view.live or view.ready_since is not None:
         return None
     if view.unready_by_node or not all(one.started for one in lasting):
         return None
-    began = max(one.running_since or 0.0 for one in lasting)
+    began = max(one.started_since or 0.0 for one in lasting)
     grace, budget = spec.health_check_grace_period, rs.template.readiness.budget
     if view.unready_since is not None and view.unready_since >= began:
-        return max(view.unready_since + max(budget, 60), began + grace)
+        lost = view.unready_since
+        return lost, max(budget, 60, began + grace - lost)
     shown = 300 if experience is None else 3 * experience
-    return began + grace + max(60, budget, shown)
+    return began, grace + max(60, budget, shown)
 
 
-def _is_proved(look: Look, view: PodView, deadline: Instant) -> bool:
+def _is_proved(look: Look, view: PodView, since: Instant, patience: float) -> bool:
     """V1, V3: the pods were read after the deadline, and the pod's node is alive."""
     sight = look.snapshot.sight
-    if look.now < deadline or sight.as_of < deadline:
+    if has_run(since, min(look.now, sight.as_of), look) < round(patience, 3):
         return False
     return sight.nodes is None or (view.node in sight.nodes and view.node not in sight.lost_nodes)
 

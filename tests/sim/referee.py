@@ -9,7 +9,7 @@ from tests.sim.api import ApiServer
 from tests.sim.driver import Decide, Look
 from tests.sim.laws import check_laws
 from tests.sim.recount import Recount, is_over, settling_seconds
-from tripswitch.domain.decision import EventReason, ScaleReplicaSet
+from tripswitch.domain.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
 from tripswitch.domain.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.model import Instant, Snapshot
 from tripswitch.domain.rollout import OPEN, SUCCEEDED
@@ -45,11 +45,14 @@ SAMPLE = 11
 class Referee:
     """``calm``: nothing in this world takes a healthy pod away, or touches a size, except us."""
 
-    def __init__(self, api: ApiServer, decide: Decide, *, calm: bool = False) -> None:
+    def __init__(
+        self, api: ApiServer, decide: Decide, *, calm: bool = False, good: bool = False
+    ) -> None:
         self.seen: Counter[str] = Counter()
         self._api = api
         self._decide = decide
         self._calm = calm
+        self._good = good
         self._recount: Recount | None = None
         self._safe = False
         self._lowered: list[Lowered] = []
@@ -65,6 +68,8 @@ class Referee:
         if self.seen["decisions"] % SAMPLE == 0:
             self.seen["decisions asked again (laws)"] += 1
             found += check_laws(self._decide, look.snapshot, look.decision, look.now)
+        if self._good:
+            found += find_harm(look.decision)
         if found:
             raise CounterexampleError("; ".join(found), look)
 
@@ -241,6 +246,20 @@ class Referee:
             )
         elif tripped:
             _expect(lost, f"a trip at {recount.count} failures of the re-count (T5)", look)
+
+
+def find_harm(decision: Decision) -> list[str]:
+    """Return what a decision does to a good revision: it counts, replaces a pod, or fails it."""
+    rollout = decision.status.rollout
+    assert rollout is not None
+    told = [f"a failure of a good revision is counted: {one}" for one in decision.failures]
+    deleted = [one for one in decision.actions if isinstance(one, DeletePod)]
+    told += [f"a pod of a good revision is replaced: {one.name} (F4)" for one in deleted]
+    if rollout.status not in (*OPEN, *SUCCEEDED, RolloutStatus.STOPPED) or (
+        rollout.kind is RolloutKind.ROLLBACK
+    ):
+        told.append(f"a good rollout fails: {rollout.message}")
+    return told
 
 
 def _is_interrupted(look: Look, rollout: Rollout) -> bool:

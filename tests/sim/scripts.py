@@ -79,6 +79,32 @@ def restarts_all(pod: Handle, rng: Random) -> Steps:
     yield from _come_up(pod, rng)
 
 
+def unhurried(pod: Handle, rng: Random) -> Steps:
+    """Good, and takes its time to become Ready, within what F4 allows."""
+    yield from start(pod, rng)
+    yield rng.uniform(10, 45)
+    pod.set_ready(ready=True)
+
+
+def at_the_last_moment(pod: Handle, rng: Random) -> Steps:
+    """Good, and Ready a few seconds before F4 would call it late."""
+    yield from start(pod, rng)
+    yield rng.uniform(57.0, 59.0)
+    pod.set_ready(ready=True)
+
+
+def slow_pull(pod: Handle, rng: Random) -> Steps:
+    """Its image is not there yet at the first pull; the second one takes minutes, and is well."""
+    yield from start(pod, rng, main=False)
+    pod.wait(MAIN, "ErrImagePull", "not found")
+    yield rng.uniform(1, 5)
+    pod.wait(MAIN, "ImagePullBackOff", "back-off pulling image")
+    yield rng.uniform(100, 300)
+    pod.run(MAIN)
+    yield rng.uniform(1, 5)
+    pod.set_ready(ready=True)
+
+
 def _loop(pod: Handle, rng: Random, name: str, end: Ended, *, ready: bool) -> Steps:
     """Crash for ever: the first restart at once, then with the kubelet's back-off."""
     for number in range(1_000):
@@ -293,7 +319,8 @@ SCRIPTS: MappingProxyType[str, Script] = MappingProxyType(
     {
         script.__name__: script
         for script in (
-            good, slow, resized, restarts_all, crash, oom, finish, start_error, image, config, setup_fails, unready, lost,
+            good, slow, unhurried, at_the_last_moment, slow_pull, resized, restarts_all, crash, oom, finish,
+            start_error, image, config, setup_fails, unready, lost,
             flapping, late, leaking, unschedulable, creating, overflow, too_long, rejected, sidecar,
         )
     }

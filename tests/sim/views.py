@@ -34,7 +34,7 @@ def see_pod(raw: RawPod, before: SeenPod | None, now: Instant) -> SeenPod:
         name=raw.name,
         uid=raw.uid,
         resource_version=str(raw.version),
-        created_at=raw.created,
+        created_at=min(raw.created, now),
         phase=raw.phase,
         reason=raw.reason,
         message=raw.message,
@@ -119,13 +119,18 @@ def _see_container(
 ) -> ContainerView:
     if raw.running_since is None:
         return raw
+    same = before is not None and before.restarts == raw.restarts
     if before is None:
-        return replace(raw, running_since=_sane(raw.running_since, pod, now))
-    if before.restarts == raw.restarts and before.running_since is not None:
-        return replace(raw, running_since=before.running_since)
-    return replace(raw, running_since=now)
+        since = _sane(raw.running_since, pod, now)
+        started = now if pod.starts_slowly else since
+    else:
+        kept = before.running_since if same else None
+        since = now if kept is None else kept
+        known = before.started_since if same and before.started else None
+        started = now if known is None else known
+    return replace(raw, running_since=since, started_since=started if raw.started else None)
 
 
 def _sane(written: Instant, raw: RawPod, now: Instant) -> Instant:
     """Never later than now and never earlier than the pod: clocks of nodes may be off."""
-    return max(raw.created, min(written, now))
+    return max(min(raw.created, now), min(written, now))

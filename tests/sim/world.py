@@ -14,36 +14,68 @@ from tests.sim.consistency import OVER
 from tests.sim.controllers import Controllers
 from tests.sim.disruptions import Disruptions
 from tests.sim.driver import Decide, Faults, Process, Services
+from tests.sim.gate import Gate
 from tests.sim.kubelet import Handle
+from tests.sim.nodes import Nodes
 from tests.sim.objects import Change, RawGuarded, RawPod
 from tests.sim.people import People
 from tests.sim.referee import CounterexampleError, Referee
 from tests.sim.scripts import SCRIPTS, Steps
+from tests.sim.troubles import Troubles
 from tripswitch.domain.decide import decide
 from tripswitch.domain.model import Instant, Spec
-from tripswitch.domain.rollout import OPEN
+from tripswitch.domain.rollout import OPEN, SUCCEEDED
+from tripswitch.shell.clock import ServerClock, Time
 
 EPOCH = 1_700_000_000.0
 FAILED_PODS = 8
 """kube-controller-manager's --terminated-pod-gc-threshold."""
 
 
+class SimulatedTime(Time):
+    """What a process has for a clock: the real one, on the simulated monotonic clock."""
+
+    def __init__(
+        self,
+        steady: Callable[[], float],
+        wall: Callable[[], float],
+        clock: type[ServerClock] = ServerClock,
+    ) -> None:
+        super().__init__(clock(steady, wall, self.take_step))
+
+
+MakeTime = Callable[[Callable[[], float], Callable[[], float]], Time]
+
+
 class World:
     """A cluster, the operator, and everybody else."""
 
-    def __init__(self, config: Config, seed: int, *, decide: Decide = decide) -> None:
+    def __init__(
+        self,
+        config: Config,
+        seed: int,
+        *,
+        decide: Decide = decide,
+        make_time: MakeTime = SimulatedTime,
+    ) -> None:
         self.now: Instant = EPOCH
         self.steps = 0
         self.config = config
         self.rng = Random(seed)
         self.api = ApiServer()
-        self.referee = Referee(self.api, decide, calm=config.calm)
+        self.referee = Referee(self.api, decide, calm=config.calm, good=config.good)
         self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
         self._handles: dict[str, Handle] = {}
         self._dying: set[str] = set()
-        self._quiet = False
-        self.controllers = Controllers(self.api, self.later, self.rng, self.clock)
+        self.is_quiet = False
+        self.offsets: tuple[float, ...] = (0.0,)
+        """How many seconds the clock of each API server is fast."""
+        self._absent = 0
+        self.writers = Gate(self.later, self.rng)
+        self.scheduler = Gate(self.later, self.rng)
+        self.nodes = Nodes(self.api, self.later, self.rng, self.server_time, self._handles)
+        self.controllers = Controllers(self.api, self.later, self.rng, self.server_time)
         self.controllers.made = self._make_pod
         self.controllers.pace.slow = config.slow
         self.controllers.pace.adversary = config.adversary
@@ -57,6 +89,8 @@ class World:
             self.later,
             self.rng,
             self.clock,
+            self.server_time,
+            lambda: make_time(lambda: self.now - EPOCH, self._wall),
             decide,
             config.faults,
             looked=self.referee.looked,
@@ -64,7 +98,13 @@ class World:
             count=self._count,
             stop=self.restart,
         )
+        self.services.leased = config.leased
         self.process = Process(self.services)
+        self.troubles = Troubles(self)
+        if config.troubles:
+            self.nodes.begin()
+            self.process.pulse()
+        self._every(config.trouble_every, self._make_trouble)
         self._every(config.people_every, self._meddle)
         self._every(config.disruption_every, lambda: self._count(self.disruptions.strike()))
         self._every(config.restart_every, self.restart)
@@ -77,6 +117,15 @@ class World:
     def clock(self) -> Instant:
         """Return the moment, in whole milliseconds."""
         return self.now
+
+    def server_time(self) -> Instant:
+        """Return the time as the API server that happens to answer has it."""
+        offsets = self.offsets
+        return self.now + (self.rng.choice(offsets) if len(offsets) > 1 else offsets[0])
+
+    def _wall(self) -> float:
+        """Return the time by the wall clock of the operator's machine."""
+        return self.now + self.offsets[0]
 
     def later(self, seconds: float, deed: Callable[[], None]) -> None:
         """Put something on the agenda; nothing happens twice in the same millisecond by chance."""
@@ -107,13 +156,37 @@ class World:
 
     def restart(self) -> None:
         """The operator ends, and another one begins with nothing but what the API server has."""
+        if self.process.calls_left is not None:
+            return  # it is away already
         self._count("restarts")
         self.process.end()
+        self._begin_operator()
+
+    def send_operator_away(self) -> None:
+        """It ends, and none begins until it is brought back."""
+        self._absent += 1
+        self.restart()
+
+    def bring_operator_back(self) -> None:
+        """It begins again."""
+        self._absent -= 1
+        self._begin_operator()
+
+    def _begin_operator(self) -> None:
+        """A process begins if it may, or when the API server lets it."""
+        if self._absent or self.process.calls_left is None:
+            return
+        if self.api.away or (self.services.leased and not self.api.writable):
+            self.later(self.rng.uniform(1, 10), self._begin_operator)
+            return
         self.process = Process(self.services)
+        if self.config.troubles:
+            self.process.pulse()
 
     def calm_down(self) -> None:
         """From here on nobody meddles, nothing breaks but the pods themselves."""
-        self._quiet = True
+        self.is_quiet = True
+        self.run_until(self.troubles.free_at)
         self.people.calm_down()
         lasting = Faults(lag=0.05, settle=self.config.faults.settle)
         for name in Faults.__slots__:
@@ -139,6 +212,8 @@ class World:
         if self.now > end and not self._has_ended():
             raise CounterexampleError(f"the rollout never ends: {self.api.guarded}")
         self._count("worlds settled" if self._has_ended() else "worlds cut short")
+        if self._has_ended() and self.config.good:
+            self._expect_success()
         if self._has_ended():
             for replicas in (spec.replicas + 5, 2):
                 self._scale(replicas, most)
@@ -171,6 +246,19 @@ class World:
     def _latest_end(self, spec: Spec) -> Instant:
         return self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)
 
+    def _expect_success(self) -> None:
+        """In a good world every rollout completes in the end.
+
+        Raises:
+            CounterexampleError: It did not.
+        """
+        assert self.api.guarded is not None
+        rollout = self.api.guarded.status.rollout
+        assert rollout is not None
+        if rollout.status not in SUCCEEDED:
+            raise CounterexampleError(f"a good rollout does not complete: {rollout}")
+        self._count("good rollouts completed")
+
     def _has_ended(self) -> bool:
         assert self.api.guarded is not None
         status = self.api.guarded.status
@@ -182,15 +270,21 @@ class World:
             return
 
         def again() -> None:
-            if not self._quiet:
+            if not self.is_quiet:
                 deed()
                 self.later(self.rng.expovariate(1 / mean), again)
 
         self.later(self.rng.expovariate(1 / mean), again)
 
     def _meddle(self) -> None:
-        if self.api.guarded is not None:
+        if self.api.guarded is not None and self.api.writable:
             self._count(self.people.act())
+
+    def _make_trouble(self) -> None:
+        """Something is applied, and trouble comes while its pods are not Ready yet."""
+        if self.api.writable:
+            self.people.apply()
+        self.later(self.rng.uniform(0, 40), lambda: self._count(self.troubles.strike()))
 
     def _count(self, what: str) -> None:
         self.referee.seen[what] += 1
@@ -200,7 +294,7 @@ class World:
     def _make_pod(self, pod: RawPod) -> None:
         plan = next(p for p in self.config.plans if p.template.digest == self._digest(pod))
         skew = self.rng.uniform(-self.config.skew, self.config.skew)
-        handle = self._handles[pod.uid] = Handle(self.api, pod.uid, self.clock, skew)
+        handle = self._handles[pod.uid] = Handle(self.api, pod.uid, self.clock, skew, self.nodes)
         script = SCRIPTS[self.rng.choice(plan.ways)](handle, self.rng)
         self.later(0.001, lambda: self._play(handle, script))
 
@@ -213,6 +307,14 @@ class World:
             return
         if handle.pod.by_node:
             self.later(5.0, lambda: self._play(handle, script))
+            return
+        if not handle.pod.node:
+            self.scheduler.run(lambda: self._go_on(handle, script))
+        else:
+            self._go_on(handle, script)
+
+    def _go_on(self, handle: Handle, script: Steps) -> None:
+        if not handle.alive:
             return
         delay = next(script, None)
         if delay is not None:
@@ -227,18 +329,19 @@ class World:
         elif pod.deleting and pod.uid not in self._dying:
             self._dying.add(pod.uid)
             # Without a node there is no kubelet to wait for; a lost node says nothing for long.
-            grace = 0.01 if not pod.node else 120.0 if pod.by_node else self.rng.uniform(0.05, 30.0)
+            silent = pod.by_node or not self.nodes.is_alive(pod.node)
+            grace = 0.01 if not pod.node else 120.0 if silent else self.rng.uniform(0.05, 30.0)
             self.later(grace, lambda: self._terminate(pod.uid))
         elif pod.phase in OVER:
-            self.later(1.0, self._collect_failed)
+            self.later(1.0, lambda: self.writers.run(self._collect_failed))
 
     def _terminate(self, uid: str) -> None:
         pod = self.api.pods.get(uid)
         if pod is None:
             return
-        if pod.node and pod.phase not in OVER:
+        if pod.node and pod.phase not in OVER and self.nodes.is_alive(pod.node):
             self._handles[uid].terminate()
-        self.later(0.05, lambda: self._drop(uid))
+        self.later(0.05, lambda: self.writers.run(lambda: self._drop(uid)))
 
     def _drop(self, uid: str) -> None:
         if uid in self.api.pods:

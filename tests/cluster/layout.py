@@ -28,7 +28,7 @@ SERVICE_ADDRESS = "10.96.0.1"
 CLIENT_QPS = 300
 CLIENT_BURST = 100
 
-REAL_NODES = ("real-0", "real-1", "real-2")
+REAL_NODES = ("real-0", "real-1", "real-2", "real-3")
 """Names that real nodes may have: a kubelet's user is named after its node."""
 
 CLUSTER_DNS = "10.96.0.10"

@@ -68,6 +68,8 @@ class Bad:
             pod["initContainers"] = [{"name": "setup", "image": IMAGES["exit-2"].reference}]
         if self.sidecar:
             pod["containers"].append({"name": "proxy", "image": IMAGES["exit-2"].reference})
+            # Without a probe it is Ready at every start: H1's own 40 s are what this is about.
+            manifest["spec"].pop("minReadySeconds", None)
         if self.serves:
             # A pod that is Ready for a while must not complete the rollout before it fails.
             manifest["spec"]["minReadySeconds"] = 30

@@ -9,6 +9,8 @@ from tripswitch.domain.model import OVER, ContainerRole, PodView, Recreate, Repl
 
 MAX_WORDS = 200
 """Characters of one pod's words in a message that joins several."""
+HEAD = 80
+"""How many of them come from the beginning, if there are more."""
 
 
 def describe_lateness(draft: Draft) -> str:
@@ -44,7 +46,7 @@ def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]
         if pod.live and not is_healthy and (words := _words(pod, found)):
             reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:
-        reasons[target.create_error[:MAX_WORDS]] = draft.spec.replicas
+        reasons[shorten(target.create_error)] = draft.spec.replicas
 
 
 def _count_leaving(draft: Draft) -> int:
@@ -70,12 +72,25 @@ def _words(pod: PodView, set_up_words: str) -> str:
             held = pod.waiting_for or f"{container.waiting}{words}"
             if set_up_words and pod.waiting_for.startswith(CREATING):
                 held = f"{CREATING}: {set_up_words}"
-            return f"container {container.name} {held}"[:MAX_WORDS]
+            return shorten(f"container {container.name} {held}")
     if pod.waiting_for:
-        return pod.waiting_for[:MAX_WORDS]
+        return shorten(pod.waiting_for)
     if pod.ready_since is None:
         up = any(
             c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
         )
         return "running, not Ready" if up else "not started"
     return "Ready, not yet for long enough"
+
+
+def shorten(words: str) -> str:
+    """Return words of a limited length, without their middle: what a thing is and its cause stand at the ends.
+
+    >>> shorten("short"), len(shorten("long" * 100))
+    ('short', 200)
+    >>> shorten("container web ErrImagePull: " + "x" * 300 + ": connect: connection refused")[-27:]
+    'connect: connection refused'
+    """
+    if len(words) <= MAX_WORDS:
+        return words
+    return f"{words[:HEAD]} ... {words[HEAD + 5 - MAX_WORDS :]}"

@@ -130,10 +130,13 @@ _NOT_FOUND = (
     'failed to pull and unpack image "{image}": failed to resolve reference "{image}": '
     "{image}: not found"
 )
-_PULL = _wait("ErrImagePull", _NOT_FOUND)
-_PULL_WAIT = _wait(
-    "ImagePullBackOff", f'Back-off pulling image "{{image}}": ErrImagePull: {_NOT_FOUND}'
+_REFUSED = (
+    'failed to pull and unpack image "{image}": failed to resolve reference "{image}": failed to do '
+    'request: Head "https://registry.example.com/v2/web/manifests/1": dial tcp 192.0.2.1:443: '
+    "connect: connection refused"
 )
+# behaviour: the runtime's words
+PULLS: Mapping[str, str] = {"image-pull": _NOT_FOUND, "registry-down": _REFUSED}
 _PULL_GIVES_UP = _at(15, 41, 70, 114, 204, 374)
 _PULL_TRIES = _at(27, 56, 100, 190, 360, 670)
 _CONFIG = _wait("CreateContainerConfigError", 'configmap "missing" not found')
@@ -199,7 +202,21 @@ WARNINGS: Mapping[str, tuple[str, str]] = {
     "liveness-kill": ("Unhealthy", LIVENESS_WORDS),
     "slow-mount": ("FailedMount", MOUNT_WORDS),
     "image-pull": ("Failed", PULL_WORDS),
+    "registry-down": ("Failed", "Failed to pull image: connection refused"),
 }
+
+
+def _pull(behaviour: str, words: str) -> tuple[Step, ...]:
+    """Try to pull an image again and again, and say each time why it failed."""
+    on, fails = (behaviour,), _wait("ErrImagePull", words)
+    waits = _wait("ImagePullBackOff", f'Back-off pulling image "{{image}}": ErrImagePull: {words}')
+    again = "ImagePullBackOff/0"
+    return (
+        Step(f"pull-{behaviour}", on, fails, CREATING, after="1400ms", warnings=WARNINGS),
+        Step(f"wait-{behaviour}", on, waits, ("ErrImagePull/0",), after=_PULL_GIVES_UP),
+        Step(f"again-{behaviour}", on, fails, (again,), after=_PULL_TRIES, warnings=WARNINGS),
+    )
+
 
 STEPS: tuple[Step, ...] = (
     # A pod without the annotation runs at once; so does one whose annotation was taken away.
@@ -229,16 +246,7 @@ STEPS: tuple[Step, ...] = (
     Step("start-wait", ("start-error",), _LOOP, ("RunContainerError",), after="1s"),
     Step("start-retry", ("start-error",), _UNSTARTABLE, ("CrashLoopBackOff",), after=BACK_OFF),
     # An image that is not there: back-offs of 10, 20, 40, 80, 160, 300 s, no restarts counted.
-    Step("pull", ("image-pull",), _PULL, CREATING, after="1400ms", warnings=WARNINGS),
-    Step("pull-wait", ("image-pull",), _PULL_WAIT, ("ErrImagePull/0",), after=_PULL_GIVES_UP),
-    Step(
-        "pull-again",
-        ("image-pull",),
-        _PULL,
-        ("ImagePullBackOff/0",),
-        after=_PULL_TRIES,
-        warnings=WARNINGS,
-    ),
+    *(step for name, words in PULLS.items() for step in _pull(name, words)),
     # Waiting for good.
     Step("config-error", ("config-error",), _CONFIG, CREATING, after="500ms"),
     Step("invalid-image", ("invalid-image",), _INVALID_IMAGE, CREATING, after="500ms"),

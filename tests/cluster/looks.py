@@ -21,6 +21,7 @@ EXPECTED = {
     "start-error": "RunContainerError/0, RunContainerError/1, CrashLoopBackOff/1, "
     "RunContainerError/2, CrashLoopBackOff/2",
     "image-pull": "ErrImagePull/0, ImagePullBackOff/0, ErrImagePull/0",
+    "registry-down": "ErrImagePull/0, ImagePullBackOff/0, ErrImagePull/0",
     "config-error": "CreateContainerConfigError/0",
     "invalid-image": "InvalidImageName/0",
     "never-ready": "running/0 S",

@@ -291,12 +291,12 @@ def _drain_once(trial: Trial, manifest: dict[str, Any]) -> int:
 
 @scenario(
     GROUP,
-    "the registry down during a good rollout, the default policy",
-    "image errors count (F5), so it trips and goes back; `retry` completes it later",
+    "an image that is pushed too late, the default policy",
+    "`not found` counts (F5), so it trips and goes back; `retry` completes it later",
 )
-def registry_down(lab: Lab, run: int) -> str:
-    """Documented: the breaker cannot know a registry from a wrong name. No healthy pod is lost."""
-    with running(lab, "registry down") as trial:
+def image_late(lab: Lab, run: int) -> str:
+    """Documented: the breaker cannot know a late image from a wrong name. No healthy pod is lost."""
+    with running(lab, "image late") as trial:
         world = trial.world
         manifest = good(image="web:3")
         manifest["spec"]["template"]["metadata"]["annotations"] = {BEHAVIOUR: "image-pull"}
@@ -311,26 +311,38 @@ def registry_down(lab: Lab, run: int) -> str:
         return "tripped and rolled back, no healthy pod lost; `retry` completed it"
 
 
-@scenario(
-    GROUP,
-    "the registry down for five minutes during a good rollout, image errors set to Ignore",
-    "nothing is counted; the rollout waits, and completes when the registry is back",
+def _registry_down(words: str, behaviour: str, **more: Any) -> None:
+    @scenario(
+        GROUP,
+        f"{words} for five minutes during a good rollout",
+        "nothing is counted; the rollout waits, and completes when it is back",
+        waits=True,
+    )
+    def attempt(lab: Lab, run: int) -> str:
+        """The progress deadline bounds the wait."""
+        with running(lab, words) as trial:
+            world = trial.world
+            configuration = count(1, **more)
+            manifest = patient("web", 4, behaviour, image="web:3", configuration=configuration)
+            world.apply(manifest)
+            trial.until(lambda: len(_ill(world)) == 4)
+            time.sleep(300)
+            status = world.status()
+            assert rollout(status) == "IN_PROGRESS"
+            assert status["circuitBreaker"]["failureCount"] == 0
+            _cure(world)
+            ends(trial, "SUCCESSFUL", 0)
+            return "0 failures counted, completed when it was back"
+
+
+_registry_down("the registry down, the default policy (F8),", "registry-down")
+_registry_down(
+    "the image not there, image errors set to Ignore (F6),",
+    "image-pull",
+    failurePolicy={
+        "rules": [{"action": "Ignore", "onReasons": ["ErrImagePull", "ImagePullBackOff"]}]
+    },
 )
-def registry_ignored(lab: Lab, run: int) -> str:
-    """What to set where registries are known to fail (F6); the progress deadline bounds the wait."""
-    rule = {"action": "Ignore", "onReasons": ["ErrImagePull", "ImagePullBackOff"]}
-    with running(lab, "registry ignored") as trial:
-        world = trial.world
-        configuration = count(3, failurePolicy={"rules": [rule]})
-        manifest = patient("web", 4, "image-pull", image="web:3", configuration=configuration)
-        world.apply(manifest)
-        time.sleep(300)
-        status = world.status()
-        assert rollout(status) == "IN_PROGRESS"
-        assert status["circuitBreaker"]["failureCount"] == 0
-        _cure(world)
-        ends(trial, "SUCCESSFUL", 0)
-        return "0 failures counted, completed when it was back"
 
 
 def _ill(world: World) -> list[str]:

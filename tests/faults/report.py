@@ -21,7 +21,8 @@ HEAD = """\
 
 `make faults` starts a throwaway control plane (a real etcd, API server, controller manager and scheduler;
 simulated nodes), puts a proxy between it and the operator, and breaks things on purpose. Each run plays the
-same story: a good revision completes; a bad one crashes; the breaker trips; the good one comes back.
+same story: a good revision completes; a bad one crashes; the breaker trips; the good one comes back. Some play
+another one, in which a good revision meets a fault and completes ([no harm](no-harm.md)).
 
 Beside it a witness watches every GuardedDeployment, ReplicaSet and pod, not through the proxy. After each
 run it is worked out again from these raw objects alone that at every moment that was to be seen

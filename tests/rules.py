@@ -69,6 +69,7 @@ PLACES = {
     "W2": ("domain/desired.py", "remember"),
     "W3": ("shell/reconciler.py", "Reconciler"),
     "W4": ("cluster/table.py", "Table"),
+    "W5": ("domain/decide.py", "_release"),
 }
 """Where each rule is carried out: the file, and the function or table to begin to read at."""
 

@@ -130,10 +130,15 @@ class Cache:
             replica_sets=tuple(
                 see_set(rs, tuple(seen.view for seen in by_owner.get(rs.uid, ())), self.guarded.uid)
                 for rs in self.sets.values()
-                if rs.guard in (None, self.guarded.uid)
+                if rs.guard in (None, self.guarded.uid) and rs.matches
             ),
             create_error=error,
             sight=replace(self.sight, standstills=standstills),
+            strays=tuple(
+                see_set(rs, (), self.guarded.uid)
+                for rs in self.sets.values()
+                if rs.guard == self.guarded.uid and not rs.matches
+            ),
         )
 
     def is_current(self, api: ApiServer) -> bool:

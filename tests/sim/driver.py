@@ -35,6 +35,7 @@ from tripswitch.domain.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
@@ -407,7 +408,9 @@ class Process:
                 version = yield from self._patch(action, version or int(action.resource_version))
 
     def _patch(
-        self, action: AdoptReplicaSet | ScaleReplicaSet | MarkCompleted, version: int
+        self,
+        action: AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted,
+        version: int,
     ) -> Calls[int]:
         changes: dict[str, Any] = {}
         match action:
@@ -418,6 +421,8 @@ class Process:
             case AdoptReplicaSet():
                 assert self.cache.guarded is not None
                 changes = {"guard": self.cache.guarded.uid}
+            case ReleaseReplicaSet():
+                changes = {"guard": None}
         api = self._s.api
         try:
             answer: RawSet = yield from self._call(
@@ -432,7 +437,8 @@ class Process:
         except UnreachableError:
             self._unsure.add(action.name)
             raise
-        self.cache.upsert(answer, self._time.clock())
+        if self.cache.upsert(answer, self._time.clock()) and isinstance(action, AdoptReplicaSet):
+            self.mark()  # it may be scaled now, and no event may follow
         return answer.version
 
     def _delete(self, action: DeletePod | DeleteReplicaSet) -> Calls[None]:
@@ -494,7 +500,8 @@ class Process:
         digest = guarded.spec.template.digest
         if found is None:
             raise ConflictError(action.name)
-        if found.template.digest == digest and found.guard in (None, guarded.uid):
+        ours = found.matches and found.guard in (None, guarded.uid)
+        if found.template.digest == digest and ours:
             self._accept(found)
         else:
             self._error = CreateError(digest, action.name, name_taken=True)

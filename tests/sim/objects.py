@@ -67,6 +67,8 @@ class RawSet:
     seen_live: int = 0
     seen_ready: int = 0
     sized_for: int | None = None
+    matches: bool = True
+    """Whether the GuardedDeployment's selector matches its labels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class People:
             self.scale_set: 3,
             self.delete_set: 2,
             self.disown_set: 1,
+            self.relabel_set: 2,
             self.take_name: 1,
             self.set_quota: 1,
             self.refuse: 1,
@@ -159,6 +160,12 @@ class People:
         rs = self._some_set()
         if rs is not None and not rs.deleting:
             self._api.patch_set(rs.uid, guard=None)
+
+    def relabel_set(self) -> None:
+        """Take the labels away that the selector asks for, or give them back (W5)."""
+        rs = self._some_set()
+        if rs is not None:
+            self._api.patch_set(rs.uid, matches=not rs.matches)
 
     def take_name(self) -> None:
         """Somebody else's ReplicaSet takes the name of one that was deleted by hand."""

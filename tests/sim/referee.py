@@ -131,8 +131,11 @@ class Referee:
         """Return the sizes of our ReplicaSets, without those that are being deleted."""
         assert self._api.guarded is not None
         uid = self._api.guarded.uid
-        ours = (rs for rs in self._api.sets.values() if rs.guard == uid and not rs.deleting)
-        return {rs.name: rs.size for rs in ours}
+        return {
+            rs.name: rs.size
+            for rs in self._api.sets.values()
+            if rs.guard == uid and rs.matches and not rs.deleting
+        }
 
     def has_followed(self, before: int) -> bool:
         """Return whether all sizes are those that a scaling from ``before`` asks for (R4, R7).
@@ -146,7 +149,12 @@ class Referee:
         rollout, total = status.rollout, sum(sizes.values())
         assert rollout is not None
         if rollout.status in SUCCEEDED:
-            return sorted(sizes.values(), reverse=True)[:2] in ([wanted], [wanted, 0])
+            largest, *others = sorted(sizes.values(), reverse=True)
+            # A revision that came back late keeps what R3 asks for while pods of the other one fail.
+            lower = compute_bounds(guarded.spec.strategy, wanted).lower
+            return largest == wanted and (
+                not sum(others) or sum(others) <= status.available_replicas < lower
+            )
         if wanted < before:
             return total <= wanted
         proven = [
@@ -158,6 +166,10 @@ class Referee:
             and (sizes.get(record.replica_set) or record.revision == status.last_completed_revision)
         ]
         if total < wanted and not proven:
+            made = next(r.replica_set for r in status.revisions if r.revision == rollout.revision)
+            if made not in sizes:  # nothing is left that remembers what it was sized for
+                self.seen["sizes forgotten"] += 1
+                return True
             self.seen["sizes frozen"] += 1
             return f"frozen at {total} of {wanted}" in status.rollout_state_reason
         upper = compute_bounds(guarded.spec.strategy, wanted).upper

@@ -61,6 +61,7 @@ TOLD = (
     ("watch events lost", "watch events lost"),
     ("watch events repeated", "watch events repeated"),
     ("creations refused", "ReplicaSets refused"),
+    ("ReleaseReplicaSet", "ReplicaSets released that somebody had relabelled (W5)"),
     ("make_again", "objects restored without their status"),
     ("worlds settled", "worlds run on until their last rollout had ended"),
     ("scaled afterwards", "times that they were scaled then, and every size followed (R7)"),

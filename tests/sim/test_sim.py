@@ -99,6 +99,24 @@ def test_f7_a_restart_between_any_two_calls_neither_loses_nor_doubles_a_failure(
     assert stopped > undisturbed["calls"]
 
 
+def test_w5_a_replica_set_that_left_the_selector_is_replaced_and_taken_back() -> None:
+    world = scripted()
+    (first,) = world.api.sets.values()
+    world.api.put_guarded(spec=world.config.spec)  # v1 alone
+    world.run_until(world.now + 60)
+    world.api.patch_set(first.uid, matches=False)
+    world.run_until(world.now + 60)
+    assert world.api.sets[first.uid].guard is None
+    assert len(world.api.pods_of(first.uid)) == 2, "nobody touches its pods"
+    (made,) = (rs for rs in world.api.sets.values() if rs.uid != first.uid)
+    assert made.template == first.template
+    assert world.referee.sizes() == {made.name: 2}
+    world.api.patch_set(first.uid, matches=True)
+    world.run_until(world.now + 60)
+    assert world.referee.sizes() == {first.name: 0, made.name: 2}
+    assert {pod.owner for pod in world.api.pods.values()} == {made.uid}
+
+
 # --- a broken core is found out -------------------------------------------------------------------
 
 

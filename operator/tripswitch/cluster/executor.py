@@ -53,6 +53,7 @@ from tripswitch.domain.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
@@ -61,7 +62,8 @@ from tripswitch.domain.model import CreateError, Instant
 logger = logging.getLogger(__name__)
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
-_Fenced = AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod | _Deletion
+_Patch = AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod
+_Fenced = _Patch | _Deletion
 
 Tell = Callable[[Record, str, str], None]
 """Called with what was done to a pod that was to be set aside: reason and message of an event."""
@@ -216,9 +218,9 @@ class Executor:
                     path,
                     body=self._build_body(record, action),
                     content_type=(
-                        # Adds to the list of owners; a merge patch would replace it.
+                        # Changes one entry of the list of owners; a merge patch would replace it.
                         STRATEGIC_PATCH
-                        if isinstance(action, AdoptReplicaSet | SetAsidePod)
+                        if isinstance(action, AdoptReplicaSet | ReleaseReplicaSet | SetAsidePod)
                         else MERGE_PATCH
                     ),
                 )
@@ -234,7 +236,7 @@ class Executor:
     def _build_body(
         self,
         record: Record,
-        action: AdoptReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod,
+        action: _Patch,
     ) -> dict[str, Any]:
         if isinstance(action, SetAsidePod):
             return build_set_aside(record.decode(), action, self._clock() + action.ttl)
@@ -265,7 +267,8 @@ class Executor:
         """Find out whose the ReplicaSet is that has the name already.
 
         Ours: an earlier try whose answer was lost, or one that has lost the label by which the
-        operator sees it, and gets it back. An orphan of ours: the next look adopts it.
+        operator sees it, and gets it back. An orphan of ours: the next look adopts it. One that the
+        selector does not match is not ours any more (W5).
         """
         path = REPLICA_SETS.path(record.key.namespace, action.name)
         try:
@@ -273,8 +276,9 @@ class Executor:
         except NotFoundError as error:
             raise ConflictError(f"{action.name} has just gone", status=error.status) from error
         same = field(found, "metadata", "annotations", DIGEST) == digest
-        orphan = find_controller(found) is None
-        if same and (orphan or find_guard(found) == record.uid):
+        ours = find_controller(found) is None or find_guard(found) == record.uid
+        labels = mapping(field(found, "metadata", "labels"))
+        if same and ours and not record.lets_go(labels):
             self._store.accept(record, await self._relabel(path, action, found))
         else:
             self._store.refuse(record, CreateError(digest, action.name, name_taken=True))

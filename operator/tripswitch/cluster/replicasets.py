@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from dataclasses import field as field_of
 from typing import Any
 
 from tripswitch.api.base import format_time
@@ -29,6 +30,7 @@ from tripswitch.domain.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
@@ -62,14 +64,19 @@ class SeenReplicaSet:
     """A ReplicaSet's view, still without its pods, and whose it is.
 
     ``owner`` is the UID of the GuardedDeployment that controls it, ``orphan_owner(namespace)`` if
-    nobody does, and empty if something else does. ``labels`` are kept of orphans only: they tell who
-    may adopt them.
+    nobody does, and empty if something else does. ``labels`` tell which GuardedDeployments may keep or
+    adopt it.
     """
 
     view: ReplicaSetView
     namespace: str = ""
     owner: str = ""
-    labels: Mapping[str, Any] | None = None
+    labels: Mapping[str, Any] = field_of(default_factory=dict)
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether nobody controls it."""
+        return self.owner == orphan_owner(self.namespace)
 
 
 def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSet:
@@ -101,11 +108,11 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
         ),
         sized_for=number(sized_for) if text(sized_for).isdecimal() else None,
     )
+    labels = dict(mapping(metadata.get("labels")))
     if guard is not None:
-        return SeenReplicaSet(view, namespace, guard)
+        return SeenReplicaSet(view, namespace, guard, labels)
     if find_controller(body) is not None:
         return SeenReplicaSet(view, namespace)
-    labels = dict(mapping(metadata.get("labels")))
     return SeenReplicaSet(view, namespace, orphan_owner(namespace), labels)
 
 
@@ -196,7 +203,8 @@ def owner_reference(guarded: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_patch(
-    guarded: Mapping[str, Any], action: AdoptReplicaSet | ScaleReplicaSet | MarkCompleted
+    guarded: Mapping[str, Any],
+    action: AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted,
 ) -> dict[str, Any]:
     """Return the patch of an action. UID and resourceVersion in it are its preconditions (W1)."""
     metadata: dict[str, Any] = {"uid": action.uid, "resourceVersion": action.resource_version}
@@ -208,6 +216,9 @@ def build_patch(
             metadata["annotations"] = {COMPLETED_AT: format_time(action.completed_at)}
         case AdoptReplicaSet():
             metadata["ownerReferences"] = [owner_reference(guarded)]
+        case ReleaseReplicaSet():
+            own = {"$patch": "delete", "uid": field(guarded, "metadata", "uid")}
+            metadata["ownerReferences"] = [own]
     return {"metadata": metadata}
 
 

@@ -15,6 +15,7 @@ from tripswitch.api.convert import read_guarded
 from tripswitch.cluster.raw import field, mapping, text, version
 from tripswitch.cluster.refusals import Refusals
 from tripswitch.cluster.replicasets import (
+    HASH_LABEL,
     SeenReplicaSet,
     orphan_owner,
     see_replica_set,
@@ -49,7 +50,8 @@ class Record:
     """One version of a GuardedDeployment.
 
     ``document`` is the object as JSON text without its managed fields: a tenth of the memory of the
-    decoded one, which is needed only to read it once and to create a ReplicaSet.
+    decoded one, which is needed only to read it once and to create a ReplicaSet. ``coherent``: its
+    selector matches the ReplicaSets that are made from its template.
     """
 
     key: Key
@@ -58,12 +60,21 @@ class Record:
     version: int
     deleting: bool
     selector: Mapping[str, Any]
+    coherent: bool
     document: str
 
     def decode(self) -> dict[str, Any]:
         """Return the object."""
         decoded: dict[str, Any] = json.loads(self.document)
         return decoded
+
+    def lets_go(self, labels: Mapping[str, Any]) -> bool:
+        """Return whether a ReplicaSet with these labels is not, or no longer, its own (W5).
+
+        Where the selector does not match what the template makes, nothing is let go: each ReplicaSet
+        would be followed by another one, without end.
+        """
+        return self.coherent and not selector_matches(self.selector, labels)
 
 
 class Store:
@@ -157,6 +168,9 @@ class Store:
         return Snapshot(
             guarded=guarded,
             replica_sets=tuple(self._view(seen, record) for seen in self._sets_of(record)),
+            strays=tuple(
+                seen.view for seen in self._owned_by(record) if record.lets_go(seen.labels)
+            ),
             create_error=self._refusals.find(record.uid, guarded.spec.template.digest),
             findings=self._findings.get(record.uid, ()),
             retained=tuple(self._retained(record)),
@@ -215,13 +229,19 @@ class Store:
         self._parsed[record.uid] = (record.version, guarded)
         return guarded
 
-    def _sets_of(self, record: Record) -> Iterator[SeenReplicaSet]:
+    def _owned_by(self, record: Record) -> Iterator[SeenReplicaSet]:
         """A reference to an owner in another namespace means nothing, whoever wrote it."""
         for owned in self.replica_sets.owned_by(record.uid):
             if owned.namespace == record.key.namespace:
                 yield owned
+
+    def _sets_of(self, record: Record) -> Iterator[SeenReplicaSet]:
+        """Those that count: owned or free to be adopted, and matched by the selector."""
+        for owned in self._owned_by(record):
+            if not record.lets_go(owned.labels):
+                yield owned
         for orphan in self.replica_sets.owned_by(orphan_owner(record.key.namespace)):
-            if selector_matches(record.selector, mapping(orphan.labels)):
+            if selector_matches(record.selector, orphan.labels):
                 yield orphan
 
     def _view(self, seen: SeenReplicaSet, record: Record) -> ReplicaSetView:
@@ -256,26 +276,28 @@ class Store:
             self._dirty(key)
 
     def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
-        if seen.labels is None:
+        if not seen.orphaned:
             key = self._keys.get(seen.owner)
             return [] if key is None or key.namespace != seen.namespace else [key]
         return [
             key
             for key, record in self._records.items()
-            if key.namespace == seen.namespace
-            and selector_matches(record.selector, mapping(seen.labels))
+            if key.namespace == seen.namespace and selector_matches(record.selector, seen.labels)
         ]
 
 
 def _record(raw: Mapping[str, Any]) -> Record:
     metadata = dict(mapping(field(raw, "metadata")))
     metadata.pop("managedFields", None)
+    selector = dict(mapping(field(raw, "spec", "selector")))
+    labels = mapping(field(raw, "spec", "template", "metadata", "labels"))
     return Record(
         key=Key(text(metadata.get("namespace")), text(metadata.get("name"))),
         uid=text(metadata.get("uid")),
         resource_version=text(metadata.get("resourceVersion")),
         version=version(raw),
         deleting=bool(metadata.get("deletionTimestamp")),
-        selector=dict(mapping(field(raw, "spec", "selector"))),
+        selector=selector,
+        coherent=selector_matches(selector, {**labels, HASH_LABEL: ""}),
         document=json.dumps({**raw, "metadata": metadata}),
     )

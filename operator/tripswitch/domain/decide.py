@@ -25,6 +25,7 @@ from tripswitch.domain.decision import (
     DeletePod,
     DeleteReplicaSet,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
 )
 from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
@@ -68,6 +69,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     return Decision(
         status=conclude(draft, plan.frozen),
         actions=(
+            *_release(draft),
             *_adopt(draft),
             *retention,  # before the ReplicaSet is lowered, and chooses
             *_resize(draft, plan),
@@ -92,6 +94,15 @@ def _forget(draft: Draft) -> Draft:
     if draft.status.last_completed_revision is None or not lost:
         return draft
     return replace(draft, status=replace(draft.status, last_completed_revision=None))
+
+
+def _release(draft: Draft) -> list[Action]:
+    """W5: a ReplicaSet that somebody took out of the selector is no longer ours."""
+    return [
+        ReleaseReplicaSet(rs.name, rs.uid, rs.resource_version)
+        for rs in draft.snapshot.strays
+        if not rs.deleting
+    ]
 
 
 def _adopt(draft: Draft) -> list[Action]:

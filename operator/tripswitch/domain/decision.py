@@ -35,6 +35,15 @@ class AdoptReplicaSet:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseReplicaSet:
+    """Stop being the controller of a ReplicaSet whose labels the selector no longer matches (W5)."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScaleReplicaSet:
     """Set ``spec.replicas``; only on the very version that was looked at.
 
@@ -104,6 +113,7 @@ class DropPod:
 Action = (
     CreateReplicaSet
     | AdoptReplicaSet
+    | ReleaseReplicaSet
     | ScaleReplicaSet
     | MarkCompleted
     | DeleteReplicaSet

@@ -23,6 +23,7 @@ from tripswitch.domain.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
@@ -235,7 +236,7 @@ def _check_same_rollout(
 def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
     """W1: each action is about an object of the snapshot, in its version."""
     sets = {rs.uid: rs for rs in snapshot.replica_sets}
-    ours = {rs.uid for rs in snapshot.replica_sets if rs.owned}
+    ours = {rs.uid for rs in (*snapshot.replica_sets, *snapshot.strays) if rs.owned}
     for action in decision.actions:
         if isinstance(action, CreateReplicaSet):
             record = _find(decision.status, action.revision)
@@ -270,7 +271,9 @@ def _find_subject(
 ) -> ReplicaSetView | PodView | RetainedPod | None:
     assert not isinstance(action, CreateReplicaSet), "it is not there yet"
     found: Iterable[ReplicaSetView | PodView | RetainedPod] = snapshot.replica_sets
-    if isinstance(action, DropPod):
+    if isinstance(action, ReleaseReplicaSet):
+        found = snapshot.strays
+    elif isinstance(action, DropPod):
         found = snapshot.retained
     elif isinstance(action, DeletePod | SetAsidePod):
         found = (pod for rs in snapshot.replica_sets for pod in rs.pods)

@@ -330,3 +330,5 @@ class Snapshot:
     """Setting a pod aside was refused a short while ago (no right to patch pods)."""
     sight: Sight = UNKNOWN
     """How current all of this is (rules V)."""
+    strays: tuple[ReplicaSetView, ...] = ()
+    """Owned ReplicaSets whose labels the selector no longer matches, without pods (W5)."""

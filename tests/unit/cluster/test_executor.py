@@ -28,6 +28,7 @@ from tripswitch.domain.decision import (
     DeletePod,
     DeleteReplicaSet,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
 )
 
@@ -304,6 +305,31 @@ class TestAdoption:
         asyncio.run(main())
 
 
+class TestRelease:
+    def test_it_removes_our_reference_only_and_the_replica_set_is_nobodys(self) -> None:
+        async def main() -> None:
+            async with bench() as it:
+                labels = {"labels": {"app": "other", HASH_LABEL: "6f8c"}}
+                it.store.replica_sets.upsert(replica_set(version=60, metadata=labels))
+                it.on(
+                    f"PATCH {SETS}/web-6f8c",
+                    answer(replica_set(version=61, guard=None, metadata=labels)),
+                )
+                await it.act(ReleaseReplicaSet("web-6f8c", "rs-1", "60"))
+                assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
+                    {
+                        "metadata": {
+                            "uid": "rs-1",
+                            "resourceVersion": "60",
+                            "ownerReferences": [{"$patch": "delete", "uid": "gd-1"}],
+                        }
+                    }
+                ]
+                assert (it.snapshot.replica_sets, it.snapshot.strays) == ((), ())
+
+        asyncio.run(main())
+
+
 class TestCreation:
     def test_it_is_known_at_once(self) -> None:
         async def main() -> None:
@@ -392,12 +418,23 @@ class TestCreation:
 
     @pytest.mark.parametrize(
         "found",
-        [created(digest="another"), created(digest="another", guard="gd-2")],
-        ids=["another template", "another owner"],
+        [
+            created(digest="another"),
+            created(digest="another", guard="gd-2"),
+            created(digest="ours", guard=None, metadata={"labels": {HASH_LABEL: "new"}}),
+            created(digest="ours", metadata={"labels": {"app": "other"}}),
+        ],
+        ids=["another template", "another owner", "released", "about to be released"],
     )
     def test_a_name_that_is_taken_is_told(self, found: dict[str, Any]) -> None:
+        """W5: also by a ReplicaSet of the same template that the selector does not match."""
+
         async def main() -> None:
             async with bench() as it:
+                found["metadata"]["annotations"] = {
+                    mark: it.digest if value == "ours" else value
+                    for mark, value in found["metadata"]["annotations"].items()
+                }
                 it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
                 it.on(f"GET {SETS}/web-new", answer(found))
                 await it.act(CREATE)

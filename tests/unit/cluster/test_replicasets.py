@@ -23,6 +23,7 @@ from tripswitch.domain.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
 )
 
@@ -119,10 +120,11 @@ def test_completion_survives_a_round_trip_to_the_millisecond() -> None:
         ScaleReplicaSet("web-6f8c", "rs-1", "50", 3, 3),
         MarkCompleted("web-6f8c", "rs-1", "50", T0),
         AdoptReplicaSet("web-6f8c", "rs-1", "50"),
+        ReleaseReplicaSet("web-6f8c", "rs-1", "50"),
     ],
 )
 def test_every_patch_has_its_preconditions(
-    action: ScaleReplicaSet | MarkCompleted | AdoptReplicaSet,
+    action: ScaleReplicaSet | MarkCompleted | AdoptReplicaSet | ReleaseReplicaSet,
 ) -> None:
     metadata = build_patch(guarded(), action)["metadata"]
     assert (metadata["uid"], metadata["resourceVersion"]) == ("rs-1", "50")

@@ -275,6 +275,65 @@ class TestOrphans:
         assert [view.owned for view in cluster.snapshot().replica_sets] == [True]
 
 
+STRANGE = {"labels": {"app": "other", HASH_LABEL: "6f8c"}}
+"""Metadata of a ReplicaSet that the selector does not match."""
+
+
+class TestStrays:
+    """W5: an owned ReplicaSet that somebody took out of the selector by hand."""
+
+    def test_it_is_reported_and_neither_it_nor_its_pods_count(self, cluster: Cluster) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60, metadata=STRANGE))
+        assert cluster.told() == [WEB]
+        snapshot = cluster.snapshot()
+        assert snapshot.replica_sets == ()
+        (stray,) = snapshot.strays
+        assert (stray.uid, stray.resource_version, stray.pods) == ("rs-1", "60", ())
+
+    def test_with_its_labels_back_it_counts_again(self, cluster: Cluster) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60, metadata=STRANGE))
+        cluster.told()
+        cluster.store.replica_sets.upsert(replica_set(version=61))
+        assert cluster.told() == [WEB]
+        snapshot = cluster.snapshot()
+        assert snapshot.strays == ()
+        assert [len(view.pods) for view in snapshot.replica_sets] == [1]
+
+    def test_released_it_is_nobodys_until_it_matches_again(self, cluster: Cluster) -> None:
+        cluster.store.replica_sets.upsert(replica_set(version=60, guard=None, metadata=STRANGE))
+        assert (cluster.snapshot().replica_sets, cluster.snapshot().strays) == ((), ())
+        cluster.told()
+        cluster.store.replica_sets.upsert(replica_set(version=61, guard=None))
+        assert cluster.told() == [WEB]
+        (orphan,) = cluster.snapshot().replica_sets
+        assert (orphan.owned, len(orphan.pods)) == (False, 1)
+
+    @pytest.mark.parametrize(
+        "selector",
+        [
+            {"matchLabels": {"app": "never"}},
+            {"matchExpressions": [{"key": HASH_LABEL, "operator": "DoesNotExist"}]},
+            {},
+        ],
+        ids=["not its template's", "not its ReplicaSets'", "empty"],
+    )
+    def test_nothing_is_let_go_where_the_next_one_would_not_match_either(
+        self, selector: dict[str, Any]
+    ) -> None:
+        cluster = Cluster()
+        cluster.store.upsert_guarded(guarded(selector=selector))
+        cluster.store.replica_sets.upsert(replica_set())
+        (record,) = cluster.store.records()
+        assert not record.lets_go({"app": "web", HASH_LABEL: "6f8c"})
+        assert not record.lets_go({})
+
+    def test_one_in_another_namespace_is_not_touched(self, cluster: Cluster) -> None:
+        raw = replica_set(name="web-x", uid="rs-2", metadata=STRANGE)
+        raw["metadata"]["namespace"] = "elsewhere"
+        cluster.store.replica_sets.upsert(raw)
+        assert cluster.snapshot().strays == ()
+
+
 class TestForgedOwners:
     """Who may write in one namespace gains nothing in another (docs/explanation/security.md)."""
 

@@ -33,12 +33,14 @@ from tripswitch.domain.decision import (
     DeletePod,
     DeleteReplicaSet,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
 )
 from tripswitch.domain.health import FIRST_PATIENCE, LEAST_PATIENCE
 from tripswitch.domain.invariants import check_decision
-from tripswitch.domain.model import Percentages, PodView, Recreate, Snapshot
+from tripswitch.domain.model import CreateError, Percentages, PodView, Recreate, Snapshot
 from tripswitch.domain.status import (
+    Reason,
     RolloutState,
     RolloutStatus,
     Status,
@@ -351,6 +353,47 @@ def test_an_orphan_that_is_being_deleted_is_not_adopted() -> None:
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, owned=False, deleting=True)
     assert not any(isinstance(a, AdoptReplicaSet) for a in world.look(1.0).actions)
+
+
+def test_w5_a_replica_set_that_left_the_selector_is_released_and_counts_no_more() -> None:
+    world = completed().apply("v2").settle(1.0).relabel_replica_set("v1")
+    stray = world.strays[V1]
+    assert ReleaseReplicaSet(V1, stray.uid, stray.resource_version) in world.look(1.0).actions
+    assert world.status.last_completed_revision is None
+    assert world.strays == {}
+    world.crash("v2").settle(1.0)
+    assert (world.state(), world.rollout.reason) == (S.FAILED, Reason.NO_COMPLETED_REVISION)
+
+
+def test_w5_the_wanted_revision_gets_another_replica_set_beside_the_released_one() -> None:
+    world = completed()
+    world.relabel_replica_set("v1")
+    made = world.look(1.0).actions
+    assert [type(action) for action in made] == [ReleaseReplicaSet, CreateReplicaSet]
+    world = completed().relabel_replica_set("v1")
+    world.create_error = CreateError("v1", V1, name_taken=True)
+    _, create = world.look(1.0).actions
+    assert isinstance(create, CreateReplicaSet)
+    assert create.name != V1
+    world.create_error = None
+    assert world.settle(1.0).sizes() == {"v1": 4}
+    assert world.status.last_completed_revision == 1
+
+
+def test_w5_a_released_replica_set_that_matches_again_is_adopted() -> None:
+    world = completed().apply("v2").settle(1.0)
+    found = world.replica_set("v1")
+    world.relabel_replica_set("v1").look(1.0)
+    world.replica_sets[V1] = replace(found, owned=False)
+    adopted = AdoptReplicaSet(V1, found.uid, found.resource_version)
+    assert adopted in world.look(1.0).actions
+    assert "v1" in [record.digest for record in world.status.revisions]
+
+
+def test_w5_one_that_is_being_deleted_is_left_alone() -> None:
+    world = completed().apply("v2").settle(1.0).relabel_replica_set("v1")
+    world.strays[V1] = replace(world.strays[V1], deleting=True)
+    assert not any(isinstance(action, ReleaseReplicaSet) for action in world.look(1.0).actions)
 
 
 # --- F4 -------------------------------------------------------------------------------------------

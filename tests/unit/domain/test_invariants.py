@@ -37,6 +37,7 @@ from tripswitch.domain.decision import (
     Event,
     EventReason,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
 )
 from tripswitch.domain.failures import Failure
@@ -534,6 +535,17 @@ def test_w1_what_is_being_deleted_is_left_alone_and_only_ours_is_touched() -> No
     assert check(decision(adopt), orphan) == []
     assert check(decision(adopt, mark), orphan) == []
     assert any("not about one of ours" in found for found in check(decision(mark), orphan))
+
+
+def test_w5_only_what_left_the_selector_is_released() -> None:
+    seen = snapshot(guarded(4, template("v2"), status=GOING), NEW, OLD)
+    release = ReleaseReplicaSet(V1, OLD.uid, "1")
+    strayed = replace(seen, replica_sets=(NEW,), strays=(OLD,))
+    assert check(decision(release), strayed) == []
+    assert any("(W1)" in found for found in check(decision(release), seen))
+    assert any("(W1)" in found for found in check(decision(scale(OLD, 0)), strayed))
+    foreign = replace(strayed, strays=(replace(OLD, owned=False),))
+    assert any("not about one of ours" in found for found in check(decision(release), foreign))
 
 
 def test_a_replica_set_that_is_on_its_way_out_does_not_hinder_its_successor() -> None:

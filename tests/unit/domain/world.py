@@ -33,6 +33,7 @@ from tripswitch.domain.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
@@ -64,6 +65,7 @@ class World:
     create_error: CreateError | None = None
     findings: tuple[Finding, ...] = ()
     retained: dict[str, RetainedPod] = field(default_factory=dict)
+    strays: dict[str, ReplicaSetView] = field(default_factory=dict)
     now: Instant = START
     events: list[str] = field(default_factory=list)
     pods_made: int = 0
@@ -119,6 +121,12 @@ class World:
     def forget_replica_set(self, version: str) -> World:
         """Delete a ReplicaSet and its pods by hand."""
         del self.replica_sets[self.replica_set(version).name]
+        return self
+
+    def relabel_replica_set(self, version: str) -> World:
+        """Take the labels that the selector asks for off a ReplicaSet by hand."""
+        found = self.replica_sets.pop(self.replica_set(version).name)
+        self.strays[found.name] = replace(found, pods=())
         return self
 
     def delete_pods(self, name: str) -> World:
@@ -177,6 +185,8 @@ class World:
                 self._put(self._filled(made))
             case AdoptReplicaSet(name):
                 self._put(replace(self.replica_sets[name], owned=True))
+            case ReleaseReplicaSet(name):
+                del self.strays[name]
             case ScaleReplicaSet(name, _, _, size, sized_for):
                 found = replace(self.replica_sets[name], size=size, sized_for=sized_for)
                 self._put(self._filled(found))
@@ -224,6 +234,7 @@ class World:
             self.findings,
             tuple(self.retained.values()),
             sight=self.sight,
+            strays=tuple(self.strays.values()),
         )
 
     @property

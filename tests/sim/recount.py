@@ -167,7 +167,8 @@ class Recount:
         nodes = [pod.node for pod in self._awaited(look)] or [""]
         fresh = has_run(self._progressed_at, sight.as_of, look) >= deadline
         known = [node for node in nodes if not node or sight.nodes is None or node in sight.nodes]
-        if fresh and any(node not in sight.lost_nodes for node in known):
+        told = fresh and not is_silent(look)
+        if told and any(node not in sight.lost_nodes for node in known):
             return
         self.late = False
         if fresh and all(node in sight.lost_nodes for node in nodes):
@@ -260,6 +261,12 @@ def has_run(since: Instant, until: Instant, look: Look) -> float:
         for one in look.snapshot.sight.standstills
     )
     return round(until - since - stood, 3)
+
+
+def is_silent(look: Look) -> bool:
+    """V2: whether the pods were read in a time in which kubelets had not reported again."""
+    sight = look.snapshot.sight
+    return any(one.began <= sight.as_of < one.ended for one in sight.standstills)
 
 
 def find_set(look: Look, revision: int) -> ReplicaSetView | None:
@@ -422,7 +429,7 @@ def _find_patience(
 def _is_proved(look: Look, view: PodView, since: Instant, patience: float) -> bool:
     """V1, V3: the pods were read after the deadline, and the pod's node is alive."""
     sight = look.snapshot.sight
-    if has_run(since, min(look.now, sight.as_of), look) < round(patience, 3):
+    if has_run(since, min(look.now, sight.as_of), look) < round(patience, 3) or is_silent(look):
         return False
     return sight.nodes is None or (view.node in sight.nodes and view.node not in sight.lost_nodes)
 

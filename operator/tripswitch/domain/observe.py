@@ -128,7 +128,8 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
         # have all of the deadline.
         rollout = progress(draft.rollout, draft.now)
         return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
-    return draft.need(Need(frozenset(nodes) - {""}))
+    again = min(sight.check_at(late_at, node) for node in nodes)
+    return draft.wake(again) if again > draft.now else draft.need(Need(frozenset(nodes) - {""}))
 
 
 def _mark_threshold(draft: Draft) -> Draft:

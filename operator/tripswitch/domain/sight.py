@@ -73,14 +73,24 @@ class Sight:
     standstills: tuple[Standstill, ...] = ()
 
     def confirms(self, deadline: Instant, node: str = "") -> bool:
-        """Return whether a report that had come by ``deadline`` would be known (V1, V3)."""
-        return self.as_of >= deadline and self._knows(node) and node not in self.lost_nodes
+        """Return whether a report that had come by ``deadline`` would be known (V1, V2, V3)."""
+        fresh = self.as_of >= deadline and self._silent_until is None
+        return fresh and self._knows(node) and node not in self.lost_nodes
 
     def check_at(self, deadline: Instant, node: str = "") -> Instant:
         """Return when to read anew, because :meth:`confirms` says no: at once, or a while after the last."""
         if self.as_of < deadline or not self._knows(node):
             return deadline
-        return self.as_of + AGAIN_SECONDS
+        return self._silent_until or self.as_of + AGAIN_SECONDS
+
+    @property
+    def _silent_until(self) -> Instant | None:
+        """When kubelets have reported again, if what was read is of a time in which they had not (V2).
+
+        Also of a deadline that passed long before: the process that held it back may be gone.
+        """
+        stood = (one.ended for one in self.standstills if one.began <= self.as_of < one.ended)
+        return next(stood, None)
 
     def _knows(self, node: str) -> bool:
         return not node or self.nodes is None or node in self.nodes

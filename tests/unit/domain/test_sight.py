@@ -316,3 +316,50 @@ def test_v4_the_mark_of_progress_does_not_fall_when_the_clock_is_set_back() -> N
     world.now -= 60.0
     world.want(paused=False).look(0.0)
     assert world.rollout.progressed_at == before
+
+
+@pytest.mark.parametrize(
+    ("stood", "proves"),
+    [
+        ((50, 99), True),
+        ((50, 100), True),
+        ((50, 101), False),
+        ((100, 140), False),
+        ((101, 140), True),
+    ],
+)
+def test_v2_what_is_read_before_kubelets_have_reported_proves_nothing(
+    stood: tuple[float, float], *, proves: bool
+) -> None:
+    sight = replace(see(100.0), standstills=(Standstill(*stood),))
+    assert sight.confirms(40.0, NODE) is proves
+    assert sight.check_at(40.0, NODE) == (100.0 + AGAIN_SECONDS if proves else stood[1])
+
+
+def test_v2_after_a_restart_a_deadline_that_passed_in_an_outage_waits_for_the_kubelets() -> None:
+    """The process that knew of the outage is gone; what is known is when this one began to lead."""
+    world = rolling()
+    world.look(LEAST_PATIENCE + 200.0)
+    world.sight = replace(see(world.now), standstills=(Standstill(world.now - 1, world.now + 40),))
+    decision = world.look()
+    assert failures(decision) == []
+    assert decision.check is None
+    assert decision.wake_at == world.now + 40
+    world.sight = replace(world.sight, as_of=world.now + 40)
+    assert failures(world.look(40.0)) == ["NotReadyInTime"] * 4
+
+
+def test_v2_the_progress_deadline_waits_for_the_kubelets_too() -> None:
+    world = World().roll_out("v1").apply("v2").settle()
+    world.sight = see(world.now + 700.0, looked=False)
+    stood = Standstill(world.now + 699, world.now + 740)
+    world.sight = replace(world.sight, standstills=(stood,))
+    world.become("v2", lambda name, _: replace(pending_pod(name), node=""))
+    decision = world.look(700.0)
+    assert world.state() is S.IN_PROGRESS
+    assert decision.check is None
+    assert decision.wake_at == stood.ended
+    assert world.look(40.0).check is not None
+    world.sight = replace(world.sight, as_of=world.now)
+    world.look()
+    assert world.state() is S.ROLLBACK_IN_PROGRESS

@@ -72,6 +72,8 @@ class Story:
     slow_checks: float = 0.06
     replicas: int = 4
     threshold: int = 1
+    restart: float | None = None
+    """The operator is restarted so many seconds after the trouble began."""
     good: bool = True
     """No failure at all may be counted; else no more than one for each pod."""
 
@@ -96,6 +98,8 @@ def tell(story: Story, seed: int, broken: Broken = NOTHING) -> World:
 
     world.later(max(0.0, -story.moment), apply)
     world.later(max(0.0, story.moment), lambda: world.troubles.begin(story.trouble))
+    if story.restart is not None:
+        world.later(story.moment + story.restart, world.restart)
     world.run_until(world.now + A_WHILE)
     return world
 
@@ -119,6 +123,14 @@ def test_a_good_rollout_outlives_every_trouble(trouble: str) -> None:
 def test_a_good_rollout_whose_time_has_nearly_run_out_does_too(trouble: str) -> None:
     for leased, seed in ((True, 3), (False, 4)):
         expect_success(tell(Story(trouble, LATE, "at_the_last_moment", leased=leased), seed))
+
+
+@pytest.mark.parametrize("trouble", ["short_outage", "long_outage", "long_lost_storage"])
+def test_a_restart_right_after_an_outage_does_no_harm(trouble: str) -> None:
+    """The process that takes over does not know of the outage, and kubelets have yet to report."""
+    length = 60.0 if trouble == "short_outage" else 300.0
+    for seed, after in ((1, 12.0), (2, 15.0), (3, 20.0)):
+        expect_success(tell(Story(trouble, 20.0, restart=length + after), seed))
 
 
 @pytest.mark.xfail(

@@ -75,8 +75,10 @@ def _read_events(versions: Sequence[Version], now: float) -> tuple[AttemptEvent,
 
 
 def _find_waiting_reason(pod: object) -> str:
+    """Return what the first container waits for that waits for anything."""
     statuses = objects(field(pod, "status", "containerStatuses"))
-    return next((text(field(one, "state", "waiting", "reason")) for one in statuses), "")
+    reasons = (text(field(one, "state", "waiting", "reason")) for one in statuses)
+    return next(filter(None, reasons), "")
 
 
 def _spans(versions: Sequence[Version]) -> Iterator[tuple[Version, float]]:

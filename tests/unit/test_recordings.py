@@ -19,6 +19,7 @@ NOT_RECORDED = {
     "unsigned",
     "create-error",
     "slow-mount",
+    "registry-down",
 }
 """Behaviours that a node only shows when it is really short of memory or disk; and those that follow
 the kubelet's source, not a recording of it."""

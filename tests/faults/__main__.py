@@ -58,9 +58,10 @@ class Run:
 
 
 def load() -> list[Scenario]:
-    """Return the list, in the order of the modules."""
+    """Return the list, in the order of the modules, whichever of them was imported first."""
     for module in MODULES:
         importlib.import_module(f"tests.faults.{module}")
+    CATALOG.sort(key=lambda one: MODULES.index(one.attempt.__module__.rpartition(".")[2]))
     return CATALOG
 
 

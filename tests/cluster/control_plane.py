@@ -210,9 +210,10 @@ class ControlPlane(Startable):
         return node
 
     def load_image(self, archive: Path) -> None:
-        """Bring an image (a docker-archive) onto every real node."""
+        """Bring an image (a docker-archive) onto every real node that was not removed."""
         for node in self.real_nodes.values():
-            load_image(node.box.pid, archive)
+            if not node.is_removed:
+                load_image(node.box.pid, archive)
 
     def pause(self, program: str) -> None:
         """Freeze a program (SIGSTOP): connections stay open, nothing is answered."""

@@ -34,6 +34,7 @@ class RealNode:
     def __init__(self, name: str, box: Box, layout: Layout, binaries: Mapping[str, Path]) -> None:
         self.name = name
         self.box = box
+        self.is_removed = False
         self._layout = layout
         self._folder = layout.directory / name
         self.processes = {
@@ -66,6 +67,7 @@ class RealNode:
 
     def remove(self) -> None:
         """Pull the plug: nothing on the node gets a chance to say goodbye."""
+        self.is_removed = True
         self.box.remove()
         for process in self.processes.values():
             process.kill()

@@ -74,7 +74,7 @@ class Verifier:
             try:
                 sight = await self._verify(about, check)
             except Exception as error:
-                # Whatever it was, there is no verdict without an answer: it is asked for again.
+                # There is no verdict without an answer, so any error leads to another check.
                 bug = None if isinstance(error, ApiError) else error
                 logger.warning("no check of %s/%s: %s", *about.key, error, exc_info=bug)
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._store.mark, about.key)

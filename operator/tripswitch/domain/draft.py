@@ -10,8 +10,8 @@ from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.deadline import compute_progress_deadline
 from tripswitch.domain.decision import Event, EventReason
 from tripswitch.domain.failures import Failure
-from tripswitch.domain.health import Expectations, Experience, expect
-from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot, Spec
+from tripswitch.domain.health import Expectations, Experience, expect, healthy_at
+from tripswitch.domain.model import Instant, PodView, ReplicaSetView, Snapshot, Spec
 from tripswitch.domain.rollout import Cause
 from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, crowd
 from tripswitch.domain.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
@@ -125,6 +125,12 @@ class Draft:
     def expect(self, replica_set: ReplicaSetView) -> Expectations:
         """Return what is expected of the pods of the current rollout's ReplicaSet (F4, H1)."""
         return expect(replica_set, self.spec, self.now, self.experience, self.sight)
+
+    def find_unhealthy(self, replica_set: ReplicaSetView) -> list[PodView]:
+        """Return the live pods of the current rollout's ReplicaSet that are not healthy now (H1)."""
+        expected, now = self.expect(replica_set), self.now
+        moments = ((pod, healthy_at(pod, expected)) for pod in replica_set.pods if pod.live)
+        return [pod for pod, at in moments if at is None or at > now]
 
     def crowd(self, revision: int) -> Crowd:
         """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.draft import Draft
-from tripswitch.domain.health import healthy_at
 from tripswitch.domain.model import OVER, Instant, PodView
 from tripswitch.domain.sight import compute_due
 from tripswitch.domain.status import Rollout
@@ -62,14 +61,7 @@ def find_awaited(draft: Draft) -> list[PodView]:
     target = draft.target
     if target is None:
         return []
-    expected = draft.expect(target)
-    return [
-        pod
-        for pod in target.pods
-        if pod.live
-        and pod.scheduled
-        and ((at := healthy_at(pod, expected)) is None or at > draft.now)
-    ]
+    return [pod for pod in draft.find_unhealthy(target) if pod.scheduled]
 
 
 def hold_clock(draft: Draft) -> Draft:

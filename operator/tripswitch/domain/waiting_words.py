@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tripswitch.domain.draft import Draft
 from tripswitch.domain.evidence import CREATING, waiting_topic
-from tripswitch.domain.health import healthy_at
 from tripswitch.domain.model import OVER, ContainerRole, PodView, Recreate, ReplicaSetView
 
 MAX_WORDS = 200
@@ -39,12 +38,9 @@ def compute_waiting_words(draft: Draft) -> str:
 def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]) -> None:
     """Count what the target's pods that are not healthy wait for, in their own words."""
     found = _find_set_up_words(draft)
-    expected = draft.expect(target)
-    for pod in target.pods:
-        at = healthy_at(pod, expected)
-        is_healthy = at is not None and at <= draft.now
-        if pod.live and not is_healthy and (words := _words(pod, found)):
-            reasons[words] = reasons.get(words, 0) + 1
+    for pod in draft.find_unhealthy(target):
+        words = _words(pod, found)
+        reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:
         reasons[shorten(target.create_error)] = draft.spec.replicas
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tripswitch.domain.model import Instant
+from tripswitch.domain.values.protection import Hold
 
 
 class RolloutKind(StrEnum):
@@ -260,3 +261,7 @@ class Status:
     collision_count: int = 0
     observed_retry: str | None = None
     observed_stop: str | None = None
+    hold: Hold | None = None
+    """What a trip changed on a guarded Deployment or StatefulSet (G4); None: nothing."""
+    resumes: int = 0
+    """How often a person or a tool resumed a held workload whose template was the same (G5)."""

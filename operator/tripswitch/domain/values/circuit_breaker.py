@@ -1,0 +1,25 @@
+"""A DeploymentCircuitBreaker as the rules see it (rules G)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.domain.status import Status
+from tripswitch.domain.values.protection import Protection
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitBreaker:
+    """A DeploymentCircuitBreaker: the wish (``protection``), the commands (C1, C2) and the memory.
+
+    ``status.hold`` and ``status.resumes`` are used by this kind only; ``selector``, ``collision_count``
+    are not.
+    """
+
+    name: str
+    uid: str
+    generation: int
+    protection: Protection
+    status: Status = Status()
+    retry: str | None = None
+    stop: str | None = None

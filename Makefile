@@ -172,7 +172,8 @@ image: setup sbom ## build the container image without Docker, as dist/tripswitc
 lock: setup ## resolve the dependencies again
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate pyproject.toml --group test --group lint --group docs --group dist -o requirements.lock --upgrade
+	  --no-header --no-annotate pyproject.toml --extra operator --group test --group lint --group dev --group docs --group dist \
+	  -o requirements.lock --upgrade
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --no-annotate --group supply -o requirements.supply.lock --upgrade
 

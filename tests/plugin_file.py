@@ -27,9 +27,6 @@ PYTHONS = (*read_claimed(), "3.14")
 
 Without its compiled modules the file could not even start there.
 """
-WITHOUT = frozenset({"kopf", "prometheus-client"})
-"""What only the operator needs."""
-
 GENERATED = ("client/api", "client/models", "aio/client/api", "aio/client/models")
 """Of the Kubernetes client: 124 of its 126 MB, loaded one by one and only when used."""
 
@@ -50,7 +47,7 @@ def build(target: Path, pythons: Sequence[str] = PYTHONS) -> None:
 
 def _select(python: str) -> str:
     lock = (ROOT / "requirements.lock").read_text()
-    return select_locked(lock, python, without=WITHOUT, extra=("aiohttp",))
+    return select_locked(lock, python)
 
 
 def _copy_installed(site: Path) -> None:

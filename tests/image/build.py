@@ -114,7 +114,8 @@ def _make_system(target: Path) -> None:
 def _install_dependencies(target: Path, scratch: Path) -> None:
     """Exactly the locked ones, by their hashes, as wheels for the image's Python."""
     locked = scratch / "requirements.txt"
-    locked.write_text(select_locked((ROOT / "requirements.lock").read_text(), PYTHON))
+    lock = (ROOT / "requirements.lock").read_text()
+    locked.write_text(select_locked(lock, PYTHON, extras=["operator"]))
     machine = platform.machine()
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in (36, 34, 31, 28, 17)]
     platforms.append(f"manylinux2014_{machine}")

@@ -19,16 +19,14 @@ def select_locked(
     lock: str,
     python: str,
     *,
-    without: frozenset[str] = frozenset(),
-    extra: Sequence[str] = (),
+    extras: Sequence[str] = (),
 ) -> str:
     """Return the part of the lock file that an installation of Tripswitch needs.
 
     Args:
         lock: Text of ``requirements.lock``, which is installed in the running environment.
         python: The version to install for, such as ``3.11``.
-        without: Packages to leave out, with what only they need.
-        extra: Packages to have all the same, with what they need.
+        extras: Extras of Tripswitch to install, such as ``operator``; none for the plugin.
     """
     blocks = {
         canonicalize_name(found["name"]): found.group()
@@ -36,21 +34,28 @@ def select_locked(
             r"^(?P<name>[A-Za-z0-9._-]+)==[^\n]*\n(?:[ \t]+[^\n]*\n?)*", lock, re.MULTILINE
         )
     }
-    marked = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     needed: dict[str, str] = {}
-    waiting = ["tripswitch", *extra]
-    needed |= {canonicalize_name(name): blocks[canonicalize_name(name)] for name in extra}
+    waiting = ["tripswitch"]
     while waiting:
-        for line in requires(waiting.pop()) or []:
+        package = waiting.pop()
+        chosen = ("", *extras) if package == "tripswitch" else ("",)
+        for line in requires(package) or []:
             requirement = Requirement(line)
             name = canonicalize_name(requirement.name)
-            wanted = requirement.marker is None or requirement.marker.evaluate(marked)
-            if wanted and name not in needed and name not in without:
+            if _is_wanted(requirement, python, chosen) and name not in needed:
                 needed[name] = blocks[name]
                 waiting.append(requirement.name)
     return "".join(needed[name] for name in sorted(needed))
 
 
+def _is_wanted(requirement: Requirement, python: str, extras: Sequence[str]) -> bool:
+    marker = requirement.marker
+    versions = {"python_version": python, "python_full_version": f"{python}.0"}
+    return marker is None or any(marker.evaluate({**versions, "extra": one}) for one in extras)
+
+
 if __name__ == "__main__":
     root = Path(__file__).parents[2]
-    sys.stdout.write(select_locked((root / "requirements.lock").read_text(), "3.11"))
+    sys.stdout.write(
+        select_locked((root / "requirements.lock").read_text(), "3.11", extras=["operator"])
+    )

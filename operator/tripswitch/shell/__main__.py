@@ -8,10 +8,17 @@ from typing import Any
 
 import click
 
-from tripswitch.shell.election import election_options, read_candidacy
-from tripswitch.shell.extras import extra_options, read_extras
-from tripswitch.shell.logs import configure_logging
-from tripswitch.shell.run import Options, run
+try:
+    from tripswitch.shell.election import election_options, read_candidacy
+    from tripswitch.shell.extras import extra_options, read_extras
+    from tripswitch.shell.logs import configure_logging
+    from tripswitch.shell.run import Options, run
+except ModuleNotFoundError as error:
+    if error.name not in ("kopf", "prometheus_client", "standardwebhooks"):
+        raise
+    sys.exit(
+        f"The operator needs {error.name}. Install it with: pip install 'tripswitch[operator]'"
+    )
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

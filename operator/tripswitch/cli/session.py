@@ -12,6 +12,7 @@ from tripswitch.cli.problems import Exit, Problem, explain
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError
+from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.raw import field, objects
 from tripswitch.cluster.resources import (
     API_VERSION,
@@ -116,7 +117,7 @@ async def open_session(where: Where) -> AsyncIterator[Session]:
     except ApiError as error:
         words = " ".join(str(error).split())
         raise Problem(f"{words}; is a cluster configured?", Exit.NO_CLUSTER) from error
-    async with Client(credentials) as client:
+    async with Client(HttpTransport(credentials)) as client:
         yield Session(client, where.namespace or credentials.namespace or "default")
 
 

@@ -1,33 +1,21 @@
 """The one seam to the API server: every request of every resource goes through here.
 
-Below it is the official asynchronous client, used only as the owner of connections and
-credentials: bodies are plain dicts, statuses are checked here (its raw calls do not raise on 4xx and
-5xx), and every request has a time-out.
+The client is policy: how many requests at a time, which writes are permitted, how long each may take, and which
+error an answer means. A transport carries the calls.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any, Protocol, Self
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol, Self, TypeVar
 
-import aiohttp
-from aiohttp.http import HttpProcessingError
-from kubernetes.aio.client import ApiClient
-
-from tripswitch.cluster.credentials import Credentials
-from tripswitch.cluster.errors import (
-    ApiError,
-    NotLeadingError,
-    UnauthorizedError,
-    UnreachableError,
-    error_from,
-)
+from tripswitch.cluster.errors import ApiError, NotLeadingError, UnreachableError, error_from
 from tripswitch.cluster.resources import FIELD_MANAGER, describe_request
+from tripswitch.cluster.transport import JSON, Answer, Call, Stream, Transport
 
-JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -61,10 +49,10 @@ class Heard(Protocol):
         """
 
 
+_Came = TypeVar("_Came", Answer, Stream)
+
 _UNANSWERED = frozenset({0, 502, 503, 504})
 """HTTP statuses that do not come from a working API server; 0: there was no answer."""
-
-_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
 
 
 def _always() -> float:
@@ -75,32 +63,28 @@ class Client:
     """Requests and watch streams on one API server.
 
     Args:
-        credentials: Where it is, and who we are.
+        transport: What carries them. It is closed with the client.
         observe: Told of every request.
         permit: Asked right before every write.
-        agent: The name in the server's audit log, after ours.
         seconds: Longest time for one request.
         heard: Told what every request says about the server.
     """
 
     def __init__(
         self,
-        credentials: Credentials,
+        transport: Transport,
         observe: Observer | None = None,
         *,
         permit: Permit = _always,
-        agent: str = "",
         seconds: float = REQUEST_SECONDS,
         heard: Heard | None = None,
     ) -> None:
-        self._credentials = credentials
+        self._transport = transport
         self._observe = observe
         self._heard = heard
         self._permit = permit
         self._seconds = seconds
         self._slots = asyncio.Semaphore(MAX_REQUESTS)
-        self._api: Any = ApiClient(credentials.configuration)
-        self._api.user_agent = f"{FIELD_MANAGER}/{agent}" if agent else FIELD_MANAGER
 
     async def __aenter__(self) -> Self:
         """Use it and close it."""
@@ -108,7 +92,7 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         """Close all connections."""
-        await self._api.close()
+        await self._transport.close()
 
     async def request(
         self,
@@ -129,24 +113,18 @@ class Client:
         Raises:
             ApiError: The subclass says what happened.
         """
+        query = query or {}
         if method not in ("GET", "DELETE"):
-            query = {**(query or {}), "fieldManager": FIELD_MANAGER}
-        headers = {"Accept": accept, "Content-Type": content_type}
+            query = {**query, "fieldManager": FIELD_MANAGER}
+        call = Call(method, path, query, accept, body, content_type)
         async with self._slots:
             seconds = self._seconds if method == "GET" else min(self._seconds, self._permit())
             if seconds <= 0:
-                raise NotLeadingError(f"{method} {path}: not sent, another process may lead")
-            timeout = aiohttp.ClientTimeout(total=seconds)
-            response = await self._send(method, path, query or {}, headers, body, timeout)
-            try:
-                answer = json.loads(await response.read())
-            except _BROKEN as error:
-                raise UnreachableError(f"{method} {path}: broken answer: {error!r}") from error
-            finally:
-                response.release()
-        if not isinstance(answer, dict):
-            raise UnreachableError(f"{method} {path}: the answer is not an object")
-        return answer
+                raise NotLeadingError(f"{call}: not sent, another process may lead")
+            answer = await self._judge(call, self._transport.request(call, seconds=seconds))
+        if not isinstance(answer.body, dict):
+            raise UnreachableError(f"{call}: the answer is not an object")
+        return answer.body
 
     async def read_text(self, path: str, query: Mapping[str, str], *, seconds: float) -> str:
         """Read what is no JSON: a log.
@@ -154,14 +132,9 @@ class Client:
         Raises:
             ApiError: The subclass says what happened; the kubelet's refusals come as InvalidError.
         """
-        timeout = aiohttp.ClientTimeout(total=seconds)
-        response = await self._send("GET", path, query, {"Accept": "*/*"}, None, timeout)
-        try:
-            return (await response.read()).decode(errors="replace")
-        except _BROKEN as error:
-            raise UnreachableError(f"GET {path}: broken answer: {error!r}") from error
-        finally:
-            response.release()
+        call = Call("GET", path, query, "*/*")
+        answer = await self._judge(call, self._transport.read_text(call, seconds=seconds))
+        return str(answer.body)
 
     async def pages(
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
@@ -195,70 +168,56 @@ class Client:
         Raises:
             ApiError: It could not be opened, broke, or stalled.
         """
-        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=stall_seconds)
-        query = {**query, "watch": "1"}
-        response = await self._send("GET", path, query, {"Accept": JSON}, None, timeout)
-        try:
-            async for line in response.content:
-                event = json.loads(line)
-                if not isinstance(event, dict):
-                    raise UnreachableError(f"watch {path}: an event is not an object")
-                yield event
-        except _BROKEN as error:
-            raise UnreachableError(f"watch {path}: {error!r}") from error
-        finally:
-            response.close()
+        call = Call("GET", path, {**query, "watch": "1"})
+        opening = self._transport.stream(
+            call, open_seconds=REQUEST_SECONDS, stall_seconds=stall_seconds
+        )
+        stream = await self._judge(call, opening)
+        async with aclosing(stream.events) as events:
+            try:
+                async for event in events:
+                    yield _expect_object(event)
+            except UnreachableError as error:
+                raise UnreachableError(f"watch {path}: {error}") from error
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: dict[str, str],
-        body: Mapping[str, Any] | None,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the client's own, for one request
-    ) -> aiohttp.ClientResponse:
-        """Open a response with a good status; raise for all others, and count both."""
-        verb, resource = describe_request(method, path, watch="watch" in query)
+    async def _judge(self, call: Call, sending: Awaitable[_Came]) -> _Came:
+        """Return what came back if its status is good; raise for all others, and count both."""
+        verb, resource = describe_request(call.method, call.path, watch="watch" in call.query)
         began = asyncio.get_running_loop().time()
         try:
-            prepared = await self._api.param_serialize(
-                method,
-                path,
-                query_params=list(query.items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            sent = await self._api.call_api(*prepared, _request_timeout=timeout)
-            response: aiohttp.ClientResponse = sent.response
-            error = None if response.status < 400 else await _read_error(response)
-            if error is not None:
-                error.request = f"{method} {path}"
-        except _BROKEN as broken:
-            self._count(verb, resource, 0)
-            self._tell(query, began, None, UnreachableError(""))
-            raise UnreachableError(f"{method} {path}: {broken!r}") from broken
-        self._count(verb, resource, response.status)
-        self._tell(query, began, response.headers.get("Date"), error)
-        if error is None:
-            return response
-        if isinstance(error, UnauthorizedError):
-            await self._credentials.load()  # for the next try
-        raise error
+            came = await sending
+        except ApiError as error:
+            self._count(verb, resource, error.status)
+            self._tell(call, began, None, error)
+            if isinstance(error, UnreachableError):
+                raise UnreachableError(f"{call}: {error}") from error
+            raise
+        answer = came.answer if isinstance(came, Stream) else came
+        refusal = error_from(answer.status, answer.body, answer.retry_after)
+        refused = answer.status >= 400
+        self._count(verb, resource, answer.status)
+        self._tell(call, began, answer.date, refusal if refused else None)
+        if not refused:
+            return came
+        refusal.request = str(call)
+        raise refusal
 
-    def _tell(
-        self, query: Mapping[str, str], began: float, date: str | None, error: ApiError | None
-    ) -> None:
+    def _tell(self, call: Call, began: float, date: str | None, error: ApiError | None) -> None:
         if self._heard is not None:
             seconds = asyncio.get_running_loop().time() - began
             answered = error is None or not is_unanswered(error)
-            stored = "watch" not in query
+            stored = "watch" not in call.query
             self._heard(stored=stored, answered=answered, seconds=seconds, date=date)
 
     def _count(self, verb: str, resource: str, status: int) -> None:
         if self._observe is not None:
             self._observe(verb, resource, str(status))
+
+
+def _expect_object(decoded: object) -> dict[str, Any]:
+    if not isinstance(decoded, dict):
+        raise UnreachableError("it is not an object")
+    return decoded
 
 
 def is_unanswered(error: ApiError) -> bool:
@@ -270,12 +229,3 @@ def is_unanswered(error: ApiError) -> bool:
     False
     """
     return error.status in _UNANSWERED or (error.status == 500 and "etcdserver" in str(error))
-
-
-async def _read_error(response: aiohttp.ClientResponse) -> ApiError:
-    text = (await response.read()).decode(errors="replace")
-    try:
-        body: object = json.loads(text)
-    except ValueError:
-        body = text
-    return error_from(response.status, body, response.headers.get("Retry-After"))

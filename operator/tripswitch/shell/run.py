@@ -26,6 +26,7 @@ from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
+from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError
 from tripswitch.cluster.notify import Notifier, Target
 from tripswitch.cluster.raw import field, text
@@ -91,13 +92,13 @@ async def _run_elected(options: Options, credentials: Credentials, metrics: Metr
     """Run with a Lease if there is to be one; its requests have a client and connections apart."""
     who, count, time = options.candidacy, metrics.count_request, Time()
     if who is None:
-        async with Client(credentials, count, heard=time.hear) as client:
+        async with Client(HttpTransport(credentials), count, heard=time.hear) as client:
             return await Process(options, credentials, client, metrics, time).run()
     agent, seconds = who.identity, who.terms.request_timeout
-    quick = Client(credentials, count, agent=agent, seconds=seconds, heard=time.hear)
+    quick = Client(HttpTransport(credentials, agent=agent), count, seconds=seconds, heard=time.hear)
     lease = Lease(quick, who, time.clock)
     permit = lease.remaining
-    main = Client(credentials, count, permit=permit, agent=agent, heard=time.hear)
+    main = Client(HttpTransport(credentials, agent=agent), count, permit=permit, heard=time.hear)
     async with quick, main as client:
         return await Process(options, credentials, client, metrics, time, lease).run()
 

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.raw import field, version
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,7 +32,12 @@ def refuse(status: int, reason: str = "", message: str = "no", **more: Any) -> w
 
 @asynccontextmanager
 async def serve(
-    handler: Handler, observe: Observer | None = None, *, token: str = "", **settings: Any
+    handler: Handler,
+    observe: Observer | None = None,
+    *,
+    token: str = "",
+    agent: str = "",
+    **settings: Any,
 ) -> AsyncIterator[Client]:
     """Run a handler for every request, and a client (with a token and these settings) for it."""
     application = web.Application()
@@ -43,10 +49,17 @@ async def serve(
     if token:
         credentials.configuration.api_key["BearerToken"] = f"Bearer {token}"
     try:
-        async with Client(credentials, observe, **settings) as client:
+        async with Client(HttpTransport(credentials, agent=agent), observe, **settings) as client:
             yield client
     finally:
         await server.close()
+
+
+def host_of(client: Client) -> str:
+    """Where the scripted API server of a client is."""
+    transport = client._transport  # noqa: SLF001
+    assert isinstance(transport, HttpTransport)
+    return str(transport._credentials.configuration.host)  # noqa: SLF001
 
 
 async def until(reached: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.fake_api import answer, host_of, refuse, serve
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
@@ -23,6 +23,7 @@ from tripswitch.cluster.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.resources import PODS, describe_request
 
 
@@ -160,7 +161,9 @@ def test_a_server_that_is_not_there_is_unreachable_and_counted() -> None:
     async def main() -> None:
         credentials = Credentials("there is no such file")
         credentials.configuration.host = "http://127.0.0.1:1"
-        async with Client(credentials, lambda *labels: counted.append(labels)) as client:
+        async with Client(
+            HttpTransport(credentials), lambda *labels: counted.append(labels)
+        ) as client:
             with pytest.raises(UnreachableError) as caught:
                 await client.request("GET", PODS.path())
             assert caught.value.__cause__ is not None
@@ -328,12 +331,12 @@ def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: 
 
     async def main() -> None:
         async with serve(handle) as other:
-            server = other._credentials.configuration.host  # noqa: SLF001
+            server = host_of(other)
             write(server, "old")
             credentials = Credentials(str(kubeconfig))
             await credentials.load()
             write(server, "new")
-            async with Client(credentials) as client:
+            async with Client(HttpTransport(credentials)) as client:
                 with pytest.raises(UnauthorizedError):
                     await client.request("GET", PODS.path())
                 assert await client.request("GET", PODS.path()) == {"kind": "PodList"}

@@ -12,7 +12,7 @@ import kopf
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import Script, answer, event, failure, refuse, serve
+from tests.unit.cluster.fake_api import Script, answer, event, failure, host_of, refuse, serve
 from tests.unit.cluster.raws import guarded
 from tripswitch.cluster.credentials import Connection
 from tripswitch.shell.handlers import build_registry, build_settings
@@ -65,7 +65,7 @@ async def watch(server: Server, seen: list[tuple[str | None, str]]) -> None:
     """Run kopf until the script is played out, or kopf ends by itself."""
     stop = asyncio.Event()
     async with serve(server.handle) as client:
-        host = client._credentials.configuration.host  # noqa: SLF001
+        host = host_of(client)
 
         async def connect() -> Connection:
             return Connection(host, None, False, None, None, "bearer secret")

@@ -9,16 +9,19 @@ its own that a second delivery repeats, so a receiver can drop what it has seen.
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hashlib
-import hmac
 import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from standardwebhooks import Webhook
 
 from tripswitch.api.base import format_time
 from tripswitch.cluster.backoff import Backoff
@@ -40,8 +43,11 @@ NAMES = {
 }
 """What is told, by the event that tells it in the cluster; all other events are not sent."""
 
-SIGNATURE = "X-Tripswitch-Signature-256"
-"""Header: ``sha256=`` and the HMAC-SHA256 of the body, in hexadecimal."""
+KEY_PREFIX = "whsec_"
+"""How Standard Webhooks marks the text form of a key: the prefix, then base64. It may be left out."""
+
+KEY_BYTES = range(24, 65)
+"""How long Standard Webhooks lets a key be."""
 
 MAX_WAITING = 500
 TIMEOUT_SECONDS = 10.0
@@ -54,7 +60,12 @@ Outcome = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where notifications go. Without a ``secret`` they are not signed."""
+    """Where notifications go.
+
+    Attributes:
+        url: An http or https address.
+        secret: The key of the signature, as :func:`check_key` wants it; empty: no signature.
+    """
 
     url: str
     secret: str = ""
@@ -63,7 +74,8 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class _Message:
     about: str
-    body: bytes
+    id: str
+    body: str
 
 
 class Notifier:
@@ -104,7 +116,9 @@ class Notifier:
             cloud_event = build_cloud_event(about, decision, event, self._clock())
             words = f"{NAMES[event.reason]} of {about.key.namespace}/{about.key.name}"
             try:
-                self._waiting.put_nowait(_Message(words, json.dumps(cloud_event).encode()))
+                self._waiting.put_nowait(
+                    _Message(words, cloud_event["id"], json.dumps(cloud_event))
+                )
             except asyncio.QueueFull:
                 logger.warning("notification %s dropped: too many wait", words)
                 self._observe("dropped")
@@ -146,13 +160,13 @@ class Notifier:
             "User-Agent": FIELD_MANAGER,
         }
         if self._target.secret:
-            headers[SIGNATURE] = sign(self._target.secret, message.body)
+            headers |= sign(self._target.secret, message.id, message.body, self._clock())
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
             self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
         try:
             async with self._session.post(
-                self._target.url, data=message.body, headers=headers, allow_redirects=False
+                self._target.url, data=message.body.encode(), headers=headers, allow_redirects=False
             ) as response:
                 status = response.status
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
@@ -163,13 +177,43 @@ class Notifier:
         return f"HTTP status {status}", status >= 500 or status in (408, 425, 429)
 
 
-def sign(secret: str, body: bytes) -> str:
-    """Return the signature header's value.
+def check_key(key: str) -> str:
+    """Return the key of the signature if receivers can use it.
 
-    >>> sign("It's a Secret to Everybody", b"Hello, World!")
-    'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17'
+    Raises:
+        ValueError: It is not ``whsec_`` (which may be left out) and 24 to 64 bytes in base64.
     """
-    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    try:
+        decoded = base64.b64decode(key.removeprefix(KEY_PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"the key is not base64: {error}") from error
+    if len(decoded) not in KEY_BYTES:
+        raise ValueError(
+            f"the key has {len(decoded)} bytes; it needs {KEY_BYTES[0]} to {KEY_BYTES[-1]}"
+        )
+    return key
+
+
+def sign(key: str, event_id: str, body: str, now: Instant) -> dict[str, str]:
+    """Return the headers of Standard Webhooks.
+
+    ``webhook-id`` is the same each time this event is sent, ``webhook-timestamp`` is the time of this
+    try, and the signature covers both and the body. A receiver that checks the time therefore refuses
+    a request that somebody recorded and sends again later.
+
+    Args:
+        key: As :func:`check_key` returns it.
+        event_id: The ``id`` of the CloudEvent; its dots keep it from being the ``webhook-id`` itself.
+        body: The text that is sent.
+        now: Seconds since the epoch; the header has whole seconds.
+    """
+    webhook_id = f"msg_{hashlib.sha256(event_id.encode()).hexdigest()[:32]}"
+    timestamp = datetime.fromtimestamp(int(now), UTC)
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(int(now)),
+        "webhook-signature": Webhook(key).sign(webhook_id, timestamp, body),
+    }
 
 
 def build_cloud_event(

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from tripswitch.cluster.notify import Target
+from tripswitch.cluster.notify import Target, check_key
 
 SECRET = "TRIPSWITCH_NOTIFY_SECRET"  # noqa: S105 - the name of a variable
 """Environment variable with the key of the signature: command lines are read by everybody."""
@@ -50,9 +50,24 @@ def extra_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_extras(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the options say, as fields of the process's options."""
+    """Return what the options say, as fields of the process's options.
+
+    Raises:
+        click.UsageError: The key of the signature is not one.
+    """
     url = given["notify_url"]
     return {
         "log_evidence": given["log_evidence"],
-        "notify": Target(url, os.environ.get(SECRET, "")) if url else None,
+        "notify": Target(url, _read_key()) if url else None,
     }
+
+
+def _read_key() -> str:
+    key = os.environ.get(SECRET, "")
+    try:
+        return check_key(key) if key else ""
+    except ValueError as error:
+        raise click.UsageError(
+            f"${SECRET} cannot sign notifications: {error}. "
+            'Make a key with: echo "whsec_$(openssl rand -base64 32)"'
+        ) from error

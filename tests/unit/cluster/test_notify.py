@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
+import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.cluster.raws import T0, at, guarded
 from tests.unit.domain.world import World, completed
 from tripswitch.cluster import notify
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.cluster.notify import MAX_TRIES, SIGNATURE, Notifier, Target, sign
+from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, check_key
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.decision import Decision, Event, EventReason
 from tripswitch.domain.evidence import Finding
 from tripswitch.domain.status import Evidence, Status
 
-SECRET = "key"
+PAGE = Path(__file__).parents[3] / "docs/how-to/notifications.md"
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 QUICK = Backoff(first=0.001, most=0.001)
 
 
@@ -47,6 +53,8 @@ class Receiver:
         self.got: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
         self.before: Callable[[], Awaitable[None]] | None = None
+        self.after: Callable[[], None] | None = None
+        self.now = T0
         self.outcomes: Counter[str] = Counter()
         self.notifier: Notifier
 
@@ -54,6 +62,8 @@ class Receiver:
         self.got.append((dict(request.headers), await request.read()))
         if self.before is not None:
             await self.before()
+        if self.after is not None:
+            self.after()
         return web.Response(status=self.answers.pop(0) if self.answers else 202)
 
     @property
@@ -78,7 +88,7 @@ async def receiver(*, secret: str = SECRET, run: bool = True) -> AsyncIterator[R
     def note(outcome: str) -> None:
         made.outcomes[outcome] += 1
 
-    made.notifier = Notifier(target, lambda: T0, note, retry=QUICK)
+    made.notifier = Notifier(target, lambda: made.now, note, retry=QUICK)
     task = asyncio.create_task(made.notifier.run()) if run else None
     try:
         yield made
@@ -153,15 +163,78 @@ def test_it_is_a_cloud_event_in_structured_mode() -> None:
 def test_the_body_is_signed_and_without_a_key_it_is_not() -> None:
     async def main() -> None:
         async with receiver() as it:
+            it.now = time.time()  # the library of the receiver compares with its own clock
             await it.tell(said(EventReason.ROLLOUT_COMPLETED))
             [(headers, body)] = it.got
-            assert headers[SIGNATURE] == sign(SECRET, body)
-            assert sign("other", body) != sign(SECRET, body)
+            assert Webhook(SECRET).verify(body, headers) == it.events[0]
+            other = Webhook(base64.b64encode(bytes(24)).decode())
+            example = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+            assert example is not None
+            documented: dict[str, Any] = {}
+            exec(example[1], documented)
+            assert documented["read_notification"](SECRET, body, headers) == it.events[0]
+            changed = {
+                "another key": (other, body, headers),
+                "another body": (Webhook(SECRET), body + b" ", headers),
+                "another id": (Webhook(SECRET), body, {**headers, "webhook-id": "msg_1"}),
+                "no signature": (Webhook(SECRET), body, {**headers, "webhook-signature": ""}),
+            }
+            for webhook, text, given in changed.values():
+                with pytest.raises(WebhookVerificationError):
+                    webhook.verify(text, given)
         async with receiver(secret="") as it:
             await it.tell(said(EventReason.ROLLOUT_COMPLETED))
-            assert SIGNATURE not in it.got[0][0]
+            assert not [name for name in it.got[0][0] if name.lower().startswith("webhook-")]
 
     asyncio.run(main())
+
+
+def test_a_recorded_request_is_refused_later_and_a_second_try_is_signed_anew() -> None:
+    """The library of the receiver compares the time of the request with its own clock."""
+
+    async def main() -> None:
+        async with receiver() as it:
+            it.answers = [503]
+            it.now = time.time() - 400
+            it.after = lambda: setattr(it, "now", time.time())
+            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+            (old, body), (new, again) = it.got
+            assert (old["webhook-id"], body) == (new["webhook-id"], again)
+            with pytest.raises(WebhookVerificationError, match="too old"):
+                Webhook(SECRET).verify(body, old)
+            Webhook(SECRET).verify(again, new)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        SECRET,
+        SECRET.removeprefix("whsec_"),
+        "c0ffee" * 10 + "abcd",
+        base64.b64encode(bytes(64)).decode(),
+    ],
+    ids=["with the prefix", "without", "openssl rand -hex 32", "the longest"],
+)
+def test_a_key_of_standard_webhooks_is_taken_as_it_is(key: str) -> None:
+    assert check_key(key) == key
+    Webhook(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("a key that only the two know", "not base64"),
+        ("whsec_", "0 bytes; it needs 24 to 64"),
+        (base64.b64encode(bytes(23)).decode(), "23 bytes"),
+        (base64.b64encode(bytes(65)).decode(), "65 bytes"),
+        ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwA", "not base64"),
+    ],
+)
+def test_a_key_that_receivers_cannot_use_is_refused(key: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        check_key(key)
 
 
 def test_what_fails_is_tried_again_unchanged_and_in_order() -> None:

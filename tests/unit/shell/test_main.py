@@ -28,6 +28,8 @@ from tripswitch.shell.run import (
     run,
 )
 
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
@@ -170,14 +172,28 @@ def test_evidence_and_notifications_are_options_and_the_key_is_no_argument(
         return 0
 
     monkeypatch.setattr(command, "run", keep)
-    monkeypatch.setenv("TRIPSWITCH_NOTIFY_SECRET", "key")
+    monkeypatch.setenv("TRIPSWITCH_NOTIFY_SECRET", KEY)
     line = "--log-evidence=false --notify-url=http://hook.example/a?b"
     assert CliRunner().invoke(command.main, line.split()).exit_code == 0
     assert not given[0].log_evidence
-    assert given[0].notify == Target("http://hook.example/a?b", "key")
+    assert given[0].notify == Target("http://hook.example/a?b", KEY)
     CliRunner().invoke(command.main, [])
     assert given[1].log_evidence
     assert given[1].notify is None
+
+
+def test_a_key_that_receivers_cannot_use_is_refused_at_the_start() -> None:
+    result = CliRunner().invoke(
+        command.main,
+        ["--notify-url=http://hook.example"],
+        env={"TRIPSWITCH_NOTIFY_SECRET": "hush, a password"},
+    )
+    assert result.exit_code == 2
+    assert (
+        "$TRIPSWITCH_NOTIFY_SECRET cannot sign notifications: the key is not base64"
+        in result.output
+    )
+    assert "hush" not in result.output
 
 
 @pytest.mark.parametrize("url", ["hook.example", "ftp://hook.example", "http://"])

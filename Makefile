@@ -26,28 +26,28 @@ help: ## show this list
 .PHONY: demo
 demo: setup ## a good rollout, a bad one and its rollback, a first one that stalls: live (CLUSTER=current: in yours)
 ifeq ($(CLUSTER),current)
-	@$(BIN)/python -m tests.demo --current $(if $(IMAGE),--image $(IMAGE)) $(if $(YES),--yes)
+	@$(BIN)/python -m tools.demo --current $(if $(IMAGE),--image $(IMAGE)) $(if $(YES),--yes)
 else
-	@$(BIN)/python -m tests.cluster build --for demo >/dev/null
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tools.cluster build --for demo >/dev/null
+	@$(BIN)/python -m tools.demo
 endif
 
 .PHONY: up
 up: setup ## start a throwaway cluster with the operator, to try things by hand (NAME=, NODE=)
-	@$(BIN)/python -m tests.cluster build --for $(NODE) >/dev/null
-	$(BIN)/python -m tests.cluster up --name $(NAME) --node $(NODE)
-	$(BIN)/python -m tests.operator_process up --name $(NAME)
+	@$(BIN)/python -m tools.cluster build --for $(NODE) >/dev/null
+	$(BIN)/python -m tools.cluster up --name $(NAME) --node $(NODE)
+	$(BIN)/python -m tools.operator_process up --name $(NAME)
 
 .PHONY: down
 down: setup ## stop what `make up` started (NAME=)
-	$(BIN)/python -m tests.operator_process down --name $(NAME)
-	$(BIN)/python -m tests.cluster down --name $(NAME)
+	$(BIN)/python -m tools.operator_process down --name $(NAME)
+	$(BIN)/python -m tools.cluster down --name $(NAME)
 
 ##@ Test it
 
 .PHONY: programs
 programs: setup ## build the programs that tests use, once: minutes; then they are in a cache
-	@$(BIN)/python -m tests.cluster build --for tests >/dev/null
+	@$(BIN)/python -m tools.cluster build --for tests >/dev/null
 
 .PHONY: test
 test: programs unit e2e real ## everything that proves it: unit, property, contract and end-to-end tests
@@ -56,26 +56,26 @@ test: programs unit e2e real ## everything that proves it: unit, property, contr
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
 	$(BIN)/coverage run -m pytest -q tests/unit/domain
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
-	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests operator --ignore tests/unit/domain
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests operator tools benchmarks --ignore tests/unit/domain
 
 .PHONY: pythons
 pythons: setup ## unit tests under the other Pythons that are claimed; says which are not on this machine
-	$(BIN)/python -m tests.pythons
+	$(BIN)/python -m tools.pythons
 
 .PHONY: packages
 packages: ## install the Debian packages that some tests use (as root; else say what is left out)
-	@tests/packages.sh
+	@tools/packages.sh
 
-# Without those packages their tests are left out; tests/packages.sh has said so.
+# Without those packages their tests are left out; tools/packages.sh has said so.
 DEBIAN = $(if $(shell command -v tmux && command -v prometheus),, and not debian)
 
 .PHONY: e2e
 e2e: packages programs ## end-to-end tests on a cluster (E2E=kwok|real|kind|current)
-	$(if $(filter real,$(E2E)),@$(BIN)/python -m tests.image.prebuilt)
+	$(if $(filter real,$(E2E)),@$(BIN)/python -m tools.image.prebuilt)
 	E2E=$(E2E) WHOLE_SUITE=$(filter kwok,$(E2E)) $(BIN)/python -m pytest -q -m "$(if $(filter kwok,$(E2E)),cluster,real)$(DEBIAN)" -n $(WORKERS) --dist loadgroup tests/e2e \
 	  $(if $(filter kwok,$(E2E)),tests/contract tests/faults)
 
-ON_A_REAL_NODE = if why=$$($(BIN)/python -m tests.cluster obstacle); \
+ON_A_REAL_NODE = if why=$$($(BIN)/python -m tools.cluster obstacle); \
 	then echo "no tests with real containers: $$why"; else
 
 .PHONY: real
@@ -88,7 +88,7 @@ soak: setup ## a million steps of generated worlds, looking for one that breaks 
 
 .PHONY: mutate
 mutate: setup ## which changes of the core would no unit test notice? (long; MODULES=threshold ...)
-	nice $(BIN)/python -m tests.mutation.run $(MODULES)
+	nice $(BIN)/python -m tools.mutation $(MODULES)
 
 .PHONY: oracle
 oracle: ## check our test data against Kubernetes' own Go code (needs Go)
@@ -108,25 +108,25 @@ faults: setup ## every fault on purpose (about 50 minutes, 2 cores); writes docs
 
 .PHONY: recordings
 recordings: setup ## record again what a real kubelet shows (root); the unit tests replay it
-	$(BIN)/python -m tests.recordings
+	$(BIN)/python -m tools.recordings
 
 .PHONY: bench-real
 bench-real: setup ## measure trips on a real kubelet, write docs/real-node.md (root)
-	$(BIN)/python -m tests.real_times
+	$(BIN)/python -m benchmarks.real_times
 
 ##@ Hand it on
 
 .PHONY: plugin
 plugin: setup ## the kubectl plugin as one file: dist/kubectl-tripswitch
-	$(BIN)/python -m tests.plugin_file
+	$(BIN)/python -m tools.plugin_file
 
 .PHONY: docs
 docs: setup ## the docs site in site/; broken links fail it
-	$(BIN)/python -m tests.docs_site
+	$(BIN)/python -m tools.docs_site
 
 .PHONY: picture
 picture: setup ## take the pictures of the plugin in the docs again (tmux, a throwaway cluster)
-	$(BIN)/python -m tests.picture
+	$(BIN)/python -m tools.picture
 
 ##@ Keep it in order
 
@@ -145,28 +145,18 @@ fmt: setup ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: crds
-crds: setup ## write the generated files again
-	$(BIN)/python -m tests.crd
-	$(BIN)/python -m tests.diagrams
-	$(BIN)/python -m tests.rules
-	$(BIN)/python -m tests.reference
-	$(BIN)/python -m tests.manifests
-	$(BIN)/python -m tests.kustomize
+.PHONY: generate
+generate: setup ## write the generated files again: CRD, manifests, reference pages, diagrams, index of the rules
+	$(BIN)/python -m tools.generate
 
 .PHONY: verify
-verify: setup ## check that the generated files are current
-	$(BIN)/python -m tests.crd --check
-	$(BIN)/python -m tests.diagrams --check
-	$(BIN)/python -m tests.rules --check
-	$(BIN)/python -m tests.reference --check
-	$(BIN)/python -m tests.manifests --check
-	$(BIN)/python -m tests.kustomize --check
+verify: setup ## check that the generated files are current, and show how they differ
+	$(BIN)/python -m tools.generate --check
 
 .PHONY: image
 image: setup sbom ## build the container image without Docker, as dist/tripswitch.tar, and its SBOM (root, mmdebstrap)
 	mkdir -p dist
-	$(BIN)/python -m tests.image.build image dist/tripswitch.tar
+	$(BIN)/python -m tools.image.build image dist/tripswitch.tar
 
 .PHONY: lock
 lock: setup ## resolve the dependencies again
@@ -180,7 +170,7 @@ lock: setup ## resolve the dependencies again
 .PHONY: sbom
 sbom: .venv/supply/installed ## list what a release is made of, in CycloneDX form: dist/tripswitch.cdx.json
 	@mkdir -p dist
-	$(BIN)/python -m tests.image.dependencies > dist/requirements.txt
+	$(BIN)/python -m tools.image.dependencies > dist/requirements.txt
 	.venv/supply/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 	  --output-file dist/tripswitch.cdx.json dist/requirements.txt
 
@@ -211,11 +201,11 @@ clean: ## remove what was made here (not the cache of built programs)
 
 .PHONY: bench
 bench: setup ## every benchmark, with Argo Rollouts and Deployments beside (ARGS=--quick: small numbers)
-	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets
-	$(BIN)/python -m tests.bench $* $(ARGS)
+	$(BIN)/python -m benchmarks $* $(ARGS)
 
 .PHONY: soak-cluster
 soak-cluster: setup ## an hour of random rollouts, scaling, deletions and restarts, then a recount (MINUTES=, SEED=)
-	$(BIN)/python -m tests.bench.soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.environment import Environment, start_environment, stop_environment
-from tests.rights import judge, read_granted
-from tests.times import render_times
+from tests.support.environment import Environment, start_environment, stop_environment
+from tests.support.rights import judge, read_granted
+from tests.support.times import render_times
 
 # Few and always the same examples for every day; `make soak` has its own, many more.
 settings.register_profile(

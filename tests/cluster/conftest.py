@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import ownership
-from tests.cluster.control_plane import ClusterError, ControlPlane
-from tests.cluster.layout import CLUSTERS
+from tools.cluster import ownership
+from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.cluster.layout import CLUSTERS
 
 _PREFIX = "pytest-"
 

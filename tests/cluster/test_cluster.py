@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import layout, ownership
-from tests.cluster.build import build
-from tests.cluster.control_plane import ClusterError, ControlPlane
-from tests.cluster.processes import born
-from tests.cluster.programs import Program
-from tests.cluster.toolchain import BuildError, find_go
+from tools.cluster import layout, ownership
+from tools.cluster.build import build
+from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.cluster.processes import born
+from tools.cluster.programs import Program
+from tools.cluster.toolchain import BuildError, find_go
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("throwaway-cluster")]
 
@@ -38,7 +38,7 @@ spec:
 _OPERATOR_STARTER = """
 import sys, time
 from pathlib import Path
-from tests.operator_process import OperatorProcess
+from tools.operator_process import OperatorProcess
 operator = OperatorProcess(Path("nowhere"), Path(sys.argv[1]))
 operator.launch()
 command = Path(f"/proc/{operator.pid}/cmdline")
@@ -52,7 +52,7 @@ time.sleep(60)
 _STARTER = """
 import sys
 from pathlib import Path
-from tests.cluster.control_plane import ControlPlane
+from tools.cluster.control_plane import ControlPlane
 with ControlPlane(Path(sys.argv[1])) as cluster:
     print(*cluster.programs.values(), flush=True)
     sys.stdin.read()
@@ -252,7 +252,7 @@ def _await_available(cluster: ControlPlane, namespace: str, seconds: int = 60) -
 
 def _by_hand(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.cluster", *arguments],
+        [sys.executable, "-m", "tools.cluster", *arguments],
         cwd=layout.REPOSITORY,
         check=True,
         stdout=subprocess.PIPE,

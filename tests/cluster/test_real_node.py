@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import box, layout
-from tests.cluster.control_plane import ClusterError, ControlPlane
-from tests.cluster.images import GREETING, IMAGES, PORT, write_archive
-from tests.cluster.processes import born
+from tools.cluster import box, layout
+from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.cluster.images import GREETING, IMAGES, PORT, write_archive
+from tools.cluster.processes import born
 
 pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real-node")]
 
 _STARTER = """
 import sys
 from pathlib import Path
-from tests.cluster.control_plane import ControlPlane
+from tools.cluster.control_plane import ControlPlane
 with ControlPlane(Path(sys.argv[1]), node="real") as cluster:
     print(cluster.real_nodes["real-0"].box.interface, *cluster.programs.values(), flush=True)
     sys.stdin.read()
@@ -153,9 +153,9 @@ def test_what_is_missing_is_named_with_its_package(
 
 
 def test_without_root_the_reason_is_told() -> None:
-    code = "import os; os.setuid(65534); from tests.cluster.box import find_obstacle as find"
+    code = "import os; os.setuid(65534); from tools.cluster.box import find_obstacle as find"
     done = subprocess.run(
-        [sys.executable, "-B", "-c", f"from tests.cluster import box\n{code}\nprint(find())"],
+        [sys.executable, "-B", "-c", f"from tools.cluster import box\n{code}\nprint(find())"],
         cwd=layout.REPOSITORY,
         capture_output=True,
         text=True,

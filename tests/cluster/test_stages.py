@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.behaviours import BEHAVIOUR, BEHAVIOURS, CONTAINER, STOP
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.looks import EXPECTED, reason, seen, states, subject
-from tests.cluster.recorder import Pod, Recorder
-from tests.recordings import Version
-from tests.recordings.story import STORIES, tell
+from tools.cluster.behaviours import BEHAVIOUR, BEHAVIOURS, CONTAINER, STOP
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.looks import EXPECTED, reason, seen, states, subject
+from tools.cluster.recorder import Pod, Recorder
+from tools.recordings import Version
+from tools.recordings.story import STORIES, tell
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("throwaway-cluster")]
 
@@ -56,7 +56,7 @@ def test_it_shows_what_a_kubelet_shows(recorded: Recorder, behaviour: str) -> No
 def test_the_operator_makes_of_it_what_it_made_of_a_real_pod(
     recorded: Recorder, behaviour: str
 ) -> None:
-    """The recordings of a real kubelet tell the same stories: tests/unit/test_recordings.py."""
+    """The recordings of a real kubelet tell the same stories: tests/unit/tools/test_recordings.py."""
     story = STORIES[behaviour]
 
     def told() -> list[tuple[object, ...]]:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.rights import read_granted
+from tests.support.rights import read_granted
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "manifests" / "chart"

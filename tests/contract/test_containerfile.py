@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.image.build import CONFIG
+from tools.image.build import CONFIG
 
 TEXT = (Path(__file__).parents[2] / "Containerfile").read_text().replace("\\\n", "")
 

@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.crd import main
 from tests.e2e.world import guarded
-from tests.environment import Environment
+from tests.support.environment import Environment
 from tests.unit.domain.world import completed
+from tools.generate.crd import render_files
+from tools.generate.files import settle
 from tripswitch.api.crd import PATH, build_crd, render
 from tripswitch.domain.status import RolloutStatus
 
@@ -25,7 +26,7 @@ SCHEMA: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
 def test_the_file_is_what_the_models_say() -> None:
     assert render() == PATH.read_text()
-    assert main(["--check"]) == 0
+    assert settle(render_files(), check=True) == 0
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)

@@ -24,7 +24,7 @@ def has_examples(path: Path) -> bool:
 
 MODULES = sorted(
     path.relative_to(ROOT).as_posix()
-    for folder in ("operator", "tests")
+    for folder in ("operator", "tools", "benchmarks", "tests")
     for path in (ROOT / folder).rglob("*.py")
     if has_examples(path)
 )

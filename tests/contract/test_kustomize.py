@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.build import ensure
-from tests.cluster.programs import PROGRAMS
-from tests.kustomize import FOLDER, OPENAPI, read_crds
+from tools.cluster.build import ensure
+from tools.cluster.programs import PROGRAMS
+from tools.generate.kustomize import FOLDER, OPENAPI, read_crds
 
 Object = dict[str, Any]
 Kustomize = Callable[[str], list[Object]]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.faults.__main__ import load
-from tests.rules import find_tests
+from tools.generate.rules import find_tests
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "no-harm.md"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.build import ensure
-from tests.cluster.toolchain import BuildError
-from tests.image.build import ImageError
-from tests.image.prebuilt import current_path, find_image
+from tools.cluster.build import ensure
+from tools.cluster.toolchain import BuildError
+from tools.image.build import ImageError
+from tools.image.prebuilt import current_path, find_image
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +27,7 @@ def test_a_program_that_is_not_built_is_an_error_and_not_a_build(
 
 def test_an_image_of_other_sources_is_never_used(tmp_path: Path) -> None:
     """Its name is a digest of all that goes into it."""
-    for name in ("operator/tripswitch/run.py", "tests/image/build.py", "requirements.lock"):
+    for name in ("operator/tripswitch/run.py", "tools/image/build.py", "requirements.lock"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "pyproject.toml").touch()
@@ -66,7 +66,7 @@ def test_make_builds_them_before_the_first_test(target: str) -> None:
 
 def test_make_builds_the_operators_image_before_the_tests_that_install_it() -> None:
     commands = planned("e2e", "E2E=real")
-    (build,) = [n for n, command in enumerate(commands) if "tests.image.prebuilt" in command]
+    (build,) = [n for n, command in enumerate(commands) if "tools.image.prebuilt" in command]
     (tests,) = [n for n, command in enumerate(commands) if "pytest" in command]
     assert build < tests
 

@@ -6,8 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from tests import plugin_file
-from tests.pythons import ROOT, find, find_folders, read_claimed
+from tools import plugin_file
+from tools.pythons import ROOT, find, find_folders, read_claimed
 
 
 def test_the_oldest_one_that_is_claimed_is_the_oldest_that_is_let_in() -> None:
@@ -19,7 +19,7 @@ def test_the_oldest_one_that_is_claimed_is_the_oldest_that_is_let_in() -> None:
 def test_ci_runs_all_that_are_claimed() -> None:
     assert re.search(r"^make pythons$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     makefile = (ROOT / "Makefile").read_text()
-    assert re.search(r"^pythons: .*\n\t.*-m tests\.pythons$", makefile, re.MULTILINE)
+    assert re.search(r"^pythons: .*\n\t.*-m tools\.pythons$", makefile, re.MULTILINE)
 
 
 def test_the_plugin_file_has_the_packages_of_all_that_are_claimed() -> None:

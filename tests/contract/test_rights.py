@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.operator_process import USER
-from tests.rights import Right, judge
+from tests.support.rights import Right, judge
+from tools.operator_process import USER
 
 PODS = {verb: Right("", "pods", verb) for verb in ("list", "delete")}
 

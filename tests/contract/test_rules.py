@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import PLACES, find_place, find_tests, read_words, render
+from tools.generate.rules import PLACES, find_place, find_tests, read_words, render
 
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "docs" / "ecs-parity.md"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules import find_tests
+from tools.generate.rules import find_tests
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "security.md"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
 from tests.e2e.world import World
-from tests.environment import Environment
-from tests.operator_process import OperatorProcess, install, write_kubeconfig
+from tests.support.environment import Environment
+from tools.cluster.control_plane import ControlPlane
+from tools.operator_process import OperatorProcess, install, write_kubeconfig
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 from kubernetes import client, config, watch
 
-from tests.cluster.images import GREETING, PORT
 from tests.e2e.world import World, is_ready
+from tools.cluster.images import GREETING, PORT
 
 # A slow answer of a loaded machine is an answer; a refused or broken connection is none.
 _TIMEOUT = 30.0

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.processes import Startable
+from tools.cluster.processes import Startable
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "monitoring"

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.cluster.images import IMAGES, PORT
 from tests.e2e.world import Object, guarded
-from tests.environment import REGISTRY
+from tools.cluster.images import IMAGES, PORT
+from tools.cluster.registry import REGISTRY
 
 GOOD = IMAGES["server"].reference
 NEXT = IMAGES["server-next"].reference

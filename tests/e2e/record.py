@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.world import World, conditions, guarded
-from tests.environment import start_environment, stop_environment
+from tests.support.environment import start_environment, stop_environment
 
 RECORDED = Path(__file__).parent / "recorded"
 

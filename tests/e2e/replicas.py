@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from tests.cluster.audit import AuditLog, Request
-from tests.cluster.control_plane import ControlPlane
 from tests.e2e.tcp_proxy import TcpProxy
 from tests.e2e.world import World
-from tests.environment import Environment
-from tests.operator_process import NAMESPACE, USER, OperatorProcess, install, write_kubeconfig
+from tests.support.environment import Environment
+from tools.cluster.audit import AuditLog, Request
+from tools.cluster.control_plane import ControlPlane
+from tools.operator_process import NAMESPACE, USER, OperatorProcess, install, write_kubeconfig
 
 
 @dataclass(frozen=True)

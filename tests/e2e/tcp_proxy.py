@@ -7,7 +7,7 @@ import select
 import socket
 import threading
 
-from tests.cluster.processes import Startable
+from tools.cluster.processes import Startable
 
 
 class TcpProxy(Startable):

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.build import ensure
-from tests.cluster.control_plane import ControlPlane
-from tests.demo.acts import SAMPLES
-from tests.operator_process import ROOT
+from tools.cluster.build import ensure
+from tools.cluster.control_plane import ControlPlane
+from tools.demo.acts import SAMPLES
+from tools.operator_process import ROOT
 
 CRD = "guardeddeployments.tripswitch.dev"
 
@@ -40,7 +40,7 @@ class Player:
         (self.home / "kubectl").symlink_to(ensure(["kubectl"])["kubectl"])
         paths = {"PATH": f"{self.home}:{os.environ['PATH']}", "KUBECONFIG": str(self.kubeconfig)}
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.demo", "--current", *words],
+            [sys.executable, "-m", "tools.demo", "--current", *words],
             cwd=ROOT,
             env={**os.environ, **paths},
             stdin=subprocess.DEVNULL,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.build import ensure
 from tests.e2e.world import PodWatcher, World, conditions, guarded, revision
-from tests.helm import Helm, HelmError
+from tools.cluster.build import ensure
+from tools.helm import Helm, HelmError
 
 ECOSYSTEM = Path(__file__).parents[2] / "manifests" / "ecosystem"
 RECORDED = Path(__file__).parent / "recorded"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.audit import AuditLog
-from tests.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, STOP, UNREADY_WORDS
-from tests.cluster.stages import LOG, PREVIOUS_LOG
 from tests.e2e.plugin import Plugin
 from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
-from tests.operator_process import USER
+from tools.cluster.audit import AuditLog
+from tools.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, STOP, UNREADY_WORDS
+from tools.cluster.stages import LOG, PREVIOUS_LOG
+from tools.operator_process import USER
 
 INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
 LAST_WORDS = PREVIOUS_LOG[-1]

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.e2e.world import guarded
-from tests.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError
-from tests.rights import Right, read_granted
+from tests.support.rights import Right, read_granted
+from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError
 
 VERSIONS = ("helm", "helm3")
 CRD = "crd/guardeddeployments.tripswitch.dev"

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.replicas import Fleet, assert_one_at_a_time, run_fleet
 from tests.e2e.world import guarded, revision, rollout
-from tests.operator_process import OperatorProcess
+from tools.operator_process import OperatorProcess
 from tripswitch.cluster.election import Terms
 
 TERMS = Terms()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
 from tests.e2e.world import World, conditions, guarded
-from tests.environment import Environment
-from tests.helm import NAMESPACE, RELEASE, Helm
-from tests.operator_process import OperatorProcess, install, write_kubeconfig
-from tests.rights import judge
+from tests.support.environment import Environment
+from tests.support.rights import judge
+from tools.cluster.control_plane import ControlPlane
+from tools.helm import NAMESPACE, RELEASE, Helm
+from tools.operator_process import OperatorProcess, install, write_kubeconfig
 from tripswitch.api.crd import UNSEEN
 
 

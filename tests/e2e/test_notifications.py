@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.e2e.conftest import OwnCluster
 from tests.e2e.world import guarded
-from tests.operator_process import OperatorProcess
+from tools.operator_process import OperatorProcess
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

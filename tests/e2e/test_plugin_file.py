@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import plugin_file
 from tests.e2e.plugin import Plugin
 from tests.e2e.world import World, guarded
+from tools import plugin_file
 
 
 @pytest.fixture(scope="module")

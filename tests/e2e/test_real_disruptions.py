@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.images import IMAGES
-from tests.cluster.real_node import SOCKET
 from tests.e2e.prober import Prober
 from tests.e2e.real import GOOD, NEXT, PATIENCE, STARTUP, service
 from tests.e2e.world import Object, World, revision, rollout
-from tests.environment import Environment, load_images
-from tests.operator_process import OperatorProcess, install, write_kubeconfig
+from tests.support.environment import Environment
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.images import IMAGES, load_images
+from tools.cluster.real_node import SOCKET
+from tools.operator_process import OperatorProcess, install, write_kubeconfig
 
 pytestmark = pytest.mark.own_nodes
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.images import IMAGES
 from tests.e2e.plugin import Plugin
 from tests.e2e.prober import Prober
 from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
 from tests.e2e.world import World, conditions, revision, rollout
+from tools.cluster.images import IMAGES
 
 REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster import images
-from tests.cluster.control_plane import ClusterError, ControlPlane
 from tests.e2e.world import Object, PodWatcher, World, conditions, guarded, revision
-from tests.environment import Environment
-from tests.helm import NAMESPACE, RELEASE, Helm
-from tests.image.prebuilt import find_image
-from tests.rights import judge, read_granted
+from tests.support.environment import Environment
+from tests.support.rights import judge, read_granted
+from tools.cluster import images
+from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.helm import NAMESPACE, RELEASE, Helm
+from tools.image.prebuilt import find_image
 
 pytestmark = pytest.mark.own_nodes
 

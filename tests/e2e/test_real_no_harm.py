@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.cluster.images import PULLED, write_archive
-from tests.cluster.real_node import trust_registry
-from tests.cluster.registry import Registry
-from tests.cluster.slow_registry import SlowRegistry
 from tests.e2e.real import PATIENCE, service
 from tests.e2e.world import Object, World, revision, rollout
-from tests.shared_files import read_shared
+from tests.support.shared_files import read_shared
+from tools.cluster.images import PULLED, write_archive
+from tools.cluster.real_node import trust_registry
+from tools.cluster.registry import Registry
+from tools.cluster.slow_registry import SlowRegistry
 
 PULL_SECONDS = 75.0
 """By the kubelet's back-off alone three more attempts would have been made by then."""

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cluster.images import PULLED, write_archive
-from tests.cluster.real_node import trust_registry
-from tests.cluster.registry import Registry
 from tests.e2e.prober import Prober
 from tests.e2e.real import GOOD, PATIENCE, service
 from tests.e2e.world import World, breaker, revision, rollout
+from tools.cluster.images import PULLED, write_archive
+from tools.cluster.real_node import trust_registry
+from tools.cluster.registry import Registry
 
 pytestmark = pytest.mark.own_nodes
 

@@ -18,7 +18,7 @@ from tests.e2e.world import (
     revision,
     rollout,
 )
-from tests.operator_process import install
+from tools.operator_process import install
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.behaviours import BEHAVIOUR, STOP
 from tests.e2e.world import (
     PodWatcher,
     World,
@@ -18,6 +17,7 @@ from tests.e2e.world import (
     revision,
     rollout,
 )
+from tools.cluster.behaviours import BEHAVIOUR, STOP
 
 ONE_AFTER_THE_OTHER = {"minimumHealthyPercent": 0, "maximumPercent": 100}
 """Old pods go before new ones come, so a rollback takes as long as the old revision's start."""

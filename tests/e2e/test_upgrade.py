@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.cluster.audit import AuditLog
 from tests.e2e.conftest import OwnCluster
 from tests.e2e.world import World, guarded, revision
-from tests.operator_process import USER, OperatorProcess
 from tests.statuses.record import not_rolled_back, paused, rolled_back, waiting
+from tools.cluster.audit import AuditLog
+from tools.operator_process import USER, OperatorProcess
 
 STORIES = {
     "paused": paused,

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from kubernetes import client, config, watch
 
-from tests.environment import Environment
+from tests.support.environment import Environment
 
 GROUP, VERSION, PLURAL = "tripswitch.dev", "v1alpha1", "guardeddeployments"
 PATIENCE = 90.0

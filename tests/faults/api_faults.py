@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.cluster.audit import PODS
 from tests.faults.catalog import scenario
 from tests.faults.lab import Lab, Trial
 from tests.faults.plan import (
@@ -29,6 +28,7 @@ from tests.faults.plan import (
     writes,
 )
 from tests.faults.stories import bad, complete, counted, exactly, good, there_and_back
+from tools.cluster.audit import PODS
 
 GROUP = "Between the operator and the API server"
 WATCHES = ("pods", "replicasets", "guardeddeployments")

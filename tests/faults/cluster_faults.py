@@ -7,8 +7,6 @@ import threading
 import time
 from typing import Any
 
-from tests.cluster.audit import GUARDED, PODS
-from tests.cluster.behaviours import BEHAVIOUR, DELAY
 from tests.e2e.world import GROUP as API
 from tests.e2e.world import PLURAL, VERSION, World, conditions, rollout
 from tests.faults.catalog import scenario
@@ -26,6 +24,8 @@ from tests.faults.stories import (
     running,
     there_and_back,
 )
+from tools.cluster.audit import GUARDED, PODS
+from tools.cluster.behaviours import BEHAVIOUR, DELAY
 
 GROUP = "The cluster around it"
 EXACT = "every failure counted once, one trip, one rollback"

@@ -13,9 +13,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.audit import PODS, SETS
-from tests.cluster.behaviours import BEHAVIOUR
-from tests.cluster.nodes import place_on
 from tests.e2e.world import guarded, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
@@ -23,7 +20,10 @@ from tests.faults.lab import PATIENCE, Lab, Trial
 from tests.faults.leaders import ELECTION
 from tests.faults.plan import Freeze, Rule, on
 from tests.faults.stories import REPLICAS, Object, complete, count
-from tests.operator_process import NAMESPACE
+from tools.cluster.audit import PODS, SETS
+from tools.cluster.behaviours import BEHAVIOUR
+from tools.cluster.nodes import place_on
+from tools.operator_process import NAMESPACE
 from tripswitch.cluster.verification import NODE_LEASES
 from tripswitch.domain.sight import REPORT_SECONDS
 

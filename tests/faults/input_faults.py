@@ -13,7 +13,6 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from kubernetes.client import ApiException
 
-from tests.cluster.audit import PODS, SETS
 from tests.e2e.world import GROUP as GUARDED_GROUP
 from tests.e2e.world import PLURAL, VERSION, guarded
 from tests.faults.catalog import scenario
@@ -26,7 +25,8 @@ from tests.faults.stories import (
     good,
     there_and_back,
 )
-from tests.schemas import build_values
+from tests.support.strategies import build_values
+from tools.cluster.audit import PODS, SETS
 from tripswitch.api.crd import NAME, build_crd
 
 GROUP = "Hostile and broken input"

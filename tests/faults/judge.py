@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.cluster.audit import GUARDED, PODS, SETS, Object, Version
+from tools.cluster.audit import GUARDED, PODS, SETS, Object, Version
 from tripswitch.api.convert import read_status
 from tripswitch.domain.invariants import check_status
 

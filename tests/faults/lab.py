@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.audit import AuditLog, Trail, Version
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import Startable
 from tests.e2e.world import World
-from tests.environment import Environment
 from tests.faults.judge import Expected, judge
 from tests.faults.plan import Plan, Rule
 from tests.faults.proxy import FaultProxy
 from tests.faults.witness import Witness
-from tests.operator_process import OperatorProcess, install, write_kubeconfig
+from tests.support.environment import Environment
+from tools.cluster.audit import AuditLog, Trail, Version
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.processes import Startable
+from tools.operator_process import OperatorProcess, install, write_kubeconfig
 
 PATIENCE = 240.0
 HOLD = 3.0

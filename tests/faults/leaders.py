@@ -12,7 +12,7 @@ from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Kept, Lab, Trial
 from tests.faults.stories import QUICK, bad, complete, good, recount
-from tests.operator_process import NAMESPACE, OperatorProcess
+from tools.operator_process import NAMESPACE, OperatorProcess
 
 GROUP = "Leader and standby"
 MUST = "every failure counted once, one trip, one rollback; the other one goes on"

@@ -22,7 +22,6 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from tests.cluster.processes import Startable
 from tests.faults.plan import (
     Asked,
     Bookmarks,
@@ -40,6 +39,7 @@ from tests.faults.plan import (
     Reset,
     Watched,
 )
+from tools.cluster.processes import Startable
 from tripswitch.cluster.resources import describe_request
 
 REASONS = {401: "Unauthorized", 409: "Conflict", 410: "Expired", 429: "TooManyRequests"}

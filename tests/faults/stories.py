@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.audit import PODS, SETS
-from tests.cluster.behaviours import DELAY
 from tests.e2e.world import breaker, guarded, rollout
 from tests.faults.judge import Expected, visible_failures
 from tests.faults.lab import PATIENCE, Lab, Trial
+from tools.cluster.audit import PODS, SETS
+from tools.cluster.behaviours import DELAY
 
 Object = dict[str, Any]
 REPLICAS = 4

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.audit import AuditLog
-from tests.cluster.behaviours import BEHAVIOUR, STOP
-from tests.cluster.stages import LOG
 from tests.e2e.world import World, guarded, rollout
-from tests.environment import Environment
-from tests.operator_process import USER
+from tests.support.environment import Environment
+from tools.cluster.audit import AuditLog
+from tools.cluster.behaviours import BEHAVIOUR, STOP
+from tools.cluster.stages import LOG
+from tools.operator_process import USER
 
 pytestmark = [pytest.mark.cluster]
 Object = dict[str, Any]

@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tests.cluster.audit import GUARDED, PODS, SETS, Object, Version
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import Startable
+from tools.cluster.audit import GUARDED, PODS, SETS, Object, Version
+from tools.cluster.control_plane import ControlPlane
+from tools.cluster.processes import Startable
 
 ROOTS = {GUARDED: "/apis/tripswitch.dev/v1alpha1", SETS: "/apis/apps/v1", PODS: "/api/v1"}
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from tests.builders import crashing_pod, guarded, template
 from tests.properties.model import OPEN, SUCCEEDED, THRESHOLD, Model
+from tests.support.builders import crashing_pod, guarded, template
 from tests.unit.domain.world import World
 from tripswitch.domain.model import (
     BreakerSpec,

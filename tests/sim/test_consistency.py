@@ -7,7 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import (
+from tests.sim.consistency import (
+    ImpossibleWorldError,
+    check_pod_change,
+    check_set_change,
+    check_snapshot,
+    check_status_change,
+    compute_phase,
+)
+from tests.sim.objects import RawPod, RawSet
+from tests.support.builders import (
     START,
     ended,
     pod,
@@ -18,15 +27,6 @@ from tests.builders import (
     snapshot,
     waiting,
 )
-from tests.sim.consistency import (
-    ImpossibleWorldError,
-    check_pod_change,
-    check_set_change,
-    check_snapshot,
-    check_status_change,
-    compute_phase,
-)
-from tests.sim.objects import RawPod, RawSet
 from tripswitch.domain.model import (
     ContainerRole,
     ContainerView,

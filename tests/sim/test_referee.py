@@ -6,7 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import (
+from tests.sim.api import ApiServer
+from tests.sim.driver import Look
+from tests.sim.objects import RawGuarded, RawPod, RawSet
+from tests.sim.referee import CounterexampleError, Referee
+from tests.support.builders import (
     START,
     guarded,
     ready_pod,
@@ -17,10 +21,6 @@ from tests.builders import (
     terminating,
     unready_pod,
 )
-from tests.sim.api import ApiServer
-from tests.sim.driver import Look
-from tests.sim.objects import RawGuarded, RawPod, RawSet
-from tests.sim.referee import CounterexampleError, Referee
 from tripswitch.domain.decide import decide
 from tripswitch.domain.decision import Decision, ScaleReplicaSet
 from tripswitch.domain.model import PodPhase, PodView

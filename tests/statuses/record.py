@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.control_plane import ControlPlane
 from tests.e2e.world import World, breaker, conditions, guarded, rollout
-from tests.environment import Environment
-from tests.operator_process import OperatorProcess, install, write_kubeconfig
+from tests.support.environment import Environment
+from tools.cluster.control_plane import ControlPlane
+from tools.operator_process import OperatorProcess, install, write_kubeconfig
 
 COUNT_1000 = {"thresholdConfiguration": {"type": "COUNT", "value": 1000}}
 NO_SURGE = {"minimumHealthyPercent": 0, "maximumPercent": 100}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.images import IMAGES, write_archive
-from tests.cluster.kind_cluster import KindError
-from tests.environment import start_environment
+from tests.support.environment import start_environment
+from tools.cluster.images import IMAGES, write_archive
+from tools.cluster.kind_cluster import KindError
 
 
 def test_kind_without_a_container_engine_says_what_it_needs(
@@ -36,6 +36,6 @@ def test_an_image_is_the_same_bytes_whenever_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else every run would bring new ones onto a node."""
-    monkeypatch.setattr("tests.cluster.images.BUSYBOX", Path(__file__))
+    monkeypatch.setattr("tools.cluster.images.BUSYBOX", Path(__file__))
     first = write_archive(IMAGES["server"], tmp_path / "first.tar").read_bytes()
     assert write_archive(IMAGES["server"], tmp_path / "second.tar").read_bytes() == first

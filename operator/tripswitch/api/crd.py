@@ -283,5 +283,5 @@ def _find(schema: dict[str, Any], place: tuple[str, ...]) -> dict[str, Any]:
 
 def render() -> str:
     """Return the CRD as YAML, the same for the same models."""
-    head = "# Generated from operator/tripswitch/api by `make crds`; do not edit.\n"
+    head = "# Generated from operator/tripswitch/api by `make generate`; do not edit.\n"
     return head + yaml.safe_dump(build_crd(), sort_keys=False, width=100)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.schemas import JSON, build_values
+from tests.support.strategies import JSON, build_values
 from tripswitch.api.convert import InvalidObjectError, read_guarded, read_status, write_status
 from tripswitch.api.crd import build_crd
 from tripswitch.domain.model import Amount, Percentages, Recreate, RollingUpdate, Strategy

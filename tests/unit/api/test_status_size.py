@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     breaker_spec,
     crash_looping,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from tests.shared_files import read_shared
+from tests.support.shared_files import read_shared
 from tripswitch.api.convert import read_guarded
 from tripswitch.api.crd import build_crd
 from tripswitch.cli.app import app

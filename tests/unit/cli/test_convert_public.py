@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.schemas import JSON
-from tests.shared_files import name_shared, read_shared
+from tests.support.shared_files import name_shared, read_shared
+from tests.support.strategies import JSON
 from tests.unit.cli import inputs
 from tripswitch.api.crd import build_crd
 from tripswitch.cli.app import app

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.schemas import JSON
+from tests.support.strategies import JSON
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, waiting
 from tripswitch.api.convert import RETRY, InvalidObjectError, write_status
 from tripswitch.cluster.errors import error_from

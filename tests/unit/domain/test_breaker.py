@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     breaker_spec,
     container,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     breaker_spec,
     failed_pod,

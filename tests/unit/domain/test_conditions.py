@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import START, rollout
+from tests.support.builders import START, rollout
 from tripswitch.domain.conditions import Facts, compute_conditions, is_ready
 from tripswitch.domain.status import Condition, Reason, RolloutState, RolloutStatus
 

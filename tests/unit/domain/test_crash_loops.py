@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import START, container, pod, running, waiting
+from tests.support.builders import START, container, pod, running, waiting
 from tests.unit.domain.world import World, completed
 from tripswitch.domain.model import ContainerRole, ContainerView, Ended
 from tripswitch.domain.status import RolloutStatus

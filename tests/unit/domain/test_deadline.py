@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import guarded, ready_pods, replica_set, spec, template
+from tests.support.builders import guarded, ready_pods, replica_set, spec, template
 from tests.unit.domain.world import World, completed
 from tripswitch.domain.deadline import compute_progress_deadline
 from tripswitch.domain.model import Readiness, Template

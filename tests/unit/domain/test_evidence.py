@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     container,
     crash_looping,

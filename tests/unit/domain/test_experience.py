@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import START, breaker_spec, pod, revision, running, waiting
+from tests.support.builders import START, breaker_spec, pod, revision, running, waiting
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decision import DeletePod
 from tripswitch.domain.health import Experience

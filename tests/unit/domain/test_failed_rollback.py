@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import breaker_spec, crashing_pod, pod, running, stuck_pod, waiting
+from tests.support.builders import breaker_spec, crashing_pod, pod, running, stuck_pod, waiting
 from tests.unit.domain.world import World, completed
 from tripswitch.domain.failures import PULLS
 from tripswitch.domain.model import ContainerRole, Percentages, PolicyRule, Verdict

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     breaker_spec,
     guarded,

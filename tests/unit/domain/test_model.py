@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from tests.builders import ready_pod, snapshot, spec, terminating
+from tests.support.builders import ready_pod, snapshot, spec, terminating
 from tripswitch.domain import model
 from tripswitch.domain.model import BreakerSpec, Percentages, PodPhase, ThresholdType
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     breaker_spec,
     container,

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import START, pod
+from tests.support.builders import START, pod
 from tripswitch.domain.health import Expectations, healthy_at
 from tripswitch.domain.model import Amount, PodPhase, Readiness, RollingUpdate
 from tripswitch.domain.proportion import Share, share_out, share_upper_bound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import START, pod, replica_set, spec, waiting
+from tests.support.builders import START, pod, replica_set, spec, waiting
 from tripswitch.domain.breaker import watch
 from tripswitch.domain.failures import FAILURE_REASONS
 from tripswitch.domain.model import BreakerSpec, PolicyRule, Verdict

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     failed_pod,
     pending_pod,

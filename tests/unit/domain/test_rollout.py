@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tests.builders import START, rollout
+from tests.support.builders import START, rollout
 from tripswitch.domain import rollout as rollouts
 from tripswitch.domain.rollout import Cause, IllegalTransitionError, begin, move
 from tripswitch.domain.status import Reason, RolloutKind, RolloutState, RolloutStatus

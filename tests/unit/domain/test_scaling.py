@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     failed_pod,
     pending_pod,

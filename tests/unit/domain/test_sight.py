@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
+from tests.support.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
 from tests.unit.domain.world import World
 from tripswitch.domain.decision import Decision, DeletePod
 from tripswitch.domain.health import LEAST_PATIENCE

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from tests.builders import breaker_spec
+from tests.support.builders import breaker_spec
 from tests.unit.domain.world import completed, started
 from tripswitch.domain.model import ThresholdType
 from tripswitch.domain.status import RolloutStatus

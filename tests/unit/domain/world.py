@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from tests.builders import (
+from tests.support.builders import (
     START,
     crashing_pod,
     guarded,

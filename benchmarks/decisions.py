@@ -1,0 +1,74 @@
+"""One decision about a large object: a microbenchmark of the pure core."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from statistics import median
+
+from benchmarks.report import Result, Row
+from tests.support.builders import (
+    START,
+    breaker_spec,
+    crashing_pod,
+    guarded,
+    ready_pods,
+    replica_set,
+    snapshot,
+    template,
+)
+from tripswitch.domain.decide import decide
+from tripswitch.domain.model import Snapshot
+from tripswitch.domain.status import RolloutStatus
+
+PODS = 1000
+TARGET_MS = 5.0
+LATER = START + 100
+
+
+def measure_decide(times: int = 50) -> Result:
+    """Time ``decide`` on 1,000 pods: at rest, and in the middle of a rollout that fails."""
+    resting = _settle(snapshot(guarded(PODS), replica_set(1, *ready_pods(PODS))))
+    breaker = breaker_spec(reset_on_healthy_task=False)
+    changed = replace(resting.guarded.spec, template=template("v2"), breaker=breaker)
+    wish = replace(resting.guarded, generation=2, spec=changed)
+    crashing = tuple(crashing_pod(f"c{number}") for number in range(100))
+    new = replica_set(2, *ready_pods(400, "b"), *crashing)
+    old = replica_set(1, *ready_pods(500))
+    begun = _settle(replace(resting, guarded=wish))  # pods that come later count
+    rolling = _settle(replace(begun, replica_sets=(old, new)))
+    assert resting.guarded.status.rollout is not None
+    assert resting.guarded.status.rollout.status is RolloutStatus.SUCCESSFUL
+    assert rolling.guarded.status.circuit_breaker.failure_count == 100
+    rows = []
+    for what, view in (("at rest", resting), ("in a rollout, 100 of them crashing", rolling)):
+        spent = _time(view, times)
+        words = f"{spent:.1f} ms"
+        target = f"under {TARGET_MS:.0f} ms"
+        rows.append(
+            Row(
+                f"decide() with {PODS:,} pods {what}",
+                words,
+                target=target,
+                met=spent < TARGET_MS,
+                reason="each pod of the target is compared with what is remembered of it (F7)",
+            )
+        )
+    return Result(f"Median of {times} calls on frozen views, CPU time; no cluster.", rows)
+
+
+def _settle(view: Snapshot) -> Snapshot:
+    """What the next look sees when the world stands still."""
+    for _ in range(3):
+        status = decide(view, LATER).status
+        view = replace(view, guarded=replace(view.guarded, status=status))
+    return view
+
+
+def _time(view: Snapshot, times: int) -> float:
+    spent = []
+    for _ in range(times):
+        began = time.process_time()
+        decide(view, LATER)
+        spent.append(1000 * (time.process_time() - began))
+    return median(spent)

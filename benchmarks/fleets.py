@@ -1,0 +1,147 @@
+"""Idle fleets of growing size: memory, start, and what standing still costs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from benchmarks.api import Object
+from benchmarks.audit import count
+from benchmarks.fleet import ARGO, OURS, Kind
+from benchmarks.lab import Lab
+from benchmarks.process import cpu_seconds, settled_mib
+from benchmarks.report import Result, Row
+from benchmarks.scale import Scale
+
+CHURNED = 25
+"""So many objects of each fleet are rolled out, twice."""
+START_SECONDS = 120.0
+MOST_MIB = 400.0
+
+
+@dataclass
+class Standing:
+    """What one fleet cost one competitor."""
+
+    start: float
+    fresh: float
+    churned: float
+    requests: Counter[str]
+    cpu: float
+
+
+async def measure_fleets(lab: Lab, scale: Scale) -> Result:
+    """Memory at three sizes; of the middle one the start and idle seconds, too."""
+    found: dict[tuple[str, int], Standing] = {}
+    for kind in (OURS, ARGO):
+        for size in scale.sizes:
+            seconds = scale.idle_seconds if size == scale.idle else 0
+            found[kind.name, size] = await _stand(lab, kind, size, seconds)
+            await lab.clear(kind)
+    return Result(
+        "Finished objects of 10 pods each are laid into etcd, then the controller is started with one "
+        "object changed while it was down: *start* is the time from exec until its ReplicaSet is "
+        "scaled. *Memory* is the resident set once the process has been idle for 5 s. *Standing still* is the "
+        f"{scale.idle_seconds} s after that: requests in the audit log without lists, watches and lease "
+        f"renewals, and CPU time by the kernel. Then {CHURNED} of the objects are given two new templates, "
+        "one after the other.",
+        [*_memory_rows(found, scale), *_idle_rows(found, scale)],
+    )
+
+
+async def _stand(lab: Lab, kind: Kind, size: int, seconds: int) -> Standing:
+    objects = await lab.seed(kind, "idle", size)
+    namespace, name = objects[-1]
+    poke = {"spec": {"replicas": 11}}
+    await lab.api.request("PATCH", kind.path(namespace, name), poke)
+    scaled: list[float] = []
+
+    def look(event: str, raw: Object, at: float) -> None:
+        if raw["metadata"]["name"].startswith(f"{name}-") and raw["spec"]["replicas"] == 11:
+            scaled.append(at)
+
+    path = f"/apis/apps/v1/namespaces/{namespace}/replicasets"
+    async with lab.api.watch(path, look) as watch:
+        began = time.monotonic()
+        async with lab.controller(kind) as pid:
+            if not await watch.until(lambda: bool(scaled), START_SECONDS):
+                raise RuntimeError(f"{kind.name} did nothing in {START_SECONDS:.0f} s")
+            await lab.finish(kind, namespace, [name], 120)
+            fresh = await settled_mib(pid)
+            lab.audit.mark()
+            cpu = cpu_seconds(pid)
+            await asyncio.sleep(seconds)
+            used = cpu_seconds(pid) - cpu
+            requests = count(lab.audit.read(), kind.user)
+            churned = await _churn(lab, kind, objects[:CHURNED], pid)
+            return Standing(scaled[0] - began, fresh, churned, requests, used)
+
+
+async def _churn(lab: Lab, kind: Kind, objects: list[tuple[str, str]], pid: int) -> float:
+    """Roll some objects out twice; return the memory afterwards."""
+    for version in ("2", "3"):
+
+        async def change(item: tuple[str, str], version: str = version) -> None:
+            await lab.api.request("PATCH", kind.path(*item), kind.change(version, None))
+
+        await lab.api.each(change, objects)
+        for namespace in sorted({space for space, _ in objects}):
+            names = [name for space, name in objects if space == namespace]
+            await lab.finish(kind, namespace, names, 300)
+    return await settled_mib(pid)
+
+
+def _memory_rows(found: dict[tuple[str, int], Standing], scale: Scale) -> list[Row]:
+    rows = []
+    for size in scale.sizes:
+        ours, argo = found[OURS.name, size], found[ARGO.name, size]
+        largest = size == scale.sizes[-1]
+        after = f"after {2 * min(size, CHURNED)} rollouts"
+        for when, mine, theirs in (
+            ("fresh", ours.fresh, argo.fresh),
+            (after, ours.churned, argo.churned),
+        ):
+            rows.append(
+                Row(
+                    f"memory, {size:,} x 10 pods, {when}",
+                    f"{mine:.0f} MiB",
+                    f"{theirs:.0f} MiB",
+                    target=f"under {MOST_MIB:.0f} MiB" if largest else "not above Argo",
+                    met=mine < MOST_MIB if largest else mine <= theirs,
+                )
+            )
+    return rows
+
+
+def _idle_rows(found: dict[tuple[str, int], Standing], scale: Scale) -> list[Row]:
+    ours, argo = found[OURS.name, scale.idle], found[ARGO.name, scale.idle]
+    fleet = f"{scale.idle:,} x 10 pods"
+
+    def share(standing: Standing) -> str:
+        return f"{standing.cpu / scale.idle_seconds:.2%} of a core"
+
+    return [
+        Row(
+            f"start with {fleet}",
+            f"{ours.start:.1f} s",
+            f"{argo.start:.1f} s",
+            target="under 10 s",
+            met=ours.start < 10,
+        ),
+        Row(
+            f"requests in {scale.idle_seconds} s of standing still, {fleet}",
+            str(ours.requests.total()),
+            str(argo.requests.total()),
+            target="0",
+            met=ours.requests.total() == 0,
+        ),
+        Row(
+            f"CPU of standing still, {fleet}",
+            share(ours),
+            share(argo),
+            target="under 1 % of a core",
+            met=ours.cpu / scale.idle_seconds < 0.01,
+        ),
+    ]

@@ -1,0 +1,55 @@
+"""The rows of the real node: measured by ``make bench-real``, read from the page it writes."""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.real_times import PAGE, TARGETS
+from benchmarks.report import Result, Row
+from tests.support.times import COLUMNS
+
+IMAGES = {"exit-2": "crash loop", "missing-tag": "missing image", "never-ready": "never Ready"}
+LATEST = 1.0
+"""Seconds after the last health deadline that matters within which all must be over."""
+_LINE = re.compile(r"^\| ([\w-]+): trip / restored \|(.+)\|$", re.MULTILINE)
+_REACHED = re.compile(r"^\| ([\w-]+) \| (\d+) \| [\d.]+ s \| ([\d.]+) s \|", re.MULTILINE)
+
+
+def read_real_node(page: str) -> Result:
+    """Return the rows that the page of the real node holds: trip and way back, in seconds."""
+    reached = {(image, int(count)): float(at) for image, count, at in _REACHED.findall(page)}
+    rows = []
+    for image, cells in _LINE.findall(page):
+        if image not in IMAGES:
+            continue
+        for replicas, cell in zip(COLUMNS, cells.split("|"), strict=True):
+            trip, _, restored = cell.strip().partition(" / ")
+            if restored:
+                seconds = float(trip) + float(restored)
+                rows.append(_row(IMAGES[image], replicas, seconds, reached.get((image, replicas))))
+    return Result(
+        "Read from [real-node.md](real-node.md), which `make bench-real` writes: real containers, a "
+        "real kubelet, from `kubectl apply` to the last completed revision being COMPLETED again. Argo "
+        "Rollouts acts, and a Deployment says so, when `progressDeadlineSeconds` are over, whatever the "
+        "pods do; how soon after is measured in *rollback*.",
+        rows,
+    )
+
+
+def _row(what: str, replicas: int, seconds: float, reached: float | None) -> Row:
+    measure = f"bad revision to rollback, {what}, real node, replicas {replicas}"
+    peers = ("its deadline (default 600 s)", "never")
+    reason = "the kubelet tells failures in steps of a second: see what it sets in real-node.md"
+    if what in TARGETS:
+        limit = TARGETS[what][COLUMNS.index(replicas)]
+        return Row(measure, f"{seconds:.1f} s", *peers, f"{limit} s", seconds <= limit, reason)
+    if reached is None:
+        raise ValueError(f"{measure}: the page does not say when the threshold was reached")
+    after = seconds - reached
+    words = f"{seconds:.1f} s, {after:.1f} s after the health deadline"
+    return Row(measure, words, *peers, f"health deadline + {LATEST:.0f} s", after <= LATEST, reason)
+
+
+def find_real_node() -> Result | None:
+    """Return the rows of the real node, None if they were never measured here."""
+    return read_real_node(PAGE.read_text()) if PAGE.exists() else None

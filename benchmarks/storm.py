@@ -1,0 +1,161 @@
+"""A thousand rollouts at once: how long until all are done, and what it costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from benchmarks.api import Object, Watch
+from benchmarks.audit import count
+from benchmarks.fleet import ARGO, DEPLOYMENT, OURS, VERSION, Kind
+from benchmarks.lab import PER_NAMESPACE, Lab
+from benchmarks.process import cpu_seconds, resident_mib, settled_mib
+from benchmarks.report import BASELINE, Result, Row
+from benchmarks.scale import Scale
+
+PODS = 10
+SECONDS = 1500.0
+CREATED, GOOD, MIXED = "created", "good", "mixed"
+Item = tuple[str, str]
+"""Namespace and name of an object."""
+
+
+@dataclass(frozen=True)
+class Wave:
+    """What it took until the last object was finished; the memory at that moment.
+
+    ``others``: CPU seconds of the cluster's own programs, by name.
+    """
+
+    seconds: float
+    cpu: float
+    requests: int
+    memory: float
+    others: dict[str, float]
+
+
+async def measure_storm(lab: Lab, scale: Scale) -> Result:
+    """All objects are created at the same moment, then all get a new template, then every other a bad one."""
+    ours = await _storm(lab, OURS, scale.storm, [CREATED, GOOD, MIXED])
+    argo = await _storm(lab, ARGO, scale.storm, [CREATED, GOOD])
+    deployment = await _storm(lab, DEPLOYMENT, scale.storm, [CREATED, GOOD])
+    fleet = f"{scale.storm:,} x {PODS} pods"
+    return Result(
+        "A fleet is created, 16 requests at a time, and when it stands each object is given a new "
+        "template; the clock runs until the last object is finished (COMPLETED, Healthy, all replicas "
+        "updated and available; a bad one: rolled back). Everybody meets the same limits "
+        "of the cluster: the ReplicaSet controller and the scheduler make 300 requests a second each, "
+        "and all share two cores. They come one after the other, Tripswitch first, each with a scheduler "
+        "that was started anew. Argo Rollouts with its default limits; the Deployment controller is a part "
+        "of the controller manager, which has no CPU time or memory of its own to show.",
+        [
+            *(
+                Row(
+                    f"rollouts at once, {fleet}, {what}",
+                    _words(ours[wave]),
+                    _words(argo[wave]),
+                    f"{deployment[wave].seconds:.0f} s ({deployment[wave].requests:,} requests)",
+                    "never slower than Argo",
+                    ours[wave].seconds <= argo[wave].seconds,
+                    "all wait for the two cores, most of which the API server takes: see *storm*",
+                )
+                for wave, what in ((CREATED, "created"), (GOOD, "all given a good template"))
+            ),
+            Row(
+                f"rollouts at once, {fleet}, every other one bad",
+                _words(ours[MIXED]),
+                BASELINE,
+                "never",
+            ),
+        ],
+        [
+            f"CPU seconds of the cluster's programs meanwhile, {wave}: {_shares(found[wave])} "
+            f"({kind.name})."
+            for wave in (CREATED, GOOD)
+            for kind, found in ((OURS, ours), (ARGO, argo), (DEPLOYMENT, deployment))
+        ],
+    )
+
+
+def _shares(wave: Wave) -> str:
+    return ", ".join(f"{name} {seconds:.0f}" for name, seconds in wave.others.items())
+
+
+def _words(wave: Wave) -> str:
+    cost = f"{wave.cpu:.0f} s CPU, {wave.requests:,} requests, {wave.memory:.0f} MiB"
+    return f"{wave.seconds:.0f} s ({cost})"
+
+
+@dataclass
+class _Open:
+    """Which objects are not finished with a version yet, and which of them go back from it."""
+
+    kind: Kind
+    version: str = ""
+    names: set[str] = field(default_factory=set)
+    bad: set[str] = field(default_factory=set)
+
+    def look(self, event: str, raw: Object, at: float) -> None:
+        name = raw["metadata"]["name"]
+        annotations = raw["spec"]["template"]["metadata"]["annotations"]
+        if name in self.names and annotations[VERSION] == self.version:
+            reached = self.kind.back if name in self.bad else self.kind.done
+            if reached(raw):
+                self.names.discard(name)
+
+
+async def _storm(lab: Lab, kind: Kind, size: int, waves: list[str]) -> dict[str, Wave]:
+    spaces = [f"storm-{number:03}" for number in range(-(-size // PER_NAMESPACE))]
+    await lab.api.each(lab.namespace, spaces)
+    objects = [(spaces[n // PER_NAMESPACE], f"storm-{n:05}") for n in range(size)]
+    open_ = _Open(kind)
+
+    async def create(item: Item) -> None:
+        space, name = item
+        await lab.api.request("POST", kind.path(space), kind.body(name, PODS, version=CREATED))
+
+    async def change(item: Item) -> None:
+        behaviour = "crash" if item[1] in open_.bad else None
+        await lab.api.request("PATCH", kind.path(*item), kind.change(open_.version, behaviour))
+
+    found = {}
+    async with (
+        lab.controller(kind) as pid,
+        lab.api.watch(f"/apis/{kind.group}/{kind.plural}", open_.look) as watch,
+    ):
+        for wave in waves:
+            await settled_mib(pid, seconds=3)  # what went before is over
+            open_.version = wave
+            open_.names = {name for _, name in objects}
+            open_.bad = {name for _, name in objects[::2]} if wave == MIXED else set()
+            request = create if wave == CREATED else change
+            found[wave] = await _measure(lab, pid, watch, open_, objects, request)
+    await lab.clear(kind)
+    return found
+
+
+async def _measure(
+    lab: Lab,
+    pid: int,
+    watch: Watch,
+    open_: _Open,
+    objects: list[Item],
+    request: Callable[[Item], Awaitable[None]],
+) -> Wave:
+    def others() -> dict[str, float]:
+        return {name: cpu_seconds(number) for name, number in lab.cluster.programs.items()}
+
+    lab.audit.mark()
+    began, cpu, before = time.monotonic(), cpu_seconds(pid), others()
+    await lab.api.each(request, objects)
+    if not await watch.until(lambda: not open_.names, SECONDS):
+        left = sorted(open_.names)
+        raise RuntimeError(f"{open_.kind.name}: {len(left)} are not finished: {left[:5]}")
+    return Wave(
+        time.monotonic() - began,
+        cpu_seconds(pid) - cpu,
+        count(lab.audit.read(), open_.kind.user).total(),
+        resident_mib(pid),
+        {name: seconds - before[name] for name, seconds in others().items()},
+    )

@@ -1,0 +1,1 @@
+"""A throwaway control plane with simulated or real nodes."""

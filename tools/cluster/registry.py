@@ -1,0 +1,83 @@
+"""A registry of container images that only this machine and its real nodes reach: real pulls."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import yaml
+
+from tools.cluster.processes import Process, Startable
+
+_SECONDS = 30.0
+
+REGISTRY = "registry.test"
+"""What pods call the loopback registry of the real node."""
+
+
+class RegistryError(Exception):
+    """The registry could not be started, or refused an image."""
+
+
+class Registry(Startable):
+    """Debian's docker-registry at an address of this machine; what it holds outlives a stop."""
+
+    def __init__(self, directory: Path, address: str) -> None:
+        self._directory = directory
+        self.location = f"{address}:{_free_port(address)}"
+        self._process = Process(
+            "docker-registry",
+            ["/usr/bin/docker-registry", "serve", str(directory / "registry.yaml")],
+            directory / "registry.log",
+        )
+
+    @property
+    def url(self) -> str:
+        """Where it answers, over plain HTTP."""
+        return f"http://{self.location}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; RegistryError with the end of its log if never."""
+        settings = {
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": str(self._directory / "images")}},
+            "http": {"addr": self.location},
+        }
+        self._directory.mkdir(parents=True, exist_ok=True)
+        (self._directory / "registry.yaml").write_text(yaml.safe_dump(settings))
+        self._process.start()
+        deadline = time.monotonic() + _SECONDS
+        while not self._answers():
+            if self._process.exit_code() is not None or time.monotonic() > deadline:
+                raise RegistryError(f"the registry did not start:\n{self._process.tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it: from now on connections are refused."""
+        self._process.kill()
+
+    def push(self, archive: Path, name: str) -> None:
+        """Store a docker-archive as ``name``, such as ``server:1``."""
+        source, target = f"docker-archive:{archive}", f"docker://{self.location}/{name}"
+        words = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
+        done = subprocess.run([*words, source, target], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise RegistryError(done.stderr.strip())
+
+    def _answers(self) -> bool:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self.url}/v2/", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _free_port(address: str) -> int:
+    with socket.create_server((address, 0)) as held:
+        return int(held.getsockname()[1])

@@ -1,0 +1,1 @@
+"""Generators of the files that are written from something else."""

@@ -1,0 +1,71 @@
+"""Draws the state diagrams of the docs from the core's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tripswitch.domain import breaker, rollout
+from tripswitch.domain.status import RolloutStatus
+
+PATH = Path(__file__).parents[2] / "docs" / "explanation" / "states.md"
+
+
+def render() -> str:
+    """Return the page."""
+    lines = [
+        "# States",
+        "",
+        "<!-- Generated from operator/tripswitch/domain by `make generate`; do not edit. -->",
+        "",
+        "## The rollout",
+        "",
+        "Every move there is (`domain/rollout.py`, `TABLE`). A finished rollout never moves again: a",
+        "new template, a retry, a rollback and scaling up from zero each begin a new one.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> PENDING: begun while paused",
+        "    [*] --> IN_PROGRESS: DEPLOY",
+        "    [*] --> ROLLBACK_IN_PROGRESS: ROLLBACK",
+    ]
+    lines += [f"    {old} --> {new}: {cause}" for (old, cause), new in rollout.TABLE.items()]
+    lines += [
+        f"    {status} --> [*]"
+        for status in RolloutStatus
+        if status in rollout.SUCCEEDED | rollout.STALLED
+    ]
+    lines += [
+        "```",
+        "",
+        "## The circuit breaker",
+        "",
+        "Its status follows from the rollout's (`domain/breaker.py`, `STATUS`); it is `DISABLED` when",
+        "it is not enabled.",
+        "",
+        "| rollout | revision's rolloutState | circuit breaker |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| `{status}` | `{rollout.STATE[status]}` | `{breaker.STATUS[status]}` |"
+        for status in RolloutStatus
+    ]
+    lines += [
+        "",
+        "While it is MONITORING it goes through two stages, one way (`STAGES`):",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> LAUNCH",
+    ]
+    lines += [
+        f"    {old} --> {new}: one pod {cause}"
+        for (old, cause), new in breaker.STAGES.items()
+        if old != new
+    ]
+    return "\n".join([*lines, "```", ""])
+
+
+def render_files() -> Mapping[Path, str]:
+    """Return the page's text by its path."""
+    return {PATH: render()}

@@ -18,8 +18,8 @@ from tests.support.builders import (
     template,
 )
 from tripswitch.domain.decide import decide
-from tripswitch.domain.model import Snapshot
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import RolloutStatus
 
 PODS = 1000
 TARGET_MS = 5.0

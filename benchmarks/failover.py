@@ -14,7 +14,7 @@ from benchmarks.pods import failures, owner
 from benchmarks.report import Result, Row
 from benchmarks.scale import Scale
 from tools.operator_process import OperatorProcess
-from tripswitch.cluster.election import Terms
+from tripswitch.cluster.leader_election.rules import Terms
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/tripswitch-system/leases/tripswitch"
 TERMS = Terms()

@@ -33,7 +33,7 @@ from tools.cluster.images import PORT
 from tools.cluster.programs import PROGRAMS
 from tools.recordings import load
 from tools.recordings.story import tell
-from tripswitch.domain.health import LEAST_PATIENCE
+from tripswitch.domain.rules.health import LEAST_PATIENCE
 
 PAGE = Path(__file__).parents[1] / "docs" / "real-node.md"
 LATE = "never-ready"

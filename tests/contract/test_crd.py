@@ -16,7 +16,7 @@ from tests.unit.domain.world import completed
 from tools.generate.crd import render_files
 from tools.generate.files import settle
 from tripswitch.api.crd import PATH, build_crd, render
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.values.status import RolloutStatus
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.replicas import Fleet, assert_one_at_a_time, run_fleet
 from tests.e2e.world import guarded, revision, rollout
 from tools.operator_process import OperatorProcess
-from tripswitch.cluster.election import Terms
+from tripswitch.cluster.leader_election.rules import Terms
 
 TERMS = Terms()
 PROMISED = 15.0

@@ -25,7 +25,7 @@ from tools.cluster.behaviours import BEHAVIOUR
 from tools.cluster.nodes import place_on
 from tools.operator_process import NAMESPACE
 from tripswitch.cluster.verification import NODE_LEASES
-from tripswitch.domain.sight import REPORT_SECONDS
+from tripswitch.domain.values.sight import REPORT_SECONDS
 
 GROUP = "A good rollout whose pods are not Ready yet"
 HARMLESS = "nothing counted, no pod replaced, no trip; completes"

@@ -15,9 +15,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tests.support.invariants import check_status
 from tools.cluster.audit import GUARDED, PODS, SETS, Object, Version
-from tripswitch.api.convert import read_status
-from tripswitch.domain.invariants import check_status
+from tripswitch.api.codec import read_status
 
 STALLED = ("FAILED", "ROLLBACK_FAILED")
 OWN_FAULT = ("ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError", "InvalidImageName")

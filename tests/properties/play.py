@@ -9,13 +9,9 @@ from types import MappingProxyType
 from tests.properties.model import OPEN, SUCCEEDED, THRESHOLD, Model
 from tests.support.builders import crashing_pod, guarded, template
 from tests.unit.domain.world import World
-from tripswitch.domain.model import (
-    BreakerSpec,
-    PodView,
-    PolicyRule,
-    ThresholdType,
-    Verdict,
-)
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, ThresholdType
 
 FATAL = 78
 BREAKER = BreakerSpec(

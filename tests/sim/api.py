@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.sim import consistency
 from tests.sim.objects import Change, RawGuarded, RawPod, RawSet
-from tripswitch.domain.model import Instant
-from tripswitch.domain.status import Status
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.time import Instant
 
 
 class ApiError(Exception):

@@ -8,8 +8,10 @@ from tests.sim.api import ApiServer
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tests.sim.views import SeenPod, see_guarded, see_pod, see_set
 from tripswitch.cluster.verification import LEASE_SECONDS
-from tripswitch.domain.model import CreateError, Instant, Snapshot
-from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight, Standstill
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.sight import UNKNOWN, AttemptEvent, Check, Sight, Standstill
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
 
 KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, RawPod)
 

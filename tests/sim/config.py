@@ -9,11 +9,11 @@ from random import Random
 from tests.sim.driver import Faults
 from tests.sim.scripts import SCRIPTS
 from tests.sim.troubles import CLOCKS, TROUBLES
-from tripswitch.domain.model import (
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.pods import ContainerRole, ContainerView
+from tripswitch.domain.values.workload import (
     Amount,
     BreakerSpec,
-    ContainerRole,
-    ContainerView,
     Percentages,
     PolicyRule,
     Readiness,
@@ -23,7 +23,6 @@ from tripswitch.domain.model import (
     Strategy,
     Template,
     ThresholdType,
-    Verdict,
 )
 
 SHAPES = (

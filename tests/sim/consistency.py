@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tests.sim.objects import RawPod, RawSet
-from tripswitch.domain.model import (
-    ContainerRole,
-    ContainerView,
-    PodPhase,
-    PodView,
-    ReplicaSetView,
-    Snapshot,
-)
-from tripswitch.domain.status import Status
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, PodPhase, PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import Status
 
 OVER = frozenset({PodPhase.FAILED, PodPhase.SUCCEEDED})
 

@@ -10,7 +10,8 @@ from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER
 from tests.sim.gate import Gate, Later
 from tests.sim.objects import Change, RawPod, RawSet
-from tripswitch.domain.model import ContainerView, Instant, PodPhase
+from tripswitch.domain.values.pods import ContainerView, PodPhase
+from tripswitch.domain.values.time import Instant
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from random import Random
 from tests.sim.api import ApiServer
 from tests.sim.gate import Later
 from tests.sim.kubelet import Handle
-from tripswitch.domain.model import ContainerRole
+from tripswitch.domain.values.pods import ContainerRole
 
 
 class Disruptions:

@@ -26,7 +26,7 @@ from tests.sim.cache import KINDS, Answer, Cache, read
 from tests.sim.gate import Later
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tripswitch.cluster.verification import RETRY_SECONDS
-from tripswitch.domain.decision import (
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -39,8 +39,10 @@ from tripswitch.domain.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
-from tripswitch.domain.model import CreateError, Instant, Snapshot
-from tripswitch.domain.sight import Check
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.sight import Check
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
 from tripswitch.shell.clock import Time
 
 T = TypeVar("T")

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER, compute_phase
 from tests.sim.objects import RawPod
-from tripswitch.domain.ended_runs import RESTARTED_ALL
-from tripswitch.domain.failures import is_trouble_of_node
-from tripswitch.domain.model import ContainerRole, ContainerView, Ended, Instant, PodPhase
+from tripswitch.domain.rules.ended_runs import RESTARTED_ALL
+from tripswitch.domain.rules.failures import is_trouble_of_node
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase
+from tripswitch.domain.values.time import Instant
 
 BACK_OFFS = (10, 20, 40, 80, 160, 300)
 ATTEMPTS = ("ErrImagePull", "CreateContainerConfigError")

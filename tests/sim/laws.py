@@ -1,6 +1,6 @@
 """What must hold of any decision about any snapshot, asked by asking ``decide`` again.
 
-``tripswitch.domain.invariants`` judges one decision on its own. These laws compare decisions: the same
+``tests.support.invariants`` judges one decision on its own. These laws compare decisions: the same
 snapshot again, in another order, a little later, in a world full of disruptions.
 """
 
@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tests.sim.driver import Decide
-from tripswitch.domain.decision import Decision
-from tripswitch.domain.model import Instant, PodView, Snapshot
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
 
 A_DAY = 86_400.0
 

@@ -10,7 +10,7 @@ from tests.sim.api import ApiServer
 from tests.sim.controllers import Controllers
 from tests.sim.gate import Later
 from tests.sim.kubelet import Handle
-from tripswitch.domain.model import Instant
+from tripswitch.domain.values.time import Instant
 
 NAMES = tuple(f"node-{number}" for number in range(3))
 RENEW_SECONDS = 10.0

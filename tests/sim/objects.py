@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tripswitch.domain.model import ContainerView, Instant, PodPhase, Spec, Template
-from tripswitch.domain.status import Status
+from tripswitch.domain.values.pods import ContainerView, PodPhase
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import Spec, Template
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from tests.sim.api import ApiServer
 from tests.sim.config import Config, draw_breaker, draw_spec, draw_strategy, draw_ways
 from tests.sim.controllers import Controllers
 from tests.sim.objects import RawGuarded, RawSet
-from tripswitch.domain.model import Spec
-from tripswitch.domain.status import Status
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.workload import Spec
 
 Deed = Callable[[], None]
 

@@ -12,19 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from tests.sim.driver import Look
 from tests.sim.objects import RawPod
-from tripswitch.domain.model import (
-    BreakerSpec,
-    ContainerView,
-    Instant,
-    PodView,
-    PolicyRule,
-    Readiness,
-    ReplicaSetView,
-    Spec,
-    Template,
-)
-from tripswitch.domain.sight import CURRENT
-from tripswitch.domain.status import Rollout, Status
+from tripswitch.domain.values.pods import ContainerView, PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.sight import CURRENT
+from tripswitch.domain.values.status import Rollout, Status
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Readiness, Spec, Template
 
 OWN_FAULT = {
     "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull",

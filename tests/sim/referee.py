@@ -9,12 +9,13 @@ from tests.sim.api import ApiServer
 from tests.sim.driver import Decide, Look
 from tests.sim.laws import check_laws
 from tests.sim.recount import Recount, is_over, settling_seconds
-from tripswitch.domain.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
-from tripswitch.domain.invariants import check_decision, compute_kept_healthy
-from tripswitch.domain.model import Instant, Snapshot
-from tripswitch.domain.rollout import OPEN, SUCCEEDED
-from tripswitch.domain.scaling import compute_bounds
-from tripswitch.domain.status import Rollout, RolloutKind, RolloutState, RolloutStatus
+from tests.support.invariants import check_decision, compute_kept_healthy
+from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
+from tripswitch.domain.rules.scaling import compute_bounds
+from tripswitch.domain.values.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import Rollout, RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.values.time import Instant
 
 
 class CounterexampleError(AssertionError):

@@ -11,7 +11,7 @@ from random import Random
 from types import MappingProxyType
 
 from tests.sim.kubelet import BACK_OFFS, Handle
-from tripswitch.domain.model import ContainerRole, Ended
+from tripswitch.domain.values.pods import ContainerRole, Ended
 
 Steps = Iterator[float]
 Script = Callable[[Handle, Random], Steps]

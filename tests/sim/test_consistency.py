@@ -27,15 +27,10 @@ from tests.support.builders import (
     snapshot,
     waiting,
 )
-from tripswitch.domain.model import (
-    ContainerRole,
-    ContainerView,
-    Ended,
-    PodPhase,
-    ReplicaSetView,
-    Template,
-)
-from tripswitch.domain.status import Status
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.workload import Template
 
 NEW = RawPod(
     "a", "uid-a", "rs", "web", START, version=1, containers=(ContainerView("web"),), ledger=(0,)

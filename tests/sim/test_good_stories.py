@@ -19,22 +19,22 @@ from tests.sim.referee import CounterexampleError
 from tests.sim.troubles import CLOCKS, TROUBLES
 from tests.sim.world import MakeTime, SimulatedTime, World
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision
-from tripswitch.domain.model import (
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.pods import ContainerView
+from tripswitch.domain.values.sight import CURRENT, REPORT_SECONDS, AttemptEvent, Sight, Standstill
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import (
     BreakerSpec,
-    ContainerView,
-    Instant,
     Percentages,
     Readiness,
     Recreate,
-    Snapshot,
     Spec,
     Strategy,
     Template,
     ThresholdType,
 )
-from tripswitch.domain.sight import CURRENT, REPORT_SECONDS, AttemptEvent, Sight, Standstill
-from tripswitch.domain.status import RolloutStatus
 from tripswitch.shell.clock import ServerClock
 
 SETTLED = 60.0

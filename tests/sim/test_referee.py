@@ -22,9 +22,9 @@ from tests.support.builders import (
     unready_pod,
 )
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision, ScaleReplicaSet
-from tripswitch.domain.model import PodPhase, PodView
-from tripswitch.domain.status import RolloutStatus, Status
+from tripswitch.domain.values.decision import Decision, ScaleReplicaSet
+from tripswitch.domain.values.pods import PodPhase, PodView
+from tripswitch.domain.values.status import RolloutStatus, Status
 
 NOW = START + 60
 STATUS = Status(

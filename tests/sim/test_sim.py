@@ -16,19 +16,19 @@ from tests.sim.scripts import SCRIPTS
 from tests.sim.soak import Soak, render, visit
 from tests.sim.world import World
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision, EventReason
-from tripswitch.domain.model import (
+from tripswitch.domain.values.decision import Decision, EventReason
+from tripswitch.domain.values.pods import ContainerView
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import (
     BreakerSpec,
-    ContainerView,
-    Instant,
     Percentages,
     Readiness,
-    Snapshot,
     Spec,
     Template,
     ThresholdType,
 )
-from tripswitch.domain.status import RolloutState, RolloutStatus
 
 WORLDS = range(1, 13)
 LENGTH = 500

@@ -1,6 +1,6 @@
 """What the operator's decoder makes of an object: the frozen views of the core.
 
-As in ``tripswitch.cluster.views``: what changed before our eyes changed now, on our clock; only at the
+As in ``tripswitch.cluster.pods``: what changed before our eyes changed now, on our clock; only at the
 first look at an object the times that its node wrote are taken. So a restart forgets times, and they may
 come back different. Written once more here, so that the simulation stands on the core alone.
 """
@@ -10,14 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tests.sim.objects import RawGuarded, RawPod, RawSet
-from tripswitch.domain.model import (
-    ContainerRole,
-    ContainerView,
-    Guarded,
-    Instant,
-    PodView,
-    ReplicaSetView,
-)
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.snapshot import Guarded
+from tripswitch.domain.values.time import Instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from tests.sim.referee import CounterexampleError, Referee
 from tests.sim.scripts import SCRIPTS, Steps
 from tests.sim.troubles import Troubles
 from tripswitch.domain.decide import decide
-from tripswitch.domain.model import Instant, Spec
-from tripswitch.domain.rollout import OPEN, SUCCEEDED
+from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import Spec
 from tripswitch.shell.clock import ServerClock, Time
 
 EPOCH = 1_700_000_000.0

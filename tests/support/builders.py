@@ -13,27 +13,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tripswitch.domain.health import PROOF_SECONDS
-from tripswitch.domain.model import (
-    BreakerSpec,
-    ContainerRole,
-    ContainerView,
-    CreateError,
-    Ended,
-    Guarded,
-    Instant,
-    PodPhase,
-    PodView,
-    Readiness,
-    ReplicaSetView,
-    Snapshot,
-    Spec,
-    Template,
-    ThresholdType,
-)
-from tripswitch.domain.revisions import compute_replica_set_name
-from tripswitch.domain.sight import CURRENT
-from tripswitch.domain.status import (
+from tripswitch.domain.rules.health import PROOF_SECONDS
+from tripswitch.domain.rules.history import compute_replica_set_name
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
+from tripswitch.domain.values.sight import CURRENT
+from tripswitch.domain.values.snapshot import Guarded, Snapshot
+from tripswitch.domain.values.status import (
     Revision,
     Rollout,
     RolloutKind,
@@ -41,6 +27,8 @@ from tripswitch.domain.status import (
     RolloutStatus,
     Status,
 )
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import BreakerSpec, Readiness, Spec, Template, ThresholdType
 
 START: Instant = 1_800_000_000.0
 """When tests begin; divisible by everything, so that seconds are easy to read."""

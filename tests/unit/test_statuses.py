@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tripswitch.api.convert import read_guarded, write_status
+from tests.support.invariants import check_decision, check_status
+from tripswitch.api.codec import read_guarded, write_status
 from tripswitch.cluster.store import Key, Store
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import CreateReplicaSet, Decision, DeleteReplicaSet
-from tripswitch.domain.invariants import check_decision, check_status
-from tripswitch.domain.model import Snapshot
+from tripswitch.domain.values.decision import CreateReplicaSet, Decision, DeleteReplicaSet
+from tripswitch.domain.values.snapshot import Snapshot
 
 DIRECTORY = Path(__file__).parents[1] / "statuses"
 RECORDED = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tripswitch.domain import breaker, rollout
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.rules import breaker, rollout_states
+from tripswitch.domain.values.status import RolloutStatus
 
 PATH = Path(__file__).parents[2] / "docs" / "explanation" / "states.md"
 
@@ -20,7 +20,7 @@ def render() -> str:
         "",
         "## The rollout",
         "",
-        "Every move there is (`domain/rollout.py`, `TABLE`). A finished rollout never moves again: a",
+        "Every move there is (`domain/rules/rollout_states.py`, `TABLE`). A finished rollout never moves again: a",
         "new template, a retry, a rollback and scaling up from zero each begin a new one.",
         "",
         "```mermaid",
@@ -29,25 +29,25 @@ def render() -> str:
         "    [*] --> IN_PROGRESS: DEPLOY",
         "    [*] --> ROLLBACK_IN_PROGRESS: ROLLBACK",
     ]
-    lines += [f"    {old} --> {new}: {cause}" for (old, cause), new in rollout.TABLE.items()]
+    lines += [f"    {old} --> {new}: {cause}" for (old, cause), new in rollout_states.TABLE.items()]
     lines += [
         f"    {status} --> [*]"
         for status in RolloutStatus
-        if status in rollout.SUCCEEDED | rollout.STALLED
+        if status in rollout_states.SUCCEEDED | rollout_states.STALLED
     ]
     lines += [
         "```",
         "",
         "## The circuit breaker",
         "",
-        "Its status follows from the rollout's (`domain/breaker.py`, `STATUS`); it is `DISABLED` when",
+        "Its status follows from the rollout's (`domain/rules/breaker.py`, `STATUS`); it is `DISABLED` when",
         "it is not enabled.",
         "",
         "| rollout | revision's rolloutState | circuit breaker |",
         "|---|---|---|",
     ]
     lines += [
-        f"| `{status}` | `{rollout.STATE[status]}` | `{breaker.STATUS[status]}` |"
+        f"| `{status}` | `{rollout_states.STATE[status]}` | `{breaker.STATUS[status]}` |"
         for status in RolloutStatus
     ]
     lines += [

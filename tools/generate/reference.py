@@ -11,9 +11,9 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from tripswitch.cli.app import COMMANDS, PROGRAM, app
-from tripswitch.domain.decision import Event, EventReason
-from tripswitch.domain.failures import FAILURE_REASONS
-from tripswitch.domain.status import Reason
+from tripswitch.domain.rules.failures import FAILURE_REASONS
+from tripswitch.domain.values.decision import Event, EventReason
+from tripswitch.domain.values.status import Reason
 from tripswitch.shell.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

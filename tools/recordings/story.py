@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tools.recordings import Version
-from tripswitch.cluster.raw import field, objects, text
-from tripswitch.cluster.views import see_pod
-from tripswitch.domain.failures import count_failures
-from tripswitch.domain.health import Expectations, Experience
-from tripswitch.domain.model import Readiness
-from tripswitch.domain.sight import AttemptEvent, Sight
-from tripswitch.domain.status import Counted
+from tripswitch.api.tolerant import field, objects, text
+from tripswitch.cluster.pods import see_pod
+from tripswitch.domain.rules.failures import count_failures
+from tripswitch.domain.rules.health import Expectations, Experience
+from tripswitch.domain.values.sight import AttemptEvent, Sight
+from tripswitch.domain.values.status import Counted
+from tripswitch.domain.values.workload import Readiness
 
 BUDGET = 4.0
 """Seconds: the readiness budget (F4) of a probe with a period of 1 s and nothing else set."""

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from tripswitch.api.base import ApiModel
-from tripswitch.domain.model import ThresholdType, Verdict
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.workload import ThresholdType
 
 Text = Annotated[str, Field(max_length=253)]
 LabelKey = Annotated[

@@ -1,6 +1,6 @@
 """``status`` as it is stored: the core's memory in camelCase, times as RFC 3339.
 
-The models mirror :mod:`tripswitch.domain.status` field by field, so both ways are one generic call.
+The models mirror :mod:`tripswitch.domain.values.status` field by field, so both ways are one generic call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from tripswitch.api.base import ApiModel, Time
-from tripswitch.domain import status as domain
+from tripswitch.domain.values import status as domain
+from tripswitch.domain.values.failure import FailureKind
 
 Truth = Annotated[
     bool,
@@ -79,9 +80,7 @@ class FailureRecord(ApiModel):
     """Failures of one cause."""
 
     revision: int = Field(description="Revision whose pods failed.")
-    kind: domain.FailureKind = Field(
-        description="LAUNCH if the pod never was Ready, HEALTH otherwise."
-    )
+    kind: FailureKind = Field(description="LAUNCH if the pod never was Ready, HEALTH otherwise.")
     reason: str = Field(description="Why, in Kubernetes' word.")
     container: str | None = Field(default=None, description="The container that failed.")
     exit_code: int | None = Field(default=None, description="Its exit code.")

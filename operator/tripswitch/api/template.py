@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tripswitch.api.text import clean
-from tripswitch.domain.model import Readiness, Template
+from tripswitch.domain.values.workload import Readiness, Template
 
 PROBE_DEFAULTS = {
     "initialDelaySeconds": 0,

@@ -25,7 +25,7 @@ Colours appear on a terminal only; NO_COLOR=1 turns them off.
 """
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "status": ("status", "What runs, what failed and why, as a tree; -w repaints it live."),
+    "status": ("status.command", "What runs, what failed and why, as a tree; -w repaints it live."),
     "history": ("history", "The revisions with their states, images, failures and times."),
     "diff": ("diff", "What is different between the pod templates of two revisions."),
     "retry": ("verbs", "Try a failed revision again."),
@@ -34,8 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("verbs", "Go on with a rollout that was held."),
     "restart": ("verbs", "Replace all pods by a rollout of the same template."),
     "undo": ("undo", "Put the pod template of an earlier revision back into the spec."),
-    "convert": ("convert", "Turn Deployments, or an ECS service, into GuardedDeployments."),
-    "simulate": ("simulate", "What the breaker would do, step by step, without a cluster."),
+    "convert": ("convert.command", "Turn Deployments, or an ECS service, into GuardedDeployments."),
+    "simulate": ("simulate.command", "What the breaker would do, step by step, without a cluster."),
     "completion": ("completion", "Print what makes a shell complete commands and names."),
 }
 """Name, module, and the line in the list of commands."""

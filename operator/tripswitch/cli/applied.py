@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.cluster.raw import field, objects, text
+from tripswitch.api.tolerant import field, objects, text
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

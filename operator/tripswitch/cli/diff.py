@@ -12,14 +12,15 @@ import yaml
 from rich.text import Text
 
 from tripswitch.cli.clock import read_clock
-from tripswitch.cli.options import Where, name_argument, where_options
+from tripswitch.cli.formatting import clean
+from tripswitch.cli.options import name_argument, where_options
 from tripswitch.cli.output import make_console
 from tripswitch.cli.problems import Exit
 from tripswitch.cli.revisions import find_revision, list_previous, load_first, load_replica_set
 from tripswitch.cli.session import Session, converse
+from tripswitch.cli.status.view import build_view
 from tripswitch.cli.templates import read_template
-from tripswitch.cli.view import build_view
-from tripswitch.cli.words import clean
+from tripswitch.cli.where import Where
 
 STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

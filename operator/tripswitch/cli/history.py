@@ -6,13 +6,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from tripswitch.cli.options import Where, name_argument, output_option, where_options
+from tripswitch.cli.formatting import one_line
+from tripswitch.cli.options import name_argument, output_option, where_options
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.session import converse
-from tripswitch.cli.status import load
-from tripswitch.cli.tree import MARKS, STATES, format_moment
-from tripswitch.cli.view import View
-from tripswitch.cli.words import one_line
+from tripswitch.cli.status.command import load
+from tripswitch.cli.status.tree import MARKS, STATES, format_moment
+from tripswitch.cli.status.view import View
+from tripswitch.cli.where import Where
 
 
 @click.command()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import Any
 
 import click
+
+from tripswitch.cli.where import Where
 
 SECONDS = 3.0
 """Nobody waits longer for a name to be completed."""
@@ -37,12 +38,13 @@ def complete_namespaces(ctx: click.Context, param: click.Parameter, incomplete: 
 def _begin_so(
     ctx: click.Context, ask: Callable[[Any], Awaitable[list[str]]], incomplete: str
 ) -> list[str]:
-    sessions = import_module("tripswitch.cli.session")  # half a second, only when it is needed
-    options = import_module("tripswitch.cli.options")
-    where = options.Where(*(ctx.params.get(key) for key in ("namespace", "context", "kubeconfig")))
+    # The import takes half a second, so it is made only when names are asked for.
+    from tripswitch.cli.session import open_session  # noqa: PLC0415
+
+    where = Where(*(ctx.params.get(key) for key in ("namespace", "context", "kubeconfig")))
 
     async def run() -> list[str]:
-        async with asyncio.timeout(SECONDS), sessions.open_session(where) as session:
+        async with asyncio.timeout(SECONDS), open_session(where) as session:
             return await ask(session)
 
     try:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from tripswitch.cli.names import complete_names, complete_namespaces
+from tripswitch.cli.where import Where
 
 Command = Callable[..., Any]
 
@@ -23,15 +23,6 @@ KINDS = frozenset(
         "guardeddeployments.v1alpha1.tripswitch.dev",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Which cluster, and which namespace of it (None: the context's)."""
-
-    namespace: str | None = None
-    context: str | None = None
-    kubeconfig: str | None = None
 
 
 def parse_name(value: str) -> str:

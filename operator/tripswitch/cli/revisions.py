@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.session import Object, Session
-from tripswitch.cli.view import Outcome, RevisionLine, View
+from tripswitch.cli.status.view import Outcome, RevisionLine, View
 
 
 def find_revision(view: View, number: int) -> RevisionLine:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from tripswitch.cli.options import Where
+from tripswitch.api.tolerant import field, objects
 from tripswitch.cli.problems import Exit, Problem, explain
+from tripswitch.cli.where import Where
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError
 from tripswitch.cluster.http_transport import HttpTransport
-from tripswitch.cluster.raw import field, objects
 from tripswitch.cluster.resources import (
     API_VERSION,
     GUARDED_DEPLOYMENTS,

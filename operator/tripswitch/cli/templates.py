@@ -14,8 +14,8 @@ from copy import deepcopy
 from typing import Any
 
 from tripswitch.api.template import template_digest
-from tripswitch.cluster.raw import field, mapping, text
-from tripswitch.cluster.replicasets import DIGEST, HASH_LABEL
+from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]

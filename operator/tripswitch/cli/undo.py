@@ -6,15 +6,16 @@ from copy import deepcopy
 
 import click
 
+from tripswitch.api.tolerant import field
 from tripswitch.cli.applied import find_server_side_appliers, restate_applied
 from tripswitch.cli.clock import read_clock
-from tripswitch.cli.options import Where, name_argument, where_options
+from tripswitch.cli.options import name_argument, where_options
 from tripswitch.cli.problems import Problem
 from tripswitch.cli.revisions import find_revision, list_previous, load_first, load_replica_set
 from tripswitch.cli.session import Session, as_object, converse
+from tripswitch.cli.status.view import View, build_view
 from tripswitch.cli.templates import find_written, read_template
-from tripswitch.cli.view import View, build_view
-from tripswitch.cluster.raw import field
+from tripswitch.cli.where import Where
 
 
 @click.command()

@@ -12,11 +12,12 @@ from typing import Any
 import click
 
 from tripswitch.cli.clock import read_clock
-from tripswitch.cli.options import Where, name_argument, where_options
+from tripswitch.cli.options import name_argument, where_options
 from tripswitch.cli.problems import Problem
 from tripswitch.cli.session import Session, converse
-from tripswitch.cli.tree import format_moment
-from tripswitch.cli.view import RETRY, STOP, Outcome, View, build_view
+from tripswitch.cli.status.tree import format_moment
+from tripswitch.cli.status.view import RETRY, STOP, Outcome, View, build_view
+from tripswitch.cli.where import Where
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.cluster.raw import mapping, objects
+from tripswitch.api.tolerant import mapping, objects
 
 RULES, RESTART_ALL = "restartPolicyRules", "RestartAllContainers"
 

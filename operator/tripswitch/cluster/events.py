@@ -22,7 +22,7 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.resources import API_VERSION, EVENTS, FIELD_MANAGER, KIND
 from tripswitch.cluster.store import Record
-from tripswitch.domain.model import Instant
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.text import clean
+from tripswitch.api.tolerant import field, objects, text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import (
     ApiError,
@@ -23,12 +24,11 @@ from tripswitch.cluster.errors import (
     NotFoundError,
 )
 from tripswitch.cluster.per_object import PerObject
-from tripswitch.cluster.raw import field, objects, text
 from tripswitch.cluster.resources import EVENTS, PODS
 from tripswitch.cluster.store import Record, Store
-from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
-from tripswitch.domain.model import Instant
-from tripswitch.domain.status import Evidence
+from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
+from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 

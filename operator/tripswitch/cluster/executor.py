@@ -14,6 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 from tripswitch.api.base import format_time
+from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.cluster.bodies import (
+    build_label_patch,
+    build_patch,
+    build_replica_set,
+    build_set_aside,
+)
+from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
 from tripswitch.cluster.errors import (
     AlreadyExistsError,
@@ -24,18 +32,8 @@ from tripswitch.cluster.errors import (
     NotFoundError,
     ThrottledError,
 )
-from tripswitch.cluster.raw import field, mapping, text
-from tripswitch.cluster.replicasets import (
-    DIGEST,
-    HASH_LABEL,
-    build_label_patch,
-    build_patch,
-    build_replica_set,
-    build_set_aside,
-    find_controller,
-    find_guard,
-    target_of,
-)
+from tripswitch.cluster.marks import DIGEST, HASH_LABEL
+from tripswitch.cluster.replicasets import find_controller, find_guard
 from tripswitch.cluster.resources import (
     API_VERSION,
     GUARDED_DEPLOYMENTS,
@@ -44,8 +42,7 @@ from tripswitch.cluster.resources import (
     REPLICA_SETS,
 )
 from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.cluster.table import Table
-from tripswitch.domain.decision import (
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -57,7 +54,8 @@ from tripswitch.domain.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
-from tripswitch.domain.model import CreateError, Instant
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 
@@ -328,3 +326,13 @@ def _delete_options(action: _Deletion) -> dict[str, Any]:
         "preconditions": {"uid": action.uid, "resourceVersion": action.resource_version},
         "propagationPolicy": "Background",
     }
+
+
+def target_of(action: Action) -> str:
+    """Return what an action is about: actions on one target go one after the other.
+
+    A pod is set aside before its ReplicaSet is lowered, so they are about the same.
+    """
+    if isinstance(action, SetAsidePod):
+        return action.replica_set_uid
+    return action.name if isinstance(action, CreateReplicaSet) else action.uid

@@ -27,9 +27,9 @@ from tripswitch.api.base import format_time
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.resources import FIELD_MANAGER, GROUP
 from tripswitch.cluster.store import Record
-from tripswitch.domain.decision import Decision, Event, EventReason
-from tripswitch.domain.model import Instant
-from tripswitch.domain.status import Rollout, RolloutKind
+from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.status import Rollout, RolloutKind
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tripswitch.domain.model import Instant
-from tripswitch.domain.sight import NEVER, REPORT_SECONDS, Standstill, merge_standstills
+from tripswitch.domain.rules.sight import merge_standstills
+from tripswitch.domain.values.sight import NEVER, REPORT_SECONDS, Standstill
+from tripswitch.domain.values.time import Instant
 
 SHORTEST_SECONDS = 5.0
 """Shorter troubles than this are no outage: one request may fail, and kubelets try again."""

@@ -16,10 +16,10 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from tripswitch.api.tolerant import field, number, objects, text, whole
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, GoneError, error_from
-from tripswitch.cluster.raw import field, number, objects, text, whole
 from tripswitch.cluster.resources import Resource
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.domain.model import CreateError, Instant
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.time import Instant
 
 RETRY = Backoff(first=1.0, most=60.0)
 """A quota may be raised, a policy fixed: tried again for ever, but never hot."""

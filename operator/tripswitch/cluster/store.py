@@ -11,28 +11,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from tripswitch.api.convert import read_guarded
-from tripswitch.cluster.raw import field, mapping, text, version
+from tripswitch.api.codec import read_guarded
+from tripswitch.api.tolerant import field, mapping, text, version
+from tripswitch.cluster.child_index import Table, Tombstones
+from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.refusals import Refusals
-from tripswitch.cluster.replicasets import (
-    HASH_LABEL,
-    SeenReplicaSet,
-    orphan_owner,
-    see_replica_set,
-    selector_matches,
-)
-from tripswitch.cluster.table import Table, Tombstones
-from tripswitch.cluster.views import SeenPod, see_pod
-from tripswitch.domain.evidence import Finding
-from tripswitch.domain.model import (
-    CreateError,
-    Guarded,
-    Instant,
-    ReplicaSetView,
-    RetainedPod,
-    Snapshot,
-)
-from tripswitch.domain.sight import UNKNOWN, Sight, Standstill
+from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
+from tripswitch.cluster.selectors import selector_matches
+from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.pods import RetainedPod
+from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
+from tripswitch.domain.values.sight import UNKNOWN, Sight, Standstill
+from tripswitch.domain.values.snapshot import Guarded, Snapshot
+from tripswitch.domain.values.time import Instant
 
 RETENTION_AGAIN_SECONDS = 300.0
 """After a refusal (no right to patch pods) pods are not set aside for so long."""

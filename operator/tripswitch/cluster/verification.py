@@ -12,15 +12,15 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from tripswitch.api.tolerant import field, number, objects, parse_instant, text, whole
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.evidence import CONTAINER_PATH
-from tripswitch.cluster.raw import field, number, objects, parse_instant, text, whole
-from tripswitch.cluster.replicasets import HASH_LABEL, hash_of
+from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
 from tripswitch.cluster.store import Record, Store
-from tripswitch.domain.model import Instant
-from tripswitch.domain.sight import AttemptEvent, Check, Sight
+from tripswitch.domain.values.sight import AttemptEvent, Check, Sight
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 

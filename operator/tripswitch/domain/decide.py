@@ -13,11 +13,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain import revisions as history
-from tripswitch.domain import rollout as rollouts
-from tripswitch.domain.conclude import conclude, tell_refusal
-from tripswitch.domain.crash_loops import tell_crash_loops
-from tripswitch.domain.decision import (
+from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules.health import health_deadline
+from tripswitch.domain.rules.sight import merge_needs
+from tripswitch.domain.steps.crash_loops import tell_crash_loops
+from tripswitch.domain.steps.draft import Draft, begin_draft
+from tripswitch.domain.steps.follow_spec import (
+    follow_spec,
+    obey,
+    remember,
+    rename_on_collision,
+    resume,
+)
+from tripswitch.domain.steps.judge_rollout import observe
+from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
+from tripswitch.domain.steps.report_status import conclude, tell_refusal
+from tripswitch.domain.steps.retain_pods import retain
+from tripswitch.domain.steps.use_evidence import gather, inquire
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -28,16 +41,11 @@ from tripswitch.domain.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
-from tripswitch.domain.desired import follow_spec, obey, remember, rename_on_collision, resume
-from tripswitch.domain.draft import Draft, begin_draft
-from tripswitch.domain.gather import gather, inquire
-from tripswitch.domain.health import health_deadline
-from tripswitch.domain.model import Instant, ReplicaSetView, Snapshot
-from tripswitch.domain.observe import observe
-from tripswitch.domain.retention import retain
-from tripswitch.domain.sight import Check, merge_needs
-from tripswitch.domain.sizes import Plan, plan_sizes
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.sight import Check
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.time import Instant
 
 
 def decide(snapshot: Snapshot, now: Instant) -> Decision:
@@ -123,7 +131,7 @@ def _create(draft: Draft, plan: Plan) -> list[Action]:
         record is None
         # Also one that is being deleted has the name, until it is gone.
         or any(rs.name == record.replica_set for rs in draft.snapshot.replica_sets)
-        or draft.rollout.status in rollouts.STALLED | {RolloutStatus.PENDING}
+        or draft.rollout.status in rollout_states.STALLED | {RolloutStatus.PENDING}
         or record.digest != draft.spec.template.digest
         or record.replica_set not in plan.sizes
     ):
@@ -165,7 +173,7 @@ def _is_to_be_marked(draft: Draft, rs: ReplicaSetView, plan: Plan) -> bool:
 def _replace_pods(draft: Draft) -> list[Action]:
     """F4: pods counted as missing their health deadline, and still missing it, are replaced."""
     target = draft.target
-    if target is None or draft.rollout.status not in rollouts.RUNNING or draft.spec.paused:
+    if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
         return []
     late = {entry.pod for entry in draft.status.circuit_breaker.counted if entry.unhealthy}
     expected = draft.expect(target)

@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from tripswitch.cluster.lease import steady_clock
+from tripswitch.cluster.leader_election.lease import steady_clock
 from tripswitch.cluster.reachability import Reachability
-from tripswitch.domain.model import Instant
+from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from prometheus_client import (
 )
 
 from tripswitch.cluster.store import Key
-from tripswitch.domain.crash_loops import CRASH_LOOPING
-from tripswitch.domain.decision import Decision, EventReason
-from tripswitch.domain.model import Verdict
+from tripswitch.domain.steps.crash_loops import CRASH_LOOPING
+from tripswitch.domain.values.decision import Decision, EventReason
+from tripswitch.domain.values.failure import Verdict
 
 # They double the number of series, and nobody reads them.
 disable_created_metrics()  # type: ignore[no-untyped-call]

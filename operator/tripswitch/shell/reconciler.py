@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from tripswitch.api.convert import InvalidObjectError, write_status
+from tripswitch.api.codec import InvalidObjectError, write_status
 from tripswitch.cluster.errors import (
     ApiError,
     ConflictError,
@@ -20,17 +20,20 @@ from tripswitch.cluster.errors import (
     ThrottledError,
 )
 from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision
-from tripswitch.domain.model import Instant
-from tripswitch.domain.progress import is_mere_failure, is_mere_progress
-from tripswitch.domain.status import Status
-from tripswitch.shell.aftermath import Aftermath
+from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.time import Instant
 from tripswitch.shell.metrics import Metrics
-from tripswitch.shell.queue import HOLD_SECONDS, TryAgainError
+from tripswitch.shell.workqueue import HOLD_SECONDS, TryAgainError
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,33 @@ class _Memory:
     """What was decided has been written, but not all of it could be done."""
 
 
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Tasks that follow a decision and that the reconciler never waits for. Each may be absent."""
+
+    collector: Collector | None = None
+    verifier: Verifier | None = None
+    notifier: Notifier | None = None
+
+    def ask(self, record: Record, decision: Decision, written: Collection[Finding] = ()) -> None:
+        """Start the questions of a decision: a pod that is scaled away takes its log with it.
+
+        ``written``: the findings that the decision had; none while it is still to be written.
+        """
+        if self.verifier is not None:
+            self.verifier.ask(record, decision.check)
+        if self.collector is not None:
+            self.collector.ask(record, decision.inquiries, written)
+
+    def tell(self, record: Record, decision: Decision) -> None:
+        """Send the notifications of a written decision."""
+        if self.notifier is not None:
+            self.notifier.tell(record, decision)
+
+
+NO_BACKGROUND = Background()
+
+
 class Reconciler:
     """Looks at GuardedDeployments, one at a time for each of them."""
 
@@ -70,14 +100,14 @@ class Reconciler:
         metrics: Metrics,
         now: Callable[[], Instant],
         *,
-        aftermath: Aftermath | None = None,
+        background: Background = NO_BACKGROUND,
     ) -> None:
         self._store = store
         self._executor = executor
         self._recorder = recorder
         self._metrics = metrics
         self._now = now
-        self._aftermath = aftermath
+        self._background = background
         self.progress_seconds = PROGRESS_SECONDS
         self.burst_seconds = BURST_SECONDS
         self._memories = PerObject(store, _Memory)
@@ -136,15 +166,13 @@ class Reconciler:
         if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._find_hold(memory, guarded.status, decision)
             if wait > 0:
-                if self._aftermath is not None:  # a failed pod may be gone by then
-                    self._aftermath.begin(record, decision)
+                self._background.ask(record, decision)  # a failed pod may be gone by then
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
             status = write_status(decision.status, guarded.generation)
             await self._executor.write_status(record, status)
             memory.written, memory.failing = loop.time(), None
-        if self._aftermath is not None:
-            self._aftermath.begin(record, decision, written=snapshot.findings)
+        self._background.ask(record, decision, written=snapshot.findings)
         retry_at: Instant | None = None
         memory.undone = True
         try:
@@ -188,7 +216,6 @@ class Reconciler:
             logger.info("%s/%s: %s: %s", *record.key, event.reason, event.message)
             words, topic = event.message, event.topic
             self._recorder.say(record, event.reason, words, warning=event.warning, topic=topic)
-        if self._aftermath is not None:
-            self._aftermath.tell(record, decision)
+        self._background.tell(record, decision)
         if self._store.holds(record):
             self._metrics.take(record.key, decision, seconds)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.strategies import JSON, build_values
-from tripswitch.api.convert import InvalidObjectError, read_guarded, read_status, write_status
+from tripswitch.api.codec import InvalidObjectError, read_guarded, read_status, write_status
 from tripswitch.api.crd import build_crd
-from tripswitch.domain.model import Amount, Percentages, Recreate, RollingUpdate, Strategy
-from tripswitch.domain.status import Condition, Reason, RolloutState, Status
+from tripswitch.domain.values.status import Condition, Reason, RolloutState, Status
+from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate, Strategy
 
 SCHEMA = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPECS = build_values(SCHEMA["properties"]["spec"], depth=4)

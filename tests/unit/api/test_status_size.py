@@ -26,16 +26,16 @@ from tests.support.builders import (
     template,
     waiting,
 )
-from tripswitch.api.convert import write_status
+from tripswitch.api.codec import write_status
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision
-from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding
-from tripswitch.domain.memory import weigh
-from tripswitch.domain.model import PodView
-from tripswitch.domain.status import (
+from tripswitch.domain.rules.counted_pods import weigh
+from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.inquiry import Evidence, Finding
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.status import (
     Breaker,
     Counted,
-    Evidence,
     RolloutState,
     RolloutStatus,
     Seen,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tripswitch.api.template import compute_probe_budget, read_template
-from tripswitch.domain.model import Readiness
+from tripswitch.domain.values.workload import Readiness
 
 HTTP = {"httpGet": {"path": "/ready", "port": 8080}}
 MINUTES = {**HTTP, "periodSeconds": 10, "failureThreshold": 90}

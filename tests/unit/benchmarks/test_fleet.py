@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.fleet import DEPLOYMENT, OURS
-from tripswitch.api.convert import read_guarded
+from tripswitch.api.codec import read_guarded
 
 
 def test_the_first_pod_of_ours_is_healthy_as_soon_as_it_is_ready() -> None:

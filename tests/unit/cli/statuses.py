@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.cluster.raws import at
-from tripswitch.cluster.replicasets import DIGEST, HASH_LABEL
+from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 
 UID = "gd-1"
 Object = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster.raws import T0, condition, ended, pod, ready_pod, unready_pod, waiting
-from tripswitch.cli.causes import Tone, describe_pod
-from tripswitch.cluster.views import see_pod
+from tripswitch.cli.status.pod_lines import Tone, describe_pod
+from tripswitch.cluster.pods import see_pod
 
 NOW = T0 + 60
 

@@ -11,11 +11,11 @@ import yaml
 from click.testing import CliRunner
 
 from tests.unit.cli import inputs
-from tripswitch.api.convert import read_guarded
+from tripswitch.api.codec import read_guarded
 from tripswitch.cli.app import app
 from tripswitch.cli.convert import convert_text
 from tripswitch.cli.problems import Problem
-from tripswitch.domain.model import BreakerSpec, Percentages, ThresholdType
+from tripswitch.domain.values.workload import BreakerSpec, Percentages, ThresholdType
 
 
 def changed(before: str) -> list[str]:

@@ -13,11 +13,11 @@ import yaml
 from click.testing import CliRunner
 
 from tests.support.shared_files import read_shared
-from tripswitch.api.convert import read_guarded
+from tripswitch.api.codec import read_guarded
 from tripswitch.api.crd import build_crd
 from tripswitch.cli.app import app
 from tripswitch.cli.convert import convert_text
-from tripswitch.domain import model
+from tripswitch.domain.values import workload
 
 SCHEMA: dict[str, Any] = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
@@ -297,8 +297,8 @@ class TestDeployments:
     def test_one_pod_for_each_node_rolls_as_the_deployment_does(self) -> None:
         found, told = convert_case("one-pod-per-node")
         read = read_guarded(found).spec
-        quarter = model.Amount(25, percent=True)
-        assert read.strategy == model.RollingUpdate(quarter, quarter)
+        quarter = workload.Amount(25, percent=True)
+        assert read.strategy == workload.RollingUpdate(quarter, quarter)
         assert "no strategy is given; the default of a Deployment is written into it" in told
 
     def test_a_slow_start_without_a_startup_probe_is_told_with_the_numbers(self) -> None:

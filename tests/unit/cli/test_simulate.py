@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.invariants import check_decision
 from tests.unit.cli import inputs
 from tripswitch.cli.app import app
-from tripswitch.cli.rehearsal import Rehearsal, rehearse
-from tripswitch.cli.script import MEANING, parse_script
-from tripswitch.cli.simulate import load_guarded
-from tripswitch.domain.invariants import check_decision
+from tripswitch.cli.simulate.command import load_guarded
+from tripswitch.cli.simulate.script import MEANING, parse_script
+from tripswitch.cli.simulate.world import Rehearsal, rehearse
 
 PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.unit.cli.statuses import replica_set
 from tripswitch.api.template import template_digest
 from tripswitch.cli.templates import find_written, read_template
-from tripswitch.cluster.replicasets import HASH_LABEL
+from tripswitch.cluster.marks import HASH_LABEL
 
 Object = dict[str, Any]
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from tests.unit.cli.statuses import guarded, in_progress, replica_set, rolled_back
 from tests.unit.cluster.raws import T0, at, ended, pod, ready_pod, waiting
 from tripswitch.cli.output import to_plain
-from tripswitch.cli.tree import render_line, render_status
-from tripswitch.cli.view import Outcome, View, build_view
+from tripswitch.cli.status.tree import render_line, render_status
+from tripswitch.cli.status.view import Outcome, View, build_view
 
 NOW = T0 + 60
 

@@ -16,8 +16,8 @@ from tests.unit.cluster.raws import T0, guarded, ready_pod, replica_set
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.domain.decision import Action
-from tripswitch.domain.model import Snapshot
+from tripswitch.domain.values.decision import Action
+from tripswitch.domain.values.snapshot import Snapshot
 
 WEB = Key("shop", "web")
 

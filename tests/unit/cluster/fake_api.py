@@ -11,10 +11,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tripswitch.api.tolerant import field, version
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.http_transport import HttpTransport
-from tripswitch.cluster.raw import field, version
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tripswitch.api.base import format_time
-from tripswitch.cluster.replicasets import HASH_LABEL
+from tripswitch.cluster.marks import HASH_LABEL
 
 T0 = 1_764_000_000.0
 """The moment at which the pods of these tests were created."""

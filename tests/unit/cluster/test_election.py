@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tripswitch.cluster.election import (
+from tripswitch.cluster.leader_election.rules import (
     Claim,
     Sighting,
     Step,

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster.raws import T0, at, condition, ended, pod, running, waiting
-from tripswitch.cluster.views import see_pod
-from tripswitch.domain.failures import count_failures
-from tripswitch.domain.health import Expectations
-from tripswitch.domain.model import Readiness
-from tripswitch.domain.status import Counted
+from tripswitch.cluster.pods import see_pod
+from tripswitch.domain.rules.failures import count_failures
+from tripswitch.domain.rules.health import Expectations
+from tripswitch.domain.values.status import Counted
+from tripswitch.domain.values.workload import Readiness
 
 PATIENT = Expectations(Readiness(all_probed=True, budget=10_000.0))
 Raw = dict[str, Any]

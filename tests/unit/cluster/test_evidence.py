@@ -16,8 +16,8 @@ from tests.unit.cluster.raws import T0, guarded
 from tripswitch.cluster import evidence
 from tripswitch.cluster.evidence import MAX_TRIES, Collector, cut_log, select_event
 from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.domain.evidence import MAX_EVENT, MAX_LOG_TAIL, Finding, Inquiry
-from tripswitch.domain.status import Evidence
+from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
+from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
 
 CRASH = Inquiry("2/LAUNCH/Error/web/2/", "web-1", "web", log=True)
 KILL = Inquiry("2/HEALTH/Error/web/137/", "web-1", "web", log=True, killed=True)

@@ -20,8 +20,8 @@ from tripswitch.cluster.errors import (
     ThrottledError,
     UnreachableError,
 )
-from tripswitch.cluster.replicasets import HASH_LABEL
-from tripswitch.domain.decision import (
+from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,

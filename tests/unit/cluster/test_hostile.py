@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import JSON
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, waiting
-from tripswitch.api.convert import RETRY, InvalidObjectError, write_status
+from tripswitch.api.codec import RETRY, InvalidObjectError, write_status
 from tripswitch.cluster.errors import error_from
+from tripswitch.cluster.pods import see_pod
 from tripswitch.cluster.store import Store
-from tripswitch.cluster.views import see_pod
 from tripswitch.domain.decide import decide
-from tripswitch.domain.model import CreateError
+from tripswitch.domain.values.replica_sets import CreateError
 
 Object = dict[str, Any]
 

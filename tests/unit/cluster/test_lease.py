@@ -13,8 +13,8 @@ import pytest
 from aiohttp import web
 
 from tests.unit.cluster.fake_api import answer, refuse, serve, until
-from tripswitch.cluster.election import Terms
-from tripswitch.cluster.lease import Candidacy, Lease, LeaseLostError, steady_clock
+from tripswitch.cluster.leader_election.lease import Candidacy, Lease, LeaseLostError, steady_clock
+from tripswitch.cluster.leader_election.rules import Terms
 
 COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
 PATH = f"{COLLECTION}/tripswitch"

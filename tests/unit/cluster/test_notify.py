@@ -25,9 +25,9 @@ from tripswitch.cluster import notify
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, check_key
 from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.domain.decision import Decision, Event, EventReason
-from tripswitch.domain.evidence import Finding
-from tripswitch.domain.status import Evidence, Status
+from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.inquiry import Evidence, Finding
+from tripswitch.domain.values.status import Status
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/notifications.md"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

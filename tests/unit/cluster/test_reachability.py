@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tripswitch.cluster.reachability import KEPT_SECONDS, Reachability
-from tripswitch.domain.sight import NEVER
+from tripswitch.domain.values.sight import NEVER
 
 T0 = 1_764_000_000.0
 

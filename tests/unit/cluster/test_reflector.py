@@ -12,8 +12,8 @@ from aiohttp import web
 
 from tests.unit.cluster.fake_api import Script, answer, bookmark, event, failure, refuse, serve
 from tests.unit.cluster.raws import T0, ready_pod
+from tripswitch.api.tolerant import field
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.cluster.raw import field
 from tripswitch.cluster.reflector import Reflector, Sink, WentBackError
 from tripswitch.cluster.resources import PODS
 from tripswitch.cluster.store import Store

@@ -10,16 +10,11 @@ from hypothesis import given
 
 from tests.unit.cluster.raws import T0, guarded, replica_set
 from tests.unit.cluster.test_views import JSON
-from tripswitch.cluster.replicasets import (
-    HASH_LABEL,
-    build_patch,
-    build_replica_set,
-    find_guard,
-    orphan_owner,
-    see_replica_set,
-    selector_matches,
-)
-from tripswitch.domain.decision import (
+from tripswitch.cluster.bodies import build_patch, build_replica_set
+from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.replicasets import find_guard, orphan_owner, see_replica_set
+from tripswitch.cluster.selectors import selector_matches
+from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
     MarkCompleted,

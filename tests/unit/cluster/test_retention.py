@@ -11,12 +11,12 @@ from aiohttp import web
 from tests.unit.cluster.bench import Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse
 from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set
+from tripswitch.cluster.bodies import build_set_aside
 from tripswitch.cluster.errors import ConflictError
 from tripswitch.cluster.executor import NOT_SET_ASIDE, SET_ASIDE, Executor
-from tripswitch.cluster.replicasets import build_set_aside
 from tripswitch.cluster.store import RETENTION_AGAIN_SECONDS
-from tripswitch.domain.decision import DropPod, ScaleReplicaSet, SetAsidePod
-from tripswitch.domain.model import RetainedPod
+from tripswitch.domain.values.decision import DropPod, ScaleReplicaSet, SetAsidePod
+from tripswitch.domain.values.pods import RetainedPod
 
 POD = "/api/v1/namespaces/shop/pods/web-6f8c-x2x9k"
 SET = "/apis/apps/v1/namespaces/shop/replicasets/web-6f8c"

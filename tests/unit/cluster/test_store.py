@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, unready_pod, waiting
-from tripswitch.api.convert import InvalidObjectError
+from tripswitch.api.codec import InvalidObjectError
+from tripswitch.cluster.child_index import MAX_TOMBSTONES, Tombstones
+from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.per_object import PerObject
-from tripswitch.cluster.replicasets import HASH_LABEL
 from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.cluster.table import MAX_TOMBSTONES, Tombstones
-from tripswitch.domain.model import CreateError, Snapshot
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.snapshot import Snapshot
 
 WEB = Key("shop", "web")
 

@@ -16,7 +16,7 @@ from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set, unr
 from tripswitch.cluster import verification
 from tripswitch.cluster.store import Key, Store
 from tripswitch.cluster.verification import Verifier
-from tripswitch.domain.sight import UNKNOWN, AttemptEvent, Check, Sight
+from tripswitch.domain.values.sight import UNKNOWN, AttemptEvent, Check, Sight
 
 NODE = "node-1"
 NODE_PATH = f"/api/v1/nodes/{NODE}"

@@ -20,19 +20,14 @@ from tests.unit.cluster.raws import (
     unready_pod,
     waiting,
 )
-from tripswitch.cluster.views import SeenPod, see_pod
-from tripswitch.domain.failures import count_failures
-from tripswitch.domain.health import Expectations
-from tripswitch.domain.model import (
-    ContainerRole,
-    Ended,
-    PodPhase,
-    PodView,
-    Readiness,
-    Verdict,
-)
-from tripswitch.domain.sight import CURRENT
-from tripswitch.domain.status import Counted
+from tripswitch.cluster.pods import SeenPod, see_pod
+from tripswitch.domain.rules.failures import count_failures
+from tripswitch.domain.rules.health import Expectations
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.pods import ContainerRole, Ended, PodPhase, PodView
+from tripswitch.domain.values.sight import CURRENT
+from tripswitch.domain.values.status import Counted
+from tripswitch.domain.values.workload import Readiness
 
 NOW = T0 + 1000.0
 EXPECTED = Expectations(Readiness(), sight=CURRENT)

@@ -26,7 +26,7 @@ from tests.support.builders import (
     unready_pod,
     waiting,
 )
-from tripswitch.domain.breaker import (
+from tripswitch.domain.rules.breaker import (
     MAX_MESSAGE,
     MAX_RECORDS,
     STAGES,
@@ -38,21 +38,21 @@ from tripswitch.domain.breaker import (
     rebase,
     watch,
 )
-from tripswitch.domain.failures import Failure
-from tripswitch.domain.health import FIRST_PATIENCE
-from tripswitch.domain.model import BreakerSpec, Ended, PodView, PolicyRule, Template, Verdict
-from tripswitch.domain.sight import CURRENT
-from tripswitch.domain.status import (
+from tripswitch.domain.rules.health import FIRST_PATIENCE
+from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.pods import Ended, PodView
+from tripswitch.domain.values.sight import CURRENT
+from tripswitch.domain.values.status import (
     Breaker,
     BreakerState,
     Counted,
-    FailureKind,
     FailureRecord,
     RolloutStatus,
     Seen,
     Stage,
     Tally,
 )
+from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Template
 
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
 BARE = template("v1", probed=False)

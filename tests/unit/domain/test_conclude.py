@@ -22,8 +22,9 @@ from tests.support.builders import (
 )
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.model import CreateError, Percentages
-from tripswitch.domain.status import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.status import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 NEXT = "next: fix the template, or retry"

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.support.builders import START, rollout
-from tripswitch.domain.conditions import Facts, compute_conditions, is_ready
-from tripswitch.domain.status import Condition, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.rules.conditions import Facts, compute_conditions, is_ready
+from tripswitch.domain.values.status import Condition, Reason, RolloutState, RolloutStatus
 
 S, D = RolloutStatus, RolloutState
 LATER = START + 60

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.builders import START, container, pod, running, waiting
 from tests.unit.domain.world import World, completed
-from tripswitch.domain.model import ContainerRole, ContainerView, Ended
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
+from tripswitch.domain.values.status import RolloutStatus
 
 INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
 LOST = "ContainerStatusUnknown"

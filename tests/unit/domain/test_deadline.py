@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.builders import guarded, ready_pods, replica_set, spec, template
 from tests.unit.domain.world import World, completed
-from tripswitch.domain.deadline import compute_progress_deadline
-from tripswitch.domain.model import Readiness, Template
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.workload import Readiness, Template
 
 PROBED, BARE = Readiness(True, 31.0), Readiness()
 

@@ -25,9 +25,11 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
+from tests.support.invariants import check_decision
 from tests.unit.domain.world import World, assert_settled, completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import (
+from tripswitch.domain.rules.health import FIRST_PATIENCE, LEAST_PATIENCE
+from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
     DeletePod,
@@ -36,15 +38,11 @@ from tripswitch.domain.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
-from tripswitch.domain.health import FIRST_PATIENCE, LEAST_PATIENCE
-from tripswitch.domain.invariants import check_decision
-from tripswitch.domain.model import CreateError, Percentages, PodView, Recreate, Snapshot
-from tripswitch.domain.status import (
-    Reason,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import Reason, RolloutState, RolloutStatus, Status
+from tripswitch.domain.values.workload import Percentages, Recreate
 
 S = RolloutStatus
 V1, V2, V3 = (replica_set_name(template(version)) for version in ("v1", "v2", "v3"))

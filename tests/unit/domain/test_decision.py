@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tripswitch.domain.decision import Event, EventReason
+from tripswitch.domain.values.decision import Event, EventReason
 
 WARNINGS = {
     EventReason.ROLLOUT_STARTED: False,

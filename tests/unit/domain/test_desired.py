@@ -16,9 +16,9 @@ from tests.support.builders import (
     template,
 )
 from tests.unit.domain.world import World, completed, started
-from tripswitch.domain.decision import CreateReplicaSet
-from tripswitch.domain.model import CreateError, Percentages
-from tripswitch.domain.status import (
+from tripswitch.domain.values.decision import CreateReplicaSet
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.status import (
     BreakerState,
     Reason,
     RolloutKind,
@@ -27,6 +27,7 @@ from tripswitch.domain.status import (
     Stage,
     Status,
 )
+from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 

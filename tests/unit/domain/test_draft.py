@@ -17,13 +17,12 @@ from tests.support.builders import (
     snapshot,
     template,
 )
-from tripswitch.domain.conclude import conclude
-from tripswitch.domain.decision import Event, EventReason
-from tripswitch.domain.draft import Draft, begin_draft
-from tripswitch.domain.model import Percentages
-from tripswitch.domain.rollout import Cause, IllegalTransitionError
-from tripswitch.domain.scaling import Bounds, Crowd
-from tripswitch.domain.status import (
+from tripswitch.domain.rules.rollout_states import Cause, IllegalTransitionError
+from tripswitch.domain.rules.scaling import Bounds, Crowd
+from tripswitch.domain.steps.draft import Draft, begin_draft
+from tripswitch.domain.steps.report_status import conclude
+from tripswitch.domain.values.decision import Event, EventReason
+from tripswitch.domain.values.status import (
     Breaker,
     Reason,
     RolloutKind,
@@ -31,6 +30,7 @@ from tripswitch.domain.status import (
     RolloutStatus,
     Status,
 )
+from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 

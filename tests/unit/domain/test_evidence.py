@@ -19,13 +19,10 @@ from tests.support.builders import (
     waiting,
 )
 from tests.unit.domain.world import World, completed, started
-from tripswitch.domain.breaker import MAX_RECORDS
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import EventReason
-from tripswitch.domain.evidence import (
+from tripswitch.domain.rules.breaker import MAX_RECORDS
+from tripswitch.domain.rules.evidence import (
     FRESH,
-    Finding,
-    Inquiry,
     compute_topic,
     describe_evidence,
     describe_latest,
@@ -33,10 +30,13 @@ from tripswitch.domain.evidence import (
     take_findings,
     waiting_topic,
 )
-from tripswitch.domain.gather import AGAIN_SECONDS, SET_UP_SECONDS
-from tripswitch.domain.health import FIRST_PATIENCE
-from tripswitch.domain.model import ContainerRole, PodView
-from tripswitch.domain.status import Evidence, FailureKind, FailureRecord, RolloutStatus
+from tripswitch.domain.rules.health import FIRST_PATIENCE
+from tripswitch.domain.steps.use_evidence import AGAIN_SECONDS, SET_UP_SECONDS
+from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.failure import FailureKind
+from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
+from tripswitch.domain.values.pods import ContainerRole, PodView
+from tripswitch.domain.values.status import FailureRecord, RolloutStatus
 
 CRASH = FailureRecord(
     revision=2,

@@ -8,11 +8,12 @@ import pytest
 
 from tests.support.builders import START, breaker_spec, pod, revision, running, waiting
 from tests.unit.domain.world import World, completed, started
-from tripswitch.domain.decision import DeletePod
-from tripswitch.domain.health import Experience
-from tripswitch.domain.model import ContainerRole, ContainerView, Ended, Instant, PodView
-from tripswitch.domain.revisions import find_experience
-from tripswitch.domain.status import RolloutState, RolloutStatus
+from tripswitch.domain.rules.health import Experience
+from tripswitch.domain.rules.history import find_experience
+from tripswitch.domain.values.decision import DeletePod
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodView
+from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.time import Instant
 
 S = RolloutStatus
 

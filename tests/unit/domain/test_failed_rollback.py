@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.builders import breaker_spec, crashing_pod, pod, running, stuck_pod, waiting
 from tests.unit.domain.world import World, completed
-from tripswitch.domain.failures import PULLS
-from tripswitch.domain.model import ContainerRole, Percentages, PolicyRule, Verdict
-from tripswitch.domain.status import RolloutStatus
+from tripswitch.domain.rules.failures import PULLS
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.pods import ContainerRole
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.workload import Percentages, PolicyRule
 
 S = RolloutStatus
 HALF_IN_PLACE = Percentages(50, 100)

@@ -27,35 +27,26 @@ from tests.support.builders import (
     unready_pod,
     waiting,
 )
-from tripswitch.domain.ended_runs import compute_ended_runs
-from tripswitch.domain.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
-from tripswitch.domain.failures import (
+from tripswitch.domain.rules.ended_runs import compute_ended_runs
+from tripswitch.domain.rules.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
+from tripswitch.domain.rules.failures import (
     ATTEMPT_SECONDS,
     CANNOT_START,
     FAILURE_REASONS,
     NOT_READY_IN_TIME,
     UNKNOWN_BASE,
-    Failure,
     Observed,
     count_attempts,
     count_failures,
     judge,
 )
-from tripswitch.domain.health import LEAST_PATIENCE, Experience, expect
-from tripswitch.domain.model import (
-    ContainerRole,
-    ContainerView,
-    Ended,
-    Instant,
-    PodPhase,
-    PodView,
-    PolicyRule,
-    Spec,
-    Template,
-    Verdict,
-)
-from tripswitch.domain.sight import CURRENT, AttemptEvent, Need, Sight
-from tripswitch.domain.status import Counted, FailureKind, Seen, Tally
+from tripswitch.domain.rules.health import LEAST_PATIENCE, Experience, expect
+from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Need, Sight
+from tripswitch.domain.values.status import Counted, Seen, Tally
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import PolicyRule, Spec, Template
 
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
 INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR

@@ -25,7 +25,7 @@ from tests.support.builders import (
     unready_pod,
     waiting,
 )
-from tripswitch.domain.health import (
+from tripswitch.domain.rules.health import (
     RUNNING_SECONDS,
     Expectations,
     Experience,
@@ -35,14 +35,8 @@ from tripswitch.domain.health import (
     healthy_at,
     running_at,
 )
-from tripswitch.domain.model import (
-    ContainerRole,
-    ContainerView,
-    Ended,
-    PodPhase,
-    PodView,
-    Readiness,
-)
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.workload import Readiness
 
 PROBED = Readiness(all_probed=True, budget=BUDGET)
 BARE = Readiness()

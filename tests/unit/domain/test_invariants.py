@@ -25,9 +25,10 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
+from tests.support.invariants import check_decision, check_status, compute_kept_healthy
 from tests.unit.domain.world import completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import (
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -40,15 +41,14 @@ from tripswitch.domain.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
-from tripswitch.domain.failures import Failure
-from tripswitch.domain.invariants import check_decision, check_status, compute_kept_healthy
-from tripswitch.domain.model import Percentages, ReplicaSetView, Snapshot
-from tripswitch.domain.status import (
+from tripswitch.domain.values.failure import Failure, FailureKind
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import (
     Breaker,
     BreakerState,
     Condition,
     Counted,
-    FailureKind,
     FailureRecord,
     Reason,
     RolloutKind,
@@ -59,6 +59,7 @@ from tripswitch.domain.status import (
     Status,
     Tally,
 )
+from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 V1, V2, V3 = (replica_set_name(template(version)) for version in ("v1", "v2", "v3"))

@@ -24,12 +24,14 @@ from tests.support.builders import (
     template,
     unready_pod,
 )
-from tripswitch.domain.breaker import Watched, begin, rebase, watch
 from tripswitch.domain.decide import decide
-from tripswitch.domain.memory import MAX_BYTES, forget, weigh
-from tripswitch.domain.model import BreakerSpec, PodPhase, PodView, PolicyRule, Spec, Verdict
-from tripswitch.domain.sight import CURRENT
-from tripswitch.domain.status import Breaker, Counted, RolloutState, Seen, Status, Tally
+from tripswitch.domain.rules.breaker import Watched, begin, rebase, watch
+from tripswitch.domain.rules.counted_pods import MAX_BYTES, forget, weigh
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.pods import PodPhase, PodView
+from tripswitch.domain.values.sight import CURRENT
+from tripswitch.domain.values.status import Breaker, Counted, RolloutState, Seen, Status, Tally
+from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Spec
 
 NEVER = breaker_spec(100_000)
 """Settings with which nothing trips."""

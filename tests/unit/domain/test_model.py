@@ -7,8 +7,9 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from tests.support.builders import ready_pod, snapshot, spec, terminating
-from tripswitch.domain import model
-from tripswitch.domain.model import BreakerSpec, Percentages, PodPhase, ThresholdType
+from tripswitch.domain.values import workload
+from tripswitch.domain.values.pods import PodPhase
+from tripswitch.domain.values.workload import BreakerSpec, Percentages, ThresholdType
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_the_defaults_are_those_of_ecs() -> None:
 
 
 def test_a_deployment_strategy_has_the_defaults_of_kubernetes() -> None:
-    quarter = model.Amount(25, percent=True)
-    assert model.RollingUpdate() == model.RollingUpdate(quarter, quarter)
+    quarter = workload.Amount(25, percent=True)
+    assert workload.RollingUpdate() == workload.RollingUpdate(quarter, quarter)
 
 
 def test_views_never_change() -> None:

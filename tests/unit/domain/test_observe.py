@@ -25,26 +25,20 @@ from tests.support.builders import (
     waiting,
 )
 from tests.unit.domain.world import World, completed, started
-from tripswitch.domain.decision import DeletePod, ScaleReplicaSet
-from tripswitch.domain.health import FIRST_PATIENCE
-from tripswitch.domain.model import (
-    BreakerSpec,
-    ContainerRole,
-    CreateError,
-    Percentages,
-    PodView,
-    PolicyRule,
-    Verdict,
-)
-from tripswitch.domain.status import (
+from tripswitch.domain.rules.health import FIRST_PATIENCE
+from tripswitch.domain.values.decision import DeletePod, ScaleReplicaSet
+from tripswitch.domain.values.failure import FailureKind, Verdict
+from tripswitch.domain.values.pods import ContainerRole, PodView
+from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.status import (
     BreakerState,
-    FailureKind,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
     Stage,
 )
+from tripswitch.domain.values.workload import BreakerSpec, Percentages, PolicyRule
 
 S = RolloutStatus
 ONE_BY_ONE = Percentages(100, 125)

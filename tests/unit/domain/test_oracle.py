@@ -22,10 +22,11 @@ from typing import Any
 import pytest
 
 from tests.support.builders import START, pod
-from tripswitch.domain.health import Expectations, healthy_at
-from tripswitch.domain.model import Amount, PodPhase, Readiness, RollingUpdate
-from tripswitch.domain.proportion import Share, share_out, share_upper_bound
-from tripswitch.domain.scaling import Bounds, Crowd, compute_bounds, roll
+from tripswitch.domain.rules.health import Expectations, healthy_at
+from tripswitch.domain.rules.proportion import Share, share_out, share_upper_bound
+from tripswitch.domain.rules.scaling import Bounds, Crowd, compute_bounds, roll
+from tripswitch.domain.values.pods import PodPhase
+from tripswitch.domain.values.workload import Amount, Readiness, RollingUpdate
 
 ORACLE = Path(__file__).parents[2] / "oracle"
 KUBERNETES: dict[str, Any] = json.loads((ORACLE / "kubernetes.json").read_text())

@@ -8,7 +8,8 @@ import pytest
 
 from tests.unit.domain.world import completed
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import (
+from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
+from tripswitch.domain.values.decision import (
     CreateReplicaSet,
     Decision,
     DeletePod,
@@ -16,8 +17,7 @@ from tripswitch.domain.decision import (
     EventReason,
     MarkCompleted,
 )
-from tripswitch.domain.progress import is_mere_failure, is_mere_progress
-from tripswitch.domain.status import (
+from tripswitch.domain.values.status import (
     Breaker,
     Condition,
     Counted,

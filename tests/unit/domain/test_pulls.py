@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.support.builders import START, pod, replica_set, spec, waiting
-from tripswitch.domain.breaker import watch
-from tripswitch.domain.failures import FAILURE_REASONS
-from tripswitch.domain.model import BreakerSpec, PolicyRule, Verdict
-from tripswitch.domain.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
-from tripswitch.domain.sight import CURRENT, AttemptEvent, Sight
-from tripswitch.domain.status import Breaker
+from tripswitch.domain.rules.breaker import watch
+from tripswitch.domain.rules.failures import FAILURE_REASONS
+from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Sight
+from tripswitch.domain.values.status import Breaker
+from tripswitch.domain.values.workload import BreakerSpec, PolicyRule
 
 PREFIX = (
     'failed to pull and unpack image "registry.test/web:2": failed to resolve reference '

@@ -15,12 +15,14 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
+from tests.support.invariants import check_decision
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision, DropPod, ScaleReplicaSet, SetAsidePod
-from tripswitch.domain.invariants import check_decision
-from tripswitch.domain.model import PodView, RetainedPod, Retention
-from tripswitch.domain.status import Evidence, RolloutStatus
+from tripswitch.domain.values.decision import Decision, DropPod, ScaleReplicaSet, SetAsidePod
+from tripswitch.domain.values.inquiry import Evidence
+from tripswitch.domain.values.pods import PodView, RetainedPod
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.workload import Retention
 
 ONE = Retention(count=1, ttl=600)
 

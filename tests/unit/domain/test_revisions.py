@@ -19,8 +19,7 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
-from tripswitch.domain.model import PodPhase, ReplicaSetView
-from tripswitch.domain.revisions import (
+from tripswitch.domain.rules.history import (
     HASH_ALPHABET,
     HASH_LENGTH,
     compute_next_number,
@@ -38,8 +37,10 @@ from tripswitch.domain.revisions import (
     select_remembered,
     update,
 )
-from tripswitch.domain.scaling import Crowd, crowd
-from tripswitch.domain.status import Revision, RolloutState
+from tripswitch.domain.rules.scaling import Crowd, crowd
+from tripswitch.domain.values.pods import PodPhase
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.status import Revision, RolloutState
 
 HISTORY = (revision(3), revision(2), revision(1))
 

@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 
 from tests.support.builders import START, rollout
-from tripswitch.domain import rollout as rollouts
-from tripswitch.domain.rollout import Cause, IllegalTransitionError, begin, move
-from tripswitch.domain.status import Reason, RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.rollout_states import Cause, IllegalTransitionError, begin, move
+from tripswitch.domain.values.status import Reason, RolloutKind, RolloutState, RolloutStatus
 
 S = RolloutStatus
 EVERYTHING = list(product(RolloutStatus, Cause))
@@ -22,7 +22,7 @@ def test_a_rollout_moves_by_the_table_and_in_no_other_way(
     status: RolloutStatus, cause: Cause
 ) -> None:
     before = rollout(status=status)
-    if (status, cause) not in rollouts.TABLE:
+    if (status, cause) not in rollout_states.TABLE:
         with pytest.raises(IllegalTransitionError) as refused:
             move(before, cause, Reason.PAUSED, "no", START + 9)
         assert str(refused.value) == f"a rollout that is {status} cannot be {cause}"
@@ -30,7 +30,7 @@ def test_a_rollout_moves_by_the_table_and_in_no_other_way(
         assert before == rollout(status=status)
         return
     after = move(before, cause, Reason.PAUSED, "why", START + 9)
-    end = rollouts.TABLE[status, cause]
+    end = rollout_states.TABLE[status, cause]
     assert (after.status, after.reason, after.message) == (end, Reason.PAUSED, "why")
     assert after.finished_at == (None if end is S.IN_PROGRESS else START + 9)
     assert (after.revision, after.kind, after.started_at) == (1, RolloutKind.DEPLOY, START)
@@ -53,14 +53,14 @@ MOVES = [
 def test_the_table_is_that_of_the_rules(
     start: RolloutStatus, cause: Cause, end: RolloutStatus
 ) -> None:
-    assert rollouts.TABLE[start, cause] is end
-    assert len(rollouts.TABLE) == len(MOVES)
+    assert rollout_states.TABLE[start, cause] is end
+    assert len(rollout_states.TABLE) == len(MOVES)
 
 
 def test_t5_the_table_has_no_cycle_so_nothing_happens_twice() -> None:
     def walk(status: RolloutStatus, passed: tuple[RolloutStatus, ...]) -> None:
         assert status not in passed, f"a cycle: {passed} {status}"
-        for (start, _), end in rollouts.TABLE.items():
+        for (start, _), end in rollout_states.TABLE.items():
             if start is status:
                 walk(end, (*passed, status))
 
@@ -69,28 +69,28 @@ def test_t5_the_table_has_no_cycle_so_nothing_happens_twice() -> None:
 
 
 def test_a_finished_rollout_never_moves_again_but_a_failed_rollback() -> None:
-    assert {start for start, _ in rollouts.TABLE} == rollouts.OPEN | {S.ROLLBACK_FAILED}
+    assert {start for start, _ in rollout_states.TABLE} == rollout_states.OPEN | {S.ROLLBACK_FAILED}
 
 
 def test_b5_a_rollback_never_becomes_a_deploy_nor_the_other_way_round() -> None:
-    for (start, _), end in rollouts.TABLE.items():
+    for (start, _), end in rollout_states.TABLE.items():
         if end is not S.STOPPED:
             assert ("ROLLBACK" in start) is ("ROLLBACK" in end)
 
 
 def test_every_status_is_open_succeeded_or_stalled() -> None:
-    groups = (rollouts.OPEN, rollouts.SUCCEEDED, rollouts.STALLED)
+    groups = (rollout_states.OPEN, rollout_states.SUCCEEDED, rollout_states.STALLED)
     for status in RolloutStatus:
         assert sum(status in group for group in groups) == 1
-    assert {S.IN_PROGRESS, S.ROLLBACK_IN_PROGRESS} == rollouts.RUNNING
-    assert {S.PENDING} == rollouts.OPEN - rollouts.RUNNING
+    assert {S.IN_PROGRESS, S.ROLLBACK_IN_PROGRESS} == rollout_states.RUNNING
+    assert {S.PENDING} == rollout_states.OPEN - rollout_states.RUNNING
 
 
 def test_every_status_gives_its_revision_a_state() -> None:
-    assert set(rollouts.STATE) == set(RolloutStatus)
-    for status, state in rollouts.STATE.items():
-        assert (status in rollouts.OPEN) is (state is RolloutState.IN_PROGRESS)
-        assert (status in rollouts.SUCCEEDED) is (state is RolloutState.COMPLETED)
+    assert set(rollout_states.STATE) == set(RolloutStatus)
+    for status, state in rollout_states.STATE.items():
+        assert (status in rollout_states.OPEN) is (state is RolloutState.IN_PROGRESS)
+        assert (status in rollout_states.SUCCEEDED) is (state is RolloutState.COMPLETED)
         assert (status in {S.FAILED, S.ROLLBACK_FAILED}) is (state is RolloutState.FAILED)
         assert (status is S.STOPPED) is (state is RolloutState.STOPPED)
 

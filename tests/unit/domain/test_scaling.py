@@ -19,15 +19,7 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
-from tripswitch.domain.model import (
-    Amount,
-    Percentages,
-    PodPhase,
-    Recreate,
-    RollingUpdate,
-    Strategy,
-)
-from tripswitch.domain.scaling import (
+from tripswitch.domain.rules.scaling import (
     Bounds,
     Crowd,
     compute_bounds,
@@ -39,6 +31,8 @@ from tripswitch.domain.scaling import (
     roll,
     take_in_order,
 )
+from tripswitch.domain.values.pods import PodPhase
+from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate, Strategy
 
 
 def percent(value: int) -> Amount:

@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
 from tests.unit.domain.world import World
-from tripswitch.domain.decision import Decision, DeletePod
-from tripswitch.domain.health import LEAST_PATIENCE
-from tripswitch.domain.model import Percentages, PodView, Recreate
-from tripswitch.domain.sight import (
+from tripswitch.domain.rules.health import LEAST_PATIENCE
+from tripswitch.domain.rules.sight import compute_due, merge_needs, merge_standstills
+from tripswitch.domain.values.decision import Decision, DeletePod
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.sight import (
     AGAIN_SECONDS,
     CURRENT,
     NEVER,
@@ -20,11 +21,9 @@ from tripswitch.domain.sight import (
     Need,
     Sight,
     Standstill,
-    compute_due,
-    merge_needs,
-    merge_standstills,
 )
-from tripswitch.domain.status import RolloutStatus as S
+from tripswitch.domain.values.status import RolloutStatus as S
+from tripswitch.domain.values.workload import Percentages, Recreate
 
 NODE = "node-1"
 

@@ -22,15 +22,15 @@ from tests.support.builders import (
 )
 from tests.unit.domain.world import World, completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import Decision, ScaleReplicaSet
-from tripswitch.domain.model import Amount, Percentages, Recreate, RollingUpdate
-from tripswitch.domain.status import (
+from tripswitch.domain.values.decision import Decision, ScaleReplicaSet
+from tripswitch.domain.values.status import (
     Breaker,
     BreakerState,
     RolloutState,
     RolloutStatus,
     Status,
 )
+from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate
 
 S = RolloutStatus
 THREE_MORE_TWO_FEWER = RollingUpdate(Amount(3), Amount(2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tripswitch.domain.status import Breaker, BreakerState, RolloutState, Stage, Status
+from tripswitch.domain.values.status import Breaker, BreakerState, RolloutState, Stage, Status
 
 
 def test_the_failures_column_shows_the_count_and_the_threshold() -> None:

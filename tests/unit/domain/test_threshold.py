@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.builders import breaker_spec
 from tests.unit.domain.world import completed, started
-from tripswitch.domain.model import ThresholdType
-from tripswitch.domain.status import RolloutStatus
-from tripswitch.domain.threshold import compute_threshold, percent_down, percent_up
+from tripswitch.domain.rules.threshold import compute_threshold, percent_down, percent_up
+from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.workload import ThresholdType
 
 BOUNDED = ThresholdType.BOUNDED_PERCENT
 UNBOUNDED = ThresholdType.UNBOUNDED_PERCENT

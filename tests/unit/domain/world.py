@@ -23,8 +23,9 @@ from tests.support.builders import (
     template,
     unready_pod,
 )
+from tests.support.invariants import check_decision
 from tripswitch.domain.decide import decide
-from tripswitch.domain.decision import (
+from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -37,20 +38,21 @@ from tripswitch.domain.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
-from tripswitch.domain.evidence import Finding
-from tripswitch.domain.invariants import check_decision
-from tripswitch.domain.model import (
-    CreateError,
-    Guarded,
-    Instant,
-    PodView,
-    ReplicaSetView,
-    RetainedPod,
-    Snapshot,
-    Template,
+from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.pods import PodView, RetainedPod
+from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
+from tripswitch.domain.values.sight import CURRENT, Sight
+from tripswitch.domain.values.snapshot import Guarded, Snapshot
+from tripswitch.domain.values.status import (
+    Breaker,
+    Condition,
+    Revision,
+    Rollout,
+    RolloutStatus,
+    Status,
 )
-from tripswitch.domain.sight import CURRENT, Sight
-from tripswitch.domain.status import Breaker, Condition, Revision, Rollout, RolloutStatus, Status
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import Template
 
 A_DAY = 86_400.0
 MakePod = Callable[[str, Instant], PodView]

@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.unit.cluster.fake_api import Script, answer, event, failure, host_of, refuse, serve
 from tests.unit.cluster.raws import guarded
 from tripswitch.cluster.credentials import Connection
-from tripswitch.shell.handlers import build_registry, build_settings
+from tripswitch.shell.kopf_adapter import build_registry, build_settings
 
 NAMESPACES = {
     "name": "namespaces",

@@ -20,13 +20,8 @@ from tests.unit.cluster.fake_api import answer
 from tripswitch.cluster.notify import Target
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
-from tripswitch.shell.run import (
-    RARE_COLLECTIONS,
-    USUAL_COLLECTIONS,
-    Options,
-    freeze_what_is_there,
-    run,
-)
+from tripswitch.shell.options import Options
+from tripswitch.shell.process import RARE_COLLECTIONS, USUAL_COLLECTIONS, freeze_what_is_there, run
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -54,7 +49,7 @@ def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     result = CliRunner().invoke(command.main, line.split())
     assert result.exit_code == 3
-    assert given == [Options(("shop", "bank"), "file", workers=2, health_port=0)]
+    assert given == [Options(("shop", "bank"), "file", workers=2, health_port=0, log_level="debug")]
 
 
 @pytest.mark.parametrize("line", ["--workers 0", "--log-format xml", "--health-port 99999"])

@@ -8,13 +8,11 @@ import pytest
 
 from tests.unit.cluster.raws import T0
 from tripswitch.cluster.store import Key
-from tripswitch.domain.decision import Decision, Event, EventReason
-from tripswitch.domain.failures import Failure
-from tripswitch.domain.model import Verdict
-from tripswitch.domain.status import (
+from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.status import (
     Breaker,
     Condition,
-    FailureKind,
     Reason,
     Rollout,
     RolloutKind,

@@ -20,10 +20,9 @@ from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.reachability import Reachability
 from tripswitch.cluster.store import Store
 from tripswitch.cluster.verification import Verifier
-from tripswitch.shell.aftermath import Aftermath
 from tripswitch.shell.metrics import Metrics
-from tripswitch.shell.queue import TryAgainError
-from tripswitch.shell.reconciler import Reconciler
+from tripswitch.shell.reconciler import Background, Reconciler
+from tripswitch.shell.workqueue import TryAgainError
 
 TEMPLATE = guarded()["spec"]["template"]
 PODS = 4
@@ -83,7 +82,7 @@ class Cluster:
             Recorder(client, clock),
             Metrics(),
             clock,
-            aftermath=Aftermath(Collector(client, self.store, clock, logs=False), self.verifier),
+            background=Background(Collector(client, self.store, clock, logs=False), self.verifier),
         )
         self.reconciler.progress_seconds = self.reconciler.burst_seconds = 0.0
         owned = {"tripswitch.dev/revision": "1"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.shell.queue import TryAgainError, WorkQueue
+from tripswitch.shell.workqueue import TryAgainError, WorkQueue
 
 
 class SteppedLoop(asyncio.SelectorEventLoop):

@@ -13,10 +13,10 @@ from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.raws import at, ended, guarded, pod, ready_pod, waiting
 from tripswitch.cluster.events import Recorder
-from tripswitch.cluster.replicasets import HASH_LABEL
+from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.shell.metrics import Metrics
-from tripswitch.shell.queue import TryAgainError
 from tripswitch.shell.reconciler import Reconciler
+from tripswitch.shell.workqueue import TryAgainError
 
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
 NEWER = {"resourceVersion": "120"}

@@ -14,8 +14,8 @@ from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.raws import guarded, replica_set
 from tripswitch.cluster.errors import NotFoundError
 from tripswitch.cluster.store import Key
-from tripswitch.shell import sweep as sweeps
-from tripswitch.shell.sweep import Sweep
+from tripswitch.shell import resync
+from tripswitch.shell.resync import Sweep
 
 ALL = "/apis/tripswitch.dev/v1alpha1/guardeddeployments"
 ALL_SETS = "/apis/apps/v1/replicasets"
@@ -189,7 +189,7 @@ def test_a_namespace_that_cannot_be_had_does_not_keep_the_others_from_being_comp
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    monkeypatch.setattr(sweeps, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(resync, "SETTLE_SECONDS", 0.01)
     asyncio.run(main())
 
 
@@ -217,7 +217,7 @@ def test_after_a_re_list_it_compares_and_trouble_does_not_end_it(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    monkeypatch.setattr(sweeps, "SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(resync, "SETTLE_SECONDS", 0.01)
     asyncio.run(main())
 
 
@@ -232,5 +232,5 @@ def test_it_compares_from_time_to_time_also_when_nobody_asks(
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    monkeypatch.setattr(sweeps, "EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(resync, "EVERY_SECONDS", 0.05)
     asyncio.run(main())

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from tripswitch.shell.watchdog import Watchdog
+from tripswitch.cluster.leader_election.watchdog import Watchdog
 
 BLOCKED = """
 import asyncio, time

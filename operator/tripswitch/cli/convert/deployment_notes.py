@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tripswitch.api.template import read_template
-from tripswitch.cluster.raw import field, objects, text, whole
+from tripswitch.api.tolerant import field, objects, text, whole
 from tripswitch.cluster.resources import API_VERSION, KIND
-from tripswitch.domain.deadline import DEFAULT_SECONDS, compute_progress_deadline
-from tripswitch.domain.health import (
+from tripswitch.domain.rules.health import (
     FIRST_PATIENCE,
     LEAST_PATIENCE,
     PROOF_SECONDS,
     UNPROBED_READY_SECONDS,
 )
-from tripswitch.domain.model import Readiness, Spec, Template
+from tripswitch.domain.rules.progress_deadline import DEFAULT_SECONDS, compute_progress_deadline
+from tripswitch.domain.values.workload import Readiness, Spec, Template
 
 Raw = Mapping[str, Any]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tripswitch.domain.status import Status
 from tripswitch.domain.values.protection import Protection
+from tripswitch.domain.values.status import Status
 
 
 @dataclass(frozen=True, slots=True)

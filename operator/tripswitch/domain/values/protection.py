@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tripswitch.domain.model import BreakerSpec, Strategy, Template
+from tripswitch.domain.values.workload import BreakerSpec, Strategy, Template
 
 
 class WorkloadKind(StrEnum):

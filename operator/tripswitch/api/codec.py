@@ -1,0 +1,187 @@
+"""The way between the resource as JSON and the core's values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tripswitch.api import spec as api
+from tripswitch.api.lenient import read_leniently
+from tripswitch.api.status import Status as ApiStatus
+from tripswitch.api.template import read_template, template_digest
+from tripswitch.api.text import clean
+from tripswitch.domain.values import workload
+from tripswitch.domain.values.snapshot import Guarded
+from tripswitch.domain.values.status import Status
+
+RETRY = "tripswitch.dev/retry"
+STOP = "tripswitch.dev/stop"
+"""Annotations with a person's commands (rules C1 and C2)."""
+
+_domain_status: TypeAdapter[Status] = TypeAdapter(Status)
+
+
+class InvalidObjectError(ValueError):
+    """A GuardedDeployment whose spec cannot be understood; says which field and why."""
+
+
+def read_guarded(raw: Mapping[str, Any]) -> Guarded:
+    """Return the core's view of a GuardedDeployment, with defaults filled in.
+
+    Raises:
+        InvalidObjectError: The spec cannot be understood (the CRD's schema refuses such objects;
+            this is for those that were stored before it did).
+    """
+    metadata = _mapping(raw.get("metadata"))
+    annotations = _mapping(metadata.get("annotations"))
+    generation = metadata.get("generation")
+    try:
+        spec = api.Spec.model_validate(raw.get("spec") or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise InvalidObjectError(f"{where}: {first['msg']}") from error
+    return Guarded(
+        name=str(metadata.get("name", "")),
+        uid=str(metadata.get("uid", "")),
+        generation=generation if isinstance(generation, int) else 0,
+        spec=_read_spec(spec),
+        status=read_status(raw.get("status")),
+        retry=_text(annotations.get(RETRY)),
+        stop=_text(annotations.get(STOP)),
+    )
+
+
+def read_status(raw: Any) -> Status:
+    """Return the memory that a status holds. Never raises.
+
+    A status of another version, or one edited by hand, is read as far as it makes sense. One that
+    contradicts itself is as good as lost: the ReplicaSets know the history (rule W2).
+    """
+    status = _domain_status.validate_python(read_leniently(ApiStatus, raw).model_dump())
+    known = {record.revision for record in status.revisions}
+    if (
+        status.rollout is None
+        or status.rollout.revision not in known
+        or status.desired_revision not in known
+        or len(known) != len(status.revisions)
+    ):
+        return Status(
+            conditions=status.conditions,
+            collision_count=status.collision_count,
+            observed_retry=status.observed_retry,
+            observed_stop=status.observed_stop,
+        )
+    if status.last_completed_revision not in known:
+        status = replace(status, last_completed_revision=None)
+    return status
+
+
+def write_status(status: Status, generation: int) -> dict[str, Any]:
+    """Return the status as JSON values, without what is null."""
+    dumped: dict[str, Any] = ApiStatus.model_validate(status).model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    for condition in dumped["conditions"]:
+        condition["observedGeneration"] = generation
+    return dumped
+
+
+def _read_spec(spec: api.Spec) -> workload.Spec:
+    configuration = spec.deployment_configuration
+    breaker = configuration.deployment_circuit_breaker
+    digest = template_digest(spec.template)
+    return workload.Spec(
+        replicas=spec.replicas,
+        template=read_template(spec.template, digest),
+        strategy=_read_strategy(spec),
+        breaker=workload.BreakerSpec(
+            enable=breaker.enable,
+            rollback=breaker.rollback,
+            reset_on_healthy_task=breaker.reset_on_healthy_task,
+            threshold_type=breaker.threshold_configuration.type,
+            threshold_value=breaker.threshold_configuration.value,
+            policy=tuple(_read_rule(rule) for rule in breaker.failure_policy.rules),
+        ),
+        min_ready_seconds=spec.min_ready_seconds,
+        health_check_grace_period=spec.health_check_grace_period_seconds,
+        progress_deadline=spec.progress_deadline_seconds,
+        revision_history_limit=spec.revision_history_limit,
+        paused=spec.paused,
+        selector=format_selector(spec.selector),
+        retention=workload.Retention(
+            spec.failed_pod_retention.count, spec.failed_pod_retention.ttl_seconds
+        ),
+    )
+
+
+def _read_strategy(spec: api.Spec) -> workload.Strategy:
+    if spec.strategy is None:
+        configuration = spec.deployment_configuration
+        default = workload.Percentages()
+        minimum, maximum = (
+            configuration.minimum_healthy_percent,
+            configuration.maximum_percent,
+        )
+        return workload.Percentages(
+            default.minimum_healthy if minimum is None else minimum,
+            default.maximum if maximum is None else maximum,
+        )
+    if spec.strategy.type == "Recreate":
+        return workload.Recreate()
+    bounds = spec.strategy.rolling_update or api.RollingUpdate()
+    return workload.RollingUpdate(
+        _read_amount(bounds.max_surge), _read_amount(bounds.max_unavailable)
+    )
+
+
+def _read_amount(value: int | str) -> workload.Amount:
+    if isinstance(value, int):
+        return workload.Amount(value)
+    number = value.removesuffix("%")
+    if not number.isdecimal():
+        raise InvalidObjectError(f"spec.strategy.rollingUpdate: {value!r} is no number of pods")
+    return workload.Amount(int(number), percent=value.endswith("%"))
+
+
+def _read_rule(rule: api.PolicyRule) -> workload.PolicyRule:
+    codes = rule.on_exit_codes
+    return workload.PolicyRule(
+        action=rule.action,
+        reasons=frozenset(rule.on_reasons),
+        container=rule.container_name or (codes.container_name if codes else None),
+        exit_codes=frozenset(codes.values if codes else ()),
+        exit_codes_negated=codes is not None and codes.operator == "NotIn",
+    )
+
+
+def format_selector(selector: api.Selector) -> str:
+    """Return a label selector in the one-line syntax that the scale subresource needs.
+
+    >>> format_selector(api.Selector(match_labels={"tier": "front", "app": "web"}))
+    'app=web,tier=front'
+    """
+    parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
+    for requirement in selector.match_expressions:
+        values = f"({','.join(sorted(requirement.values))})"
+        match requirement.operator:
+            case api.SelectorOperator.IN:
+                parts.append(f"{requirement.key} in {values}")
+            case api.SelectorOperator.NOT_IN:
+                parts.append(f"{requirement.key} notin {values}")
+            case api.SelectorOperator.EXISTS:
+                parts.append(requirement.key)
+            case api.SelectorOperator.DOES_NOT_EXIST:
+                parts.append(f"!{requirement.key}")
+    return ",".join(parts)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    return clean(value) if isinstance(value, str) else None

@@ -1,0 +1,1 @@
+"""``kubectl tripswitch simulate``: rollouts played in memory, without a cluster."""

@@ -1,0 +1,176 @@
+"""``simulate``: a rollout as it would go, without a cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+from rich.text import Text
+
+from tripswitch.api.codec import InvalidObjectError, read_guarded
+from tripswitch.cli.formatting import one_line, plural
+from tripswitch.cli.output import emit, make_console, to_plain
+from tripswitch.cli.problems import Exit, Problem
+from tripswitch.cli.simulate.script import MEANING, parse_script
+from tripswitch.cli.simulate.world import Rehearsal, Step, rehearse
+from tripswitch.domain.rules.health import effective_min_ready_seconds
+from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
+from tripswitch.domain.values.snapshot import Guarded
+
+_WORDS = "\n".join(f"    {name:<14} {meaning}" for name, meaning in MEANING.items())
+
+HELP = f"""Play a rollout of a manifest, step by step, with the operator's own rules.
+
+\b
+kubectl tripswitch simulate -f web.yaml --failures crash
+kubectl tripswitch simulate -f web.yaml --failures "2 crash after 30 s, ok"
+kubectl tripswitch simulate -f web.yaml --failures "unready after 30 s" --replicas 25
+kubectl tripswitch simulate -f web.yaml --failures "node lost at 10 s" --first
+
+The manifest is a GuardedDeployment, or a Deployment. What its new pods do:
+
+\b
+{_WORDS}
+
+A number in front says how many pods; the pods after those do what comes next, and at last "ok".
+An earlier revision runs and has completed, except with --first. The times are those of a kubelet
+with its default settings; images are on the node, and pods end at once.
+
+Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had not ended.
+"""
+
+
+@click.command(help=HELP)
+@click.option(
+    "-f",
+    "--filename",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="The manifest; - is standard input.",
+)
+@click.option(
+    "--failures", multiple=True, metavar="SCRIPT", help="What happens. Default: all is well."
+)
+@click.option("--replicas", type=click.IntRange(min=0), help="Instead of the manifest's.")
+@click.option("--first", is_flag=True, help="Nothing has completed before: nowhere to go back to.")
+@click.option(
+    "--for",
+    "minutes",
+    type=click.FloatRange(0, 240, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="When to stop looking.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "yaml"]),
+    default="text",
+    show_default=True,
+    help="For people, or for programs.",
+)
+def simulate(
+    *,
+    filename: str,
+    failures: tuple[str, ...],
+    replicas: int | None,
+    first: bool,
+    minutes: float,
+    output: str,
+) -> None:
+    """Play a rollout (the help is :data:`HELP`)."""
+    try:
+        script = parse_script(list(failures))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--failures") from error
+    guarded = load_guarded(sys.stdin.read() if filename == "-" else Path(filename).read_text())
+    if replicas is not None:
+        guarded = replace(guarded, spec=replace(guarded.spec, replicas=replicas))
+    played = rehearse(guarded, script, first=first, seconds=minutes * 60)
+    if output == "text":
+        console = make_console()
+        for line in render(guarded, played):
+            console.print(line, soft_wrap=True)
+    else:
+        emit(to_plain(replace(played, trusted=())), output)
+    sys.exit(Exit.DONE if played.completed else Exit.FAILED)
+
+
+def load_guarded(text: str) -> Guarded:
+    """Return the first GuardedDeployment or Deployment of a manifest.
+
+    Raises:
+        Problem: There is none, or it makes no sense.
+    """
+    try:
+        documents = list(yaml.safe_load_all(text))
+    except yaml.YAMLError as error:
+        raise Problem(f"not YAML: {one_line(str(error))}") from error
+    for document in documents:
+        found = document if isinstance(document, Mapping) else {}
+        if found.get("kind") in ("GuardedDeployment", "Deployment"):
+            return _read(found)
+    raise Problem("there is no GuardedDeployment and no Deployment in it")
+
+
+def _read(raw: Mapping[str, Any]) -> Guarded:
+    try:
+        read = read_guarded(raw)
+    except InvalidObjectError as error:
+        raise Problem(str(error)) from error
+    return replace(read, uid="simulated", spec=replace(read.spec, paused=False))
+
+
+def render(guarded: Guarded, played: Rehearsal) -> Iterator[Text]:
+    """Yield the lines: what the numbers are, then each step, then how it ended."""
+    spec, bounds = guarded.spec, played.bounds
+    breaker = spec.breaker
+    how = f"{breaker.threshold_type} {breaker.threshold_value}"
+    state = "" if breaker.enable else ", DISABLED"
+    healthy = effective_min_ready_seconds(
+        spec.min_ready_seconds, all_probed=spec.template.readiness.all_probed
+    )
+    yield Text(f"{guarded.name or 'it'}: {plural(spec.replicas, 'pod')}", style="bold")
+    yield Text(f"  threshold   {plural(played.threshold, 'failure')} ({how}{state})")
+    yield Text(f"  bounds      at least {bounds.lower} healthy, at most {bounds.upper} pods")
+    yield Text(f"  healthy     Ready for {healthy} s")
+    deadline = compute_progress_deadline(spec, spec.template.readiness)
+    yield Text(f"  deadline    {f'{deadline} s without progress' if deadline else 'never'}")
+    yield Text("")
+    last: Step | None = None
+    for step in played.steps:
+        yield from _step(step, last)
+        last = step
+    yield Text("")
+    if not played.ended:
+        yield Text(f"not ended when the time was over: {played.reason}", style="yellow")
+    else:
+        yield Text(one_line(played.reason), style="green" if played.completed else "red")
+
+
+def _step(step: Step, last: Step | None) -> Iterator[Text]:
+    clock = f"{step.at:8.1f} s  "
+    for event in step.events:
+        line = Text(clock)
+        line.append(f"{event.reason:<24}", "red" if event.warning else "green")
+        line.append(one_line(event.message))
+        yield line
+        clock = " " * len(clock)
+    if last is None or (step.sizes, step.count, step.rollout) != (
+        last.sizes,
+        last.count,
+        last.rollout,
+    ):
+        sizes = "; ".join(
+            f"revision {size.revision}: {plural(size.pods, 'pod')}, {size.healthy} healthy"
+            for size in step.sizes
+        )
+        line = Text(clock)
+        line.append(f"{sizes}; failures {step.count}/{step.threshold}", "dim")
+        yield line

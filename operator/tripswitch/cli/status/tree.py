@@ -1,0 +1,301 @@
+"""The tree that ``status`` shows: a view -> rich's values. Pure; the words are tested, not the look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from tripswitch.api.tolerant import parse_instant, text, whole
+from tripswitch.cli.formatting import clean, format_age, format_lasting, one_line, plural
+from tripswitch.cli.status.pod_lines import PodLine, Tone
+from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, ReplicaSetLine, RevisionLine, View
+from tripswitch.domain.rules.failures import CANNOT_START
+from tripswitch.domain.values.time import Instant
+
+POD_LIMIT = 10
+"""Pods shown of one ReplicaSet; the failing ones come first."""
+
+BAR = 20
+"""Longest breaker bar, in characters."""
+
+MARKS = {
+    Tone.GOOD: ("✔", "green"),
+    Tone.WAITING: ("◌", "yellow"),
+    Tone.BAD: ("✖", "red"),
+    Tone.GONE: ("○", "dim"),
+}
+STATES = {
+    "COMPLETED": Tone.GOOD,
+    "SUCCESSFUL": Tone.GOOD,
+    "IN_PROGRESS": Tone.WAITING,
+    "PENDING": Tone.WAITING,
+    "ROLLBACK_IN_PROGRESS": Tone.WAITING,
+    "ROLLBACK_SUCCESSFUL": Tone.BAD,
+    "ROLLBACK_FAILED": Tone.BAD,
+    "FAILED": Tone.BAD,
+    "STOPPED": Tone.GONE,
+}
+KNOWN = frozenset(
+    {
+        "container",
+        "count",
+        "exitCode",
+        "kind",
+        "lastSeen",
+        "message",
+        "node",
+        "pod",
+        "reason",
+        "revision",
+        "signal",
+    }
+)
+"""Fields of a failure that its line has already said; all others are shown below it."""
+
+
+def render_status(view: View, now: Instant, *, all_pods: bool = False, note: str = "") -> Group:
+    """Return the whole picture; ``note`` is one more line at its end."""
+    root = Tree(_title(view), guide_style="dim")
+    _add_rollout(root, view, now)
+    _add_breaker(root, view.breaker, now)
+    if view.problem:
+        root.add(Text(one_line(view.problem), style="red"))
+    for revision in view.revisions:
+        branch = root.add(_revision(revision, view, now))
+        if revision.replica_set is not None and _is_shown(revision):
+            _add_replica_set(branch, revision.replica_set, limit=None if all_pods else POD_LIMIT)
+    lines: list[RenderableType] = [root]
+    lines += [Text(f"  {line}", style="dim") for line in (*hints(view), *([note] if note else ()))]
+    return Group(*lines)
+
+
+def render_line(view: View) -> str:
+    """Return the picture in one line, for logs and for lists.
+
+    A log of a rollout is these lines, one for each change.
+    """
+    rollout, breaker = view.rollout, view.breaker
+    parts = [
+        f"{view.namespace}/{view.name}",
+        rollout.status or "not looked at yet",
+        *([f"revision {rollout.revision}"] if rollout.status else []),
+        f"{view.healthy}/{view.replicas} healthy",
+        f"failures {breaker.count}/{breaker.threshold}",
+    ]
+    line = "  ".join(parts)
+    return f"{line}  {one_line(view.reason)}" if view.reason else line
+
+
+def hints(view: View) -> list[str]:
+    """Return what a person can do next."""
+    name = view.name if view.namespace == "default" else f"-n {view.namespace} {view.name}"
+    command = "kubectl tripswitch"
+    if not view.current:
+        return ["the operator has not looked at the latest change yet"]
+    if view.paused and view.outcome is Outcome.RUNNING:
+        return [f"held: {command} resume {name}"]
+    if view.outcome is Outcome.RUNNING:
+        how = "--abort" if view.rollout.kind == "ROLLBACK" else "--rollback"
+        return [f"stop it: {command} stop {name} {how}"]
+    if view.outcome is Outcome.FAILED:
+        found = [f"try it again: {command} retry {name}"]
+        if view.rollout.failed_revision:
+            found.insert(0, f"what was changed: {command} diff {name}")
+        return found
+    return []
+
+
+def _title(view: View) -> Text:
+    title = Text.assemble((view.name, "bold"), f"  namespace {view.namespace}  ")
+    tone = "green" if view.healthy >= view.replicas else "yellow"
+    title.append(f"{view.healthy} of {plural(view.replicas, 'pod')} healthy", tone)
+    if view.paused:
+        title.append("  PAUSED", "yellow bold")
+    return title
+
+
+def _add_rollout(root: Tree, view: View, now: Instant) -> None:
+    rollout = view.rollout
+    if not rollout.status:
+        root.add(Text("no rollout yet: the operator has not looked at it", style="yellow"))
+        return
+    tone = Tone.GOOD if view.outcome is Outcome.COMPLETED else STATES.get(rollout.status)
+    line = _marked(tone or Tone.WAITING, f"rollout {rollout.status}", bold=True)
+    line.append(f"  revision {rollout.revision}")
+    if rollout.failed_revision:
+        line.append(f", back from {rollout.failed_revision}")
+    if rollout.started_at is not None:
+        ended = rollout.finished_at
+        lasted = format_lasting((ended if ended is not None else now) - rollout.started_at)
+        verb = f"took {lasted}, {format_age(now - ended)} ago" if ended is not None else lasted
+        line.append(f"  {verb}", "dim")
+    branch = root.add(line)
+    for words in dict.fromkeys((view.reason, rollout.message)):
+        if words:
+            branch.add(Text(one_line(words)))
+            break
+
+
+def _add_breaker(root: Tree, breaker: BreakerLine, now: Instant) -> None:
+    if not breaker.status:
+        return
+    branch = root.add(_bar(breaker))
+    for failure in breaker.failures:
+        _add_failure(branch, failure, now)
+
+
+def _bar(breaker: BreakerLine) -> Text:
+    count, threshold = breaker.count, max(1, breaker.threshold)
+    cells = min(threshold, BAR)
+    full = min(cells, -(-count * cells // threshold))
+    colour = "red" if count >= threshold else "yellow" if count else "green"
+    line = Text("breaker ")
+    line.append("■" * full, colour).append("□" * (cells - full), "dim")
+    line.append(f" {breaker.count}/{breaker.threshold}", f"{colour} bold")
+    colour = "red" if breaker.status == "TRIGGERED" else "default"
+    line.append(f"  {breaker.status}", colour)
+    if breaker.status == "MONITORING":
+        line.append(f"  stage {breaker.stage}", "dim")
+    return line
+
+
+def _add_failure(branch: Tree, failure: Raw, now: Instant) -> None:
+    line = Text.assemble(("✖ ", "red"), (text(failure.get("reason")) or "?", "red bold"))
+    line.append(f" x{whole(failure.get('count'))}", "bold")
+    line.append(f"  {describe_failure(failure)}")
+    seen = parse_instant(failure.get("lastSeen"))
+    if seen is not None:
+        line.append(f"  {format_age(now - seen)} ago", "dim")
+    leaf = branch.add(line)
+    message = text(failure.get("message"))
+    if message:
+        leaf.add(Text(one_line(message)))
+    for name, words in _more_fields(failure):
+        lines = clean(words).rstrip().splitlines()
+        if len(lines) == 1:
+            leaf.add(Text(f"{_spaced(name)}: {lines[0]}"))
+        else:
+            leaf.add(Text("\n".join([f"{_spaced(name)}:", *(f"  {one}" for one in lines)])))
+
+
+def _more_fields(failure: Raw) -> Iterator[tuple[str, str]]:
+    """Yield what else there is, also one level down (the evidence), whatever it is called."""
+    for name, value in failure.items():
+        if name in KNOWN or value in (None, "", [], {}):
+            continue
+        if isinstance(value, Mapping):
+            yield from _more_fields(value)
+        else:
+            yield name, str(value)
+
+
+def describe_failure(failure: Raw) -> str:
+    """Return who failed how: "LAUNCH: container web exited 2, revision 2, pod web-1 on node-3"."""
+    container, code, number = (failure.get(key) for key in ("container", "exitCode", "signal"))
+    words = []
+    how = (
+        f"was killed by signal {number}"
+        if number
+        else f"exited {code}"
+        if code is not None
+        else "cannot start"
+        if failure.get("reason") in CANNOT_START
+        else "ended, its exit code was not seen"
+    )
+    if container:
+        words.append(f"container {container} {how}".rstrip())
+    if failure.get("revision"):
+        words.append(f"revision {failure['revision']}")
+    node = f" on {failure['node']}" if failure.get("node") else ""
+    words.append(f"pod {text(failure.get('pod'))}{node}")
+    return one_line(f"{text(failure.get('kind'))}: {', '.join(words)}")
+
+
+def _spaced(name: str) -> str:
+    """Return a field's name as words.
+
+    >>> _spaced("logTail")
+    'log tail'
+    """
+    return "".join(f" {char.lower()}" if char.isupper() else char for char in name)
+
+
+def _revision(revision: RevisionLine, view: View, now: Instant) -> Text:
+    line = _marked(
+        STATES.get(revision.state, Tone.WAITING), f"revision {revision.number}", bold=True
+    )
+    line.append(f"  {revision.state}")
+    roles = [
+        role
+        for role, number in (
+            ("wanted", view.desired_revision),
+            ("last completed", view.last_completed),
+        )
+        if number == revision.number
+    ]
+    if roles:
+        line.append(f"  ({', '.join(roles)})", "cyan")
+    if _is_shown(revision):
+        line.append(f"  {revision.healthy}/{revision.desired} healthy")
+    if revision.failures:
+        line.append(f"  {plural(revision.failures, 'failure')}", "red")
+    line.append(f"  {one_line(', '.join(revision.images))}", "dim")
+    since = revision.completed_at or revision.finished_at or revision.created_at
+    if since is not None:
+        line.append(f"  {format_age(now - since)} ago", "dim")
+    return line
+
+
+def _is_shown(revision: RevisionLine) -> bool:
+    """Whether a revision has, or is to have, pods."""
+    found = revision.replica_set
+    return bool(revision.desired or revision.running or (found and (found.pods or found.problem)))
+
+
+def _add_replica_set(branch: Tree, found: ReplicaSetLine, limit: int | None) -> None:
+    ready = Text(f"ReplicaSet {found.name}  ")
+    ready.append(f"{found.ready} of {found.desired} ready", "default")
+    leaf = branch.add(ready)
+    if found.problem:
+        leaf.add(Text(one_line(found.problem), style="red"))
+    for pod in found.pods[:limit]:
+        leaf.add(_pod(pod))
+    hidden = found.pods[limit:] if limit is not None else ()
+    if hidden:
+        leaf.add(Text("and " + ", ".join(_tally(hidden)) + " more (--all-pods)", style="dim"))
+
+
+def _tally(pods: tuple[PodLine, ...]) -> Iterator[str]:
+    states = [pod.state for pod in pods]
+    for state in dict.fromkeys(states):
+        yield f"{states.count(state)} {state}"
+
+
+def _pod(pod: PodLine) -> Text:
+    line = _marked(pod.tone, one_line(pod.name), bold=False)
+    line.append(f"  {one_line(pod.state)}", MARKS[pod.tone][1])
+    if pod.why:
+        line.append(f"  {pod.why}")
+    if pod.node:
+        line.append(f"  {pod.node}", "dim")
+    return line
+
+
+def _marked(tone: Tone, words: str, *, bold: bool) -> Text:
+    mark, style = MARKS[tone]
+    return Text.assemble((f"{mark} ", style), (words, f"{style} bold" if bold else "default"))
+
+
+def format_moment(moment: Instant | None) -> str:
+    """Return a time to the second, in UTC.
+
+    >>> format_moment(0.0), format_moment(None)
+    ('1970-01-01 00:00:00Z', '-')
+    """
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

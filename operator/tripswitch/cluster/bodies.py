@@ -1,0 +1,168 @@
+"""Bodies of requests that create and change ReplicaSets and pods. Pure functions.
+
+Everything in a body follows from the GuardedDeployment and the action, so that a second try after an
+unknown result asks for the very same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from tripswitch.api.base import format_time
+from tripswitch.api.tolerant import field, mapping, objects, text
+from tripswitch.cluster.marks import (
+    ASIDE,
+    COMPLETED_AT,
+    DIGEST,
+    HASH_LABEL,
+    RETAINED_FOR,
+    RETAINED_UNTIL,
+    RETAINED_WHY,
+    REVISION,
+    SIZED_FOR,
+    hash_of,
+)
+from tripswitch.cluster.resources import API_VERSION, KIND
+from tripswitch.domain.values.decision import (
+    AdoptReplicaSet,
+    CreateReplicaSet,
+    MarkCompleted,
+    ReleaseReplicaSet,
+    ScaleReplicaSet,
+    SetAsidePod,
+)
+from tripswitch.domain.values.time import Instant
+
+
+def build_replica_set(
+    guarded: Mapping[str, Any], action: CreateReplicaSet, digest: str
+) -> dict[str, Any]:
+    """Return the body of a new ReplicaSet.
+
+    Args:
+        guarded: The GuardedDeployment as the server holds it.
+        action: Name, revision and size.
+        digest: Of the template in ``guarded``.
+    """
+    spec = mapping(guarded.get("spec"))
+    mark = {HASH_LABEL: hash_of(action.name)}
+    template = deepcopy(dict(mapping(spec.get("template"))))
+    labels = {**mapping(field(template, "metadata", "labels")), **mark}
+    template["metadata"] = {**mapping(template.get("metadata")), "labels": labels}
+    selector = mapping(spec.get("selector"))
+    body: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": action.name,
+            "namespace": field(guarded, "metadata", "namespace"),
+            "labels": labels,
+            "annotations": {
+                REVISION: str(action.revision),
+                DIGEST: digest,
+                SIZED_FOR: str(action.sized_for),
+            },
+            "ownerReferences": [owner_reference(guarded)],
+        },
+        "spec": {
+            "replicas": action.size,
+            "selector": {
+                **selector,
+                "matchLabels": {**mapping(selector.get("matchLabels")), **mark},
+            },
+            "template": template,
+        },
+    }
+    if spec.get("minReadySeconds") is not None:
+        body["spec"]["minReadySeconds"] = spec["minReadySeconds"]
+    return body
+
+
+def owner_reference(guarded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reference that makes a GuardedDeployment the controller of an object.
+
+    ``blockOwnerDeletion`` lets ``kubectl delete --cascade=foreground`` wait for the ReplicaSets.
+    """
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": field(guarded, "metadata", "name"),
+        "uid": field(guarded, "metadata", "uid"),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def build_patch(
+    guarded: Mapping[str, Any],
+    action: AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted,
+) -> dict[str, Any]:
+    """Return the patch of an action. UID and resourceVersion in it are its preconditions (W1)."""
+    metadata: dict[str, Any] = {"uid": action.uid, "resourceVersion": action.resource_version}
+    match action:
+        case ScaleReplicaSet():
+            metadata["annotations"] = {SIZED_FOR: str(action.sized_for)}
+            return {"metadata": metadata, "spec": {"replicas": action.size}}
+        case MarkCompleted():
+            metadata["annotations"] = {COMPLETED_AT: format_time(action.completed_at)}
+        case AdoptReplicaSet():
+            metadata["ownerReferences"] = [owner_reference(guarded)]
+        case ReleaseReplicaSet():
+            own = {"$patch": "delete", "uid": field(guarded, "metadata", "uid")}
+            metadata["ownerReferences"] = [own]
+    return {"metadata": metadata}
+
+
+def build_label_patch(found: Mapping[str, Any], action: CreateReplicaSet) -> dict[str, Any]:
+    """Return the merge patch that gives a ReplicaSet its hash label back, in the version found (W1)."""
+    return {
+        "metadata": {
+            "uid": field(found, "metadata", "uid"),
+            "resourceVersion": field(found, "metadata", "resourceVersion"),
+            "labels": {HASH_LABEL: hash_of(action.name)},
+        }
+    }
+
+
+def build_set_aside(
+    guarded: Mapping[str, Any], action: SetAsidePod, until: Instant
+) -> dict[str, Any]:
+    """Return the strategic merge patch that takes a pod out of its ReplicaSet and its Services.
+
+    It loses the labels that the selector and ``dropLabels`` name, and keeps all others: a
+    NetworkPolicy that selects by those isolates it as before. Its ReplicaSet goes as its owner: the
+    GuardedDeployment owns it from now on, so that it goes with it.
+    """
+    name = text(field(guarded, "metadata", "name"))
+    dropped = dict.fromkeys(_find_dropped_labels(mapping(guarded.get("spec"))))
+    return {
+        "metadata": {
+            "uid": action.uid,
+            "resourceVersion": action.resource_version,
+            "labels": {**dropped, HASH_LABEL: ASIDE, RETAINED_FOR: name[:63].rstrip("-.")},
+            "annotations": {
+                REVISION: str(action.revision),
+                RETAINED_UNTIL: format_time(until),
+                RETAINED_WHY: f"revision {action.revision} failed; kept for a look",
+            },
+            "ownerReferences": [
+                {"$patch": "replace"},
+                {**owner_reference(guarded), "blockOwnerDeletion": False},
+            ],
+        }
+    }
+
+
+def _find_dropped_labels(spec: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the labels that a pod loses when it is set aside, in order."""
+    selector = mapping(spec.get("selector"))
+    listed = field(spec, "failedPodRetention", "dropLabels")
+    expressions = objects(selector.get("matchExpressions"))
+    keys = {
+        *mapping(selector.get("matchLabels")),
+        *(text(expression.get("key")) for expression in expressions),
+        *(text(key) for key in (listed if isinstance(listed, list) else ())),
+    }
+    return sorted(keys - {""})

@@ -1,0 +1,1 @@
+"""Leader election with a Lease (ADR 4): ``rules`` decide, ``lease`` asks the API server."""

@@ -1,0 +1,1 @@
+"""The rules as pure functions, one module per topic of ``docs/explanation/breaker.md``."""

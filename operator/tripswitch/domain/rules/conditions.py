@@ -1,0 +1,135 @@
+"""The conditions: one clear sentence each, in the form that kstatus, Helm, Flux and Argo CD read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.values.status import Condition, Reason, Rollout, RolloutState
+from tripswitch.domain.values.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the conditions are made from.
+
+    ``needed`` healthy pods make it Available.
+    ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
+    create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
+    ``crash_loops``: containers of the completed revision restart again and again.
+    ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
+    ``replicas`` (R7).
+    """
+
+    rollout: Rollout
+    desired_state: RolloutState
+    healthy: int
+    replicas: int
+    needed: int
+    paused: bool = False
+    refused: str = ""
+    blocked: str = ""
+    late: str = ""
+    explanation: str = ""
+    crash_loops: str = ""
+    frozen: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    type: str
+    status: bool
+    reason: Reason
+    message: str
+
+
+def compute_conditions(
+    facts: Facts, before: tuple[Condition, ...], now: Instant
+) -> tuple[Condition, ...]:
+    """Return the conditions, with the transition times of those whose status did not change."""
+    known = {condition.type: condition for condition in before}
+    return tuple(_timed(wanted, known.get(wanted.type), now) for wanted in _wanted(facts))
+
+
+def is_ready(facts: Facts) -> bool:
+    """Return whether what ``spec`` asks for is what runs: COMPLETED and Available."""
+    return facts.desired_state is RolloutState.COMPLETED and _is_available(facts)
+
+
+def _is_available(facts: Facts) -> bool:
+    return facts.healthy >= facts.needed
+
+
+def _wanted(facts: Facts) -> list[_Wanted]:
+    progressing = _progressing(facts)
+    wanted = [_available(facts), progressing, _ready(facts, progressing)]
+    # kstatus wants one of the two, and a rollback in progress already is a failure (B7).
+    stalled = _stalled(facts, progressing)
+    if stalled is not None:
+        wanted.append(stalled)
+    if facts.crash_loops:
+        wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
+    if stalled is None and facts.rollout.status in rollout_states.OPEN:
+        wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
+    return wanted
+
+
+def _available(facts: Facts) -> _Wanted:
+    enough = _is_available(facts)
+    frozen = f"; {facts.frozen}" if facts.frozen else ""
+    return _Wanted(
+        "Available",
+        enough,
+        Reason.MINIMUM_HEALTHY if enough else Reason.BELOW_MINIMUM_HEALTHY,
+        f"{facts.healthy} of {facts.replicas} pods are healthy, at least {facts.needed} needed"
+        f"{frozen}",
+    )
+
+
+def _progressing(facts: Facts) -> _Wanted:
+    rollout = facts.rollout
+    if rollout.status in rollout_states.OPEN:
+        if facts.refused:
+            return _Wanted("Progressing", False, Reason.REPLICA_SET_CREATE_ERROR, facts.refused)
+        if facts.paused:
+            return _Wanted("Progressing", False, Reason.PAUSED, "the rollout is paused")
+        if facts.blocked:
+            return _Wanted("Progressing", False, Reason.REPLICA_SET_CREATE_ERROR, facts.blocked)
+        if facts.late:
+            return _Wanted("Progressing", False, Reason.PROGRESS_DEADLINE_EXCEEDED, facts.late)
+    return _Wanted(
+        "Progressing",
+        rollout.status not in rollout_states.STALLED,
+        rollout.reason,
+        facts.explanation,
+    )
+
+
+def _ready(facts: Facts, progressing: _Wanted) -> _Wanted:
+    if is_ready(facts):
+        return _Wanted("Ready", True, facts.rollout.reason, facts.explanation)
+    if facts.desired_state is RolloutState.COMPLETED:
+        available = _available(facts)
+        return _Wanted("Ready", False, available.reason, available.message)
+    return _Wanted("Ready", False, progressing.reason, progressing.message)
+
+
+def _stalled(facts: Facts, progressing: _Wanted) -> _Wanted | None:
+    """B7: a trip is never success, also not after a finished rollback."""
+    if facts.refused and facts.rollout.status in rollout_states.OPEN:
+        return _Wanted("Stalled", True, Reason.REPLICA_SET_CREATE_ERROR, facts.refused)
+    failed = facts.desired_state in (RolloutState.FAILED, RolloutState.STOPPED)
+    if failed or facts.rollout.status in rollout_states.STALLED:
+        return _Wanted("Stalled", True, progressing.reason, progressing.message)
+    return None
+
+
+def _timed(wanted: _Wanted, before: Condition | None, now: Instant) -> Condition:
+    changed = before is None or before.status is not wanted.status
+    return Condition(
+        type=wanted.type,
+        status=wanted.status,
+        reason=wanted.reason,
+        message=wanted.message,
+        last_transition_time=now if changed or before is None else before.last_transition_time,
+    )

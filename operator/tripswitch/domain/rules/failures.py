@@ -1,0 +1,359 @@
+"""Rules F: how many failures a pod shows, and whose fault they are.
+
+``count_failures`` compares a pod with what has been seen of it before (:class:`Counted`) and returns
+what is new. Nothing here remembers anything: the marks it returns are written to the status, so a
+restart, a repeated event or another leader neither loses nor doubles a failure (F7).
+
+What a pod shows counts from any view. What is concluded from the absence of a report counts only where a
+report that had come would be known (rules V); until then a :class:`Need` says what must be read anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.rules import failed_pods
+from tripswitch.domain.rules.ended_runs import (
+    NewEnds,
+    compute_ended_runs,
+    count_new_sandboxes,
+    find_new_ends,
+)
+from tripswitch.domain.rules.health import (
+    Expectations,
+    health_deadline,
+    healthy_at,
+    lost_readiness,
+    started_at,
+)
+from tripswitch.domain.rules.health import running_at as pod_running_at
+from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
+from tripswitch.domain.rules.sight import merge_needs
+from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.pods import ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.sight import AttemptEvent, Need, Sight
+from tripswitch.domain.values.status import Counted, Seen, Tally
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import PolicyRule
+
+CANNOT_START = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "PostStartHookError",
+        "RunContainerError",
+        "SignatureValidationFailed",
+    }
+)
+"""Waiting reasons that are the revision's own fault (F2, F5). Any other one (ContainerCreating,
+PodInitializing, a reason of a newer kubelet) never counts: the progress deadline covers it."""
+
+PULLS = frozenset(
+    {
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "SignatureValidationFailed",
+        REGISTRY_UNAVAILABLE,
+    }
+)
+"""Reasons of failures of a container whose image is not there yet (F10)."""
+
+ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
+"""Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
+
+NOT_READY_IN_TIME = "NotReadyInTime"
+
+FAILURE_REASONS = (
+    CANNOT_START | ENDED | failed_pods.REASONS | {NOT_READY_IN_TIME, REGISTRY_UNAVAILABLE}
+)
+"""Every reason a failure can have: a closed set, fit for metric labels and ``onReasons``."""
+
+NOTHING_YET = Tally("")
+"""The marks of a container of which nothing was counted."""
+
+ATTEMPT_SECONDS = 5.0
+"""How often the events of containers that cannot start are read, in seconds (F2)."""
+
+NO_ATTEMPTS = ("Error: ErrImagePull", "Error: ImagePullBackOff")
+"""Events that only repeat another one, or that say that the kubelet waits."""
+
+UNKNOWN_BASE = -1
+"""``Tally.base`` of a container whose earlier attempts have not been read yet (F2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one look at one pod found: new marks, new failures, and when time alone adds more."""
+
+    after: Counted
+    failures: tuple[Failure, ...] = ()
+    wake_at: Instant | None = None
+    need: Need | None = None
+    """What has to be read anew before more can be said (rules V)."""
+
+
+def count_failures(pod: PodView, before: Counted, expected: Expectations, now: Instant) -> Observed:
+    """Return what is new about a pod of the target revision since ``before``."""
+    tallies = {tally.container: tally for tally in before.containers}
+    moved: dict[str, Tally] = {}
+    failures: list[Failure] = []
+    wakes: list[Instant] = []
+    needs: list[Need] = []
+    whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
+    sandboxes = max(
+        (count_new_sandboxes(c, tallies.get(c.name, NOTHING_YET).runs) for c in pod.containers),
+        default=0,
+    )
+    for container in pod.containers:
+        tally = tallies.get(container.name, NOTHING_YET)
+        attempts = _find_attempts(pod, container, tally, expected.sight)
+        after = _advance(container, tally, now, attempts)
+        rises = pod.generation - max(1, tally.generation)
+        ends = find_new_ends(container, tally.runs, rises=rises, sandboxes=sandboxes)
+        if ends.resized:
+            after = replace(after, generation=pod.generation)
+        if after is not tally:
+            moved[container.name] = after
+            # In a pod that failed as a whole, ended containers are the consequence, not the cause.
+            if not whole_pod:
+                waits = after.waits - tally.waits
+                failures += _container_failures(pod, container, waits, ends, before.seen)
+        if after.since is not None:
+            due = _next_reading_at(after.since, expected.sight)
+            wakes += [due] if due > now else []
+            needs += [Need(events=True)] if due <= now else []
+    counted = before
+    if moved:
+        tallies |= moved
+        counted = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
+    if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
+        counted = replace(counted, failed=True)
+        failures.append(_pod_failure(pod))
+    deadline = health_deadline(pod, expected)
+    if deadline is not None and deadline > now:
+        wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
+    elif deadline is not None and not expected.sight.confirms(deadline, pod.node):
+        due = expected.sight.check_at(deadline, pod.node)
+        wakes += [due] if due > now else []
+        needs += [Need(frozenset({pod.node} - {""}))] if due <= now else []
+    elif deadline is not None and not counted.unhealthy:
+        counted = replace(counted, unhealthy=True)
+        failures.append(_health_failure(pod, expected, now))
+    seen, seen_wakes = _best_seen(pod, before.seen, expected, now)
+    if seen is not before.seen:
+        counted = replace(counted, seen=seen)
+    return Observed(
+        after=counted,
+        # F5: whatever a pod shows while it is being taken away is never its revision's fault. The
+        # marks move on all the same, so that it is not counted later either.
+        failures=() if pod.deleting or pod.disrupted else tuple(failures),
+        wake_at=min([*wakes, *seen_wakes], default=None),
+        need=merge_needs(needs),
+    )
+
+
+def judge(failure: Failure, policy: tuple[PolicyRule, ...]) -> Failure:
+    """Return the failure with the verdict of the first rule that matches it (F6)."""
+    for rule in policy:
+        if _matches(rule, failure):
+            return replace(failure, verdict=rule.action)
+    return failure
+
+
+def count_attempts(events: Iterable[AttemptEvent], pod: PodView, container: str) -> int:
+    """Return how often the kubelet failed to start a container, as the pod's events tell (F2).
+
+    The kubelet writes two events about each failed pull and one about any other failed attempt. Waiting
+    for the end of a back-off is no attempt, and neither is what is the node's own trouble.
+
+    >>> pull = AttemptEvent("uid", "web", 'Failed to pull image "web:2": not found', count=2)
+    >>> echo = AttemptEvent("uid", "web", "Error: ErrImagePull", count=2)
+    >>> wait = AttemptEvent("uid", "web", "Error: ImagePullBackOff", count=5)
+    >>> count_attempts([pull, echo, wait], PodView("web-1", "uid"), "web")
+    2
+    >>> missing = AttemptEvent("uid", "web", 'Error: configmap "settings" not found', count=3)
+    >>> count_attempts([missing], PodView("web-1", "uid"), "web")
+    3
+    """
+    return sum(
+        event.count
+        for event in events
+        if event.pod == pod.uid
+        and event.container in ("", container)
+        and event.message.startswith(("Failed to pull image", "Error: "))
+        and event.message not in NO_ATTEMPTS
+        and not is_trouble_of_node(event.message)
+    )
+
+
+def is_trouble_of_node(message: str) -> bool:
+    """Return whether a container waits for its node alone: a late cache, the node's own pull limit."""
+    return ("failed to sync" in message and "cache" in message) or "pull QPS exceeded" in message
+
+
+def _advance(container: ContainerView, tally: Tally, now: Instant, attempts: int | None) -> Tally:
+    """Raise the marks of one container; none ever falls, whatever the pod's status says (F7).
+
+    ``attempts`` to start it are known from a reading of its pod's events; None without one.
+    """
+    ended = compute_ended_runs(container)
+    stuck = (
+        container.waiting in CANNOT_START
+        and ended == 0
+        and not is_trouble_of_node(container.message)
+    )
+    if not stuck:
+        runs = max(tally.runs, ended)
+        moved = runs != tally.runs or tally.since is not None
+        return replace(tally, container=container.name, runs=runs, since=None) if moved else tally
+    waits, base = max(tally.waits, 1), tally.base
+    if attempts is not None:
+        # What was tried before anything counted is left out: the base is what makes it nothing new.
+        base = attempts - waits if base < 0 else base
+        waits = max(waits, attempts - base)
+    since = now if tally.since is None else tally.since
+    after = replace(tally, container=container.name, since=since, waits=waits, base=base)
+    return tally if after == tally else after
+
+
+def _find_attempts(
+    pod: PodView, container: ContainerView, tally: Tally, sight: Sight
+) -> int | None:
+    """Return the attempts that a reading of the events tells of, None without one since it waits."""
+    if sight.events is None or tally.since is None or sight.as_of <= tally.since:
+        return None
+    return count_attempts(sight.events, pod, container.name)
+
+
+def _next_reading_at(since: Instant, sight: Sight) -> Instant:
+    """Return when the events of a container that cannot start are to be read (again)."""
+    return max(since, sight.as_of if sight.events is not None else 0.0) + ATTEMPT_SECONDS
+
+
+def _container_failures(
+    pod: PodView, container: ContainerView, waits: int, ends: NewEnds, seen: Seen
+) -> list[Failure]:
+    found = []
+    if waits > 0 and container.waiting is not None:
+        trouble = is_registry_trouble(container.waiting, container.message)  # F8
+        found.append(
+            Failure(
+                kind=FailureKind.LAUNCH,
+                reason=REGISTRY_UNAVAILABLE if trouble else container.waiting,
+                pod=pod.name,
+                count=waits,
+                container=container.name,
+                node=pod.node,
+                message=container.message,
+                verdict=Verdict.IGNORE if trouble else Verdict.COUNT,
+            )
+        )
+    ended = ends.latest
+    if ends.count:
+        found.append(
+            Failure(
+                kind=FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
+                reason=_ended_reason(container, ended),
+                pod=pod.name,
+                count=ends.count,
+                container=container.name,
+                exit_code=None if ended is None else ended.exit_code,
+                signal=None if ended is None else ended.signal or None,
+                node=pod.node,
+                message=(ended.message if ended is not None else "") or container.message,
+            )
+        )
+    return found
+
+
+def _ended_reason(container: ContainerView, ended: Ended | None) -> str:
+    if container.waiting == "PostStartHookError":
+        return container.waiting
+    if ended is None:
+        return "Error"
+    if ended.reason in ENDED:
+        return ended.reason
+    return "Completed" if ended.exit_code == 0 and not ended.signal else "Error"
+
+
+def _pod_failure(pod: PodView) -> Failure:
+    """F3, with F5's verdict on the reason."""
+    reason, verdict = failed_pods.judge_failed_pod(pod)
+    return Failure(
+        kind=FailureKind.LAUNCH,
+        reason=reason,
+        pod=pod.name,
+        node=pod.node,
+        message=pod.message or pod.reason,
+        verdict=verdict,
+    )
+
+
+def _health_failure(pod: PodView, expected: Expectations, now: Instant) -> Failure:
+    """F4: once per pod, which is then replaced."""
+    if pod.unready_since is not None and lost_readiness(pod):
+        words = (
+            f"lost its readiness and was not Ready again for {now - pod.unready_since:.0f} s; "
+            "if this is expected, raise failureThreshold of the readinessProbe"
+        )
+    else:
+        shown = expected.experience
+        measure = (
+            "no completed revision has shown how long it takes"
+            if shown is None
+            else f"revision {shown.revision} took {shown.seconds} s"
+        )
+        words = (
+            f"not Ready {now - started_at(pod):.0f} s after its containers started ({measure}); "
+            "if this is expected, set healthCheckGracePeriodSeconds or a startupProbe"
+        )
+    return Failure(
+        kind=FailureKind.HEALTH,
+        reason=NOT_READY_IN_TIME,
+        pod=pod.name,
+        node=pod.node,
+        message=words,
+    )
+
+
+def _best_seen(
+    pod: PodView, seen: Seen, expected: Expectations, now: Instant
+) -> tuple[Seen, list[Instant]]:
+    """Return the best the pod has been, and when it will be better if nothing changes."""
+    if seen is Seen.HEALTHY:
+        return seen, []
+    healthy = healthy_at(pod, expected)
+    running = pod_running_at(pod)
+    if healthy is None:
+        return seen, []
+    if healthy <= now:
+        return Seen.HEALTHY, []
+    wakes = [healthy]
+    if running is not None and running <= now:
+        seen = Seen.READY
+    elif running is not None:
+        wakes.append(running)
+    return seen, wakes
+
+
+def _marked(counted: Counted) -> bool:
+    return any(tally.runs or tally.waits for tally in counted.containers)
+
+
+def _matches(rule: PolicyRule, failure: Failure) -> bool:
+    if rule.reasons and failure.reason not in rule.reasons:
+        return False
+    if rule.container is not None and failure.container != rule.container:
+        return False
+    if rule.exit_codes:
+        listed = failure.exit_code in rule.exit_codes
+        return failure.exit_code is not None and listed is not rule.exit_codes_negated
+    return True

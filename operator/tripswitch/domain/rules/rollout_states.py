@@ -1,0 +1,128 @@
+"""Rules B and C: the states of a rollout, and every way between them.
+
+Theory. A rollout is one try at making a revision the running one. It moves only by ``TABLE``; a
+finished rollout never moves again, except that a failed rollback may turn out to be whole after all,
+when its cause was outside of its pods and has gone (F10). Every later try (a new template, a retry, a rollback, scaling up
+from zero) is a *new* rollout, so the table has no cycle (a test walks it) and "once per rollout" (T5)
+needs no flag. What follows from a status (does it launch pods? is it watched?) is asked of the sets
+below and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from tripswitch.domain.values.status import (
+    Reason,
+    Rollout,
+    RolloutKind,
+    RolloutState,
+    RolloutStatus,
+)
+from tripswitch.domain.values.time import Instant
+
+_S = RolloutStatus
+
+
+class Cause(StrEnum):
+    """What can happen to a rollout."""
+
+    LAUNCHED = "launched"
+    COMPLETED = "completed"
+    TRIPPED = "tripped"
+    STOPPED = "stopped"
+
+
+TABLE = MappingProxyType(
+    {
+        (_S.PENDING, Cause.LAUNCHED): _S.IN_PROGRESS,
+        (_S.PENDING, Cause.STOPPED): _S.STOPPED,
+        (_S.IN_PROGRESS, Cause.COMPLETED): _S.SUCCESSFUL,
+        (_S.IN_PROGRESS, Cause.TRIPPED): _S.FAILED,
+        (_S.IN_PROGRESS, Cause.STOPPED): _S.STOPPED,
+        (_S.ROLLBACK_IN_PROGRESS, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
+        (_S.ROLLBACK_IN_PROGRESS, Cause.TRIPPED): _S.ROLLBACK_FAILED,
+        (_S.ROLLBACK_IN_PROGRESS, Cause.STOPPED): _S.STOPPED,
+        (_S.ROLLBACK_FAILED, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
+    }
+)
+"""(status, cause) -> status. What is not here cannot happen."""
+
+RUNNING = frozenset({_S.IN_PROGRESS, _S.ROLLBACK_IN_PROGRESS})
+"""Pods are launched and watched (S3)."""
+OPEN = RUNNING | {_S.PENDING}
+"""Not finished: PENDING waits for the end of a pause (R7)."""
+SUCCEEDED = frozenset({_S.SUCCESSFUL, _S.ROLLBACK_SUCCESSFUL})
+"""The revision runs and is kept at its size, unwatched."""
+STALLED = frozenset({_S.FAILED, _S.ROLLBACK_FAILED, _S.STOPPED})
+"""As the latest rollout: nothing is launched any more (B3, B4, B5)."""
+
+STATE = MappingProxyType(
+    {
+        _S.PENDING: RolloutState.IN_PROGRESS,
+        _S.IN_PROGRESS: RolloutState.IN_PROGRESS,
+        _S.ROLLBACK_IN_PROGRESS: RolloutState.IN_PROGRESS,
+        _S.SUCCESSFUL: RolloutState.COMPLETED,
+        _S.ROLLBACK_SUCCESSFUL: RolloutState.COMPLETED,
+        _S.FAILED: RolloutState.FAILED,
+        _S.ROLLBACK_FAILED: RolloutState.FAILED,
+        _S.STOPPED: RolloutState.STOPPED,
+    }
+)
+"""The rolloutState that a rollout gives its revision."""
+
+
+class IllegalTransitionError(AssertionError):
+    """A move that is not in ``TABLE``: a bug in the caller, and nothing was changed."""
+
+
+def begin(
+    revision: int,
+    kind: RolloutKind,
+    now: Instant,
+    *,
+    pending: bool = False,
+    failed_revision: int | None = None,
+    healthy: int = 0,
+) -> Rollout:
+    """Return a new rollout. ``healthy`` pods of the revision are there already (P1)."""
+    status = _S.IN_PROGRESS if kind is RolloutKind.DEPLOY else _S.ROLLBACK_IN_PROGRESS
+    if pending:
+        status = _S.PENDING
+    return Rollout(
+        revision=revision,
+        kind=kind,
+        status=status,
+        started_at=now,
+        failed_revision=failed_revision,
+        reason=(
+            Reason.ROLLOUT_IN_PROGRESS
+            if kind is RolloutKind.DEPLOY
+            else Reason.ROLLBACK_IN_PROGRESS
+        ),
+        healthy_high_water=healthy,
+        progressed_at=now,
+        paused_at=now if pending else None,
+    )
+
+
+def move(rollout: Rollout, cause: Cause, reason: Reason, message: str, now: Instant) -> Rollout:
+    """Return the rollout after ``cause``; the only way a status ever changes.
+
+    Raises:
+        IllegalTransitionError: ``TABLE`` has no such move.
+    """
+    try:
+        status = TABLE[rollout.status, cause]
+    except KeyError:
+        msg = f"a rollout that is {rollout.status} cannot be {cause}"
+        raise IllegalTransitionError(msg) from None
+    return replace(
+        rollout,
+        status=status,
+        reason=reason,
+        message=message,
+        finished_at=None if status in OPEN else now,
+    )

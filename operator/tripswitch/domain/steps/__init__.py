@@ -1,0 +1,1 @@
+"""The steps of :func:`tripswitch.domain.decide.decide`, each from one draft to the next."""

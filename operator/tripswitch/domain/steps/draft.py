@@ -1,0 +1,244 @@
+"""The decision while it is being made: a status that each step replaces, never changes in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.rules import breaker as breakers
+from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules.health import Expectations, Experience, expect, healthy_at
+from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
+from tripswitch.domain.rules.rollout_states import Cause
+from tripswitch.domain.rules.scaling import Bounds, Crowd, compute_bounds, crowd
+from tripswitch.domain.values.decision import Event, EventReason
+from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import (
+    Breaker,
+    Reason,
+    Revision,
+    Rollout,
+    RolloutKind,
+    RolloutState,
+    Status,
+)
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A snapshot, the moment, and what has been decided so far."""
+
+    snapshot: Snapshot
+    now: Instant
+    status: Status
+    crowds: dict[str, Crowd]
+    events: tuple[Event, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    wakes: tuple[Instant, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """The wish."""
+        return self.snapshot.guarded.spec
+
+    @property
+    def sight(self) -> Sight:
+        """How current the snapshot is."""
+        return self.snapshot.sight
+
+    @property
+    def rollout(self) -> Rollout:
+        """The current rollout; there is one as soon as the wish has been followed."""
+        assert self.status.rollout is not None, "asked for a rollout before there was one"
+        return self.status.rollout
+
+    @property
+    def target(self) -> ReplicaSetView | None:
+        """The ReplicaSet of the revision that is being made to run, if it is there."""
+        return self.replica_set(self.rollout.revision)
+
+    @property
+    def experience(self) -> Experience | None:
+        """What the current rollout's pods are measured by (F4)."""
+        return history.find_experience(
+            self.status.revisions, self.status.last_completed_revision, self.rollout.revision
+        )
+
+    @property
+    def progress_deadline(self) -> int:
+        """Rules P1 and P2, for the pods that are being launched."""
+        made_of = self.spec.template if self.target is None else self.target.template
+        return compute_progress_deadline(self.spec, made_of.readiness)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Rules R1 and R2 on the latest ``replicas`` (R4)."""
+        return compute_bounds(self.spec.strategy, self.spec.replicas)
+
+    @property
+    def healthy(self) -> int:
+        """Healthy pods of all revisions."""
+        return sum(crowd.healthy for crowd in self.crowds.values())
+
+    @property
+    def refusal(self) -> str:
+        """Why the API server does not accept the wanted ReplicaSet, empty if it does."""
+        error = self.snapshot.create_error
+        refused = (
+            self.target is None
+            and error is not None
+            and error.digest == self.spec.template.digest
+            and not error.name_taken
+        )
+        return error.message if refused and error is not None else ""
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Revisions that history never drops: the running, the desired, the last completed one."""
+        status = self.status
+        named = (self.rollout.revision, status.desired_revision, status.last_completed_revision)
+        return frozenset(number for number in named if number is not None)
+
+    @property
+    def kept_names(self) -> frozenset[str]:
+        """The ReplicaSets of those; a number on a ReplicaSet may be older than its record."""
+        return frozenset(r.replica_set for r in self.status.revisions if r.revision in self.kept)
+
+    def record(self, revision: int | None) -> Revision | None:
+        """Return a revision of the history."""
+        return history.find_by_number(self.status.revisions, revision)
+
+    def replica_set(self, revision: int | None) -> ReplicaSetView | None:
+        """Return a revision's ReplicaSet, under the revision's number.
+
+        The number on the ReplicaSet itself may be older: the record may have been forgotten.
+        """
+        record = self.record(revision)
+        found = history.find_replica_set(self.snapshot.replica_sets, record)
+        if record is None or found is None or found.revision == record.revision:
+            return found
+        return replace(found, revision=record.revision)
+
+    def expect(self, replica_set: ReplicaSetView) -> Expectations:
+        """Return what is expected of the pods of the current rollout's ReplicaSet (F4, H1)."""
+        return expect(replica_set, self.spec, self.now, self.experience, self.sight)
+
+    def find_unhealthy(self, replica_set: ReplicaSetView) -> list[PodView]:
+        """Return the live pods of the current rollout's ReplicaSet that are not healthy now (H1)."""
+        expected, now = self.expect(replica_set), self.now
+        moments = ((pod, healthy_at(pod, expected)) for pod in replica_set.pods if pod.live)
+        return [pod for pod, at in moments if at is None or at > now]
+
+    def crowd(self, revision: int) -> Crowd:
+        """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""
+        found = self.replica_set(revision)
+        if found is not None:
+            return self.crowds[found.name]
+        record = self.record(revision)
+        return Crowd(record.replica_set if record is not None else "", size=0)
+
+    def say(self, reason: EventReason, message: str, topic: str = "") -> Draft:
+        """Add an event."""
+        return replace(self, events=(*self.events, Event(reason, message, topic)))
+
+    def wake(self, at: Instant | None) -> Draft:
+        """Ask to look again at a moment."""
+        if at is None or at <= self.now:
+            return self
+        at = min(at, self.now + OUTAGE_LOOK_SECONDS) if at == NEVER else at
+        return replace(self, wakes=(*self.wakes, at))
+
+    def need(self, need: Need | None) -> Draft:
+        """Ask for something to be read anew (rules V)."""
+        return self if need is None else replace(self, needs=(*self.needs, need))
+
+    def with_status(
+        self,
+        *,
+        rollout: Rollout | None = None,
+        breaker: Breaker | None = None,
+        revisions: tuple[Revision, ...] | None = None,
+    ) -> Draft:
+        """Replace parts of the status that are never taken away again."""
+        status = self.status
+        return replace(
+            self,
+            status=replace(
+                status,
+                rollout=status.rollout if rollout is None else rollout,
+                circuit_breaker=status.circuit_breaker if breaker is None else breaker,
+                revisions=status.revisions if revisions is None else revisions,
+            ),
+        )
+
+    def with_record(self, record: Revision) -> Draft:
+        """Replace one revision of the history."""
+        return self.with_status(revisions=history.update(self.status.revisions, record))
+
+    def start(self, revision: int, kind: RolloutKind, *, failed: int | None = None) -> Draft:
+        """Begin a rollout of a revision (B1, C1, C3).
+
+        A revision that is rolled out leaves COMPLETED: until it is COMPLETED again it is nothing
+        that could be rolled back to.
+        """
+        deploy = kind is RolloutKind.DEPLOY
+        record = self.record(revision)
+        assert record is not None, "a rollout of a revision that history does not know"
+        kept = self.status.last_completed_revision if deploy else None
+        target, records = self.replica_set(revision), self.status.circuit_breaker.failures
+        begun = rollout_states.begin(
+            revision,
+            kind,
+            self.now,
+            pending=deploy and self.spec.paused,
+            failed_revision=failed,
+            healthy=self.crowd(revision).healthy,
+        )
+        breaker = breakers.begin(
+            self.spec,
+            target if self.spec.breaker.enable else None,
+            self.now,
+            failures=() if deploy else tuple(r for r in records if r.revision != revision),
+            experience=history.find_experience(self.status.revisions, kept, revision),
+        )
+        status = replace(self.status, last_completed_revision=None if kept == revision else kept)
+        return (
+            replace(self, status=status)
+            .with_status(rollout=begun, breaker=breaker)
+            .with_record(
+                replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, reason="")
+            )
+        )
+
+    def finish(self, cause: Cause, reason: Reason, message: str) -> Draft:
+        """End the current rollout, and say so in its revision's history."""
+        rollout = rollout_states.move(self.rollout, cause, reason, message, self.now)
+        record = self.record(rollout.revision)
+        assert record is not None, "a rollout of a revision that history does not know"
+        proved = cause is Cause.COMPLETED and self.spec.replicas > 0
+        return self.with_status(rollout=rollout).with_record(
+            replace(
+                record,
+                rollout_state=rollout_states.STATE[rollout.status],
+                finished_at=self.now,
+                completed_at=self.now if proved else record.completed_at,
+                reason="" if cause is Cause.COMPLETED else message,
+            )
+        )
+
+
+def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
+    """Start from what is written."""
+    guarded = snapshot.guarded
+    return Draft(
+        snapshot=snapshot,
+        now=now,
+        status=guarded.status,
+        crowds={rs.name: crowd(rs, guarded.spec, now) for rs in snapshot.replica_sets},
+    )

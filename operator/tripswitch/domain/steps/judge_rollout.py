@@ -1,0 +1,219 @@
+"""Rules S, P, R5 and B: look at the pods of a running rollout, and say how it goes on or ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules import breaker as breakers
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.counted_pods import forget
+from tripswitch.domain.rules.evidence import describe_latest
+from tripswitch.domain.rules.failures import PULLS
+from tripswitch.domain.rules.rollout_states import Cause
+from tripswitch.domain.rules.scaling import is_complete
+from tripswitch.domain.rules.threshold import compute_threshold
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.follow_spec import roll_back
+from tripswitch.domain.steps.progress_clock import (
+    compute_late_at,
+    find_awaited,
+    hold_clock,
+    mark_progress,
+    progress,
+    run_clock,
+)
+from tripswitch.domain.steps.use_evidence import take, tell_cause
+from tripswitch.domain.steps.waiting_words import describe_lateness
+from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.sight import Need
+from tripswitch.domain.values.status import BreakerState, Reason, RolloutKind, RolloutStatus
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import PolicyRule
+
+PULLS_IN_A_ROLLBACK = PolicyRule(Verdict.IGNORE, reasons=PULLS)
+"""F10: the target has been pulled before, so it is the registry that is in trouble."""
+
+
+def observe(draft: Draft) -> Draft:
+    """Count, then judge: trip, complete, run late, or go on.
+
+    A rollback that starts here is looked at at once, so that a second look at the same snapshot
+    finds nothing more. It ends, because a rollback never starts another rollout (B5).
+    """
+    draft = _mark_threshold(draft)
+    if draft.rollout.status not in rollout_states.RUNNING:
+        return _recover(draft)
+    if draft.spec.paused:
+        return hold_clock(draft)
+    draft = run_clock(mark_progress(draft))
+    if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
+        return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
+    draft, cause = _watch(draft)
+    if cause is not None:
+        return trip(draft, Reason.CIRCUIT_BREAKER_TRIGGERED, cause)
+    if _is_complete(draft):
+        return _complete(draft)
+    late_at = compute_late_at(draft)
+    if late_at is None or late_at > draft.now:
+        return draft.wake(late_at)
+    return _judge_lateness(draft, late_at) if draft.spec.breaker.enable else draft
+
+
+def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
+    """B1 to B5: the rollout has failed; go back, or stall."""
+    failed = draft.rollout
+    draft = draft.finish(Cause.TRIPPED, reason, cause)
+    if failed.kind is RolloutKind.ROLLBACK:
+        message = f"{cause}; a rollback is never rolled back, nothing more is launched"  # B5
+        return draft.with_status(
+            rollout=replace(draft.rollout, reason=Reason.ROLLBACK_FAILED, message=message)
+        ).say(
+            EventReason.ROLLBACK_FAILED, f"rollback to revision {failed.revision} failed: {message}"
+        )
+    found = describe_latest(draft.status.circuit_breaker.failures, failed.revision)
+    draft = draft.say(
+        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        f"revision {failed.revision} failed: {cause}" + (f"; {found}" if found else ""),
+    )
+    if draft.spec.breaker.rollback:
+        return observe(roll_back(draft, cause))
+    message = f"{cause}; rollback is off, nothing more is launched"  # B4
+    return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
+        EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
+    )
+
+
+def _recover(draft: Draft) -> Draft:
+    """F10: a failed rollback whose pods get on after all is whole, or is tried again.
+
+    That the pods wait for something outside of them (a ConfigMap, a registry, a node) is no reason to
+    give up for good. One more healthy pod than the rollback ever had shows that it has come, so a
+    rollback is tried again at most once for each pod.
+    """
+    failed = draft.rollout
+    if (
+        failed.status is not RolloutStatus.ROLLBACK_FAILED
+        or draft.spec.paused
+        or draft.spec.replicas == 0
+        or draft.target is None
+    ):
+        return draft
+    record = draft.record(failed.failed_revision)
+    cause = "" if record is None else record.reason
+    if _is_complete(draft):
+        return _complete(draft.with_status(rollout=replace(failed, message=cause)))
+    if draft.crowd(failed.revision).healthy <= failed.healthy_high_water:
+        return draft
+    draft = draft.start(failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision)
+    mark = max(failed.healthy_high_water, draft.rollout.healthy_high_water)
+    rollout = replace(draft.rollout, message=cause, healthy_high_water=mark)
+    return observe(draft.with_status(rollout=rollout)).say(
+        EventReason.ROLLBACK_STARTED,
+        f"trying again to roll back to revision {failed.revision}: one more pod is healthy",
+    )
+
+
+def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
+    """P1 and rules V: trip if a pod that had become healthy by now would be known."""
+    awaited = find_awaited(draft)
+    sight, nodes = draft.sight, [pod.node for pod in awaited] or [""]
+    refused = draft.target is None  # by the API server itself, which needs no proof
+    if refused or any(sight.confirms(late_at, node) for node in nodes):
+        return trip(draft, Reason.PROGRESS_DEADLINE_EXCEEDED, describe_lateness(draft))
+    if all(node in sight.lost_nodes for node in nodes) and sight.as_of >= late_at:
+        # V3: the time until now says nothing about the revision. Pods that take the place of these
+        # have all of the deadline.
+        rollout = progress(draft.rollout, draft.now)
+        return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
+    again = min(sight.check_at(late_at, node) for node in nodes)
+    return draft.wake(again) if again > draft.now else draft.need(Need(frozenset(nodes) - {""}))
+
+
+def _mark_threshold(draft: Draft) -> Draft:
+    """T4, also while nothing is watched: the column shows what would trip now. And rule S3."""
+    breaker = draft.status.circuit_breaker
+    threshold = compute_threshold(draft.spec.breaker, draft.spec.replicas)
+    return draft.with_status(breaker=replace(breaker, threshold=threshold))
+
+
+def _is_lost(draft: Draft) -> bool:
+    wanted = draft.record(draft.rollout.revision)
+    can_be_made = wanted is not None and wanted.digest == draft.spec.template.digest
+    return draft.target is None and not can_be_made
+
+
+def _watch(draft: Draft) -> tuple[Draft, str | None]:
+    """Fold the pods into the breaker; return why it trips, if it does."""
+    breaker = draft.status.circuit_breaker
+    if not draft.spec.breaker.enable:
+        return draft.with_status(breaker=forget(breaker)), None
+    if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
+        breaker = breakers.rebase(
+            breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
+        )
+    spec = draft.spec
+    if draft.rollout.kind is RolloutKind.ROLLBACK:
+        policy = (PULLS_IN_A_ROLLBACK, *spec.breaker.policy)
+        spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
+    watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
+    new = sum(failure.count for failure in watched.failures)
+    revisions = tuple(
+        replace(
+            record,
+            failed_tasks=record.failed_tasks + new,
+            ready_seconds=_longer(record.ready_seconds, watched.ready_seconds),
+        )
+        if record.revision == draft.rollout.revision
+        else record
+        for record in draft.status.revisions
+    )
+    draft = draft.with_status(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
+    draft = draft.need(watched.need)
+    draft = take(replace(draft, failures=draft.failures + watched.failures))
+    return _tell_failures(draft, watched.failures), watched.cause
+
+
+def _longer(known: int | None, seen: int | None) -> int | None:
+    return max((one for one in (known, seen) if one is not None), default=None)
+
+
+def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
+    """One event for each kind and cause of this look, however many pods showed it."""
+    by_cause: dict[tuple[FailureKind, str], list[Failure]] = {}
+    for failure in failures:
+        by_cause.setdefault((failure.kind, breakers.describe(failure)), []).append(failure)
+    for (kind, cause), same in by_cause.items():
+        pods = sorted({failure.pod for failure in same})
+        named = f"pod {pods[0]}" + (f" and {len(pods) - 1} more" if len(pods) > 1 else "")
+        draft = tell_cause(draft, kind, cause, named)
+    return draft
+
+
+def _is_complete(draft: Draft) -> bool:
+    target = draft.crowd(draft.rollout.revision)
+    others = [crowd for name, crowd in draft.crowds.items() if name != target.name]
+    return is_complete(target, others, draft.spec.replicas)
+
+
+def _complete(draft: Draft) -> Draft:
+    """R5, and R6: with no replicas nothing was proved."""
+    rollout, replicas = draft.rollout, draft.spec.replicas
+    rollback = rollout.kind is RolloutKind.ROLLBACK
+    proved = Reason.ROLLOUT_COMPLETED if replicas > 0 else Reason.SCALED_TO_ZERO
+    reason = Reason.ROLLBACK_COMPLETED if rollback else proved
+    draft = draft.finish(Cause.COMPLETED, reason, rollout.message)
+    if replicas > 0:
+        draft = replace(
+            draft, status=replace(draft.status, last_completed_revision=rollout.revision)
+        )
+    proof = f"{replicas} of {replicas} pods healthy" if replicas else "no replicas, nothing proved"
+    if rollback:
+        return draft.say(
+            EventReason.ROLLBACK_COMPLETED,
+            f"rolled back to revision {rollout.revision}: {proof}; "
+            f"revision {rollout.failed_revision} stays failed",
+        )
+    return draft.say(
+        EventReason.ROLLOUT_COMPLETED, f"revision {rollout.revision} completed: {proof}"
+    )

@@ -1,0 +1,219 @@
+"""Rules R3, R4, R7 and B3: the next size of every ReplicaSet, whatever the rollout does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.proportion import (
+    is_scaled_down,
+    is_scaled_up,
+    share_replicas,
+    share_upper_bound,
+)
+from tripswitch.domain.rules.scaling import Crowd, lower, resize, roll, take_in_order
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.workload import Recreate
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next sizes by name, and whether they are those that ``replicas`` asks for.
+
+    ``followed`` is False while a step towards ``replicas`` is still to be made, or cannot be made.
+    ``frozen`` says why nothing may grow; empty if something may, or nothing has to.
+    """
+
+    sizes: Mapping[str, int]
+    followed: bool = True
+    frozen: str = ""
+
+    def compute_mark(self, rs: ReplicaSetView, replicas: int) -> int:
+        """Return the ``replicas`` that the next size of a ReplicaSet is decided for."""
+        return replicas if self.followed or rs.sized_for is None else rs.sized_for
+
+
+def plan_sizes(draft: Draft) -> Plan:
+    """Return the next size of every ReplicaSet that may be scaled."""
+    target = draft.crowd(draft.rollout.revision)
+    others = _in_order_of_leaving(draft, target)
+    status = draft.rollout.status
+    if status in rollout_states.STALLED:
+        plan = _plan_stalled(draft, target, others)
+    elif status is RolloutStatus.PENDING or (
+        status in rollout_states.RUNNING and draft.spec.paused
+    ):
+        there = draft.target is not None
+        plan = _plan_paused(draft, [*others, target] if there else others)
+    else:
+        plan = _plan_rolling(draft, target, others)
+    names = {rs.name for rs in draft.snapshot.replica_sets if not rs.deleting} | {target.name}
+    return replace(plan, sizes={name: size for name, size in plan.sizes.items() if name in names})
+
+
+def _plan_rolling(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
+    """R3. Scaled up, the revisions that completed before grow in proportion with the target (R4)."""
+    replicas, bounds = draft.spec.replicas, draft.bounds
+    if isinstance(draft.spec.strategy, Recreate):
+        return Plan(roll(target, others, replicas, bounds, recreate=True))
+    grown = [*others, target]
+    if draft.rollout.status is RolloutStatus.IN_PROGRESS:
+        proven = _find_proven(draft)
+        grown = _grow(draft, [replace(c, proven=c.name in proven) for c in grown])
+    sizes = roll(grown[-1], grown[:-1], replicas, bounds, recreate=False)
+    return _within_upper_bound(draft, sizes)
+
+
+def _plan_paused(draft: Draft, crowds: Sequence[Crowd]) -> Plan:
+    """R7: the rollout is held, and what is there follows ``replicas``, in proportion."""
+    replicas, bounds = draft.spec.replicas, draft.bounds
+    alone = _find_alone(draft, crowds)
+    if alone is not None:
+        spare = alone.surely_healthy(alone.size) - replicas
+        sizes = {crowd.name: crowd.size for crowd in crowds}
+        return Plan({**sizes, alone.name: resize(alone, replicas, spare)})
+    grown = _grow(draft, crowds)
+    if grown != crowds:
+        return _within_upper_bound(draft, {crowd.name: crowd.size for crowd in grown})
+    sizes = {crowd.name: crowd.size for crowd in crowds}
+    total = sum(sizes.values())
+    growing = _find_growing(draft)
+    if (
+        total < replicas
+        and is_scaled_up(_active(crowds), replicas)
+        and not any(crowd.name in growing for crowd in _active(crowds))
+    ):
+        why = "the rollout is paused"
+        return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))
+    if is_scaled_down(_active(crowds), replicas):
+        active = _oldest_first(draft, _active(crowds))
+        leaving = sum(crowd.occupied for crowd in crowds if crowd.leaving)
+        shares = share_upper_bound(active, replicas, draft.spec.strategy, leaving)
+        sizes = lower(crowds, {**sizes, **shares}, bounds.upper, replicas)
+    return Plan(sizes, followed=sum(sizes.values()) <= bounds.upper)
+
+
+def _plan_stalled(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
+    """B3: nothing is launched of the failed revision, which keeps its pods that are Ready.
+
+    The others keep what they have. Scaled up, the revisions that completed before make up what is
+    missing (R7); scaled down, the failed one goes first.
+    """
+    replicas = draft.spec.replicas
+    held = target.ready
+    if draft.rollout.status is RolloutStatus.ROLLBACK_FAILED:
+        # F10: what its pods wait for may come yet, and then it goes on.
+        held += target.waiting + max(0, target.size - target.live)
+    kept = [replace(target, size=min(target.size, held)), *others]
+    scaled = [target, *_active(others)]
+    most = replicas if is_scaled_down(scaled, replicas) else draft.bounds.upper
+    sizes = lower(kept, take_in_order(kept, most), most, replicas)
+    total = sum(sizes.values())
+    if total >= replicas or not is_scaled_up(scaled, replicas):
+        return Plan(sizes, followed=total <= most)
+    growing = _find_growing_while_stalled(draft, others)
+    if not growing:
+        why = f"nothing of revision {draft.rollout.revision} is launched any more"
+        return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))
+    taken = total - sum(sizes[crowd.name] for crowd in growing)
+    return _within_upper_bound(draft, {**sizes, **share_replicas(growing, replicas, taken)})
+
+
+def _describe_frozen(draft: Draft, total: int, why: str) -> str:
+    return (
+        f"the size is frozen at {total} of {draft.spec.replicas} pods: {why}, "
+        "and no other revision has completed"
+    )
+
+
+def _find_growing_while_stalled(draft: Draft, others: Sequence[Crowd]) -> list[Crowd]:
+    """Return the revisions that completed before; without pods, the one that did so last."""
+    proven = _find_proven(draft)
+    active = [crowd for crowd in _active(others) if crowd.name in proven]
+    last = draft.replica_set(draft.status.last_completed_revision)
+    empty = [crowd for crowd in others if last is not None and crowd.name == last.name]
+    return _oldest_first(draft, active or empty)
+
+
+def _find_alone(draft: Draft, crowds: Sequence[Crowd]) -> Crowd | None:
+    """Return the one ReplicaSet that follows ``replicas`` because no other one has pods.
+
+    With no pods at all that of the last completed revision, or else of the running rollout.
+    """
+    occupied = [crowd for crowd in crowds if crowd.occupied]
+    last = draft.replica_set(draft.status.last_completed_revision)
+    if not occupied and last is not None:
+        return draft.crowds[last.name]
+    growing = [crowd for crowd in crowds if crowd.name in _find_growing(draft)]
+    if not occupied:
+        return next((crowd for crowd in growing if _is_target(draft, crowd)), None)
+    alone = occupied[0]
+    return alone if occupied == [alone] and alone in growing and not alone.leaving else None
+
+
+def _grow(draft: Draft, crowds: Sequence[Crowd]) -> list[Crowd]:
+    """Return the ReplicaSets with the sizes that they grow to when they were scaled up (R4, R7)."""
+    replicas, growing = draft.spec.replicas, _find_growing(draft)
+    share = _oldest_first(draft, [crowd for crowd in _active(crowds) if crowd.name in growing])
+    if not is_scaled_up(share, replicas):
+        return list(crowds)
+    taken = sum(crowd.occupied for crowd in crowds if crowd not in share)
+    sizes = share_upper_bound(share, replicas, draft.spec.strategy, taken)
+    return [replace(c, size=max(c.size, sizes.get(c.name, 0))) for c in crowds]
+
+
+def _within_upper_bound(draft: Draft, sizes: Mapping[str, int]) -> Plan:
+    """Put raising off while pods that are still to go take the room (R3)."""
+    now = {name: draft.crowds.get(name, Crowd(name, 0)) for name in sizes}
+    planned = sum(max(now[name].occupied, size) for name, size in sizes.items())
+    if planned <= draft.bounds.upper or all(now[name].size >= sizes[name] for name in sizes):
+        return Plan(sizes)
+    held = {name: min(size, now[name].size) for name, size in sizes.items()}
+    return Plan(held, followed=False)
+
+
+def _find_proven(draft: Draft) -> frozenset[str]:
+    """Return the ReplicaSets of revisions that completed and have not failed since, but the target."""
+    return frozenset(
+        record.replica_set
+        for record in draft.status.revisions
+        if record.completed_at is not None
+        and record.rollout_state is not RolloutState.FAILED
+        and record.revision != draft.rollout.revision
+    )
+
+
+def _find_growing(draft: Draft) -> frozenset[str]:
+    """Return the ReplicaSets that may be given more pods when the rollout is not stalled."""
+    target = draft.crowd(draft.rollout.revision)
+    running = {target.name} if draft.rollout.status in rollout_states.RUNNING else set()
+    return _find_proven(draft) | running
+
+
+def _is_target(draft: Draft, crowd: Crowd) -> bool:
+    return crowd.name == draft.crowd(draft.rollout.revision).name
+
+
+def _active(crowds: Sequence[Crowd]) -> list[Crowd]:
+    """Return those that are to have pods (Kubernetes' active ReplicaSets)."""
+    return [crowd for crowd in crowds if crowd.size > 0 and not crowd.leaving]
+
+
+def _oldest_first(draft: Draft, crowds: Sequence[Crowd]) -> list[Crowd]:
+    numbers = {record.replica_set: record.revision for record in draft.status.revisions}
+    return sorted(crowds, key=lambda crowd: numbers.get(crowd.name, 0))
+
+
+def _in_order_of_leaving(draft: Draft, target: Crowd) -> list[Crowd]:
+    """R3, B2: what failed or was stopped goes before what completed, older before newer."""
+
+    def rank(crowd: Crowd) -> tuple[bool, int]:
+        record = next((r for r in draft.status.revisions if r.replica_set == crowd.name), None)
+        if record is None:
+            return (False, 0)
+        return (record.rollout_state is RolloutState.COMPLETED, record.revision)
+
+    return sorted((c for name, c in draft.crowds.items() if name != target.name), key=rank)

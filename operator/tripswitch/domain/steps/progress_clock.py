@@ -1,0 +1,86 @@
+"""Rule P1: the clock of a rollout's progress, and when it stands still."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules.sight import compute_due
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.pods import OVER, PodView
+from tripswitch.domain.values.status import Rollout
+from tripswitch.domain.values.time import Instant
+
+
+def compute_late_at(draft: Draft) -> Instant | None:
+    """P1: when the rollout is late; None when it never is, and while its clock stands still."""
+    rollout, deadline = draft.rollout, draft.progress_deadline
+    if deadline == 0 or rollout.paused_at or rollout.held_at:
+        return None
+    return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
+
+
+def mark_progress(draft: Draft) -> Draft:
+    """P1, H3: only a new high-water mark of healthy pods is progress; it never falls by flapping."""
+    healthy = draft.crowd(draft.rollout.revision).healthy
+    if healthy <= draft.rollout.healthy_high_water:
+        return draft
+    return draft.with_status(
+        rollout=replace(progress(draft.rollout, draft.now), healthy_high_water=healthy)
+    )
+
+
+def run_clock(draft: Draft) -> Draft:
+    """P1: the clock runs only while pods of the target could become healthy and are not.
+
+    It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
+    and the next step is ours, and while the ReplicaSet controller or the scheduler has not looked yet.
+    """
+    rollout, now = draft.rollout, draft.now
+    if _is_anything_awaited(draft):
+        rollout = _release(rollout, now)
+    elif rollout.held_at is None:
+        crowd = draft.crowd(rollout.revision)
+        # All that could become healthy until now is: what is launched next has the whole deadline.
+        done = crowd.live > 0 and crowd.healthy == crowd.live
+        rollout = replace(progress(rollout, now) if done else rollout, held_at=now)
+    return draft.with_status(rollout=rollout)
+
+
+def _is_anything_awaited(draft: Draft) -> bool:
+    """Whether the rollout waits for something that could show the revision to be bad (P1)."""
+    error, target = draft.snapshot.create_error, draft.target
+    if target is None:
+        digest = draft.spec.template.digest
+        return error is not None and error.digest == digest and not error.name_taken
+    crowd = draft.crowd(draft.rollout.revision)
+    failed = crowd.live < crowd.size and any(pod.phase in OVER for pod in target.pods)
+    return failed or bool(target.create_error) or bool(find_awaited(draft))
+
+
+def find_awaited(draft: Draft) -> list[PodView]:
+    """Return the target's pods that could become healthy and are not."""
+    target = draft.target
+    if target is None:
+        return []
+    return [pod for pod in draft.find_unhealthy(target) if pod.scheduled]
+
+
+def hold_clock(draft: Draft) -> Draft:
+    """R7: nothing is counted and the clock of P stands still."""
+    rollout, now = draft.rollout, draft.now
+    if rollout.paused_at is not None:
+        return draft
+    return draft.with_status(rollout=replace(_release(rollout, now), paused_at=now))
+
+
+def progress(rollout: Rollout, at: Instant) -> Rollout:
+    """Move the mark of progress, which never falls: also not when the clock was set back (V4)."""
+    return replace(rollout, progressed_at=max(at, rollout.progressed_at))
+
+
+def _release(rollout: Rollout, now: Instant) -> Rollout:
+    """Let the clock go on: only what it had run before it was held has passed."""
+    if rollout.held_at is None:
+        return rollout
+    ran = max(0.0, rollout.held_at - rollout.progressed_at)  # below 0: progress while it was held
+    return replace(progress(rollout, round(now - ran, 3)), held_at=None)

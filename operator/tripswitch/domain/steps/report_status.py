@@ -1,0 +1,174 @@
+"""The status that says it all: numbers, states, sentences and conditions of a finished draft."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules import breaker as breakers
+from tripswitch.domain.rules import conditions, history, rollout_states
+from tripswitch.domain.rules.counted_pods import forget
+from tripswitch.domain.rules.evidence import describe_latest
+from tripswitch.domain.rules.scaling import compute_needed
+from tripswitch.domain.steps.crash_loops import describe_crash_loops
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.progress_clock import compute_late_at
+from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
+from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.status import (
+    BreakerState,
+    Reason,
+    Revision,
+    RolloutState,
+    RolloutStatus,
+    Status,
+)
+
+NEXT = "next: fix the template, or retry"
+"""What a person can do about a rollout that failed (rules B6 and C1)."""
+
+
+def conclude(draft: Draft, frozen: str = "") -> Status:
+    """Everything the status shows, from what has been decided.
+
+    ``frozen`` says why the size does not follow ``replicas``; empty if it does (R7).
+    """
+    spec, guarded = draft.spec, draft.snapshot.guarded
+    crowds = draft.crowds.values()
+    desired = draft.record(draft.status.desired_revision)
+    assert desired is not None, "the spec was not followed"
+    running = draft.rollout.status in rollout_states.OPEN
+    explanation = _explain(draft) + (f"; {frozen}" if frozen else "")
+    breaker = draft.status.circuit_breaker
+    state = breakers.STATUS[draft.rollout.status] if spec.breaker.enable else BreakerState.DISABLED
+    return replace(
+        draft.status,
+        observed_generation=guarded.generation,
+        replicas=sum(crowd.live for crowd in crowds),
+        updated_replicas=draft.crowd(desired.revision).live,
+        ready_replicas=sum(crowd.ready for crowd in crowds),
+        available_replicas=draft.healthy,
+        selector=spec.selector,
+        rollout_state=(
+            rollout_states.STATE[draft.rollout.status] if running else desired.rollout_state
+        ),
+        rollout_state_reason=explanation,
+        # What was counted is of no use to anybody once nothing is watched.
+        circuit_breaker=replace(breaker if running else forget(breaker), status=state),
+        revisions=_conclude_revisions(draft),
+        conditions=conditions.compute_conditions(
+            _gather_facts(draft, desired.rollout_state, explanation, frozen),
+            draft.status.conditions,
+            draft.now,
+        ),
+    )
+
+
+def tell_refusal(draft: Draft) -> Draft:
+    """Say that the API server refuses the ReplicaSet, once: the condition has the latest words."""
+    told = any(
+        condition.type == "Stalled" and condition.reason is Reason.REPLICA_SET_CREATE_ERROR
+        for condition in draft.snapshot.guarded.status.conditions
+    )
+    if not draft.refusal or told or draft.rollout.status not in rollout_states.OPEN:
+        return draft
+    return draft.say(
+        EventReason.REPLICA_SET_CREATE_ERROR,
+        f"revision {draft.rollout.revision}: the API server refuses its ReplicaSet, which is tried "
+        f"again: {draft.refusal}",
+    )
+
+
+def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
+    remembered = history.select_remembered(
+        draft.status.revisions,
+        draft.snapshot.replica_sets,
+        draft.kept,
+        draft.spec.revision_history_limit,
+    )
+    refreshed = []
+    for record in remembered:
+        rs = draft.replica_set(record.revision)
+        crowd = None if rs is None else draft.crowds[rs.name]
+        primary = record.revision == draft.rollout.revision
+        refreshed.append(history.refresh(record, rs, crowd, primary=primary))
+    return tuple(refreshed)
+
+
+def _gather_facts(
+    draft: Draft, desired_state: RolloutState, explanation: str, frozen: str
+) -> conditions.Facts:
+    spec, target = draft.spec, draft.target
+    late_at = compute_late_at(draft)
+    late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
+    return conditions.Facts(
+        rollout=draft.rollout,
+        desired_state=desired_state,
+        healthy=draft.healthy,
+        replicas=spec.replicas,
+        needed=compute_needed(spec.strategy, spec.replicas),
+        paused=spec.paused,
+        refused=draft.refusal,
+        blocked="" if target is None else target.create_error,
+        late=describe_lateness(draft) if late else "",
+        explanation=explanation,
+        crash_loops=describe_crash_loops(draft),
+        frozen=frozen,
+    )
+
+
+def _explain(draft: Draft) -> str:
+    """Return the state of the rollout as one sentence that says what comes next."""
+    rollout = draft.rollout
+    match rollout.status:
+        case RolloutStatus.PENDING:
+            return f"revision {rollout.revision} waits for the end of the pause"
+        case RolloutStatus.IN_PROGRESS:
+            return _explain_progress(draft)
+        case RolloutStatus.ROLLBACK_IN_PROGRESS:
+            return (
+                f"rolling back to revision {rollout.revision}: {rollout.message}"
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}; a template "
+                f"applied before revision {rollout.revision} has completed has nothing to go back to"
+            )
+        case RolloutStatus.SUCCESSFUL:
+            if rollout.reason is Reason.SCALED_TO_ZERO:
+                return f"revision {rollout.revision} is scaled to zero and not yet proved"
+            return f"revision {rollout.revision} completed"
+        case RolloutStatus.ROLLBACK_SUCCESSFUL:
+            if draft.status.desired_revision == rollout.revision:
+                return f"revision {rollout.revision} completed"
+            return (
+                f"revision {rollout.failed_revision} failed and was rolled back to revision "
+                f"{rollout.revision}: {rollout.message}"
+                f"{_evidence(draft, rollout.failed_revision)}; {NEXT}"
+            )
+        case RolloutStatus.FAILED | RolloutStatus.STOPPED:
+            head = f"revision {rollout.revision} stalled"
+        case RolloutStatus.ROLLBACK_FAILED:  # the last case
+            head = f"rollback to revision {rollout.revision} failed"
+    return f"{head}: {rollout.message}{_evidence(draft, rollout.revision)}; {NEXT}"
+
+
+def _explain_progress(draft: Draft) -> str:
+    told = f"rolling out revision {draft.rollout.revision}: {_progress(draft)}"
+    breaker = draft.status.circuit_breaker
+    if breaker.failure_count:
+        told += f", {breaker.failure_count} of {breaker.threshold} failures"
+    if draft.spec.paused:
+        return f"{told} (paused)"
+    words = compute_waiting_words(draft)
+    held = f"; waiting: {words}" if words else ""
+    return f"{told}{held}{_evidence(draft, draft.rollout.revision)}"
+
+
+def _progress(draft: Draft) -> str:
+    """Return how many pods are healthy, and that more were: the revision flaps (H3)."""
+    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    flaps = f" ({most} were)" if healthy < most else ""
+    return f"{healthy} of {draft.spec.replicas} pods healthy{flaps}"
+
+
+def _evidence(draft: Draft, revision: int | None) -> str:
+    """What was found out about the failures, as the next clause of a sentence."""
+    words = describe_latest(draft.status.circuit_breaker.failures, revision)
+    return f"; {words}" if words else ""

@@ -1,0 +1,94 @@
+"""What the pods of a rollout wait for, in words: for messages and for the reason of a late rollout (P1)."""
+
+from __future__ import annotations
+
+from tripswitch.domain.rules.evidence import CREATING, waiting_topic
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.pods import OVER, ContainerRole, PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.workload import Recreate
+
+MAX_WORDS = 200
+"""Characters of one pod's words in a message that joins several."""
+HEAD = 80
+"""How many of them come from the beginning, if there are more."""
+
+
+def describe_lateness(draft: Draft) -> str:
+    """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
+    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
+    told = f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
+    words = compute_waiting_words(draft)
+    return f"{told}: {words}" if words else told
+
+
+def compute_waiting_words(draft: Draft) -> str:
+    """Return what keeps the target's pods from being healthy, joined in one clause."""
+    error = draft.snapshot.create_error
+    if error is not None and error.digest == draft.spec.template.digest and error.message:
+        return error.message
+    reasons: dict[str, int] = {}
+    if (leaving := _count_leaving(draft)) > 0:
+        reasons["an old pod that still is ending (Recreate)"] = leaving
+    if draft.target is not None:
+        _add_pod_words(draft, draft.target, reasons)
+    ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(f"{words} (x{count})" if count > 1 else words for words, count in ranked[:3])
+
+
+def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]) -> None:
+    """Count what the target's pods that are not healthy wait for, in their own words."""
+    found = _find_set_up_words(draft)
+    for pod in draft.find_unhealthy(target):
+        words = _words(pod, found)
+        reasons[words] = reasons.get(words, 0) + 1
+    if target.create_error:
+        reasons[shorten(target.create_error)] = draft.spec.replicas
+
+
+def _count_leaving(draft: Draft) -> int:
+    """Return how many old pods a ``Recreate`` waits for before it launches any new one (P1)."""
+    if not isinstance(draft.spec.strategy, Recreate):
+        return 0
+    name = draft.crowd(draft.rollout.revision).name
+    others = (rs for rs in draft.snapshot.replica_sets if rs.name != name)
+    return sum(pod.phase not in OVER for rs in others for pod in rs.pods)
+
+
+def _find_set_up_words(draft: Draft) -> str:
+    """What one pod's events say about why it is not set up; it stands for all that are not."""
+    topic = waiting_topic(draft.rollout.revision)
+    found = (f.evidence.event for f in draft.snapshot.findings if f.topic == topic)
+    return next(found, "")
+
+
+def _words(pod: PodView, set_up_words: str) -> str:
+    for container in pod.containers:
+        if container.waiting and container.waiting != "PodInitializing":
+            words = f": {container.message}" if container.message else ""
+            held = pod.waiting_for or f"{container.waiting}{words}"
+            if set_up_words and pod.waiting_for.startswith(CREATING):
+                held = f"{CREATING}: {set_up_words}"
+            return shorten(f"container {container.name} {held}")
+    if pod.waiting_for:
+        return shorten(pod.waiting_for)
+    if pod.ready_since is None:
+        up = any(
+            c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
+        )
+        return "running, not Ready" if up else "not started"
+    return "Ready, not yet for long enough"
+
+
+def shorten(words: str) -> str:
+    """Return words of a limited length, without their middle: what a thing is and its cause stand at the ends.
+
+    >>> shorten("short"), len(shorten("long" * 100))
+    ('short', 200)
+    >>> shorten("container web ErrImagePull: " + "x" * 300 + ": connect: connection refused")[-27:]
+    'connect: connection refused'
+    """
+    if len(words) <= MAX_WORDS:
+        return words
+    return f"{words[:HEAD]} ... {words[HEAD + 5 - MAX_WORDS :]}"

@@ -1,0 +1,185 @@
+"""What one look leads to: the next status, then actions, then events (rule W1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.inquiry import Inquiry
+from tripswitch.domain.values.sight import Check
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.time import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReplicaSet:
+    """Create the ReplicaSet of the desired revision from ``spec.template``."""
+
+    name: str
+    revision: int
+    size: int
+    sized_for: int
+    """The ``spec.replicas`` that ``size`` was decided for (R7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptReplicaSet:
+    """Become the controller of an orphaned ReplicaSet that carries our marks."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReplicaSet:
+    """Stop being the controller of a ReplicaSet whose labels the selector no longer matches (W5)."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleReplicaSet:
+    """Set ``spec.replicas``; only on the very version that was looked at.
+
+    ``sized_for`` is the ``replicas`` of the GuardedDeployment that ``size`` was decided for. It is
+    written onto the ReplicaSet in the same request, also when only it changes (R7).
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    size: int
+    sized_for: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkCompleted:
+    """Write the completion onto the ReplicaSet, so that history survives a lost status (W2)."""
+
+    name: str
+    uid: str
+    resource_version: str
+    completed_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReplicaSet:
+    """Prune history; only on the very version that was looked at."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Replace a pod that missed its health deadline (F4); only the version looked at."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsidePod:
+    """Take a failing pod out of its ReplicaSet and of every Service, and keep it for ``ttl`` seconds.
+
+    ``replica_set_uid`` is that of the ReplicaSet, which is lowered after this.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    replica_set_uid: str
+    revision: int
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropPod:
+    """Delete a pod that was set aside: its time is up, or newer ones are kept instead."""
+
+    name: str
+    uid: str
+    resource_version: str
+
+
+Action = (
+    CreateReplicaSet
+    | AdoptReplicaSet
+    | ReleaseReplicaSet
+    | ScaleReplicaSet
+    | MarkCompleted
+    | DeleteReplicaSet
+    | DeletePod
+    | SetAsidePod
+    | DropPod
+)
+
+
+class EventReason(StrEnum):
+    """Reasons of the Kubernetes Events on a GuardedDeployment; a closed set."""
+
+    ROLLOUT_STARTED = "RolloutStarted"
+    ROLLOUT_COMPLETED = "RolloutCompleted"
+    POD_LAUNCH_FAILED = "PodLaunchFailed"
+    POD_HEALTH_CHECK_FAILED = "PodHealthCheckFailed"
+    CIRCUIT_BREAKER_TRIGGERED = "CircuitBreakerTriggered"
+    ROLLBACK_STARTED = "RollbackStarted"
+    ROLLBACK_COMPLETED = "RollbackCompleted"
+    ROLLBACK_FAILED = "RollbackFailed"
+    ROLLOUT_STALLED = "RolloutStalled"
+    ROLLOUT_STOPPED = "RolloutStopped"
+    CRASH_LOOPING = "CrashLooping"
+    REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
+
+
+WARNINGS = frozenset(
+    {
+        EventReason.POD_LAUNCH_FAILED,
+        EventReason.POD_HEALTH_CHECK_FAILED,
+        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        EventReason.ROLLBACK_FAILED,
+        EventReason.ROLLOUT_STALLED,
+        EventReason.CRASH_LOOPING,
+        EventReason.REPLICA_SET_CREATE_ERROR,
+    }
+)
+"""Events of type Warning; the others are Normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event about the GuardedDeployment.
+
+    ``topic`` is what it has in common with its repeats, where their words differ: empty, the words.
+    """
+
+    reason: EventReason
+    message: str
+    topic: str = ""
+
+    @property
+    def warning(self) -> bool:
+        """Whether it is of type Warning."""
+        return self.reason in WARNINGS
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next status, what to do once it is written, and when time alone changes something."""
+
+    status: Status
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    """Failures counted by this look (for metrics)."""
+    inquiries: tuple[Inquiry, ...] = ()
+    """What is still to be found out about failures; asked at every look until it is found."""
+    check: Check | None = None
+    """What is to be read anew, because a verdict by time is due (rules V)."""
+    wake_at: Instant | None = None

@@ -1,0 +1,43 @@
+"""Everything that one decision is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.pods import RetainedPod
+from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
+from tripswitch.domain.values.sight import UNKNOWN, Sight
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.workload import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A GuardedDeployment: the wish (``spec``), the commands, and the memory (``status``)."""
+
+    name: str
+    uid: str
+    generation: int
+    spec: Spec
+    status: Status
+    retry: str | None = None
+    stop: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one decision is made from."""
+
+    guarded: Guarded
+    replica_sets: tuple[ReplicaSetView, ...] = ()
+    create_error: CreateError | None = None
+    findings: tuple[Finding, ...] = ()
+    """Answers to what earlier decisions asked about failures; the order is of no meaning."""
+    retained: tuple[RetainedPod, ...] = ()
+    retention_refused: bool = False
+    """Setting a pod aside was refused a short while ago (no right to patch pods)."""
+    sight: Sight = UNKNOWN
+    """How current all of this is (rules V)."""
+    strays: tuple[ReplicaSetView, ...] = ()
+    """Owned ReplicaSets whose labels the selector no longer matches, without pods (W5)."""

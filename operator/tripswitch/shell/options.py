@@ -1,0 +1,244 @@
+"""The flags of ``tripswitch-operator`` and the environment, as one typed :class:`Options`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+from urllib.parse import urlsplit
+
+import click
+
+from tripswitch.cluster.leader_election.lease import Candidacy
+from tripswitch.cluster.leader_election.rules import Terms
+from tripswitch.cluster.notify import Target, check_key
+
+SECRET = "TRIPSWITCH_NOTIFY_SECRET"  # noqa: S105 - the name of a variable
+"""Environment variable with the key of the signature: command lines are read by everybody."""
+
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+NAMESPACE = "tripswitch-system"
+NAME = "tripswitch"
+TERMS = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the process is to do. No ``namespaces`` means all; no ``candidacy``, no Lease."""
+
+    namespaces: Sequence[str] = ()
+    kubeconfig: str | None = None
+    workers: int = 8
+    health_port: int = 8080
+    log_evidence: bool = True
+    notify: Target | None = None
+    candidacy: Candidacy | None = None
+    log_level: str = "info"
+    log_format: str = "text"
+
+
+class Flags(TypedDict):
+    """The flags as click hands them to the command."""
+
+    namespaces: tuple[str, ...]
+    kubeconfig: str | None
+    log_level: str
+    log_format: str
+    workers: int
+    health_port: int
+    log_evidence: bool
+    notify_url: str | None
+    leader_elect: bool | None
+    lease_namespace: str | None
+    lease_name: str
+    identity: str | None
+    lease_duration: float
+    lease_renew_deadline: float
+    lease_retry_period: float
+
+
+def _check_url(_: click.Context, __: click.Parameter, url: str | None) -> str | None:
+    parts = urlsplit(url or "http://none")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise click.BadParameter("must be an http or https URL")
+    return url
+
+
+_FLAGS = (
+    click.option(
+        "--namespace",
+        "-n",
+        "namespaces",
+        multiple=True,
+        metavar="NAME",
+        help="Namespace to work in; may be given several times. Default: all.",
+    ),
+    click.option(
+        "--kubeconfig",
+        metavar="FILE",
+        help="Default: $KUBECONFIG, else the pod's service account, else ~/.kube/config.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="How much to say.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="For people or for collectors.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        default=8,
+        show_default=True,
+        help="How many objects are worked on at the same time.",
+    ),
+    click.option(
+        "--health-port",
+        type=click.IntRange(0, 65535),
+        default=8080,
+        show_default=True,
+        help="Port of /healthz, /readyz and /metrics; 0: none.",
+    ),
+    click.option(
+        "--log-evidence",
+        type=bool,
+        default=True,
+        show_default=True,
+        metavar="BOOL",
+        help="Whether the end of a failing container's log is put into the status.",
+    ),
+    click.option(
+        "--notify-url",
+        metavar="URL",
+        envvar="TRIPSWITCH_NOTIFY_URL",
+        callback=_check_url,
+        help="Send a CloudEvent to this address when a rollout starts, completes, fails or is rolled "
+        f"back; signed with the key in ${SECRET}, if there is one. Also: $TRIPSWITCH_NOTIFY_URL.",
+    ),
+    click.option(
+        "--leader-elect/--no-leader-elect",
+        default=None,
+        help="Whether to work only while holding a Lease, so that several replicas can run. "
+        "Default: in a pod yes, else no.",
+    ),
+    click.option(
+        "--lease-namespace",
+        metavar="NAME",
+        help=f"Namespace of the Lease. Default: the pod's own, else {NAMESPACE}.",
+    ),
+    click.option(
+        "--lease-name", default=NAME, show_default=True, metavar="NAME", help="Name of the Lease."
+    ),
+    click.option(
+        "--identity",
+        metavar="NAME",
+        help="Who holds the Lease; something random is added. Default: the host's name.",
+    ),
+    click.option(
+        "--lease-duration",
+        type=click.FloatRange(min=1),
+        default=TERMS.duration,
+        show_default=True,
+        help="Seconds after which an unchanged Lease may be taken by another replica.",
+    ),
+    click.option(
+        "--lease-renew-deadline",
+        type=click.FloatRange(min=0.1),
+        default=TERMS.renew_deadline,
+        show_default=True,
+        help="Seconds after which a leader that could not renew stops.",
+    ),
+    click.option(
+        "--lease-retry-period",
+        type=click.FloatRange(min=0.05),
+        default=TERMS.retry_period,
+        show_default=True,
+        help="Seconds between two renewals.",
+    ),
+)
+
+
+def operator_flags(command: Callable[..., None]) -> Callable[..., Any]:
+    """Add every flag of the operator to a command; :func:`read_options` reads them."""
+    for flag in reversed(_FLAGS):
+        command = flag(command)
+    return command
+
+
+def read_options(
+    flags: Flags,
+    environment: Mapping[str, str] = os.environ,
+    namespace_file: Path = NAMESPACE_FILE,
+) -> Options:
+    """Return what the flags, the environment and the pod say together.
+
+    Raises:
+        click.UsageError: The terms of the Lease are not safe together, or the key of the signature
+            is not one.
+    """
+    url = flags["notify_url"]
+    return Options(
+        namespaces=flags["namespaces"],
+        kubeconfig=flags["kubeconfig"],
+        workers=flags["workers"],
+        health_port=flags["health_port"],
+        log_evidence=flags["log_evidence"],
+        notify=Target(url, _read_key(environment)) if url else None,
+        candidacy=_read_candidacy(flags, environment, namespace_file),
+        log_level=flags["log_level"],
+        log_format=flags["log_format"],
+    )
+
+
+def _read_candidacy(
+    flags: Flags, environment: Mapping[str, str], namespace_file: Path
+) -> Candidacy | None:
+    """Return which Lease to contend for; None if this process works without one."""
+    wanted = flags["leader_elect"]
+    if wanted is None:
+        wanted = "KUBERNETES_SERVICE_HOST" in environment
+    if not wanted:
+        return None
+    try:
+        terms = Terms(
+            flags["lease_duration"], flags["lease_renew_deadline"], flags["lease_retry_period"]
+        )
+    except ValueError as error:
+        raise click.UsageError(f"lease: {error}") from error
+    name = flags["identity"] or socket.gethostname()
+    return Candidacy(
+        namespace=flags["lease_namespace"] or _read_namespace(namespace_file),
+        name=flags["lease_name"],
+        # A container that was started again has its pod's name, but nothing of what it knew.
+        identity=f"{name}_{secrets.token_hex(4)}",
+        terms=terms,
+    )
+
+
+def _read_namespace(file: Path) -> str:
+    try:
+        return file.read_text().strip() or NAMESPACE
+    except OSError:
+        return NAMESPACE
+
+
+def _read_key(environment: Mapping[str, str]) -> str:
+    key = environment.get(SECRET, "")
+    try:
+        return check_key(key) if key else ""
+    except ValueError as error:
+        raise click.UsageError(
+            f"${SECRET} cannot sign notifications: {error}. "
+            'Make a key with: echo "whsec_$(openssl rand -base64 32)"'
+        ) from error

@@ -1,0 +1,136 @@
+"""What kopf's watch misses about GuardedDeployments, and the list that everything starts with.
+
+After a re-list kopf does not say what vanished meanwhile. So some seconds after every re-list, and every
+ten minutes anyway, a list of names and versions (no contents) is compared with what is known. The same
+list, and one of the ReplicaSets, is what a process looks at before it begins to lead: whatever the
+one before it has written is known by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+from tripswitch.api.tolerant import field, number, objects, text, version
+from tripswitch.cluster.client import METADATA_ONLY, Client
+from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, REPLICA_SETS
+from tripswitch.cluster.store import Key, Store
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 600.0
+SETTLE_SECONDS = 3.0
+"""A re-list comes as a burst of events; the comparison waits for its end."""
+
+
+class Sweep:
+    """Compares the store with the API server. Run :meth:`run` as a task."""
+
+    def __init__(
+        self, client: Client, store: Store, executor: Executor, namespaces: Sequence[str | None]
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._executor = executor
+        self._namespaces = namespaces
+        self._relisted = asyncio.Event()
+        self._heard = 0
+        self.missed_since: float | None = None
+        """The loop's time since when the watch owes us a version; None if it owes nothing."""
+
+    def hear(self) -> None:
+        """Note that the watch is alive: it has just told of something."""
+        self._heard += 1
+        self.missed_since = None
+
+    def soon(self) -> None:
+        """Ask for a comparison: there was a re-list."""
+        self._relisted.set()
+
+    async def fill(self) -> None:
+        """Read all GuardedDeployments into the store, for the start.
+
+        Raises:
+            ApiError: They cannot be had, for example because the CRD is not there.
+        """
+        for namespace in self._namespaces:
+            async for page in self._client.pages(GUARDED_DEPLOYMENTS.path(namespace)):
+                for raw in objects(page.get("items")):
+                    self._store.upsert_guarded(raw)
+
+    async def run(self) -> None:
+        """Compare until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(EVERY_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+                    await self._relisted.wait()
+                await asyncio.sleep(SETTLE_SECONDS)
+            except TimeoutError:
+                pass  # nobody asked, it is just time
+            self._relisted.clear()
+            for namespace in self._namespaces:
+                try:
+                    await self.compare(namespace)
+                except ApiError as error:
+                    logger.warning("comparison with the API server failed: %s", error)
+
+    async def catch_up(self) -> None:
+        """Make sure that everything written until now is known: somebody else has led until now.
+
+        Raises:
+            ApiError: The lists, or an object that is newer than known, could not be had.
+        """
+        for namespace in self._namespaces:
+            await self.compare(namespace)
+            await self._compare_replica_sets(namespace)
+
+    async def _compare_replica_sets(self, namespace: str | None) -> None:
+        """Fetch every ReplicaSet that is newer than known: sizes are computed from all of them."""
+        query = {"labelSelector": HASH_LABEL}
+        pages = self._client.pages(REPLICA_SETS.path(namespace), query, accept=METADATA_ONLY)
+        behind: list[str] = []
+        async for page in pages:
+            for raw in objects(page.get("items")):
+                known = self._store.replica_sets.find(text(field(raw, "metadata", "uid")))
+                if known is None or number(known.view.resource_version) < version(raw):
+                    place, name = (text(field(raw, "metadata", k)) for k in ("namespace", "name"))
+                    behind.append(REPLICA_SETS.path(place, name))
+        for path in behind:
+            try:
+                self._store.replica_sets.upsert(await self._client.request("GET", path))
+            except NotFoundError:
+                continue  # gone meanwhile; the watch will say so
+
+    async def compare(self, namespace: str | None) -> None:
+        """Drop what is no longer there, and fetch what is newer than known."""
+        versions: dict[str, int] = {}
+        behind: list[tuple[Key, int]] = []
+        listed_at = 0
+        known = {record.uid: record for record in self._store.records()}
+        pages = self._client.pages(GUARDED_DEPLOYMENTS.path(namespace), accept=METADATA_ONLY)
+        async for page in pages:
+            listed_at = number(field(page, "metadata", "resourceVersion"))
+            for raw in objects(page.get("items")):
+                uid = text(field(raw, "metadata", "uid"))
+                versions[uid] = version(raw)
+                if uid not in known or known[uid].version < versions[uid]:
+                    place, name = (text(field(raw, "metadata", k)) for k in ("namespace", "name"))
+                    behind.append((Key(place, name), versions[uid]))
+        for record in self._store.records():
+            gone = record.uid not in versions and namespace in (None, record.key.namespace)
+            if gone and record.version <= listed_at:
+                logger.info("%s/%s is gone; its deletion was missed", *record.key)
+                self._store.remove_guarded(record.uid)
+        for key, newest in behind:
+            latest = self._store.find(key)
+            if latest is not None and latest.version >= newest:
+                continue  # told meanwhile
+            heard = self._heard
+            await self._executor.refresh(key)
+            if heard == self._heard and self._store.find(key) is not None:
+                self.missed_since = self.missed_since or asyncio.get_running_loop().time()

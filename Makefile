@@ -56,7 +56,7 @@ test: programs unit e2e real ## everything that proves it: unit, property, contr
 unit: setup ## unit and property tests (under 30 s), with the coverage of the core
 	$(BIN)/coverage run -m pytest -q tests/unit/domain
 	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
-	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real" tests operator tools benchmarks --ignore tests/unit/domain
+	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real and not browser" tests operator tools benchmarks --ignore tests/unit/domain
 
 .PHONY: pythons
 pythons: setup ## unit tests under the other Pythons that are claimed; says which are not on this machine
@@ -123,6 +123,10 @@ plugin: setup ## the kubectl plugin as one file: dist/kubectl-tripswitch
 .PHONY: docs
 docs: setup ## the docs site in site/; broken links fail it
 	$(BIN)/python -m tools.docs_site
+
+.PHONY: docs-test
+docs-test: packages docs ## look at every page of the docs site in a headless browser; where there is none, it says so
+	$(BIN)/python -m pytest -q -m browser tests/site
 
 .PHONY: picture
 picture: setup ## take the pictures of the plugin in the docs again (tmux, a throwaway cluster)

@@ -17,6 +17,8 @@ from typing import Any
 
 import yaml
 
+from tools.site_scripts.scripts import bundle
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "mkdocs.yml"
 STAGED = ROOT / "build" / "docs-site"
@@ -108,6 +110,12 @@ def main() -> int:
     filled.write_text(f"{settings}\n{yaml.safe_dump({'nav': pages}, sort_keys=False)}")
     build = ("build", "--strict", "--clean", "--config-file", str(filled))
     done = subprocess.run([sys.executable, "-m", "zensical", *build], check=False)
+    if done.returncode == 0 and shutil.which("npm"):
+        bundle(STAGED / "site", STAGED / "scripts")
+    elif done.returncode == 0:
+        print(
+            "npm (of Node.js) is not installed: diagrams and search need a network", file=sys.stderr
+        )
     shutil.rmtree(ROOT / "site", ignore_errors=True)
     if done.returncode == 0:
         shutil.copytree(STAGED / "site", ROOT / "site")

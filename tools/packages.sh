@@ -5,6 +5,7 @@ wanted=(
   tmux prometheus # the plugin in a terminal, the metrics with a real Prometheus
   containerd runc containernetworking-plugins iptables nftables conntrack iproute2 util-linux # a real node
   busybox-static docker-registry skopeo mmdebstrap # its images, and our own
+  chromium-headless-shell # the pages of the docs site
 )
 command -v dpkg-query >/dev/null || exit 0
 missing=()

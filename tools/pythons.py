@@ -25,7 +25,7 @@ TESTS = (
     "-n",
     "2",
     "-m",
-    "not cluster and not real",
+    "not cluster and not real and not browser",
     "tests/unit",
     "operator",
     "tools",

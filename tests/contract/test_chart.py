@@ -1,4 +1,4 @@
-"""The chart's values and rights, as far as they can be judged without Helm."""
+"""The chart's values and the rights it grants."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.support.rights import read_granted
+from tests.support.rights import Right, read_granted
+from tools.generate.manifests import render
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "manifests" / "chart"
@@ -60,12 +61,73 @@ def test_every_value_has_a_default_and_every_default_a_schema() -> None:
         {"metrics": {"serviceMonitor": {"interval": 30}}},
         {"notifications": {"url": "hooks.example.com"}},
         {"notifications": {"secret": "itself"}},
+        {"guardWorkloads": {"mode": "enforce"}},
+        {"guardWorkloads": {"enabled": "yes"}},
     ],
     ids=str,
 )
 def test_a_wrong_value_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, SCHEMA)
+
+
+WORKLOADS = {"deployments", "statefulsets"}
+GUARDING = {
+    *(*WORKLOADS, "deployments/status", "statefulsets/status", "namespaces"),
+    *("deploymentcircuitbreakers", "deploymentcircuitbreakers/status"),
+}
+"""What the operator has rights on for the sake of workloads that are guarded in place (rules G)."""
+
+
+def rights_with(*arguments: str) -> set[Right]:
+    """Return the operator's rights as the chart grants them with some values. Needs Helm."""
+    return read_granted(render(arguments))
+
+
+def verbs(rights: set[Right], *resources: str) -> set[str]:
+    """Return all verbs on these resources."""
+    return {right.verb for right in rights if right.resource in resources}
+
+
+@pytest.mark.cluster
+def test_guarding_off_leaves_no_right_on_workloads_and_namespaces() -> None:
+    rights = rights_with("--set=guardWorkloads.enabled=false")
+    assert not [right for right in rights if right.resource in GUARDING]
+    assert "--guard-workloads=off" in render(["--set=guardWorkloads.enabled=false"])
+
+
+@pytest.mark.cluster
+def test_an_installation_that_observes_has_no_right_to_write_a_workload() -> None:
+    """G7: everything else is as with Enforce."""
+    observe, enforce = (
+        rights_with(f"--set=guardWorkloads.mode={m}") for m in ("Observe", "Enforce")
+    )
+    assert verbs(observe, *WORKLOADS) == {"get", "list", "watch"}
+    assert verbs(observe, "deployments/status", "statefulsets/status") == set()
+    assert {str(right) for right in enforce - observe} == {
+        "patch deployments.apps",
+        "patch statefulsets.apps",
+        "patch deployments/status.apps",
+        "patch statefulsets/status.apps",
+    }
+    assert "--guard-workloads=observe" in render(["--set=guardWorkloads.mode=Observe"])
+
+
+def test_by_default_a_workload_can_be_patched_and_neither_made_nor_deleted() -> None:
+    installed = (ROOT / "manifests" / "install.yaml").read_text()
+    rights = read_granted(installed)
+    assert verbs(rights, *WORKLOADS) == {"get", "list", "watch", "patch"}
+    assert verbs(rights, "deployments/status", "statefulsets/status") == {"patch"}
+    assert verbs(rights, "namespaces") == {"get", "list", "watch"}
+    assert "--guard-workloads=enforce" in installed
+
+
+@pytest.mark.cluster
+def test_in_listed_namespaces_there_is_no_right_on_namespaces() -> None:
+    """A list of namespaces cannot be granted in one of them; the label works on workloads only."""
+    rights = rights_with("--set=watchNamespaces={shop}")
+    assert verbs(rights, "namespaces") == set()
+    assert verbs(rights, *WORKLOADS) == {"get", "list", "watch", "patch"}
 
 
 def test_the_rights_are_the_least() -> None:
@@ -81,6 +143,7 @@ def test_the_rights_are_the_least() -> None:
         "events",
         "leases",
         "nodes",
+        *GUARDING,
     }
     assert {right.verb for right in rights if right.resource == "nodes"} == {"get"}
     assert not [right for right in rights if "*" in (right.group, right.resource, right.verb)]

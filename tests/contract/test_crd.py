@@ -15,7 +15,7 @@ from tests.support.environment import Environment
 from tests.unit.domain.world import completed
 from tools.generate.crd import render_files
 from tools.generate.files import settle
-from tripswitch.api.crd import PATH, build_crd, render
+from tripswitch.api.crd import CIRCUIT_BREAKER, DEFINITIONS, Definition, build_crd, render
 from tripswitch.domain.values.status import RolloutStatus
 
 ROOT = Path(__file__).parents[2]
@@ -23,17 +23,49 @@ SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
 CRD = build_crd()
 SCHEMA: dict[str, Any] = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 
+each_kind = pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda one: one.kind)
 
-def test_the_file_is_what_the_models_say() -> None:
-    assert render() == PATH.read_text()
+
+def _schema(definition: Definition) -> dict[str, Any]:
+    found: dict[str, Any] = build_crd(definition)["spec"]["versions"][0]["schema"][
+        "openAPIV3Schema"
+    ]
+    return found
+
+
+@each_kind
+def test_the_file_is_what_the_models_say(definition: Definition) -> None:
+    assert render(definition) == definition.path.read_text()
     assert settle(render_files(), check=True) == 0
+
+
+def test_both_kinds_have_the_same_breaker_settings() -> None:
+    """Names, defaults, validation and descriptions: a person learns them once."""
+    ours = _schema(CIRCUIT_BREAKER)["properties"]["spec"]["properties"]
+    configuration = SCHEMA["properties"]["spec"]["properties"]["deploymentConfiguration"]
+    theirs = configuration["properties"]["deploymentCircuitBreaker"]["properties"]
+    shared = set(theirs) - {"enable"}
+    assert shared == {
+        *("rollback", "resetOnHealthyTask", "thresholdConfiguration", "failurePolicy"),
+    }
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+
+
+def test_both_kinds_have_the_same_status_fields() -> None:
+    """A dashboard or a health check for one works for the other."""
+    ours = _schema(CIRCUIT_BREAKER)["properties"]["status"]["properties"]
+    theirs = SCHEMA["properties"]["status"]["properties"]
+    assert set(theirs) - set(ours) == {"selector", "collisionCount"}
+    for name in set(ours) & set(theirs):
+        assert ours[name] == theirs[name], name
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
 def test_every_sample_obeys_the_schema(sample: Path) -> None:
     for document in yaml.safe_load_all(sample.read_text()):
-        if document["kind"] == "GuardedDeployment":
-            jsonschema.Draft202012Validator(SCHEMA).validate(document)
+        for definition in DEFINITIONS:
+            if document["kind"] == definition.kind:
+                jsonschema.Draft202012Validator(_schema(definition)).validate(document)
 
 
 def test_there_are_samples() -> None:
@@ -50,9 +82,12 @@ def _walk(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, A
     return found
 
 
-def test_the_columns_shown_by_default_tell_a_rolled_back_object_from_a_good_one() -> None:
+@each_kind
+def test_the_columns_shown_by_default_tell_a_rolled_back_object_from_a_good_one(
+    definition: Definition,
+) -> None:
     """The failure count begins at 0 again, and ROLLBACK_SUCCESSFUL sounds well."""
-    columns = CRD["spec"]["versions"][0]["additionalPrinterColumns"]
+    columns = build_crd(definition)["spec"]["versions"][0]["additionalPrinterColumns"]
     shown = [column["jsonPath"] for column in columns if column["priority"] == 0]
     good, tripped = completed().status, completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
     assert tripped.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
@@ -67,9 +102,18 @@ def test_a_template_with_ephemeral_containers_is_refused_with_a_way_out() -> Non
     assert "kubectl debug" in message
 
 
-def test_every_field_of_ours_has_a_description() -> None:
+@each_kind
+def test_every_column_shows_a_field_that_the_schema_has(definition: Definition) -> None:
+    fields = {path for path, _ in _walk(_schema(definition))}
+    for title, _, path, _ in definition.columns:
+        assert path == ".metadata.creationTimestamp" or path.replace("[*]", "[]") in fields, title
+
+
+@each_kind
+def test_every_field_of_ours_has_a_description(definition: Definition) -> None:
     """What ``kubectl explain`` prints. The template's are Kubernetes' own business."""
-    ours = [(path, part) for path, part in _walk(SCHEMA) if not path.startswith(".spec.template.")]
+    found = _walk(_schema(definition))
+    ours = [(path, part) for path, part in found if not path.startswith(".spec.template.")]
     silent = [
         path
         for path, part in ours
@@ -116,9 +160,10 @@ def test_a_template_may_repeat_what_a_deployment_may_repeat() -> None:
         assert lists[name] == "map", "merged by key in server-side apply, and refused twice"
 
 
-def test_status_has_no_defaults_but_that_nobody_has_looked_yet() -> None:
+@each_kind
+def test_status_has_no_defaults_but_that_nobody_has_looked_yet(definition: Definition) -> None:
     """The API server must not fill in what the operator did not write."""
-    status = SCHEMA["properties"]["status"]
+    status = _schema(definition)["properties"]["status"]
     assert status["default"] == {"observedGeneration": -1}
     filled = [path for path, part in _walk(status) if "default" in part]
     assert filled == [""]
@@ -142,9 +187,12 @@ def test_a_template_may_say_null_where_kubernetes_takes_it_for_nothing() -> None
 
 
 @pytest.mark.cluster
-def test_kubernetes_takes_it_without_a_complaint(environment: Environment) -> None:
+@each_kind
+def test_kubernetes_takes_it_without_a_complaint(
+    environment: Environment, definition: Definition
+) -> None:
     """No NonStructuralSchema, no names in conflict, and the CEL rules within their budget."""
-    raw = environment.kubectl("get", f"crd/{CRD['metadata']['name']}", "--output=yaml")
+    raw = environment.kubectl("get", f"crd/{definition.name}", "--output=yaml")
     conditions = {c["type"]: c["status"] for c in yaml.safe_load(raw)["status"]["conditions"]}
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
 

@@ -20,7 +20,9 @@ from tools.cluster.control_plane import ClusterError, ControlPlane
 from tools.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError
 
 VERSIONS = ("helm", "helm3")
-CRD = "crd/guardeddeployments.tripswitch.dev"
+PLURAL = "guardeddeployments"
+CRD = f"crd/{PLURAL}.tripswitch.dev"
+CRDS = Path("files", "crds")
 SECRET_LIMIT = 1024 * 1024
 EVERYTHING: dict[str, Any] = {
     "replicas": 3,
@@ -113,10 +115,10 @@ def changed_chart(tmp_path: Path) -> Path:
     """A copy of the chart as a later version: its CRD has one more column."""
     chart = tmp_path / "next"
     shutil.copytree(CHART, chart)
-    crd = yaml.safe_load((chart / "files" / "crd.yaml").read_text())
+    crd = yaml.safe_load((chart / CRDS / f"{PLURAL}.yaml").read_text())
     column = {"name": "Next", "type": "string", "jsonPath": ".metadata.name"}
     crd["spec"]["versions"][0]["additionalPrinterColumns"].append(column)
-    (chart / "files" / "crd.yaml").write_text(yaml.safe_dump(crd))
+    (chart / CRDS / f"{PLURAL}.yaml").write_text(yaml.safe_dump(crd))
     return chart
 
 
@@ -230,6 +232,7 @@ def test_install_upgrade_roll_back_uninstall(
 
     helm("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
     assert left_over(clean) == {
+        "customresourcedefinition.apiextensions.k8s.io/deploymentcircuitbreakers.tripswitch.dev",
         "customresourcedefinition.apiextensions.k8s.io/guardeddeployments.tripswitch.dev",
         "guardeddeployment.tripswitch.dev/web",
     }
@@ -242,7 +245,7 @@ def test_a_crd_that_somebody_else_applied_is_not_taken_without_being_told_to(
     clean: ControlPlane, helm: Helm
 ) -> None:
     """Helm says whose it is not; there are two ways on."""
-    clean.kubectl("apply", "--server-side", "-f", str(CHART / "files" / "crd.yaml"))
+    clean.kubectl("apply", "--server-side", "-f", str(CHART / CRDS))
     with pytest.raises(HelmError, match="invalid ownership metadata"):
         helm.install()
     forced = ("--force-conflicts",) if helm.program == "helm" else ()
@@ -252,7 +255,7 @@ def test_a_crd_that_somebody_else_applied_is_not_taken_without_being_told_to(
 
 
 def test_the_crd_can_be_left_to_somebody_else(clean: ControlPlane, helm: Helm) -> None:
-    clean.kubectl("apply", "--server-side", "-f", str(CHART / "files" / "crd.yaml"))
+    clean.kubectl("apply", "--server-side", "-f", str(CHART / CRDS))
     helm.install("--set=crds.install=false")
     found = json.loads(clean.kubectl("get", CRD, "--output=json"))
     assert "meta.helm.sh/release-name" not in found["metadata"]["annotations"]

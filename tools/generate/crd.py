@@ -1,13 +1,13 @@
-"""The file of the CRD."""
+"""The files of the CRDs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from tripswitch.api.crd import PATH, render
+from tripswitch.api.crd import DEFINITIONS, render
 
 
 def render_files() -> Mapping[Path, str]:
-    """Return the file's text by its path."""
-    return {PATH: render()}
+    """Return the files' texts by their paths."""
+    return {definition.path: render(definition) for definition in DEFINITIONS}

@@ -2,7 +2,7 @@
 
 ``manifests/install.yaml`` is the chart with its defaults, for ``kubectl apply``. ``manifests/rbac.yaml``
 is the operator's account with its rights, for one that runs outside of the cluster (``make up``, the
-tests). The chart's own copy of the CRD is written here too, because Helm reads nothing outside of a chart.
+tests). The chart's own copies of the CRDs are written here too, because Helm reads nothing outside of a chart.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tools.cluster.build import ensure
+from tripswitch.api.crd import DEFINITIONS
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 CHART = MANIFESTS / "chart"
 NAMESPACE = "tripswitch-system"
 
-_CRD = MANIFESTS.parent / "crds" / "tripswitch.dev_guardeddeployments.yaml"
-_CRD_COPY = CHART / "files" / "crd.yaml"
+_CRDS = CHART / "files" / "crds"
 
 _INSTALL_HEAD = """\
 # Generated from manifests/chart with its defaults by `make generate`; do not edit.
@@ -52,12 +52,12 @@ def render(arguments: Sequence[str] = ()) -> str:
 
 
 def render_copy() -> Mapping[Path, str]:
-    """Return the chart's own copy of the CRD."""
-    return {_CRD_COPY: _CRD.read_text()}
+    """Return the chart's own copies of the CRDs."""
+    return {_CRDS / f"{one.plural}.yaml": one.path.read_text() for one in DEFINITIONS}
 
 
 def render_files() -> Mapping[Path, str]:
-    """Return every file that is made from the chart. The chart must have its CRD already."""
+    """Return every file that is made from the chart. The chart must have its CRDs already."""
     shown = [f"--show-only=templates/{name}.yaml" for name in ("serviceaccount", "rbac")]
     return {
         MANIFESTS / "install.yaml": _INSTALL_HEAD + _NAMESPACE + render(),

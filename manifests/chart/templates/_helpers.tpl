@@ -50,8 +50,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 
 {{/*
-What the operator may do where its GuardedDeployments are. Nothing more than its code asks for: the
-end-to-end suite fails on a right that is missing, and on one that is never used.
+What the operator may do where the workloads are. Nothing more than its code asks for: the end-to-end
+suite fails on a right that is missing, and on one that is never used.
 */}}
 {{- define "tripswitch.rules" -}}
 - apiGroups: [tripswitch.dev]
@@ -83,4 +83,26 @@ end-to-end suite fails on a right that is missing, and on one that is never used
 - apiGroups: [""]
   resources: [events]
   verbs: [create, list, patch]
+{{- if .Values.guardWorkloads.enabled }}
+# create, patch, delete: the objects that the label tripswitch.dev/circuit-breaker asks for (rule G8).
+- apiGroups: [tripswitch.dev]
+  resources: [deploymentcircuitbreakers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [tripswitch.dev]
+  resources: [deploymentcircuitbreakers/status]
+  verbs: [update]
+{{- if eq .Values.guardWorkloads.mode "Enforce" }}
+# patch: what a trip changes on a guarded workload, and takes back (rules G4 and G5).
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, patch]
+- apiGroups: [apps]
+  resources: [deployments/status, statefulsets/status]
+  verbs: [patch]
+{{- else }}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end }}
 {{- end -}}

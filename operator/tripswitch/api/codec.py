@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tripswitch.api import spec as api
+from tripswitch.api.breaker_settings import BreakerSettings, PolicyRule
 from tripswitch.api.lenient import read_leniently
+from tripswitch.api.status import CommonStatus
 from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.api.text import clean
@@ -21,11 +23,13 @@ RETRY = "tripswitch.dev/retry"
 STOP = "tripswitch.dev/stop"
 """Annotations with a person's commands (rules C1 and C2)."""
 
+Model = TypeVar("Model", bound=BaseModel)
+
 _domain_status: TypeAdapter[Status] = TypeAdapter(Status)
 
 
 class InvalidObjectError(ValueError):
-    """A GuardedDeployment whose spec cannot be understood; says which field and why."""
+    """An object whose spec cannot be understood; says which field and why."""
 
 
 def read_guarded(raw: Mapping[str, Any]) -> Guarded:
@@ -38,12 +42,7 @@ def read_guarded(raw: Mapping[str, Any]) -> Guarded:
     metadata = _mapping(raw.get("metadata"))
     annotations = _mapping(metadata.get("annotations"))
     generation = metadata.get("generation")
-    try:
-        spec = api.Spec.model_validate(raw.get("spec") or {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("spec", *first["loc"]))
-        raise InvalidObjectError(f"{where}: {first['msg']}") from error
+    spec = validate_spec(api.Spec, raw.get("spec"))
     return Guarded(
         name=str(metadata.get("name", "")),
         uid=str(metadata.get("uid", "")),
@@ -55,13 +54,35 @@ def read_guarded(raw: Mapping[str, Any]) -> Guarded:
     )
 
 
+def validate_spec(kind: type[Model], spec: Any) -> Model:
+    """Return a spec as its model.
+
+    Raises:
+        InvalidObjectError: It cannot be understood; the message names the first field and says why.
+    """
+    try:
+        return kind.model_validate(spec or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("spec", *first["loc"]))
+        raise InvalidObjectError(f"{where}: {first['msg']}") from error
+
+
 def read_status(raw: Any) -> Status:
     """Return the memory that a status holds. Never raises.
 
-    A status of another version, or one edited by hand, is read as far as it makes sense. One that
-    contradicts itself is as good as lost: the ReplicaSets know the history (rule W2).
+    A status of another version, or one edited by hand, is read as far as it makes sense.
     """
-    status = _domain_status.validate_python(read_leniently(ApiStatus, raw).model_dump())
+    return to_domain_status(read_leniently(ApiStatus, raw))
+
+
+def to_domain_status(read: CommonStatus) -> Status:
+    """Return the memory that a status model holds.
+
+    A status that contradicts itself is as good as lost: the revisions of the workload know the history
+    (rule W2).
+    """
+    status = _domain_status.validate_python(read.model_dump())
     known = {record.revision for record in status.revisions}
     if (
         status.rollout is None
@@ -74,6 +95,8 @@ def read_status(raw: Any) -> Status:
             collision_count=status.collision_count,
             observed_retry=status.observed_retry,
             observed_stop=status.observed_stop,
+            hold=status.hold,
+            resumes=status.resumes,
         )
     if status.last_completed_revision not in known:
         status = replace(status, last_completed_revision=None)
@@ -82,9 +105,12 @@ def read_status(raw: Any) -> Status:
 
 def write_status(status: Status, generation: int) -> dict[str, Any]:
     """Return the status as JSON values, without what is null."""
-    dumped: dict[str, Any] = ApiStatus.model_validate(status).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
+    return dump_status(ApiStatus.model_validate(status), generation)
+
+
+def dump_status(status: CommonStatus, generation: int) -> dict[str, Any]:
+    """Return a status model as JSON values, without what is null."""
+    dumped: dict[str, Any] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     for condition in dumped["conditions"]:
         condition["observedGeneration"] = generation
     return dumped
@@ -98,14 +124,7 @@ def _read_spec(spec: api.Spec) -> workload.Spec:
         replicas=spec.replicas,
         template=read_template(spec.template, digest),
         strategy=_read_strategy(spec),
-        breaker=workload.BreakerSpec(
-            enable=breaker.enable,
-            rollback=breaker.rollback,
-            reset_on_healthy_task=breaker.reset_on_healthy_task,
-            threshold_type=breaker.threshold_configuration.type,
-            threshold_value=breaker.threshold_configuration.value,
-            policy=tuple(_read_rule(rule) for rule in breaker.failure_policy.rules),
-        ),
+        breaker=read_breaker(breaker, enable=breaker.enable),
         min_ready_seconds=spec.min_ready_seconds,
         health_check_grace_period=spec.health_check_grace_period_seconds,
         progress_deadline=spec.progress_deadline_seconds,
@@ -147,7 +166,19 @@ def _read_amount(value: int | str) -> workload.Amount:
     return workload.Amount(int(number), percent=value.endswith("%"))
 
 
-def _read_rule(rule: api.PolicyRule) -> workload.PolicyRule:
+def read_breaker(settings: BreakerSettings, *, enable: bool = True) -> workload.BreakerSpec:
+    """Return the core's view of the settings that both kinds share."""
+    return workload.BreakerSpec(
+        enable=enable,
+        rollback=settings.rollback,
+        reset_on_healthy_task=settings.reset_on_healthy_task,
+        threshold_type=settings.threshold_configuration.type,
+        threshold_value=settings.threshold_configuration.value,
+        policy=tuple(_read_rule(rule) for rule in settings.failure_policy.rules),
+    )
+
+
+def _read_rule(rule: PolicyRule) -> workload.PolicyRule:
     codes = rule.on_exit_codes
     return workload.PolicyRule(
         action=rule.action,

@@ -8,10 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from tripswitch.api.base import ApiModel
-from tripswitch.domain.values.failure import Verdict
-from tripswitch.domain.values.workload import ThresholdType
+from tripswitch.api.breaker_settings import MOST, CircuitBreaker, Text
 
-Text = Annotated[str, Field(max_length=253)]
 LabelKey = Annotated[
     str,
     Field(
@@ -20,9 +18,6 @@ LabelKey = Annotated[
     ),
 ]
 """A label's key: a name of at most 63 characters, with a DNS name and a slash before it or not."""
-
-MOST = 2147483647
-"""What a Deployment's integers hold; more is refused when it is applied, not when pods are made."""
 
 IntOrPercent = Annotated[
     int | str,
@@ -77,107 +72,6 @@ class Selector(ApiModel):
         max_length=32,
         description="Further requirements; all of them must hold.",
         json_schema_extra={"x-kubernetes-list-type": "atomic", "default": None},
-    )
-
-
-class ThresholdConfiguration(ApiModel):
-    """How many failures trip the breaker (rules T1 to T4)."""
-
-    type: ThresholdType = Field(
-        default=ThresholdType.BOUNDED_PERCENT,
-        description=(
-            "How value is read. BOUNDED_PERCENT: percent of replicas, rounded up, at least 3 and at "
-            "most 200. UNBOUNDED_PERCENT: the same without the bounds, at least 1. COUNT: a number "
-            "of failures. Computed from the latest replicas at every look."
-        ),
-    )
-    value: int = Field(
-        default=50,
-        ge=1,
-        le=1000,
-        description="Percent (1 to 100), or a number of failures (1 to 1000) with COUNT.",
-    )
-
-
-class ExitCodes(ApiModel):
-    """Exit codes of containers that a rule of the failure policy looks at."""
-
-    container_name: Text | None = Field(
-        default=None, description="Only exits of this container; any container if left out."
-    )
-    operator: Literal["In", "NotIn"] = Field(
-        default="In", description="Whether the exit code must be one of values, or none of them."
-    )
-    values: list[Annotated[int, Field(ge=0, le=255)]] = Field(
-        min_length=1,
-        max_length=255,
-        description="Exit codes.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-
-
-class PolicyRule(ApiModel):
-    """One rule of the failure policy. All criteria that are given must hold."""
-
-    action: Verdict = Field(
-        description=(
-            "Count: the failure counts, as by default. Ignore: it does not. FailNow: the breaker "
-            "trips at once."
-        )
-    )
-    on_reasons: list[Text] = Field(
-        default_factory=list,
-        max_length=32,
-        description=(
-            "Reasons of the failure, such as ErrImagePull, ImagePullBackOff, OOMKilled, Error, "
-            "Completed, Evicted, NotReadyInTime. One of them must be the failure's."
-        ),
-        json_schema_extra={"x-kubernetes-list-type": "set", "default": None},
-    )
-    on_exit_codes: ExitCodes | None = Field(
-        default=None, description="Exit codes of the container that failed."
-    )
-    container_name: Text | None = Field(
-        default=None, description="Only failures of this container."
-    )
-
-
-class FailurePolicy(ApiModel):
-    """What counts as a failure, where the default is not right (rule F6)."""
-
-    rules: list[PolicyRule] = Field(
-        default_factory=list,
-        max_length=32,
-        description="Rules in order; the first that matches a failure decides.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic", "default": None},
-    )
-
-
-class CircuitBreaker(ApiModel):
-    """The deployment circuit breaker (ECS deploymentCircuitBreaker)."""
-
-    enable: bool = Field(
-        default=True,
-        description="Whether failures are counted and can trip. Default true (ECS: false).",
-    )
-    rollback: bool = Field(
-        default=True,
-        description=(
-            "Whether a trip goes back to the last completed revision. With false, or with no such "
-            "revision, the rollout stalls: nothing more is launched."
-        ),
-    )
-    reset_on_healthy_task: bool = Field(
-        default=True,
-        description="Whether the count goes back to 0 when another pod becomes healthy.",
-    )
-    threshold_configuration: ThresholdConfiguration = Field(
-        default_factory=ThresholdConfiguration,
-        description="How many failures trip the breaker; by default half of replicas, 3 to 200.",
-    )
-    failure_policy: FailurePolicy = Field(
-        default_factory=FailurePolicy,
-        description="Failures to ignore, or to trip on at once.",
     )
 
 

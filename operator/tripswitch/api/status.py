@@ -193,22 +193,23 @@ class Condition(ApiModel):
     )
 
 
-class Status(ApiModel):
-    """``status`` of a GuardedDeployment."""
+class CommonStatus(ApiModel):
+    """The status fields that GuardedDeployment and DeploymentCircuitBreaker share."""
 
     observed_generation: int = Field(default=0, description="The generation this status is about.")
     replicas: int = Field(default=0, description="Pods of all revisions.")
     updated_replicas: int = Field(default=0, description="Pods of the desired revision.")
     ready_replicas: int = Field(default=0, description="Ready pods of all revisions.")
     available_replicas: int = Field(default=0, description="Healthy pods of all revisions.")
-    selector: str = Field(default="", description="The label selector, for the scale subresource.")
     rollout_state: domain.RolloutState | None = Field(
         default=None,
         description="State of the rollout that runs, else of the desired revision (ECS words).",
     )
     rollout_state_reason: str = Field(default="", description="The same in one sentence.")
     rollout: Rollout | None = Field(default=None, description="The current or latest rollout.")
-    desired_revision: int | None = Field(default=None, description="The revision of spec.template.")
+    desired_revision: int | None = Field(
+        default=None, description="The revision of the template that is wanted now."
+    )
     last_completed_revision: int | None = Field(
         default=None, description="Where a rollback would go; none while one runs."
     )
@@ -226,10 +227,16 @@ class Status(ApiModel):
         description="Available, Progressing, Ready, Stalled, Reconciling.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
-    collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")
     observed_retry: str | None = Field(
         default=None, description="The last value seen of the retry annotation (rule C1)."
     )
     observed_stop: str | None = Field(
         default=None, description="The stop annotation as last seen (rule C2)."
     )
+
+
+class Status(CommonStatus):
+    """``status`` of a GuardedDeployment."""
+
+    selector: str = Field(default="", description="The label selector, for the scale subresource.")
+    collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")

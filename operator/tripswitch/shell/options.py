@@ -16,6 +16,7 @@ import click
 from tripswitch.cluster.leader_election.lease import Candidacy
 from tripswitch.cluster.leader_election.rules import Terms
 from tripswitch.cluster.notify import Target, check_key
+from tripswitch.domain.values.protection import Mode
 
 SECRET = "TRIPSWITCH_NOTIFY_SECRET"  # noqa: S105 - the name of a variable
 """Environment variable with the key of the signature: command lines are read by everybody."""
@@ -24,11 +25,16 @@ NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 NAMESPACE = "tripswitch-system"
 NAME = "tripswitch"
 TERMS = Terms()
+_GUARDING = {"off": None, "observe": Mode.OBSERVE, "enforce": Mode.ENFORCE}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the process is to do. No ``namespaces`` means all; no ``candidacy``, no Lease."""
+    """What the process is to do. No ``namespaces`` means all; no ``candidacy``, no Lease.
+
+    ``guard_workloads`` is the mode that DeploymentCircuitBreakers may have at most: with OBSERVE each of
+    them observes. None: they are not watched.
+    """
 
     namespaces: Sequence[str] = ()
     kubeconfig: str | None = None
@@ -39,6 +45,7 @@ class Options:
     candidacy: Candidacy | None = None
     log_level: str = "info"
     log_format: str = "text"
+    guard_workloads: Mode | None = Mode.ENFORCE
 
 
 class Flags(TypedDict):
@@ -52,6 +59,7 @@ class Flags(TypedDict):
     health_port: int
     log_evidence: bool
     notify_url: str | None
+    guard_workloads: str
     leader_elect: bool | None
     lease_namespace: str | None
     lease_name: str
@@ -127,6 +135,15 @@ _FLAGS = (
         f"back; signed with the key in ${SECRET}, if there is one. Also: $TRIPSWITCH_NOTIFY_URL.",
     ),
     click.option(
+        "--guard-workloads",
+        type=click.Choice(["off", "observe", "enforce"]),
+        default="enforce",
+        show_default=True,
+        help="Circuit breakers for existing Deployments and StatefulSets. off: they are not looked at. "
+        "observe: every DeploymentCircuitBreaker only reports, whatever its mode. enforce: as its mode "
+        "says.",
+    ),
+    click.option(
         "--leader-elect/--no-leader-elect",
         default=None,
         help="Whether to work only while holding a Lease, so that several replicas can run. "
@@ -198,6 +215,7 @@ def read_options(
         candidacy=_read_candidacy(flags, environment, namespace_file),
         log_level=flags["log_level"],
         log_format=flags["log_format"],
+        guard_workloads=_GUARDING[flags["guard_workloads"]],
     )
 
 

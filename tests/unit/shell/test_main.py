@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -18,9 +19,10 @@ from click.testing import CliRunner
 
 from tests.unit.cluster.fake_api import answer
 from tripswitch.cluster.notify import Target
+from tripswitch.domain.values.protection import Mode
 from tripswitch.shell import __main__ as command
 from tripswitch.shell.logs import JsonFormatter, configure_logging
-from tripswitch.shell.options import Options
+from tripswitch.shell.options import Flags, Options, read_options
 from tripswitch.shell.process import RARE_COLLECTIONS, USUAL_COLLECTIONS, freeze_what_is_there, run
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -189,6 +191,23 @@ def test_a_key_that_receivers_cannot_use_is_refused_at_the_start() -> None:
         in result.output
     )
     assert "hush" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"),
+    [
+        ([], Mode.ENFORCE),
+        (["--guard-workloads=enforce"], Mode.ENFORCE),
+        (["--guard-workloads=observe"], Mode.OBSERVE),
+        (["--guard-workloads=off"], None),
+    ],
+)
+def test_guarding_existing_workloads_can_be_limited_and_switched_off(
+    words: list[str], mode: Mode | None
+) -> None:
+    """G7: the chart sets it together with the rights."""
+    context = command.main.make_context("operator", list(words))
+    assert read_options(cast("Flags", context.params)).guard_workloads is mode
 
 
 @pytest.mark.parametrize("url", ["hook.example", "ftp://hook.example", "http://"])

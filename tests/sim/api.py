@@ -52,6 +52,8 @@ class ApiServer:
         self.node_leases: dict[str, Instant] = {}
         """When nodes last renewed their Leases, by its own clock."""
         self.unready_nodes: set[str] = set()
+        self.hides_nodes = False
+        """The operator has no right to read nodes and their Leases."""
         self.led_until: Instant | None = None
         """When the operator's Lease was last renewed."""
         self.refusal = ""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from tests.sim.api import ApiServer
 from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tests.sim.views import SeenPod, see_guarded, see_pod, see_set
-from tripswitch.cluster.verification import LEASE_SECONDS
+from tripswitch.domain.rules.node_life import follow_lease, trust_condition
+from tripswitch.domain.values.node_life import Renewal
 from tripswitch.domain.values.replica_sets import CreateError
-from tripswitch.domain.values.sight import UNKNOWN, AttemptEvent, Check, Sight, Standstill
+from tripswitch.domain.values.sight import UNKNOWN, AttemptEvent, Check, Standstill
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 
@@ -18,15 +19,28 @@ KINDS: tuple[type[RawGuarded | RawSet | RawPod], ...] = (RawGuarded, RawSet, Raw
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a consistent read of a rollout's pods, their events and nodes says."""
+    """What a consistent read of a rollout's pods, their events and nodes says.
 
-    owner: str
+    Attributes:
+        check: What was asked for.
+        version: The version of everything that was read.
+        as_of: What it proves: everything is as it was at this moment or later.
+        pods: The rollout's pods.
+        events: Their events.
+        leases: When the nodes renewed their Leases, by their own clocks; None where none can be read.
+        unready: Those of the nodes that are not Ready.
+    """
+
+    check: Check
     version: int
+    as_of: Instant
     pods: tuple[RawPod, ...]
-    sight: Sight
+    events: tuple[AttemptEvent, ...]
+    leases: dict[str, Instant | None]
+    unready: frozenset[str]
 
 
-def read(api: ApiServer, check: Check, as_of: Instant, now: Instant) -> Answer:
+def read(api: ApiServer, check: Check, as_of: Instant) -> Answer:
     """Read everything that a check asks for, as it is now; ``as_of`` is what it will prove."""
     pods = tuple(api.pods_of(check.uid))
     events = tuple(
@@ -35,13 +49,10 @@ def read(api: ApiServer, check: Check, as_of: Instant, now: Instant) -> Answer:
         for one, count in zip(pod.containers, pod.attempts, strict=True)
         if count
     )
-    lost = {
-        node
-        for node in check.nodes
-        if node in api.unready_nodes or now - api.node_leases.get(node, now) > LEASE_SECONDS
-    }
-    sight = Sight(as_of, check.nodes, frozenset(lost), events if check.events else None)
-    return Answer(check.uid, api.version, pods, sight)
+    seen = not api.hides_nodes
+    leases = {node: api.node_leases.get(node) if seen else None for node in check.nodes}
+    unready = check.nodes & api.unready_nodes if seen else frozenset()
+    return Answer(check, api.version, as_of, pods, events, leases, unready)
 
 
 class Cache:
@@ -53,6 +64,8 @@ class Cache:
         self.pods: dict[str, SeenPod] = {}
         self._gone: dict[str, int] = {}
         self.sight = UNKNOWN
+        self.answers: tuple[Answer, ...] = ()
+        """Everything that was read about nodes, in order."""
 
     def take(self, change: Change, now: Instant) -> bool:
         """Take a change; return whether anything is different now."""
@@ -110,14 +123,28 @@ class Cache:
 
     def verify(self, answer: Answer, now: Instant) -> None:
         """Take what was read anew."""
+        check = answer.check
+        lives = dict(self.sight.lives or {})
+        for node, renewed in answer.leases.items():
+            if renewed is None:
+                life = trust_condition(answer.as_of)
+            else:
+                life = follow_lease(lives.get(node), Renewal(renewed), answer.as_of)
+            lost = life.lost or (life.since == answer.as_of and node in answer.unready)
+            lives[node] = replace(life, lost=lost)
+        self.sight = replace(self.sight, lives=lives)
+        self.answers += (answer,) if answer.leases else ()
+        if not check.pods:
+            return
+        events = answer.events if check.events else None
+        self.sight = replace(self.sight, as_of=answer.as_of, events=events)
         there = {pod.uid for pod in answer.pods}
-        gone = [uid for uid, seen in self.pods.items() if seen.raw.owner == answer.owner]
+        gone = [uid for uid, seen in self.pods.items() if seen.raw.owner == check.uid]
         for uid in gone:
             if uid not in there:
                 self.forget(uid, answer.version)
         for pod in answer.pods:
             self.upsert(pod, now)
-        self.sight = answer.sight
 
     def snapshot(
         self, error: CreateError | None, standstills: tuple[Standstill, ...] = ()

@@ -72,6 +72,8 @@ class Config:
     trouble_every: float = 0.0
     leased: bool = True
     """Whether the operator has to hold a Lease."""
+    sees_nodes: bool = True
+    """Whether it may read nodes and their Leases (V3)."""
     good: bool = False
     """Every template is good: no failure may be counted, no pod be replaced, no rollout fail."""
     calm: bool = False

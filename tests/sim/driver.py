@@ -54,12 +54,16 @@ Decide = Callable[[Snapshot, Instant], Decision]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one decision was made from, and what it was. ``raws``: the pods as they were delivered."""
+    """What one decision was made from, and what it was.
+
+    ``raws``: the pods as they were delivered; ``answers``: what was read about their nodes.
+    """
 
     snapshot: Snapshot
     decision: Decision
     now: Instant
     raws: dict[str, RawPod]
+    answers: tuple[Answer, ...] = ()
 
 
 @dataclass(slots=True)
@@ -103,8 +107,6 @@ class Services:
     faults: Faults
     leased: bool = True
     """Whether the operator has to hold a Lease."""
-    stamp: Callable[[Instant, Instant], Instant] = min
-    """What a consistent read proves, that began and ended at these moments."""
     looked: Callable[[Look], None] = field(default=lambda _: None)
     accepted: Callable[[Look], None] = field(default=lambda _: None)
     count: Callable[[str], None] = field(default=lambda _: None)
@@ -319,7 +321,7 @@ class Process:
         snapshot = self.cache.snapshot(self._error, self._time.reachability.standstills())
         raws = {uid: seen.raw for uid, seen in self.cache.pods.items()}
         decision = self._s.decide(snapshot, now)
-        look = Look(snapshot, decision, now, raws)
+        look = Look(snapshot, decision, now, raws, self.cache.answers)
         self._s.looked(look)
         self._ask(decision.check)
         if decision.status != guarded.status:
@@ -349,7 +351,7 @@ class Process:
         """The server reads what it will answer: all that was written before the check began."""
         now = self._time.clock()
         ended = round(began + takes, 3)
-        answer = read(self._s.api, check, self._s.stamp(began, ended), now)
+        answer = read(self._s.api, check, began)
         self._s.later(max(0.001, ended - now), lambda: self._end_check(answer))
 
     def _lose_check(self, seconds: float) -> None:

@@ -19,6 +19,8 @@ LATE_SECONDS = 40.0
 """After an outage a kubelet needs up to so long until it has reported everything."""
 MISSED_SECONDS = 40.0
 """A node without a report for so long is marked as not Ready (``--node-monitor-grace-period``)."""
+SKEWS = dict(zip(NAMES, (0.0, 90.0, -3_600.0), strict=True))
+"""How many seconds the clock of each node, which writes its Lease, is fast."""
 TOLERATED_SECONDS = 300.0
 """So long the pods of a node that is not Ready stay where they are."""
 
@@ -32,7 +34,10 @@ class Node:
 
 
 class Nodes:
-    """All nodes. Without :meth:`begin`, none of them has a Lease, and all are well."""
+    """All nodes. Without :meth:`begin`, none of them has a Lease, and all are well.
+
+    ``clock`` is the true time. Each node's own clock goes right and shows a wrong time.
+    """
 
     def __init__(
         self,
@@ -79,6 +84,14 @@ class Nodes:
             delay = self._rng.uniform(0.5, LATE_SECONDS - 10)
             self._later(delay, lambda name=name: self._come_back(name))  # type: ignore[misc]
 
+    def cut_off_one(self, name: str, seconds: float, controllers: Controllers) -> None:
+        """A node loses its network for a while: its pods run on, and nobody hears of it."""
+        self._nodes[name].reports = False
+        gate = controllers.gate
+        if seconds > MISSED_SECONDS:
+            self._later(MISSED_SECONDS, lambda: gate.run(lambda: self._mark(name)))
+        self._later(seconds, lambda: self._come_back(name))
+
     def kill(self, name: str, controllers: Controllers) -> None:
         """A node dies: no report any more, and much later its pods are given up."""
         self._nodes[name].alive = False
@@ -92,18 +105,23 @@ class Nodes:
         if one.alive:
             self._later(RENEW_SECONDS, lambda: self._beat(name))
         if self.can_report(name):
-            self._api.node_leases[name] = self._clock()
+            self._renew(name)
+
+    def _renew(self, name: str) -> None:
+        self._api.node_leases[name] = self._clock() + SKEWS[name]
 
     def _come_back(self, name: str) -> None:
         one = self._nodes[name]
         if not self._api.writable or not one.alive:
             return
         one.reports = True
-        self._api.node_leases[name] = self._clock()
+        self._renew(name)
+        self._api.unready_nodes.discard(name)
         for uid, handle in self._handles.items():
             if self._api.pods[uid].node == name:
                 # The kubelet's own loop writes what it could not write once in ten seconds.
-                self._later(self._rng.uniform(0.01, 10.0), handle.flush)
+                back = handle.return_node if self._api.pods[uid].by_node else handle.flush
+                self._later(self._rng.uniform(0.01, 10.0), back)
 
     def _mark(self, name: str) -> None:
         """The node is not Ready; its pods that were Ready are not either (``MarkPodsNotReady``)."""

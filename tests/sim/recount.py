@@ -156,15 +156,14 @@ class Recount:
         """V1, V3: not without a fresh view, and not because of dead nodes alone."""
         if find_set(look, self.rollout.revision) is None:
             return
-        sight = look.snapshot.sight
+        since = self._progressed_at
         nodes = [pod.node for pod in self._awaited(look)] or [""]
-        fresh = has_run(self._progressed_at, sight.as_of, look) >= deadline
-        known = [node for node in nodes if not node or sight.nodes is None or node in sight.nodes]
-        told = fresh and not is_silent(look)
-        if told and any(node not in sight.lost_nodes for node in known):
+        if any(is_telling(look, node, since, deadline) for node in nodes):
             return
         self.late = False
-        if fresh and all(node in sight.lost_nodes for node in nodes):
+        stories = [NodeStory(look, node) for node in nodes if node]
+        lost = [one.dead and has_run(since, one.looked_at, look) >= deadline for one in stories]
+        if stories and all(lost):
             self._progressed_at = max(look.now, self._progressed_at)
 
     def _add(self, look: Look) -> None:
@@ -419,12 +418,49 @@ def _find_patience(
     return began, grace + max(60, budget, shown)
 
 
-def _is_proved(look: Look, view: PodView, since: Instant, patience: float) -> bool:
-    """V1, V3: the pods were read after the deadline, and the pod's node is alive."""
+class NodeStory:
+    """V3: everything that was read about one node, told anew from the beginning."""
+
+    def __init__(self, look: Look, node: str) -> None:
+        self.looked_at = self.shown_at = self.alive_at = -1.0
+        """When it was looked at last, what it said then was new, and it surely lived."""
+        self.dead = False
+        renewed: Instant | None = None
+        for one in look.answers:
+            if node not in one.leases:
+                continue
+            read, gap = one.leases[node], one.as_of - self.looked_at
+            if read is None:
+                self.shown_at = self.alive_at = one.as_of
+                self.dead = node in one.unready
+            elif renewed is None:
+                self.shown_at = one.as_of
+                self.dead = node in one.unready
+            elif read != renewed:
+                if 0 < read - renewed <= max(10, gap) + 5:
+                    self.alive_at = self.looked_at
+                self.shown_at = one.as_of
+                self.dead = node in one.unready
+            elif one.as_of - self.shown_at > 20:
+                self.dead = True
+            self.looked_at, renewed = one.as_of, read
+
+
+def is_telling(look: Look, node: str, since: Instant, seconds: float) -> bool:
+    """V1 to V3: whether silence means something, about a deadline that passed."""
     sight = look.snapshot.sight
-    if has_run(since, min(look.now, sight.as_of), look) < round(patience, 3) or is_silent(look):
+    if is_silent(look) or has_run(since, min(look.now, sight.as_of), look) < round(seconds, 3):
         return False
-    return sight.nodes is None or (view.node in sight.nodes and view.node not in sight.lost_nodes)
+    if not node or sight.lives is None:
+        return True
+    story = NodeStory(look, node)
+    lived = has_run(since, story.alive_at, look) >= round(seconds, 3)
+    return lived and not story.dead and sight.as_of >= story.shown_at
+
+
+def _is_proved(look: Look, view: PodView, since: Instant, patience: float) -> bool:
+    """F4: the deadline has passed, and the pod was really silent by then."""
+    return is_telling(look, view.node, since, patience)
 
 
 def is_over(before: Status, rollout: Rollout) -> bool:

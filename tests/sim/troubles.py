@@ -94,11 +94,17 @@ class Troubles:
     def dead_node(self) -> None:
         """The node of the youngest pod that is not Ready dies, for good."""
         world = self._world
-        starting = [pod for pod in world.api.pods.values() if pod.node and not pod.ready]
-        name = starting[-1].node if starting else world.rng.choice(NAMES)
         self._dead = True
-        world.nodes.kill(name, world.controllers)
+        world.nodes.kill(self._choose_node(), world.controllers)
         self.free_at = world.now + ABSENCE_SECONDS
+
+    def lost_node(self) -> None:
+        """That node has no network for 100 s: not Ready, and not so long that pods are evicted."""
+        self._cut_off_node(100.0)
+
+    def briefly_lost_node(self) -> None:
+        """That node has no network for 25 s, which the control plane does not notice."""
+        self._cut_off_node(25.0)
 
     def clock_forward(self) -> None:
         """The clock of the API server, and of the operator's machine, is set forward."""
@@ -113,6 +119,16 @@ class Troubles:
         self._set_clocks((0.0, STEP_SECONDS))
 
     # -------------------------------------------------------------------------------------------
+
+    def _choose_node(self) -> str:
+        world = self._world
+        starting = [pod for pod in world.api.pods.values() if pod.node and not pod.ready]
+        return starting[-1].node if starting else world.rng.choice(NAMES)
+
+    def _cut_off_node(self, seconds: float) -> None:
+        world = self._world
+        world.nodes.cut_off_one(self._choose_node(), seconds, world.controllers)
+        self.free_at = world.now + seconds + LATE_SECONDS
 
     def _set_clocks(self, offsets: tuple[float, ...]) -> None:
         """They stay so for the rest of the world."""
@@ -154,7 +170,9 @@ TROUBLES: dict[str, Callable[[Troubles], None]] = {
         Troubles.silent_watch, Troubles.frozen_watch, Troubles.short_outage, Troubles.long_outage,
         Troubles.lost_storage, Troubles.long_lost_storage, Troubles.no_controllers,
         Troubles.no_scheduler, Troubles.no_operator, Troubles.dead_control_plane,
-        Troubles.dead_node, Troubles.clock_forward, Troubles.clock_back, Troubles.two_clocks,
+        Troubles.dead_node, Troubles.lost_node, Troubles.briefly_lost_node, Troubles.clock_forward, Troubles.clock_back, Troubles.two_clocks,
     )
 }  # fmt: skip
+NODES = ("dead_node", "lost_node", "briefly_lost_node")
+"""Those that only an operator outlives that may read nodes (V3)."""
 CLOCKS = ("clock_forward", "clock_back", "two_clocks")

@@ -64,6 +64,7 @@ class World:
         self.config = config
         self.rng = Random(seed)
         self.api = ApiServer()
+        self.api.hides_nodes = not config.sees_nodes
         self.referee = Referee(self.api, decide, calm=config.calm, good=config.good)
         self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
         self._order = 0
@@ -75,7 +76,7 @@ class World:
         self._absent = 0
         self.writers = Gate(self.later, self.rng)
         self.scheduler = Gate(self.later, self.rng)
-        self.nodes = Nodes(self.api, self.later, self.rng, self.server_time, self._handles)
+        self.nodes = Nodes(self.api, self.later, self.rng, self.clock, self._handles)
         self.controllers = Controllers(self.api, self.later, self.rng, self.server_time)
         self.controllers.made = self._make_pod
         self.controllers.pace.slow = config.slow

@@ -25,7 +25,7 @@ PLACES = {
     "T5": ("domain/rules/breaker.py", "_find_cause"),
     "V1": ("domain/values/sight.py", "Sight"),
     "V2": ("domain/rules/sight.py", "compute_due"),
-    "V3": ("domain/steps/judge_rollout.py", "_judge_lateness"),
+    "V3": ("domain/rules/node_life.py", "follow_lease"),
     "V4": ("shell/clock.py", "__doc__"),
     "F1": ("domain/rules/ended_runs.py", "compute_ended_runs"),
     "F2": ("domain/rules/failures.py", "count_attempts"),

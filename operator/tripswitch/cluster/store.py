@@ -167,8 +167,12 @@ class Store:
             findings=self._findings.get(record.uid, ()),
             retained=tuple(self._retained(record)),
             retention_refused=self._clock() < self._unretained.get(record.uid, 0.0),
-            sight=replace(self._sights.get(record.uid, UNKNOWN), standstills=self._standstills()),
+            sight=replace(self.find_sight(record), standstills=self._standstills()),
         )
+
+    def find_sight(self, record: Record) -> Sight:
+        """Return how current the views of a GuardedDeployment are, as :meth:`see` was told."""
+        return self._sights.get(record.uid, UNKNOWN)
 
     def see(self, record: Record, sight: Sight) -> None:
         """Take how current the views of a GuardedDeployment are now, and have it looked at."""

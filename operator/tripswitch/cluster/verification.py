@@ -1,7 +1,7 @@
 """Reads pods, their events and their nodes anew when a verdict by time is due (rules V1 and V3).
 
 One consistent list serves all pods of a rollout. Its answer goes the same way as watch events do, and what
-it proves (how current the view is, which nodes may be dead) is a :class:`Sight` of the GuardedDeployment.
+it proves (how current the view is, which nodes are alive) is a :class:`Sight` of the GuardedDeployment.
 While the API server does not answer, there is no verdict.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from tripswitch.api.tolerant import field, number, objects, parse_instant, text, whole
@@ -19,6 +20,8 @@ from tripswitch.cluster.evidence import CONTAINER_PATH
 from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
 from tripswitch.cluster.store import Record, Store
+from tripswitch.domain.rules.node_life import follow_lease, trust_condition
+from tripswitch.domain.values.node_life import Life, Renewal
 from tripswitch.domain.values.sight import AttemptEvent, Check, Sight
 from tripswitch.domain.values.time import Instant
 
@@ -27,9 +30,13 @@ logger = logging.getLogger(__name__)
 TASKS = 4
 RETRY_SECONDS = 2.0
 """After a reading that failed, the object is looked at again after this many seconds."""
-LEASE_SECONDS = 20.0
-"""A node that has not renewed its Lease for longer may be dead. Kubelets renew it every 10 s."""
 NODE_LEASES = "kube-node-lease"
+LEASE_DURATION_SECONDS = 40
+"""``leaseDurationSeconds`` of a node's Lease, by default."""
+RENEWALS_PER_DURATION = 4
+"""How often a kubelet renews its Lease in that time."""
+LIFE_KEPT_SECONDS = 600.0
+"""What was seen of a node is forgotten when nobody has looked at it again for so long."""
 MAX_EVENTS = 2000
 """No more events than this are read for one check."""
 
@@ -90,12 +97,21 @@ class Verifier:
         Raises:
             ApiError: Something could not be read.
         """
-        namespace, as_of = about.key.namespace, self._clock()
+        namespace, began = about.key.namespace, self._clock()
+        before = self._store.find_sight(about)
+        lives = {
+            node: life
+            for node, life in (before.lives or {}).items()
+            if began - life.seen_at <= LIFE_KEPT_SECONDS
+        }
+        nodes = sorted(check.nodes)
+        looks = (self._look_at(node, lives.get(node), began) for node in nodes)
+        lives |= zip(nodes, await asyncio.gather(*looks), strict=True)
+        if not check.pods:
+            return replace(before, lives=lives)
         pods = await self._read_pods(namespace, check)
         events = await self._read_events(namespace, pods) if check.events else None
-        alive = await asyncio.gather(*(self._is_alive(node) for node in sorted(check.nodes)))
-        lost = {node for node, lives in zip(sorted(check.nodes), alive, strict=True) if not lives}
-        return Sight(as_of, check.nodes, frozenset(lost), events)
+        return Sight(began, lives, events)
 
     async def _read_pods(self, namespace: str, check: Check) -> set[str]:
         """Take all pods of the ReplicaSet as they are now; return their UIDs."""
@@ -129,21 +145,39 @@ class Verifier:
             return None
         return tuple(found)
 
-    async def _is_alive(self, node: str) -> bool:
-        """Return whether a node reports: it is Ready and renews its Lease (V3)."""
+    async def _look_at(self, node: str, before: Life | None, began: Instant) -> Life:
+        """Return what is known of a node after one more look at its Lease (V3).
+
+        The node itself is read only when its Lease has proved something new.
+        """
         try:
-            raw = await self._client.request("GET", NODES.path(name=node))
-            if not is_node_ready(raw):
-                return False
-            lease = await self._client.request("GET", LEASES.path(NODE_LEASES, node))
-        except NotFoundError as error:
-            # A node without a Lease is judged by its condition; a node that is gone is dead.
-            return "leases" in str(error)
+            # A Lease that was there and is gone proves nothing, as one that is not renewed.
+            known = None if before is None else before.renewal
+            renewal = await self._read_renewal(node) or known
+            if renewal is None:
+                life = trust_condition(began)
+            else:
+                life = follow_lease(before, renewal, began)
+                if before is None or life.alive_at == before.alive_at:
+                    return life
+            return replace(life, lost=not await self._is_ready(node))
         except ForbiddenError as error:
             self._explain_refusal("nodes", error)
-            return True
-        renewed = find_renewal(lease)
-        return renewed is None or self._clock() - renewed <= LEASE_SECONDS
+            return trust_condition(began)
+
+    async def _read_renewal(self, node: str) -> Renewal | None:
+        """Return what a node's Lease says; None if it has none."""
+        try:
+            return read_renewal(await self._client.request("GET", LEASES.path(NODE_LEASES, node)))
+        except NotFoundError:
+            return None
+
+    async def _is_ready(self, node: str) -> bool:
+        """Return whether a node is there and Ready."""
+        try:
+            return is_node_ready(await self._client.request("GET", NODES.path(name=node)))
+        except NotFoundError:
+            return False
 
     def _explain_refusal(self, what: str, error: ForbiddenError) -> None:
         if what not in self._forbidden:
@@ -168,12 +202,9 @@ def is_node_ready(raw: Mapping[str, Any]) -> bool:
     return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
 
 
-def find_renewal(lease: Mapping[str, Any]) -> Instant | None:
-    """Return when a node's Lease was last renewed, by the API server's clock where that is told.
-
-    ``renewTime`` is of the node's own clock, which may be minutes off; the server notes in the managed
-    fields when it took the change, in whole seconds.
-    """
-    managed = objects(field(lease, "metadata", "managedFields"))
-    noted = [at for one in managed if (at := parse_instant(one.get("time"))) is not None]
-    return max(noted) if noted else parse_instant(field(lease, "spec", "renewTime"))
+def read_renewal(lease: Mapping[str, Any]) -> Renewal | None:
+    """Return what a node's Lease says of its latest renewal; None if it was never renewed."""
+    renewed = parse_instant(field(lease, "spec", "renewTime"))
+    told = whole(field(lease, "spec", "leaseDurationSeconds"))
+    duration = told if told > 0 else LEASE_DURATION_SECONDS
+    return None if renewed is None else Renewal(renewed, duration / RENEWALS_PER_DURATION)

@@ -203,7 +203,8 @@ def _find_check(draft: Draft) -> Check | None:
     target, need = draft.target, merge_needs(draft.needs)
     if target is None or need is None:
         return None
-    return Check(target.name, target.uid, need.nodes, need.events)
+    pods = need.pods or need.events
+    return Check(target.name, target.uid, need.nodes, need.events, pods)
 
 
 def _prune(draft: Draft) -> list[Action]:

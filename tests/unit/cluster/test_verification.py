@@ -34,9 +34,8 @@ def node(ready: str = "True") -> web.Response:
     return answer({"status": {"conditions": [{"type": "Ready", "status": ready}]}})
 
 
-def lease(renewed: float, *, noted: float | None = None) -> web.Response:
-    managed = [] if noted is None else [{"manager": "kubelet", "time": at(noted)}]
-    return answer({"metadata": {"managedFields": managed}, "spec": {"renewTime": at(renewed)}})
+def lease(renewed: float, duration: int | None = 40) -> web.Response:
+    return answer({"spec": {"renewTime": at(renewed), "leaseDurationSeconds": duration}})
 
 
 def failed(message: str, count: int, *, pod: str = "pod-1", path: str = "web") -> dict[str, Any]:
@@ -66,11 +65,11 @@ class Bench:
         self.asked.append((request.path, dict(request.query)))
         return self.answers[request.path]()
 
-    async def check(self, *nodes: str, events: bool = False) -> Sight:
+    async def check(self, *nodes: str, events: bool = False, pods: bool = True) -> Sight:
         record = self.store.find(WEB)
         assert record is not None
         (rs,) = self.store.snapshot(record).replica_sets
-        self.verifier.ask(record, Check(rs.name, rs.uid, frozenset(nodes), events))
+        self.verifier.ask(record, Check(rs.name, rs.uid, frozenset(nodes), events, pods))
         await self.verifier.drain()
         return self.sight
 
@@ -104,7 +103,11 @@ def test_v1_one_list_shows_the_pods_as_they_are_and_when_it_was_begun() -> None:
     """The watch is silent: on the server the pod has been Ready for long."""
 
     async def story(it: Bench) -> None:
-        it.answers[PODS_PATH] = lambda: listing(ready_pod(version=400))
+        def answer_slowly() -> web.Response:
+            it.now += 8
+            return listing(ready_pod(version=400))
+
+        it.answers[PODS_PATH] = answer_slowly
         assert it.sight == UNKNOWN
         assert await it.check() == Sight(as_of=T0 + 1000)
         record = it.store.find(WEB)
@@ -133,30 +136,105 @@ def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> No
 
 
 @pytest.mark.parametrize(
-    ("node_answer", "lease_answer", "lost"),
+    ("node_answer", "lease_answer", "alive"),
     [
-        pytest.param(node, lambda: lease(990), False, id="it reports"),
-        pytest.param(lambda: node("False"), lambda: lease(990), True, id="it is not Ready"),
-        pytest.param(lambda: node("Unknown"), lambda: lease(990), True, id="nobody knows"),
-        pytest.param(node, lambda: lease(979), True, id="its Lease is old"),
-        pytest.param(node, lambda: lease(900, noted=985), False, id="its clock is slow"),
-        pytest.param(node, lambda: lease(1060, noted=960), True, id="its clock is fast"),
-        pytest.param(lambda: refuse(404, "NotFound", 'nodes "node-1" not found'), lambda: lease(990), True, id="it is gone"),
-        pytest.param(node, lambda: refuse(404, "NotFound", 'leases "node-1" not found'), False, id="it has no Lease"),
-        pytest.param(lambda: refuse(403, "Forbidden"), lambda: lease(990), False, id="no right to look"),
+        pytest.param(node, lambda: lease(1002), True, id="it reports"),
+        pytest.param(node, lambda: lease(992), False, id="its Lease was not renewed"),
+        pytest.param(node, lambda: lease(1012), False, id="it was away for a renewal"),
+        pytest.param(node, lambda: refuse(404, "NotFound"), False, id="its Lease is gone"),
+        pytest.param(node, lambda: lease(1012, duration=80), True, id="it renews every 20 s"),
+        pytest.param(node, lambda: lease(1002, duration=None), True, id="it does not say how often"),
+        pytest.param(node, lambda: lease(1002, duration=-1), True, id="it says so wrongly"),
+        pytest.param(lambda: node("False"), lambda: lease(1002), False, id="it is not Ready"),
+        pytest.param(lambda: node("Unknown"), lambda: lease(1002), False, id="nobody knows"),
+        pytest.param(lambda: refuse(404, "NotFound", 'nodes "node-1" not found'), lambda: lease(1002), False, id="it is gone"),
     ],
 )  # fmt: skip
-def test_v3_a_node_may_be_dead(
+def test_v3_a_node_is_alive_that_renews_its_lease_after_the_first_look(
     node_answer: Callable[[], web.Response],
     lease_answer: Callable[[], web.Response],
     *,
-    lost: bool,
+    alive: bool,
+) -> None:
+    async def story(it: Bench) -> None:
+        it.answers[LEASE_PATH] = lambda: lease(992)
+        deadline = it.now
+        sight = await it.check(NODE, pods=False)
+        assert not sight.confirms(deadline, NODE)
+        it.now += 10
+        it.answers |= {NODE_PATH: node_answer, LEASE_PATH: lease_answer}
+        assert not (await it.check(NODE, pods=False)).confirms(deadline, NODE)
+        assert (await it.check()).confirms(deadline, NODE) is alive
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("node_answer", "lease_answer", "alive"),
+    [
+        pytest.param(node, lambda: refuse(404, "NotFound", 'leases "node-1" not found'), True, id="it has no Lease"),
+        pytest.param(node, lambda: answer({"spec": {}}), True, id="its Lease was never renewed"),
+        pytest.param(lambda: node("False"), lambda: refuse(404, "NotFound"), False, id="without a Lease, and not Ready"),
+        pytest.param(lambda: refuse(404, "NotFound"), lambda: refuse(404, "NotFound"), False, id="it is gone"),
+        pytest.param(lambda: node("False"), lambda: refuse(403, "Forbidden"), True, id="no right to read the Lease"),
+        pytest.param(lambda: refuse(403, "Forbidden"), lambda: refuse(404, "NotFound"), True, id="no right to read the node"),
+    ],
+)  # fmt: skip
+def test_v3_without_a_lease_the_first_look_says_whether_a_node_may_be_dead(
+    node_answer: Callable[[], web.Response],
+    lease_answer: Callable[[], web.Response],
+    *,
+    alive: bool,
 ) -> None:
     async def story(it: Bench) -> None:
         it.answers |= {NODE_PATH: node_answer, LEASE_PATH: lease_answer}
         sight = await it.check(NODE)
-        assert sight.nodes == frozenset({NODE})
-        assert sight.lost_nodes == frozenset({NODE} if lost else ())
+        assert sight.confirms(T0 + 1000, NODE) is alive
+        assert sight.has_lost(NODE, T0 + 1000) is not alive
+
+    run(story)
+
+
+def test_v3_one_look_at_each_node_and_one_list_serve_all_pods() -> None:
+    async def story(it: Bench) -> None:
+        await it.check(NODE, pods=False)
+        assert [path for path, _ in it.asked] == [LEASE_PATH]
+        it.now += 10
+        it.answers[LEASE_PATH] = lambda: lease(1000)
+        await it.check(NODE, pods=False)
+        assert [path for path, _ in it.asked] == [LEASE_PATH, LEASE_PATH, NODE_PATH]
+        await it.check()
+        assert it.asked.pop()[0] == PODS_PATH
+        it.now += 10
+        await it.check(NODE, pods=False)
+        assert [path for path, _ in it.asked[3:]] == [LEASE_PATH], "a dead node costs one look"
+
+    run(story)
+
+
+def test_v3_what_is_known_of_other_nodes_is_kept_for_a_while() -> None:
+    async def story(it: Bench) -> None:
+        other = LEASE_PATH.replace(NODE, "node-2")
+        it.answers[other] = lambda: lease(990)
+        await it.check(NODE, pods=False)
+        it.now += verification.LIFE_KEPT_SECONDS
+        assert set((await it.check("node-2", pods=False)).lives or ()) == {NODE, "node-2"}
+        it.now += 1
+        assert set((await it.check(pods=False)).lives or ()) == {"node-2"}
+
+    run(story)
+
+
+def test_v3_the_pods_are_read_after_the_lease() -> None:
+    """The kubelet renews its Lease first and then reports its pods, when it was cut off."""
+
+    async def story(it: Bench) -> None:
+        await it.check(NODE)
+        assert [path for path, _ in it.asked] == [LEASE_PATH, PODS_PATH]
+        it.asked.clear()
+        it.now += 5
+        before = await it.check(NODE, pods=False)
+        assert before.as_of == T0 + 1000, "no pods were read"
 
     run(story)
 
@@ -207,8 +285,11 @@ def test_no_more_events_are_read_than_a_check_is_worth() -> None:
 @pytest.mark.parametrize("path", [PODS_PATH, NODE_PATH, LEASE_PATH, EVENTS_PATH])
 def test_v1_what_cannot_be_read_proves_nothing(path: str) -> None:
     async def story(it: Bench) -> None:
+        before = await it.check(NODE, pods=False)
+        it.now += 10
+        it.answers[LEASE_PATH] = lambda: lease(1000)
         it.answers[path] = lambda: refuse(503, message="away")
-        assert await it.check(NODE, events=True) == UNKNOWN
+        assert await it.check(NODE, events=True) == before
 
     run(story)
 

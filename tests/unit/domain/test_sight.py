@@ -9,8 +9,10 @@ import pytest
 from tests.support.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
 from tests.unit.domain.world import World
 from tripswitch.domain.rules.health import LEAST_PATIENCE
+from tripswitch.domain.rules.node_life import follow_lease
 from tripswitch.domain.rules.sight import compute_due, merge_needs, merge_standstills
 from tripswitch.domain.values.decision import Decision, DeletePod
+from tripswitch.domain.values.node_life import Life, Renewal
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.sight import (
     AGAIN_SECONDS,
@@ -29,41 +31,105 @@ NODE = "node-1"
 
 
 def see(as_of: float, *, lost: bool = False, looked: bool = True) -> Sight:
-    """Return what one check proves that was begun at a moment."""
-    nodes = frozenset({NODE} if looked else ())
-    return Sight(as_of, nodes, frozenset({NODE} if lost else ()))
+    """Return what a reading of the pods proves that was begun at a moment.
+
+    Their node was alive then, unless it is lost; ``looked`` is False if nobody looked at a node.
+    """
+    life = Life(as_of, Renewal(as_of), since=as_of, alive_at=as_of, lost=lost)
+    return Sight(as_of, {NODE: life} if looked else {})
+
+
+def look_at_lease(seen_at: float, *, alive_at: float = -NEVER, since: float = 0.0) -> Life:
+    return Life(seen_at, Renewal(0.0), since=since, alive_at=alive_at)
 
 
 # --- the parts ------------------------------------------------------------------------------------
 
+PODS = Need(pods=True)
+LEASE = Need(frozenset({NODE}))
+
 
 @pytest.mark.parametrize(
-    ("sight", "confirmed", "check_at"),
+    ("sight", "due", "need"),
     [
-        pytest.param(UNKNOWN, False, 100.0, id="nothing is known"),
-        pytest.param(see(99.999), False, 100.0, id="known from before"),
-        pytest.param(see(100.0), True, 110.0, id="known from the very moment"),
-        pytest.param(see(150.0), True, 160.0, id="known from later"),
-        pytest.param(see(150.0, lost=True), False, 160.0, id="V3 its node may be dead"),
-        pytest.param(see(150.0, looked=False), False, 100.0, id="V3 nobody looked at its node"),
-        pytest.param(CURRENT, True, NEVER, id="everything is known"),
+        pytest.param(UNKNOWN, 100.0, LEASE, id="nothing is known"),
+        pytest.param(see(150.0, looked=False), 100.0, LEASE, id="V3 nobody looked at its node"),
+        pytest.param(see(99.999), 100.0, LEASE, id="known from before"),
+        pytest.param(see(150.0, lost=True), 160.0, LEASE, id="V3 its node may be dead"),
+        pytest.param(
+            Sight(150.0, {NODE: look_at_lease(100.0)}),
+            110.0,
+            LEASE,
+            id="V3 one look proves nothing",
+        ),
+        pytest.param(
+            Sight(150.0, {NODE: look_at_lease(130.0, alive_at=99.999, since=130.0)}),
+            140.0,
+            LEASE,
+            id="V3 it was alive just before",
+        ),
+        pytest.param(
+            Sight(109.9, {NODE: look_at_lease(110.0, alive_at=100.0, since=110.0)}),
+            110.0,
+            PODS,
+            id="V3 it is alive, and the pods are known from before its renewal",
+        ),
     ],
 )
-def test_v1_a_deadline_is_confirmed_by_what_was_read_after_it(
-    sight: Sight, check_at: float, *, confirmed: bool
+def test_v3_silence_is_proof_only_of_a_node_that_was_alive_after_the_deadline(
+    sight: Sight, due: float, need: Need
 ) -> None:
-    assert sight.confirms(100.0, NODE) is confirmed
-    assert sight.check_at(100.0, NODE) == check_at
+    assert not sight.confirms(100.0, NODE)
+    assert sight.find_need(100.0, NODE) == (due, need)
 
 
-def test_v3_a_pod_without_a_node_has_none_that_could_be_dead() -> None:
+@pytest.mark.parametrize(
+    "sight",
+    [
+        pytest.param(see(100.0), id="from the very moment"),
+        pytest.param(see(150.0), id="from later"),
+        pytest.param(
+            Sight(110.0, {NODE: look_at_lease(110.0, alive_at=100.0, since=110.0)}),
+            id="it renewed its Lease after a look at the deadline",
+        ),
+        pytest.param(
+            Sight(110.0, {NODE: look_at_lease(118.0, alive_at=100.0, since=110.0)}),
+            id="a later look at the Lease takes nothing away",
+        ),
+        pytest.param(CURRENT, id="everything is known"),
+    ],
+)
+def test_v1_a_deadline_is_confirmed_by_what_was_read_after_it(sight: Sight) -> None:
+    assert sight.confirms(100.0, NODE)
+
+
+def test_v1_pods_without_a_node_are_confirmed_by_a_reading_alone() -> None:
+    assert UNKNOWN.find_need(100.0) == (100.0, PODS)
+    assert not see(99.999, looked=False).confirms(100.0)
     assert see(100.0, looked=False).confirms(100.0)
+
+
+@pytest.mark.parametrize(
+    ("sight", "lost"),
+    [
+        pytest.param(see(100.0, lost=True), True, id="at the very moment"),
+        pytest.param(see(99.999, lost=True), False, id="it was before, nobody looked since"),
+        pytest.param(see(100.0), False, id="it is alive"),
+        pytest.param(UNKNOWN, False, id="nobody looked"),
+        pytest.param(CURRENT, False, id="all nodes are alive"),
+    ],
+)
+def test_v3_a_node_is_lost_if_a_look_after_the_deadline_says_so(
+    sight: Sight, *, lost: bool
+) -> None:
+    assert sight.has_lost(NODE, 100.0) is lost
 
 
 def test_needs_of_several_rules_are_one() -> None:
     assert merge_needs([]) is None
     needs = [Need(frozenset("a")), Need(events=True), Need(frozenset("b"))]
     assert merge_needs(needs) == Need(frozenset("ab"), events=True)
+    assert merge_needs([Need(frozenset("a")), PODS]) == Need(frozenset("a"), pods=True)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +174,7 @@ def test_v1_a_silent_watch_is_no_failure_until_the_pods_were_read_anew() -> None
     world = rolling()
     decision = world.look(LEAST_PATIENCE + 0.001)
     target = world.replica_set("v2")
-    assert decision.check == Check(target.name, target.uid, frozenset({NODE}))
+    assert decision.check == Check(target.name, target.uid, frozenset({NODE}), pods=False)
     assert failures(decision) == []
     assert not any(isinstance(action, DeletePod) for action in decision.actions)
     world.heal("v2").settle()
@@ -122,6 +188,41 @@ def test_v1_what_the_new_list_shows_too_is_a_failure() -> None:
     decision = world.look(0.1)
     assert failures(decision) == ["NotReadyInTime"] * 4
     assert decision.check is None
+
+
+def test_v3_the_lease_is_read_twice_and_the_pods_once() -> None:
+    """One reading serves all pods; no node costs more than two looks while it is alive."""
+    world = rolling()
+    world.look(LEAST_PATIENCE + 0.001)
+    deadline = world.now
+    world.sight = Sight(lives={NODE: follow_lease(None, Renewal(7.0), deadline)})
+    decision = world.look(0.1)
+    assert decision.check is None
+    assert decision.wake_at == deadline + AGAIN_SECONDS
+    decision = world.look(AGAIN_SECONDS)
+    target = world.replica_set("v2")
+    assert decision.check == Check(target.name, target.uid, frozenset({NODE}), pods=False)
+    assert world.sight.lives is not None
+    renewed = follow_lease(world.sight.lives[NODE], Renewal(17.0), world.now)
+    world.sight = Sight(lives={NODE: renewed})
+    decision = world.look(0.1)
+    assert decision.check == Check(target.name, target.uid)
+    assert failures(decision) == []
+    world.sight = replace(world.sight, as_of=world.now)
+    assert failures(world.look(0.1)) == ["NotReadyInTime"] * 4
+
+
+def test_v3_a_node_that_died_just_before_the_deadline_gives_no_verdict() -> None:
+    """Its Lease was renewed 2 s before, and looks like that of a living node for 20 s."""
+    world = rolling()
+    world.look(LEAST_PATIENCE + 0.001)
+    renewal, life = Renewal(world.now - 2.0), None
+    for _ in range(30):
+        life = follow_lease(life, renewal, world.now)
+        world.sight = Sight(world.now, {NODE: life})
+        assert failures(world.look(AGAIN_SECONDS)) == []
+    assert world.breaker().failure_count == 0
+    assert world.state() is S.IN_PROGRESS
 
 
 def test_v1_while_nothing_can_be_read_there_is_no_verdict() -> None:
@@ -187,13 +288,14 @@ def test_v3_one_living_node_is_enough_to_judge_a_rollout() -> None:
     world = World().roll_out("v1").apply("v2").settle()
     world.become("v2", lambda name, _: replace(pending_pod(name), node="node-2"), 1)
     world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE), 3)
-    nodes = frozenset({NODE, "node-2"})
+    nodes, later = (NODE, "node-2"), world.now + 600.0
     found = world.replica_set("v2")
     pods = [
         replace(pod, node="node-2" if number else NODE) for number, pod in enumerate(found.pods)
     ]
     world.replica_sets[found.name] = replace(found, pods=tuple(pods))
-    world.sight = Sight(world.now + 600.0, nodes, frozenset({NODE}))
+    lives = {name: Life(later, since=later, alive_at=later, lost=name == NODE) for name in nodes}
+    world.sight = Sight(later, lives)
     world.look(600.0)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
 
@@ -332,7 +434,8 @@ def test_v2_what_is_read_before_kubelets_have_reported_proves_nothing(
 ) -> None:
     sight = replace(see(100.0), standstills=(Standstill(*stood),))
     assert sight.confirms(40.0, NODE) is proves
-    assert sight.check_at(40.0, NODE) == (100.0 + AGAIN_SECONDS if proves else stood[1])
+    if not proves:
+        assert sight.find_need(40.0, NODE) == (stood[1], PODS)
 
 
 def test_v2_after_a_restart_a_deadline_that_passed_in_an_outage_waits_for_the_kubelets() -> None:

@@ -141,9 +141,9 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     if deadline is not None and deadline > now:
         wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
     elif deadline is not None and not expected.sight.confirms(deadline, pod.node):
-        due = expected.sight.check_at(deadline, pod.node)
+        due, need = expected.sight.find_need(deadline, pod.node)
         wakes += [due] if due > now else []
-        needs += [Need(frozenset({pod.node} - {""}))] if due <= now else []
+        needs += [need] if due <= now else []
     elif deadline is not None and not counted.unhealthy:
         counted = replace(counted, unhealthy=True)
         failures.append(_health_failure(pod, expected, now))

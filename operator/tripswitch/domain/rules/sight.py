@@ -13,8 +13,11 @@ def merge_needs(needs: Iterable[Need]) -> Need | None:
     wanted = tuple(needs)
     if not wanted:
         return None
-    nodes = frozenset[str]().union(*(need.nodes for need in wanted))
-    return Need(nodes, events=any(need.events for need in wanted))
+    return Need(
+        frozenset[str]().union(*(need.nodes for need in wanted)),
+        events=any(need.events for need in wanted),
+        pods=any(need.pods for need in wanted),
+    )
 
 
 def compute_due(

@@ -26,7 +26,6 @@ from tripswitch.domain.steps.use_evidence import take, tell_cause
 from tripswitch.domain.steps.waiting_words import describe_lateness
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
-from tripswitch.domain.values.sight import Need
 from tripswitch.domain.values.status import BreakerState, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule
@@ -121,13 +120,14 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
     refused = draft.target is None  # by the API server itself, which needs no proof
     if refused or any(sight.confirms(late_at, node) for node in nodes):
         return trip(draft, Reason.PROGRESS_DEADLINE_EXCEEDED, describe_lateness(draft))
-    if all(node in sight.lost_nodes for node in nodes) and sight.as_of >= late_at:
+    if all(sight.has_lost(node, late_at) for node in nodes):
         # V3: the time until now says nothing about the revision. Pods that take the place of these
         # have all of the deadline.
         rollout = progress(draft.rollout, draft.now)
         return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
-    again = min(sight.check_at(late_at, node) for node in nodes)
-    return draft.wake(again) if again > draft.now else draft.need(Need(frozenset(nodes) - {""}))
+    for due, need in (sight.find_need(late_at, node) for node in dict.fromkeys(nodes)):
+        draft = draft.wake(due) if due > draft.now else draft.need(need)
+    return draft
 
 
 def _mark_threshold(draft: Draft) -> Draft:

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.plugin import Plugin
-from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
+from tests.e2e.world import (
+    PATIENCE,
+    VERDICT_SECONDS,
+    World,
+    breaker,
+    conditions,
+    guarded,
+    revision,
+    rollout,
+)
 from tools.cluster.audit import AuditLog
 from tools.cluster.behaviours import LIVENESS_WORDS, MOUNT_WORDS, STOP, UNREADY_WORDS
 from tools.cluster.stages import LOG, PREVIOUS_LOG
@@ -64,7 +73,8 @@ def test_the_causes_words_are_in_status_events_and_plugin(
         lambda status: (
             rollout(status).startswith("ROLLBACK")
             and all(word in status["rolloutStateReason"] for word in words)
-        )
+        ),
+        seconds=PATIENCE + (VERDICT_SECONDS if behaviour == "never-ready" else 0),
     )
     status = world.status()
     [stalled] = [c for c in status["conditions"] if c["type"] == "Stalled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from tests.e2e.plugin import Plugin
 from tests.e2e.prober import Prober
 from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
-from tests.e2e.world import World, conditions, revision, rollout
+from tests.e2e.world import VERDICT_SECONDS, World, conditions, revision, rollout
 from tools.cluster.images import IMAGES
 
 REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
@@ -26,11 +27,13 @@ def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
 
     And a person is told why: in the status, in an event, and in what the plugin shows.
     """
+    verdicts = math.ceil(threshold(replicas) / replicas) if bad.reason == "NotReadyInTime" else 0
+    patience = PATIENCE + verdicts * VERDICT_SECONDS
     world.completed(service(replicas), PATIENCE)
     with Prober(world, GOOD) as prober:
         applied = time.monotonic()
         world.apply(bad.manifest(replicas))
-        status = world.until(lambda s: rollout(s).startswith("ROLLBACK"), seconds=PATIENCE)
+        status = world.until(lambda s: rollout(s).startswith("ROLLBACK"), seconds=patience)
         tripped = time.monotonic()
         status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
         restored = time.monotonic()

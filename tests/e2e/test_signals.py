@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.world import World, breaker, conditions, guarded, revision, rollout
+from tests.e2e.world import (
+    PATIENCE,
+    VERDICT_SECONDS,
+    World,
+    breaker,
+    conditions,
+    guarded,
+    revision,
+    rollout,
+)
 
 INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
 
@@ -39,7 +48,8 @@ def test_what_is_the_revisions_own_fault_trips(
     # Pods that are Ready for a while must not complete the rollout before they fail.
     world.completed(guarded(image="web:1", pod=pod))
     world.apply(guarded(image="web:2", behaviour=behaviour, pod=pod, minReadySeconds=60))
-    status = world.until(lambda status: rollout(status).startswith("ROLLBACK"))
+    patience = PATIENCE + (VERDICT_SECONDS if reason == "NotReadyInTime" else 0)
+    status = world.until(lambda status: rollout(status).startswith("ROLLBACK"), seconds=patience)
     failures = [f for f in status["circuitBreaker"]["failures"] if f["revision"] == 2]
     shown = {(f["kind"], f["reason"], f.get("container")) for f in failures}
     assert (kind, reason, container) in shown

@@ -11,9 +11,14 @@ from typing import Any, Self
 from kubernetes import client, config, watch
 
 from tests.support.environment import Environment
+from tripswitch.domain.rules.health import LEAST_PATIENCE
+from tripswitch.domain.values.sight import AGAIN_SECONDS
 
 GROUP, VERSION, PLURAL = "tripswitch.dev", "v1alpha1", "guardeddeployments"
 PATIENCE = 90.0
+VERDICT_SECONDS = LEAST_PATIENCE + 3 * AGAIN_SECONDS
+"""How long the operator takes at most to count a pod that runs and is not Ready: the time that the pod
+has (F4), and three looks at its node's Lease (V3). Simulated nodes renew it every 10 s, as kubelets do."""
 Object = dict[str, Any]
 
 FAST_PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.world import guarded, rollout
+from tests.e2e.world import VERDICT_SECONDS, guarded, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial
@@ -31,8 +31,8 @@ GROUP = "A good rollout whose pods are not Ready yet"
 HARMLESS = "nothing counted, no pod replaced, no trip; completes"
 DEADLINE = 60.0
 """After so many seconds a pod is late (F4)."""
-PAST = DEADLINE + 12
-"""By then the operator has judged, if it is going to: it looks again 10 s after a check without a verdict."""
+PAST = VERDICT_SECONDS + 2
+"""By then the operator has judged, if it is going to: it has looked at the nodes' Leases three times (V3)."""
 REPORT = 20.0
 """Kubelets have reported again so long after an outage; they may take 40 s (V2)."""
 SHORT = 20

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, guarded, rollout
+from tests.e2e.world import PATIENCE, VERDICT_SECONDS, World, guarded, rollout
 from tests.support.environment import Environment
 from tools.cluster.audit import AuditLog
 from tools.cluster.behaviours import BEHAVIOUR, STOP
@@ -213,7 +213,10 @@ def test_no_log_of_another_namespaces_pods_is_read_for_her(mallory: Mallory) -> 
             "spec": {"containers": [{"name": "web", "image": "secret:1"}]},
         }
         mallory.theirs.kubectl("create", "--filename", "-", stdin=json.dumps(twin))
-    status = mallory.hers.until(lambda status: LOG[-1] in status.get("rolloutStateReason", ""))
+    status = mallory.hers.until(
+        lambda status: LOG[-1] in status.get("rolloutStateReason", ""),
+        seconds=PATIENCE + VERDICT_SECONDS,
+    )
     hers = {pod["metadata"]["name"] for pod in listed}
     assert {failure["pod"] for failure in status["circuitBreaker"]["failures"]} <= hers
     asked = [

@@ -20,6 +20,7 @@ from tripswitch.api.base import format_time
 from tripswitch.api.text import clean
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.resources import API_VERSION, EVENTS, FIELD_MANAGER, KIND
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.time import Instant
@@ -98,7 +99,7 @@ class Recorder:
         elif len(self._waiting) < MAX_WAITING:
             self._waiting[key] = _Said(about, reason, message, warning, topic or message, now, now)
         else:
-            logger.warning("event %s about %s/%s dropped: too many", reason, *about.key)
+            logger.warning("event %s dropped: too many wait", reason, extra=log_about(about.key))
         self._done.clear()
         self._some.set()
 
@@ -113,8 +114,8 @@ class Recorder:
                 try:
                     await self._post(said)
                 except ApiError as error:
-                    where = said.about.key
-                    logger.warning("event %s about %s/%s lost: %s", said.reason, *where, error)
+                    context = log_about(said.about.key)
+                    logger.warning("event %s lost: %s", said.reason, error, extra=context)
             self._some.clear()
             self._done.set()
 

@@ -23,6 +23,7 @@ from tripswitch.cluster.errors import (
     InvalidError,
     NotFoundError,
 )
+from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.resources import EVENTS, PODS
 from tripswitch.cluster.store import Record, Store
@@ -147,7 +148,7 @@ class Collector:
         try:
             self._waiting.put_nowait((about, inquiry))
         except asyncio.QueueFull:
-            logger.warning("evidence about %s/%s put off: too many questions", *about.key)
+            logger.warning("evidence put off: too many questions wait", extra=log_about(about.key))
             return False
         return True
 
@@ -158,7 +159,7 @@ class Collector:
                 await self._answer(about, inquiry)
             except Exception:
                 # A pod whose events bring a bug to light costs its evidence, nothing else.
-                logger.exception("no evidence about %s/%s", *about.key)
+                logger.exception("no evidence", extra=log_about(about.key))
             finally:
                 self._waiting.task_done()
 

@@ -32,6 +32,7 @@ from tripswitch.cluster.errors import (
     NotFoundError,
     ThrottledError,
 )
+from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 from tripswitch.cluster.replicasets import find_controller, find_guard
 from tripswitch.cluster.resources import (
@@ -315,7 +316,8 @@ def _pick_worst(errors: Iterable[BaseException], record: Record) -> BaseExceptio
         worst.add_note(f"another action failed, too: {words}")
         rank, _ = rank_error(error)
         level = {0: logging.ERROR, 3: logging.DEBUG}.get(rank, logging.WARNING)
-        logger.log(level, "%s/%s: %s", *record.key, words, exc_info=None if rank else error)
+        context = about(record.key)
+        logger.log(level, "%s", words, exc_info=None if rank else error, extra=context)
     return worst
 
 

@@ -25,6 +25,8 @@ from standardwebhooks import Webhook
 
 from tripswitch.api.base import format_time
 from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.log_context import About
+from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.resources import FIELD_MANAGER, GROUP
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.decision import Decision, Event, EventReason
@@ -48,6 +50,9 @@ KEY_PREFIX = "whsec_"
 
 KEY_BYTES = range(24, 65)
 """How long Standard Webhooks lets a key be."""
+
+GIVEN_UP = "notification %s given up: %s"
+TRIED_AGAIN = "notification %s is tried again: %s"
 
 MAX_WAITING = 500
 TIMEOUT_SECONDS = 10.0
@@ -73,7 +78,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    about: str
+    about: dict[str, About]
+    name: str
     id: str
     body: str
 
@@ -114,13 +120,13 @@ class Notifier:
             if event.reason not in NAMES:
                 continue
             cloud_event = build_cloud_event(about, decision, event, self._clock())
-            words = f"{NAMES[event.reason]} of {about.key.namespace}/{about.key.name}"
+            name = NAMES[event.reason]
+            context = log_about(about.key, revision=find_revision(event, decision.status.rollout))
+            message = _Message(context, name, cloud_event["id"], json.dumps(cloud_event))
             try:
-                self._waiting.put_nowait(
-                    _Message(words, cloud_event["id"], json.dumps(cloud_event))
-                )
+                self._waiting.put_nowait(message)
             except asyncio.QueueFull:
-                logger.warning("notification %s dropped: too many wait", words)
+                logger.warning("notification %s dropped: too many wait", name, extra=context)
                 self._observe("dropped")
 
     async def run(self) -> None:
@@ -147,9 +153,9 @@ class Notifier:
             if not problem:
                 return True
             if not again or tries == MAX_TRIES:
-                logger.warning("notification %s given up: %s", message.about, problem)
+                logger.warning(GIVEN_UP, message.name, problem, extra=message.about)
                 return False
-            logger.info("notification %s is tried again: %s", message.about, problem)
+            logger.info(TRIED_AGAIN, message.name, problem, extra=message.about)
             await asyncio.sleep(self._retry.delay(tries))
         return False
 
@@ -227,7 +233,7 @@ def build_cloud_event(
     status, rollout = decision.status, decision.status.rollout
     name = NAMES[event.reason]
     namespace, owner = about.key
-    told = _pick_revision(event, rollout)
+    told = find_revision(event, rollout)
     record = next((r for r in status.revisions if r.revision == told), None)
     started = "" if rollout is None else format_time(rollout.started_at)
     return {
@@ -257,8 +263,8 @@ def build_cloud_event(
     }
 
 
-def _pick_revision(event: Event, rollout: Rollout | None) -> int | None:
-    """The revision an event is about: a trip tells of the failed one, also once it is rolled back."""
+def find_revision(event: Event, rollout: Rollout | None) -> int | None:
+    """Return the revision that an event is about: of a trip the failed one, also during its rollback."""
     if rollout is None:
         return None
     tripped = event.reason is EventReason.CIRCUIT_BREAKER_TRIGGERED

@@ -17,6 +17,7 @@ from tripswitch.api.tolerant import field, number, objects, parse_instant, text,
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.evidence import CONTAINER_PATH
+from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
 from tripswitch.cluster.store import Record, Store
@@ -83,7 +84,8 @@ class Verifier:
             except Exception as error:
                 # There is no verdict without an answer, so any error leads to another check.
                 bug = None if isinstance(error, ApiError) else error
-                logger.warning("no check of %s/%s: %s", *about.key, error, exc_info=bug)
+                context = log_about(about.key)
+                logger.warning("no check: %s", error, exc_info=bug, extra=context)
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._store.mark, about.key)
             else:
                 self._store.see(about, sight)

@@ -29,6 +29,7 @@ from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
 from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.leader_election.leadership import Leadership
 from tripswitch.cluster.leader_election.lease import Lease, LeaseLostError
+from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.reflector import Reflector
@@ -199,7 +200,7 @@ class Process:
         return await self._reconciler.reconcile(key, marked)
 
     def _tell_retention(self, record: Record, reason: str, message: str) -> None:
-        logger.info("%s/%s: %s: %s", *record.key, reason, message)
+        logger.info("%s: %s", reason, message, extra=about(record.key))
         self._recorder.say(record, reason, message, warning=reason == NOT_SET_ASIDE)
 
     def _tell_broken(self, key: Key, error: Exception) -> None:

@@ -22,7 +22,8 @@ from tripswitch.cluster.errors import (
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import Executor
-from tripswitch.cluster.notify import Notifier
+from tripswitch.cluster.log_context import about
+from tripswitch.cluster.notify import Notifier, find_revision
 from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
@@ -140,7 +141,7 @@ class Reconciler:
         except (ConflictError, NotFoundError) as error:
             raise TryAgainError(str(error)) from error  # the look was stale, which is normal
         except ApiError as error:
-            logger.warning("%s/%s: %s", *key, error.describe())
+            logger.warning("%s", error.describe(), extra=about(key))
             raise TryAgainError(str(error)) from error
         finally:
             self._metrics.time_reconcile(loop.time() - began)
@@ -207,13 +208,17 @@ class Reconciler:
         if memory.misunderstood == record.resource_version:
             return
         memory.misunderstood = record.resource_version
-        logger.warning("%s/%s is not understood, its pods are left alone: %s", *record.key, words)
+        logger.warning(
+            "cannot be understood, its pods are left alone: %s", words, extra=about(record.key)
+        )
         self._recorder.say(record, INVALID, words, warning=True)
 
     def _tell(self, record: Record, decision: Decision, seconds: float) -> None:
         """Tell what is written by now, also if an action failed: no later look says it again."""
         for event in decision.events:
-            logger.info("%s/%s: %s: %s", *record.key, event.reason, event.message)
+            revision = find_revision(event, decision.status.rollout)
+            context = about(record.key, revision=revision)
+            logger.info("%s: %s", event.reason, event.message, extra=context)
             words, topic = event.message, event.topic
             self._recorder.say(record, event.reason, words, warning=event.warning, topic=topic)
         self._background.tell(record, decision)

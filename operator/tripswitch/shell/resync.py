@@ -17,6 +17,7 @@ from tripswitch.api.tolerant import field, number, objects, text, version
 from tripswitch.cluster.client import METADATA_ONLY, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Store
@@ -124,7 +125,7 @@ class Sweep:
         for record in self._store.records():
             gone = record.uid not in versions and namespace in (None, record.key.namespace)
             if gone and record.version <= listed_at:
-                logger.info("%s/%s is gone; its deletion was missed", *record.key)
+                logger.info("it is gone; the watch missed its deletion", extra=about(record.key))
                 self._store.remove_guarded(record.uid)
         for key, newest in behind:
             latest = self._store.find(key)

@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.log_context import about
+from tripswitch.cluster.store import Key
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +164,10 @@ class WorkQueue(Generic[K]):
             # told in full, and all the others go on.
             hold = HOLD_SECONDS
             delay = max(hold, self._next_delay(key))
-            logger.exception("unexpected error about %s; again in %.1f s", key, delay)
+            context = about(key) if isinstance(key, Key) else None
+            logger.exception(
+                "unexpected error about %s; again in %.1f s", key, delay, extra=context
+            )
             self._broken(key, error)
         finally:
             self._busy.discard(key)

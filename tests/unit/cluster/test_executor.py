@@ -20,6 +20,7 @@ from tripswitch.cluster.errors import (
     ThrottledError,
     UnreachableError,
 )
+from tripswitch.cluster.log_context import About, read_about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.domain.values.decision import (
     Action,
@@ -189,8 +190,9 @@ class TestActions:
         with caplog.at_level(logging.WARNING):
             asyncio.run(main())
         told = [record.getMessage() for record in caplog.records]
-        assert f"shop/web: PATCH {SETS}/web-6f8c: no right to scale" in told
-        assert f"shop/web: DELETE {PODS}/web-6f8c-x2x9k: slow down" in told
+        assert f"PATCH {SETS}/web-6f8c: no right to scale" in told
+        assert f"DELETE {PODS}/web-6f8c-x2x9k: slow down" in told
+        assert {read_about(record) for record in caplog.records} == {About("shop", "web")}
         assert not any("has moved on" in words for words in told)  # which is normal
 
     def test_a_bug_is_worse_than_everything_and_a_second_one_is_traced(
@@ -207,7 +209,7 @@ class TestActions:
 
         with caplog.at_level(logging.WARNING):
             asyncio.run(main())
-        assert f"shop/web: DELETE {PODS}/web-6f8c-x2x9k: no right" in caplog.text
+        assert f"DELETE {PODS}/web-6f8c-x2x9k: no right" in caplog.text
         (traced,) = [record for record in caplog.records if record.exc_info]
         assert "NaN" in traced.getMessage()
 

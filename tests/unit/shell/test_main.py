@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -18,10 +18,11 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from tests.unit.cluster.fake_api import answer
+from tripswitch.cluster.log_context import about
 from tripswitch.cluster.notify import Target
 from tripswitch.domain.values.protection import Mode
 from tripswitch.shell import __main__ as command
-from tripswitch.shell.logs import JsonFormatter, configure_logging
+from tripswitch.shell.logs import JsonFormatter, TextFormatter, configure_logging
 from tripswitch.shell.options import Flags, Options, read_options
 from tripswitch.shell.process import RARE_COLLECTIONS, USUAL_COLLECTIONS, freeze_what_is_there, run
 
@@ -136,6 +137,28 @@ def test_json_lines_can_be_read_by_machines() -> None:
     )
     assert "ValueError: invalid literal" in read["exception"]
     assert read["time"].endswith("+00:00")
+
+
+def write_line(formatter: logging.Formatter, **extra: Any) -> str:
+    record = logging.makeLogRecord(
+        {"name": "tripswitch.x", "levelname": "INFO", "msg": "RolloutStarted"}
+    )
+    record.__dict__.update(extra)
+    return formatter.format(record)
+
+
+def test_a_json_line_has_the_object_and_the_revision_as_fields() -> None:
+    whole = json.loads(write_line(JsonFormatter(), **about(("shop", "web"), revision=2)))
+    assert (whole["namespace"], whole["name"], whole["revision"]) == ("shop", "web", 2)
+    assert whole["message"] == "RolloutStarted"
+    assert "revision" not in json.loads(write_line(JsonFormatter(), **about(("shop", "web"))))
+    assert not {"namespace", "name"} & set(json.loads(write_line(JsonFormatter())))
+
+
+def test_a_text_line_has_the_object_before_the_message() -> None:
+    line = write_line(TextFormatter(), **about(("shop", "web"), revision=2))
+    assert line.endswith(" INFO tripswitch.x: shop/web: RolloutStarted")
+    assert write_line(TextFormatter()).endswith(" INFO tripswitch.x: RolloutStarted")
 
 
 @pytest.mark.usefixtures("logging_as_before")

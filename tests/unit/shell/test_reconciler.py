@@ -13,6 +13,7 @@ from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.raws import at, ended, guarded, pod, ready_pod, waiting
 from tripswitch.cluster.events import Recorder
+from tripswitch.cluster.log_context import About, read_about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.reconciler import Reconciler
@@ -359,7 +360,8 @@ def test_the_log_says_which_request_failed(caplog: pytest.LogCaptureFixture) -> 
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())
-    assert f"shop/web: PUT {GUARD}/status: not you" in caplog.text
+    [line] = [one for one in caplog.records if f"PUT {GUARD}/status: not you" in one.getMessage()]
+    assert read_about(line) == About("shop", "web")
 
 
 def test_an_object_that_cannot_be_understood_is_told_once_a_version_and_left_alone() -> None:

@@ -21,11 +21,9 @@ CORE_MAY_IMPORT = frozenset(
         "dataclasses",
         "enum",
         "hashlib",
-        "itertools",
         "math",
         "re",
         "types",
-        "typing",
         "tripswitch.domain",
     }
 )

@@ -44,7 +44,7 @@ def test_a_test_is_found_by_searching_for_the_rule(rule: str) -> None:
 
 def test_a_place_that_is_not_there_is_no_place() -> None:
     with pytest.raises(LookupError):
-        find_place("domain/threshold.py", "compute_nothing")
+        find_place("domain/rules/threshold.py", "compute_nothing")
 
 
 def test_the_page_has_a_line_for_every_rule() -> None:

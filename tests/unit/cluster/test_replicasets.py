@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from tests.unit.cluster.raws import T0, guarded, replica_set
-from tests.unit.cluster.test_views import JSON
+from tests.unit.cluster.test_pods import JSON
 from tripswitch.cluster.bodies import build_patch, build_replica_set
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.replicasets import find_guard, orphan_owner, see_replica_set

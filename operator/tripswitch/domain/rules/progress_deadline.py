@@ -19,7 +19,7 @@ def compute_progress_deadline(spec: Spec, readiness: Readiness) -> int:
 
     By default 600, or what the startup probes and the readiness probes of a pod may take, and 60 s:
 
-    >>> from tripswitch.domain.model import Template
+    >>> from tripswitch.domain.values.workload import Template
     >>> compute_progress_deadline(Spec(1, Template("v1")), Readiness(True, budget=31.0))
     600
     >>> compute_progress_deadline(Spec(1, Template("v1")), Readiness(True, 31.0, startup=1201.0))

@@ -11,7 +11,7 @@ from tripswitch.cluster.leader_election.watchdog import Watchdog
 
 BLOCKED = """
 import asyncio, time
-from tripswitch.shell.watchdog import Watchdog
+from tripswitch.cluster.leader_election.watchdog import Watchdog
 
 async def main():
     until = time.monotonic() + 0.2

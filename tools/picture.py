@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.text import Text
 
-from tests.e2e.plugin import Plugin, Terminal
-from tests.e2e.world import World, breaker, guarded
-from tests.support.environment import Environment
 from tools.cluster.control_plane import ControlPlane
 from tools.operator_process import OperatorProcess, install, write_kubeconfig
+from tools.terminal import Plugin, Terminal
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLUMNS, LINES = 112, 34
@@ -27,31 +28,50 @@ def take(directory: Path) -> None:
         cluster.add_nodes(2)
         install(cluster.kubectl)
         rights = write_kubeconfig(cluster.kubectl, directory / "operator.kubeconfig")
-        environment = Environment(
-            provider="kwok",
-            kubeconfig=str(cluster.kubeconfig),
-            kubectl_path=str(cluster.kubectl_path),
-            directory=str(directory),
-        )
         with OperatorProcess(rights, directory / "operator.log"):
-            world = World(environment, "default")
-            shoot(world, Plugin(world, directory / "plugin"))
+            shoot(Plugin(cluster.kubectl_path, cluster.kubeconfig, "default", directory / "plugin"))
 
 
-def shoot(world: World, plugin: Plugin) -> None:
+def shoot(plugin: Plugin) -> None:
     """Play a rollout that fails, and take two pictures of it."""
-    patient = breaker(thresholdConfiguration={"type": "COUNT", "value": 10})
-    world.completed(guarded(image="shop/web:1.4", configuration=patient))
+    apply(plugin, "shop/web:1.4")
+    completed = "--for=jsonpath={.status.rollout.status}=SUCCESSFUL"
+    plugin("wait", "guardeddeployment/web", completed, "--timeout=90s")
     with Terminal(plugin, COLUMNS, LINES) as terminal:
         terminal.type("clear")
-        bad = guarded(image="shop/web:1.5", configuration=patient, behaviour="crash")
-        world.apply(bad)
+        apply(plugin, "shop/web:1.5", {"stage.tripswitch.dev/behaviour": "crash"})
         terminal.type("kubectl tripswitch status web --watch")
         terminal.until(lambda screen: screen.count("CrashLoopBackOff") >= 4)
         save(terminal.screen(colours=True), "failing")
         terminal.until(lambda screen: "rollout ROLLBACK_SUCCESSFUL" in screen)
         terminal.until(lambda screen: screen.rstrip().endswith("$"))
         save(terminal.screen(colours=True), "rolled-back")
+
+
+def apply(
+    plugin: Plugin, image: str, annotations: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Apply a GuardedDeployment whose breaker trips at ten failures."""
+    probe = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
+    threshold = {"type": "COUNT", "value": 10}
+    manifest = {
+        "apiVersion": "tripswitch.dev/v1alpha1",
+        "kind": "GuardedDeployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 4,
+            "minReadySeconds": 0,
+            "selector": {"matchLabels": {"app": "web"}},
+            "deploymentConfiguration": {
+                "deploymentCircuitBreaker": {"thresholdConfiguration": threshold}
+            },
+            "template": {
+                "metadata": {"labels": {"app": "web"}, "annotations": dict(annotations)},
+                "spec": {"containers": [{"name": "web", "image": image, "readinessProbe": probe}]},
+            },
+        },
+    }
+    plugin("apply", "--filename", "-", stdin=json.dumps(manifest))
 
 
 def save(screen: str, name: str) -> None:

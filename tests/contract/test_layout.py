@@ -92,6 +92,22 @@ def test_state_of_one_object_is_not_kept_by_its_name() -> None:
     assert found == KEYED_BY_NAME
 
 
+@pytest.mark.parametrize(
+    ("folder", "others"),
+    [("tools", ("tests", "benchmarks")), ("operator", ("tests", "tools", "benchmarks"))],
+)
+def test_what_is_built_and_shipped_needs_no_test(folder: str, others: tuple[str, ...]) -> None:
+    modules = sorted((ROOT / folder).rglob("*.py"))
+    found = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules
+        for name in imported(ast.parse(path.read_text()))
+        if any(is_part(name, other) for other in others)
+    }
+    assert len(modules) > 10
+    assert found == set()
+
+
 def test_the_source_root_is_no_package() -> None:
     """It is called like a module of the standard library."""
     assert not (ROOT / "operator" / "__init__.py").exists()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plugin import Plugin
 from tests.e2e.world import (
     PATIENCE,
     VERDICT_SECONDS,
@@ -84,7 +83,7 @@ def test_the_causes_words_are_in_status_events_and_plugin(
     assert all(f["pod"].startswith("web-") and f["node"].startswith("node-") for f in failures)
     logged = any(LAST_WORDS in f.get("evidence", {}).get("logTail", "") for f in failures)
     assert logged is (LAST_WORDS in words)
-    shown = Plugin(world, tmp_path)("tripswitch", "status", "web")
+    shown = world.plugin(tmp_path)("tripswitch", "status", "web")
     assert [word for word in words if word not in shown] == []
     # The records below the breaker have the reason in front, instead of behind the container.
     _, _, below = shown.partition("breaker ")

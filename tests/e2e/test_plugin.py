@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plugin import Plugin, Terminal
 from tests.e2e.world import World, breaker, guarded, revision, rollout
 from tests.unit.cli import inputs
+from tools.terminal import Plugin, Terminal
 
 
 @pytest.fixture
 def plugin(world: World, tmp_path: Path) -> Plugin:
-    return Plugin(world, tmp_path)
+    return world.plugin(tmp_path)
 
 
 def test_status_names_the_cause_of_a_rollback(world: World, plugin: Plugin) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plugin import Plugin
 from tests.e2e.world import World, guarded
 from tools import plugin_file
 
@@ -47,6 +46,6 @@ def test_kubectl_finds_it_on_the_path(
     monkeypatch.setenv("SHIV_ROOT", str(tmp_path / "unpacked"))
     monkeypatch.setenv("PATH", f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}")
     world.completed(guarded())
-    plugin = Plugin(world, tmp_path, program)
+    plugin = world.plugin(tmp_path, program)
     assert "4 of 4 pods healthy" in plugin("tripswitch", "status", "web")
     assert "retry\t" in plugin("tripswitch", "__complete", "re")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plugin import Plugin
 from tests.e2e.prober import Prober
 from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
 from tests.e2e.world import VERDICT_SECONDS, World, conditions, revision, rollout
@@ -66,7 +65,7 @@ def _assert_the_cause_is_told(world: World, bad: Bad, directory: Path) -> None:
     world.until_true(
         lambda: any(told(words) for reason, words in world.events() if reason in failed)
     )
-    shown = Plugin(world, directory)("tripswitch", "status", "web")
+    shown = world.plugin(directory)("tripswitch", "status", "web")
     assert told(shown), shown
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.plugin import Plugin
 from tests.e2e.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +60,7 @@ def missing(expected: list[str], printed: list[str]) -> str | None:
 def test_every_command_of_the_tutorial_does_what_the_page_says(
     world: World, tmp_path: Path
 ) -> None:
-    plugin = Plugin(world, tmp_path)
+    plugin = world.plugin(tmp_path)
     commands = read_commands(PAGE.read_text())
     assert len(commands) > 10
     for command in commands:

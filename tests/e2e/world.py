@@ -6,11 +6,13 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 from kubernetes import client, config, watch
 
 from tests.support.environment import Environment
+from tools.terminal import Plugin
 from tripswitch.domain.rules.health import LEAST_PATIENCE
 from tripswitch.domain.values.sight import AGAIN_SECONDS
 
@@ -78,6 +80,11 @@ class World:
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl in this namespace."""
         return self.environment.kubectl("--namespace", self.namespace, *words, stdin=stdin)
+
+    def plugin(self, directory: Path, program: Path | None = None) -> Plugin:
+        """Return the plugin as a user of this namespace has it; its files go into a new folder."""
+        kubectl, kubeconfig = Path(self.environment.kubectl_path), Path(self.environment.kubeconfig)
+        return Plugin(kubectl, kubeconfig, self.namespace, directory, program)
 
     def apply(self, manifest: Object) -> None:
         """kubectl apply."""

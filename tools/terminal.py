@@ -14,29 +14,44 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from tests.e2e.world import PATIENCE, World
+PATIENCE = 90.0
+"""Seconds until a screen must show what is waited for."""
 
 
 class Plugin:
-    """A PATH on which kubectl and the plugin are, and a kubeconfig of the world's namespace."""
+    """A PATH on which kubectl and the plugin are, and a kubeconfig of one namespace.
 
-    def __init__(self, world: World, directory: Path, program: Path | None = None) -> None:
-        self.world = world
+    Args:
+        kubectl: The program.
+        kubeconfig: A file that is copied into ``directory``.
+        namespace: Where commands act that name none.
+        directory: An empty folder.
+        program: The plugin; the installed one by default.
+    """
+
+    def __init__(
+        self,
+        kubectl: Path,
+        kubeconfig: Path,
+        namespace: str,
+        directory: Path,
+        program: Path | None = None,
+    ) -> None:
         bin_directory = directory / "bin"
         bin_directory.mkdir(parents=True)
-        (bin_directory / "kubectl").symlink_to(world.environment.kubectl_path)
+        (bin_directory / "kubectl").symlink_to(kubectl)
         for name in ("kubectl-tripswitch", "kubectl_complete-tripswitch"):
             installed = Path(sys.executable).parent / name
             (bin_directory / name).symlink_to(program or installed)
-        kubeconfig = directory / "kubeconfig"
-        shutil.copy(world.environment.kubeconfig, kubeconfig)
+        own = directory / "kubeconfig"
+        shutil.copy(kubeconfig, own)
         self.variables = {
             **os.environ,
             "PATH": f"{bin_directory}:{os.environ['PATH']}",
-            "KUBECONFIG": str(kubeconfig),
+            "KUBECONFIG": str(own),
         }
         self.variables.pop("NO_COLOR", None)
-        self("config", "set-context", "--current", f"--namespace={world.namespace}")
+        self("config", "set-context", "--current", f"--namespace={namespace}")
 
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl with these words."""

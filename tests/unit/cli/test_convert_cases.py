@@ -322,6 +322,7 @@ class TestDeployments:
             ("~", 1200, "progressDeadlineSeconds is not given and 1292 by default"),
             ("10", 0, "progressDeadlineSeconds 10 is refused: it must be more than the 10 s"),
             ("600", 500, ""),
+            ("11", 0, ""),
             ("0", 1200, ""),
             ("~", 500, ""),
         ],
@@ -339,3 +340,62 @@ class TestDeployments:
         )
         assert told in notes
         assert ("progressDeadlineSeconds" in notes) == bool(told)
+
+    @pytest.mark.parametrize("given", [30, 40, 41])
+    def test_without_probes_a_progress_deadline_of_forty_seconds_is_too_short(
+        self, given: int
+    ) -> None:
+        _, notes = convert_one(
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {strategy: {}, "
+            f"progressDeadlineSeconds: {given}, template: {{spec: {{containers: [{{name: a}}]}}}}}}}}"
+        )
+        line = f"progressDeadlineSeconds {given} is refused: it must be more than the 40 s"
+        assert (line in notes) == (given <= 40)
+
+
+class TestDisruptionBudgets:
+    """Case 14: Kubernetes counts the pods of both revisions of a custom resource."""
+
+    @staticmethod
+    def told(budget: str, namespace: str = "a") -> str:
+        _, notes, _ = convert_text(
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: a}, spec: "
+            "{strategy: {}, replicas: 4, template: {metadata: {labels: {app: web}}, spec: {containers: "
+            "[{name: web, image: i, readinessProbe: {tcpSocket: {port: 1}}}]}}}}\n---\n"
+            "{apiVersion: policy/v1, kind: PodDisruptionBudget, "
+            f"metadata: {{name: b, namespace: {namespace}}}, spec: {{{budget}}}}}",
+            "it",
+        )
+        return "\n".join(notes)
+
+    @pytest.mark.parametrize(
+        ("budget", "given"),
+        [
+            ("maxUnavailable: 1, selector: {matchLabels: {app: web}}", "maxUnavailable 1"),
+            ("maxUnavailable: 25%, selector: {matchLabels: {app: web}}", "maxUnavailable 25%"),
+            ("minAvailable: 75%, selector: {}", "minAvailable 75%"),
+            (
+                "minAvailable: 75%, selector: {matchExpressions: [{key: app, operator: Exists}]}",
+                "minAvailable 75%",
+            ),
+        ],
+    )
+    def test_a_size_that_counts_both_revisions_is_told(self, budget: str, given: str) -> None:
+        assert self.told(budget) == (
+            f"PodDisruptionBudget/b: {given} counts the pods of both revisions while web rolls out, so "
+            "kubectl drain waits until the rollout has ended; give minAvailable as a number"
+        )
+
+    @pytest.mark.parametrize(
+        "budget",
+        [
+            "minAvailable: 3, selector: {matchLabels: {app: web}}",
+            "maxUnavailable: 1, selector: {matchLabels: {app: other}}",
+            "maxUnavailable: 1",
+        ],
+    )
+    def test_a_number_that_must_stay_and_other_budgets_are_not(self, budget: str) -> None:
+        assert self.told(budget) == ""
+
+    def test_a_budget_of_another_namespace_is_not(self) -> None:
+        assert self.told("maxUnavailable: 1, selector: {matchLabels: {app: web}}", "b") == ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tripswitch.api.template import read_template
-from tripswitch.api.tolerant import field, objects, text, whole
+from tripswitch.api.tolerant import field, mapping, objects, text, whole
 from tripswitch.cluster.resources import API_VERSION, KIND
+from tripswitch.cluster.selectors import selector_matches
 from tripswitch.domain.rules.health import (
     FIRST_PATIENCE,
     LEAST_PATIENCE,
@@ -113,3 +114,34 @@ def describe_references(other: Raw, names: frozenset[str]) -> Iterator[str]:
                 f"{text(field(other, 'kind'))}/{text(field(other, 'metadata', 'name'))}: its "
                 f"{path[-1]} is the Deployment {named}; make it apiVersion {API_VERSION}, kind {KIND}"
             )
+
+
+def describe_budget(budget: Raw, deployments: Iterable[Raw]) -> Iterator[str]:
+    """Yield for which Deployments a PodDisruptionBudget counts pods of both revisions.
+
+    Kubernetes knows how many pods a Deployment should have. For a custom resource it adds up the
+    sizes of all ReplicaSets, unless the budget is a number of pods that must stay.
+    """
+    if text(budget.get("kind")) != "PodDisruptionBudget":
+        return
+    name = "minAvailable" if field(budget, "spec", "minAvailable") is not None else "maxUnavailable"
+    given, selector = field(budget, "spec", name), field(budget, "spec", "selector")
+    if given is None or (name == "minAvailable" and isinstance(given, int)):
+        return
+    for one in deployments:
+        if _namespace(one) == _namespace(budget) and _selects(selector, one):
+            yield (
+                f"PodDisruptionBudget/{text(field(budget, 'metadata', 'name'))}: {name} {given} counts "
+                f"the pods of both revisions while {text(field(one, 'metadata', 'name'))} rolls out, "
+                "so kubectl drain waits until the rollout has ended; give minAvailable as a number"
+            )
+
+
+def _namespace(manifest: Raw) -> str:
+    return text(field(manifest, "metadata", "namespace"))
+
+
+def _selects(selector: Any, deployment: Raw) -> bool:
+    """Return whether a budget's selector selects a Deployment's pods; an empty one selects all."""
+    labels = mapping(field(deployment, "spec", "template", "metadata", "labels"))
+    return selector == {} or selector_matches(mapping(selector), labels)

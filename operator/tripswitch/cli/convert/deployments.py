@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
-from tripswitch.cli.convert.deployment_notes import describe_differences, describe_references
+from tripswitch.cli.convert.deployment_notes import (
+    describe_budget,
+    describe_differences,
+    describe_references,
+)
 from tripswitch.cli.convert.edits import NULL, Editor
 from tripswitch.cli.convert.loading import to_value
 from tripswitch.cli.convert.nodes import find, text_of
@@ -60,6 +65,7 @@ def convert_manifests(text: str) -> Converted:
     editor = Editor(text)
     names: list[str] = []
     notes: list[str] = []
+    converted: list[Any] = []
     roots = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
     objects = [one for root in roots for one in _objects(root)]
     for node in objects:
@@ -70,10 +76,13 @@ def convert_manifests(text: str) -> Converted:
             notes.append(f"Deployment/{name}: not converted: its apiVersion is {version!r}")
             continue
         names.append(name)
-        told = [*_convert(editor, node), *describe_differences(to_value(node))]
+        converted.append(to_value(node))
+        told = [*_convert(editor, node), *describe_differences(converted[-1])]
         notes += [f"Deployment/{name}: {note}" for note in told]
     for node in objects:
-        notes += describe_references(to_value(node), frozenset(names))
+        other = to_value(node)
+        notes += describe_references(other, frozenset(names))
+        notes += describe_budget(other, converted)
     return Converted(editor.apply(), tuple(names), tuple(notes))
 
 

@@ -1,10 +1,10 @@
-"""The one way through: ``decide(snapshot, now)``. Everything else in this room is called from here.
+"""The core's only entry: ``decide(snapshot, now)`` runs the steps in order.
 
-1. ``desired``: what the spec and a person's commands ask for, and which rollout follows from it;
-2. ``gather``: what was found out about failures since; ``observe``: count failures and progress,
-   and let the rollout trip, complete, or go on;
-3. sizes: the next step of the rolling update, as actions;
-4. the status that says it all.
+1. ``follow_spec``: what the spec and the commands ask for, and which rollout follows from it;
+2. ``use_evidence``: findings about failures go into their records; ``judge_rollout``: count failures
+   and progress, and let the rollout trip, complete or go on;
+3. ``plan_sizes``: the next step of the rolling update, as actions;
+4. ``report_status``: the numbers, conditions and messages of the status.
 
 It is level-triggered: called twice with the same snapshot, the second call decides nothing new.
 """
@@ -16,20 +16,20 @@ from dataclasses import replace
 from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.health import health_deadline
 from tripswitch.domain.rules.sight import merge_needs
-from tripswitch.domain.steps.crash_loops import tell_crash_loops
+from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.follow_spec import (
+    apply_commands,
     follow_spec,
-    obey,
-    remember,
     rename_on_collision,
+    restore_history,
     resume,
 )
-from tripswitch.domain.steps.judge_rollout import observe
+from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
-from tripswitch.domain.steps.report_status import conclude, tell_refusal
-from tripswitch.domain.steps.retain_pods import retain
-from tripswitch.domain.steps.use_evidence import gather, inquire
+from tripswitch.domain.steps.report_status import report_refusal, report_status
+from tripswitch.domain.steps.retain_pods import retain_pods
+from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
@@ -56,26 +56,26 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     """
     draft = begin_draft(snapshot, now)
     steps = (
-        remember,
+        restore_history,
         rename_on_collision,
         follow_spec,
-        obey,
+        apply_commands,
         resume,
-        gather,
-        observe,
-        tell_crash_loops,
-        _forget,
-        tell_refusal,
+        use_evidence,
+        judge_rollout,
+        report_crash_loops,
+        _drop_lost_rollback_target,
+        report_refusal,
     )
     for step in steps:
         draft = step(draft)
     plan = plan_sizes(draft)
-    for crowd in draft.crowds.values():
-        draft = draft.wake(crowd.next_healthy_at)
-    draft, inquiries = inquire(draft)
-    draft, retention = retain(draft, plan.sizes)
+    for counts in draft.counts.values():
+        draft = draft.wake(counts.next_healthy_at)
+    draft, inquiries = ask_evidence(draft)
+    draft, retention = retain_pods(draft, plan.sizes)
     return Decision(
-        status=conclude(draft, plan.frozen),
+        status=report_status(draft, plan.frozen),
         actions=(
             *_release(draft),
             *_adopt(draft),
@@ -93,7 +93,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     )
 
 
-def _forget(draft: Draft) -> Draft:
+def _drop_lost_rollback_target(draft: Draft) -> Draft:
     """B8: a completed revision whose ReplicaSet is gone, and cannot be made again, is no candidate."""
     last = draft.record(draft.status.last_completed_revision)
     lost = last is None or (

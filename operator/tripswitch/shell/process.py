@@ -43,7 +43,7 @@ from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.options import Options
 from tripswitch.shell.pulse import Pulse
 from tripswitch.shell.reconciler import Background, Reconciler
-from tripswitch.shell.resync import Sweep
+from tripswitch.shell.resync import Resync
 from tripswitch.shell.workqueue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Process:
             background=Background(self._collector, self._verifier, self._notifier),
         )
         namespaces: Sequence[str | None] = options.namespaces or [None]
-        self._sweep = Sweep(client, self._store, executor, namespaces)
+        self._sweep = Resync(client, self._store, executor, namespaces)
         self._leadership = Leadership(lease, self._sweep.catch_up, time.take_over)
         metrics.watch_leader(self._leadership.leads)
         self._reflectors = [

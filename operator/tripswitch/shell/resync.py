@@ -29,7 +29,7 @@ SETTLE_SECONDS = 3.0
 """A re-list comes as a burst of events; the comparison waits for its end."""
 
 
-class Sweep:
+class Resync:
     """Compares the store with the API server. Run :meth:`run` as a task."""
 
     def __init__(

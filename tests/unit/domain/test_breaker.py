@@ -334,8 +334,8 @@ def test_f7_entries_of_vanished_pods_never_make_the_status_larger(
     assert len(latest) == entries
     assert latest[:30] == [f"uid-1-{number:02}" for number in range(30)]
     assert latest[30:] == [f"uid-{2 + n // 30}-{n % 30:02}" for n in range(entries - 30)], "latest"
-    crowd = [crashing_pod(f"0-{number:03}") for number in range(300)]
-    assert len(watch(breaker, replica_set(1, *crowd), wish, START, CURRENT).breaker.counted) == 300
+    counts = [crashing_pod(f"0-{number:03}") for number in range(300)]
+    assert len(watch(breaker, replica_set(1, *counts), wish, START, CURRENT).breaker.counted) == 300
 
 
 def test_f7_only_pods_with_something_to_remember_are_kept() -> None:

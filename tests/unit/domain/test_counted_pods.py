@@ -189,54 +189,54 @@ def test_f7_failing_pods_come_before_healthy_ones_and_those_before_vanished_ones
 
 
 def test_h2_healthy_pods_without_an_entry_do_not_reset_the_count_again() -> None:
-    crowd = healthy()
-    known = look(crowd).breaker
+    counts = healthy()
+    known = look(counts).breaker
     assert known.unlisted == CROWD - len(known.counted) > 0
-    failing = look([*crowd, *crashing(3)], known).breaker
+    failing = look([*counts, *crashing(3)], known).breaker
     assert failing.failure_count == 3
-    assert look([*crowd, *crashing(3)], failing).breaker.failure_count == 3
+    assert look([*counts, *crashing(3)], failing).breaker.failure_count == 3
 
 
 def test_h2_one_more_healthy_pod_resets_the_count_without_an_entry_of_its_own() -> None:
-    crowd = healthy()
-    failing = look([*crowd, *crashing(3)], look(crowd).breaker).breaker
-    reset = look([*crowd, ready_pod("z"), *crashing(3)], failing).breaker
+    counts = healthy()
+    failing = look([*counts, *crashing(3)], look(counts).breaker).breaker
+    reset = look([*counts, ready_pod("z"), *crashing(3)], failing).breaker
     assert reset.failure_count == 0
     assert reset.unlisted == (failing.unlisted or 0) + 1
 
 
 def test_h2_one_fewer_does_not() -> None:
-    crowd = healthy()
-    failing = look([*crowd, *crashing(3)], look(crowd).breaker).breaker
-    fewer = look([*crowd[:-5], *crashing(3)], failing).breaker
+    counts = healthy()
+    failing = look([*counts, *crashing(3)], look(counts).breaker).breaker
+    fewer = look([*counts[:-5], *crashing(3)], failing).breaker
     assert fewer.failure_count == 3
     assert fewer.unlisted == (failing.unlisted or 0) - 5
 
 
 def test_f7_a_pod_without_an_entry_that_fails_gets_one() -> None:
-    crowd = healthy()
-    known = look(crowd).breaker
-    assert crowd[-1].uid not in {entry.pod for entry in known.counted}
-    crashed = look([*crowd[:-1], crashing_pod(crowd[-1].name)], known).breaker
+    counts = healthy()
+    known = look(counts).breaker
+    assert counts[-1].uid not in {entry.pod for entry in known.counted}
+    crashed = look([*counts[:-1], crashing_pod(counts[-1].name)], known).breaker
     assert crashed.failure_count == 1
-    assert crowd[-1].uid in {entry.pod for entry in crashed.counted}
+    assert counts[-1].uid in {entry.pod for entry in crashed.counted}
 
 
 def test_f4_experience_comes_from_pods_with_an_entry() -> None:
     """Of the others it is not known whether they are Ready for the first time."""
-    crowd = healthy()
-    first = look(crowd)
+    counts = healthy()
+    first = look(counts)
     assert first.ready_seconds is not None
     assert (
-        watch(first.breaker, replica_set(1, *crowd), wish(), START, CURRENT).ready_seconds is None
+        watch(first.breaker, replica_set(1, *counts), wish(), START, CURRENT).ready_seconds is None
     )
 
 
 def test_f7_a_smaller_fleet_is_known_pod_by_pod_again() -> None:
-    crowd = healthy()
-    fewer = look(crowd[-10:], look(crowd).breaker).breaker
+    counts = healthy()
+    fewer = look(counts[-10:], look(counts).breaker).breaker
     assert fewer.unlisted is None
-    assert {Counted(one.uid, seen=Seen.HEALTHY) for one in crowd[-10:]} <= set(fewer.counted)
+    assert {Counted(one.uid, seen=Seen.HEALTHY) for one in counts[-10:]} <= set(fewer.counted)
 
 
 # --- a base line for which there is no room -------------------------------------------------------

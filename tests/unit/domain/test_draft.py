@@ -17,10 +17,10 @@ from tests.support.builders import (
     snapshot,
     template,
 )
-from tripswitch.domain.rules.rollout_states import Cause, IllegalTransitionError
-from tripswitch.domain.rules.scaling import Bounds, Crowd
+from tripswitch.domain.rules.rollout_states import IllegalTransitionError, Transition
+from tripswitch.domain.rules.scaling import Bounds, PodCounts
 from tripswitch.domain.steps.draft import Draft, begin_draft
-from tripswitch.domain.steps.report_status import conclude
+from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.status import (
     Breaker,
@@ -54,7 +54,7 @@ def test_there_is_a_rollout_as_soon_as_the_wish_was_followed() -> None:
 
 def test_a_status_cannot_be_concluded_before_the_wish_was_followed() -> None:
     with pytest.raises(AssertionError, match=r"^the spec was not followed"):
-        conclude(begin_draft(snapshot(), START))
+        report_status(begin_draft(snapshot(), START))
 
 
 def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished() -> None:
@@ -66,19 +66,19 @@ def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished(
     with pytest.raises(
         AssertionError, match=r"^a rollout of a revision that history does not know$"
     ):
-        unknown.finish(Cause.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+        unknown.finish(Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
 
 
 def test_a_finished_rollout_cannot_be_finished_again() -> None:
-    done = draft().finish(Cause.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+    done = draft().finish(Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
     with pytest.raises(IllegalTransitionError):
-        done.finish(Cause.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "")
+        done.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "")
 
 
 def test_no_step_changes_the_draft_before_it() -> None:
     before = draft()
     before.say(EventReason.ROLLOUT_STARTED, "words").wake(START + 99).start(1, RolloutKind.DEPLOY)
-    before.finish(Cause.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "why")
+    before.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "why")
     assert before == draft()
 
 
@@ -88,9 +88,9 @@ def test_what_a_draft_knows() -> None:
     assert made.healthy == 4
     assert made.kept == {1, 2}
     assert made.target is None
-    assert made.crowd(2) == Crowd(revision(2).replica_set, size=0)
-    assert made.crowd(1).healthy == 4
-    assert made.crowd(9) == Crowd("", size=0)
+    assert made.counts_of(2) == PodCounts(revision(2).replica_set, size=0)
+    assert made.counts_of(1).healthy == 4
+    assert made.counts_of(9) == PodCounts("", size=0)
     assert made.record(None) is None
     assert made.replica_set(None) is None
 
@@ -158,15 +158,19 @@ def test_s3_a_disabled_breaker_remembers_no_pods() -> None:
 @pytest.mark.parametrize(
     ("replicas", "cause", "completed_at", "state"),
     [
-        pytest.param(4, Cause.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 completed"),
-        pytest.param(1, Cause.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 one of one"),
-        pytest.param(0, Cause.COMPLETED, None, RolloutState.COMPLETED, id="R6 proved nothing"),
-        pytest.param(4, Cause.TRIPPED, None, RolloutState.FAILED, id="tripped"),
-        pytest.param(4, Cause.STOPPED, None, RolloutState.STOPPED, id="stopped"),
+        pytest.param(
+            4, Transition.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 completed"
+        ),
+        pytest.param(
+            1, Transition.COMPLETED, START + 60, RolloutState.COMPLETED, id="R5 one of one"
+        ),
+        pytest.param(0, Transition.COMPLETED, None, RolloutState.COMPLETED, id="R6 proved nothing"),
+        pytest.param(4, Transition.TRIPPED, None, RolloutState.FAILED, id="tripped"),
+        pytest.param(4, Transition.STOPPED, None, RolloutState.STOPPED, id="stopped"),
     ],
 )
 def test_the_end_of_a_rollout_stands_in_its_revisions_history(
-    replicas: int, cause: Cause, completed_at: float | None, state: RolloutState
+    replicas: int, cause: Transition, completed_at: float | None, state: RolloutState
 ) -> None:
     wish = guarded(replicas, template("v2"), status=draft().status)
     ended = begin_draft(snapshot(wish), START + 60).finish(cause, Reason.PAUSED, "why")
@@ -174,5 +178,5 @@ def test_the_end_of_a_rollout_stands_in_its_revisions_history(
     assert record is not None
     assert record.rollout_state is state
     assert (record.finished_at, record.completed_at) == (START + 60, completed_at)
-    assert record.reason == ("" if cause is Cause.COMPLETED else "why")
+    assert record.reason == ("" if cause is Transition.COMPLETED else "why")
     assert (ended.rollout.reason, ended.rollout.message) == (Reason.PAUSED, "why")

@@ -37,7 +37,7 @@ from tripswitch.domain.rules.history import (
     select_remembered,
     update,
 )
-from tripswitch.domain.rules.scaling import Crowd, crowd
+from tripswitch.domain.rules.scaling import PodCounts, count_pods
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import Revision, RolloutState
@@ -149,27 +149,27 @@ def test_a_record_shows_the_pods_as_they_are_now() -> None:
         failed_pod("e"),
     )
     found = replica_set(1, *pods, size=5)
-    shown = refresh(revision(1), found, crowd(found, spec(), START), primary=False)
+    shown = refresh(revision(1), found, count_pods(found, spec(), START), primary=False)
     assert shown == replace(revision(1), status="ACTIVE", desired=5, running=2, healthy=1)
 
 
 @pytest.mark.parametrize(
-    ("crowd", "primary", "status"),
+    ("counts", "primary", "status"),
     [
-        pytest.param(Crowd("a", size=0), True, "PRIMARY", id="the one that is rolled out"),
-        pytest.param(Crowd("a", size=1), False, "ACTIVE", id="another that is to have pods"),
-        pytest.param(Crowd("a", size=0, live=1), False, "ACTIVE", id="another that has pods"),
-        pytest.param(Crowd("a", size=0), False, "INACTIVE", id="another without pods"),
+        pytest.param(PodCounts("a", size=0), True, "PRIMARY", id="the one that is rolled out"),
+        pytest.param(PodCounts("a", size=1), False, "ACTIVE", id="another that is to have pods"),
+        pytest.param(PodCounts("a", size=0, live=1), False, "ACTIVE", id="another that has pods"),
+        pytest.param(PodCounts("a", size=0), False, "INACTIVE", id="another without pods"),
         pytest.param(None, False, "INACTIVE", id="another without a ReplicaSet"),
     ],
 )
 def test_a_revision_has_the_status_words_of_ecs(
     *,
-    crowd: Crowd | None,
+    counts: PodCounts | None,
     primary: bool,
     status: str,
 ) -> None:
-    assert refresh(revision(1), None, crowd, primary=primary).status == status
+    assert refresh(revision(1), None, counts, primary=primary).status == status
 
 
 def test_a_record_without_a_replica_set_has_no_pods() -> None:

@@ -622,9 +622,9 @@ def test_r7_nothing_but_a_rollout_takes_a_healthy_pod_that_replicas_asks_for(
 
 
 def test_r3_more_than_u_is_no_fault_while_nothing_is_raised() -> None:
-    crowded = snapshot(guarded(1, template("v2"), status=GOING), NEW, OLD)
-    assert check(decision(scale(OLD, 3)), crowded) == []
-    assert any("(R3)" in found for found in check(decision(scale(NEW, 4)), crowded))
+    too_many = snapshot(guarded(1, template("v2"), status=GOING), NEW, OLD)
+    assert check(decision(scale(OLD, 3)), too_many) == []
+    assert any("(R3)" in found for found in check(decision(scale(NEW, 4)), too_many))
 
 
 # --- the arithmetic -------------------------------------------------------------------------------

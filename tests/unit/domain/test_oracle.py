@@ -24,7 +24,7 @@ import pytest
 from tests.support.builders import START, pod
 from tripswitch.domain.rules.health import Expectations, healthy_at
 from tripswitch.domain.rules.proportion import Share, share_out, share_upper_bound
-from tripswitch.domain.rules.scaling import Bounds, Crowd, compute_bounds, roll
+from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, roll
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.workload import Amount, Readiness, RollingUpdate
 
@@ -38,8 +38,8 @@ def amount(written: int | str) -> Amount:
     return Amount(int(written.removesuffix("%")), percent=True)
 
 
-def crowd(name: str, size: int) -> Crowd:
-    return Crowd(name, size, size, size, size, gone=size == 0)
+def count_pods(name: str, size: int) -> PodCounts:
+    return PodCounts(name, size, size, size, size, gone=size == 0)
 
 
 def test_the_answers_are_those_of_the_pinned_kubernetes() -> None:
@@ -96,7 +96,9 @@ def check_raising(replicas: int, max_surge: int | str, answers: list[Any]) -> No
     for size, old, expected in answers:
         if size > replicas:
             continue  # the second difference
-        sizes = roll(crowd("new", size), [crowd("old", old)], replicas, bounds, recreate=False)
+        sizes = roll(
+            count_pods("new", size), [count_pods("old", old)], replicas, bounds, recreate=False
+        )
         assert sizes["new"] == expected, (replicas, max_surge, size, old)
 
 
@@ -110,15 +112,17 @@ def test_r4_a_target_that_is_too_large_is_lowered_and_kubernetes_is_not_even_ask
     assert any(next_size == size for _, size, _, next_size in larger)
     for replicas, size, old, _ in larger:
         bounds = Bounds(0, replicas + 1)
-        sizes = roll(crowd("new", size), [crowd("old", old)], replicas, bounds, recreate=False)
+        sizes = roll(
+            count_pods("new", size), [count_pods("old", old)], replicas, bounds, recreate=False
+        )
         assert sizes["new"] == replicas
 
 
 def test_r3_pods_that_are_not_yet_gone_take_room_and_kubernetes_counts_only_wishes() -> None:
     [[_, _, answers]] = [row for row in KUBERNETES["new_replicas"] if row[:2] == [4, 1]]
     assert [0, 0, 4] in answers
-    going = Crowd("old", size=0, live=4, ready=4, healthy=4, gone=False)
-    sizes = roll(Crowd("new", 0), [going], 4, Bounds(3, 5), recreate=False)
+    going = PodCounts("old", size=0, live=4, ready=4, healthy=4, gone=False)
+    sizes = roll(PodCounts("new", 0), [going], 4, Bounds(3, 5), recreate=False)
     assert sizes == {"new": 1, "old": 0}
 
 
@@ -147,7 +151,9 @@ def test_r4_in_proportion_kubernetes_grows_a_replica_set_beyond_replicas_and_we_
     assert [[3, 6], [8, 25]] in answers
     [[_, _, _, answers]] = [row for row in KUBERNETES["proportions"] if row[:3] == [10, 30, "25%"]]
     assert [[1, 12], [3, 35]] in answers
-    sets = [replace(crowd(name, size), sized_for=10) for name, size in (("old", 1), ("new", 12))]
+    sets = [
+        replace(count_pods(name, size), sized_for=10) for name, size in (("old", 1), ("new", 12))
+    ]
     strategy = RollingUpdate(amount("25%"), Amount(1))
     assert share_upper_bound(sets, 30, strategy, taken=0) == {"old": 3, "new": 30}
 

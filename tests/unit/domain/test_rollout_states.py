@@ -8,18 +8,18 @@ import pytest
 
 from tests.support.builders import START, rollout
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.rollout_states import Cause, IllegalTransitionError, begin, move
+from tripswitch.domain.rules.rollout_states import IllegalTransitionError, Transition, begin, move
 from tripswitch.domain.values.status import Reason, RolloutKind, RolloutState, RolloutStatus
 
 S = RolloutStatus
-EVERYTHING = list(product(RolloutStatus, Cause))
+EVERYTHING = list(product(RolloutStatus, Transition))
 
 
 @pytest.mark.parametrize(
     ("status", "cause"), EVERYTHING, ids=[f"{status}-{cause}" for status, cause in EVERYTHING]
 )
 def test_a_rollout_moves_by_the_table_and_in_no_other_way(
-    status: RolloutStatus, cause: Cause
+    status: RolloutStatus, cause: Transition
 ) -> None:
     before = rollout(status=status)
     if (status, cause) not in rollout_states.TABLE:
@@ -37,21 +37,21 @@ def test_a_rollout_moves_by_the_table_and_in_no_other_way(
 
 
 MOVES = [
-    pytest.param(S.PENDING, Cause.LAUNCHED, S.IN_PROGRESS, id="R7 a pause ends"),
-    pytest.param(S.PENDING, Cause.STOPPED, S.STOPPED, id="C3 another template while paused"),
-    pytest.param(S.IN_PROGRESS, Cause.COMPLETED, S.SUCCESSFUL, id="R5"),
-    pytest.param(S.IN_PROGRESS, Cause.TRIPPED, S.FAILED, id="B1"),
-    pytest.param(S.IN_PROGRESS, Cause.STOPPED, S.STOPPED, id="C2 and C3"),
-    pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="B1 back"),
-    pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.TRIPPED, S.ROLLBACK_FAILED, id="B5"),
-    pytest.param(S.ROLLBACK_IN_PROGRESS, Cause.STOPPED, S.STOPPED, id="C3 during a rollback"),
-    pytest.param(S.ROLLBACK_FAILED, Cause.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="F10"),
+    pytest.param(S.PENDING, Transition.LAUNCHED, S.IN_PROGRESS, id="R7 a pause ends"),
+    pytest.param(S.PENDING, Transition.STOPPED, S.STOPPED, id="C3 another template while paused"),
+    pytest.param(S.IN_PROGRESS, Transition.COMPLETED, S.SUCCESSFUL, id="R5"),
+    pytest.param(S.IN_PROGRESS, Transition.TRIPPED, S.FAILED, id="B1"),
+    pytest.param(S.IN_PROGRESS, Transition.STOPPED, S.STOPPED, id="C2 and C3"),
+    pytest.param(S.ROLLBACK_IN_PROGRESS, Transition.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="B1 back"),
+    pytest.param(S.ROLLBACK_IN_PROGRESS, Transition.TRIPPED, S.ROLLBACK_FAILED, id="B5"),
+    pytest.param(S.ROLLBACK_IN_PROGRESS, Transition.STOPPED, S.STOPPED, id="C3 during a rollback"),
+    pytest.param(S.ROLLBACK_FAILED, Transition.COMPLETED, S.ROLLBACK_SUCCESSFUL, id="F10"),
 ]
 
 
 @pytest.mark.parametrize(("start", "cause", "end"), MOVES)
 def test_the_table_is_that_of_the_rules(
-    start: RolloutStatus, cause: Cause, end: RolloutStatus
+    start: RolloutStatus, cause: Transition, end: RolloutStatus
 ) -> None:
     assert rollout_states.TABLE[start, cause] is end
     assert len(rollout_states.TABLE) == len(MOVES)

@@ -21,10 +21,10 @@ from tests.support.builders import (
 )
 from tripswitch.domain.rules.scaling import (
     Bounds,
-    Crowd,
+    PodCounts,
     compute_bounds,
     compute_needed,
-    crowd,
+    count_pods,
     is_complete,
     lower,
     resize,
@@ -39,10 +39,10 @@ def percent(value: int) -> Amount:
     return Amount(value, percent=True)
 
 
-def full(name: str, size: int, healthy: int | None = None, ready: int | None = None) -> Crowd:
+def full(name: str, size: int, healthy: int | None = None, ready: int | None = None) -> PodCounts:
     """Return a ReplicaSet whose pods all are there; all healthy unless it is said otherwise."""
     best = size if healthy is None else healthy
-    return Crowd(name, size, size, best if ready is None else ready, best, gone=size == 0)
+    return PodCounts(name, size, size, best if ready is None else ready, best, gone=size == 0)
 
 
 # --- R1, R2 ---------------------------------------------------------------------------------------
@@ -92,10 +92,10 @@ def test_r2_there_always_is_room_to_move() -> None:
         assert bounds.lower < bounds.upper
 
 
-# --- crowds ---------------------------------------------------------------------------------------
+# --- all_counts ---------------------------------------------------------------------------------------
 
 
-def test_a_crowd_is_a_replica_set_in_numbers() -> None:
+def test_pod_counts_are_a_replica_set_in_numbers() -> None:
     found = replica_set(
         1,
         ready_pod("healthy", START - 40),
@@ -107,7 +107,7 @@ def test_a_crowd_is_a_replica_set_in_numbers() -> None:
         size=6,
         of=template("v1", probed=False),
     )
-    assert crowd(found, spec(), START) == Crowd(
+    assert count_pods(found, spec(), START) == PodCounts(
         found.name,
         size=6,
         live=4,
@@ -119,13 +119,13 @@ def test_a_crowd_is_a_replica_set_in_numbers() -> None:
         next_healthy_at=START + 40,
         starting=2,
     )
-    later = crowd(found, spec(min_ready_seconds=0), START)
+    later = count_pods(found, spec(min_ready_seconds=0), START)
     assert (later.healthy, later.next_healthy_at) == (2, None)
 
 
 def test_h1_a_pod_is_healthy_at_the_very_moment() -> None:
     found = replica_set(1, ready_pod(), of=template("v1", probed=False))
-    young, old = (crowd(found, spec(), START + age) for age in (39.999, 40))
+    young, old = (count_pods(found, spec(), START + age) for age in (39.999, 40))
     assert (young.healthy, young.next_healthy_at) == (0, START + 40)
     assert (old.healthy, old.next_healthy_at) == (1, None)
 
@@ -141,24 +141,24 @@ def test_h1_a_pod_is_healthy_at_the_very_moment() -> None:
         pytest.param([pending_pod("p")], False, id="a pending one"),
     ],
 )
-def test_r1_a_crowd_is_gone_when_not_even_a_terminating_pod_is_left(
+def test_r1_a_replica_set_is_gone_when_not_even_a_terminating_pod_is_left(
     *,
     pods: list[object],
     gone: bool,
 ) -> None:
     found = replica_set(1, *pods, size=0)  # type: ignore[arg-type]
-    assert crowd(found, spec(), START).gone is gone
+    assert count_pods(found, spec(), START).gone is gone
 
 
 def test_r1_a_replica_set_that_is_about_to_make_pods_is_not_gone() -> None:
-    assert not crowd(replica_set(1, size=4), spec(), START).gone
+    assert not count_pods(replica_set(1, size=4), spec(), START).gone
 
 
 def test_r3_a_replica_set_that_is_being_deleted_makes_no_pods_and_keeps_none_for_sure() -> None:
-    going = crowd(replica_set(1, *ready_pods(2), size=4, deleting=True), spec(), START)
+    going = count_pods(replica_set(1, *ready_pods(2), size=4, deleting=True), spec(), START)
     assert (going.occupied, going.healthy, going.gone) == (2, 2, False)
     assert [going.surely_healthy(size) for size in (4, 2, 0)] == [0, 0, 0]
-    assert crowd(replica_set(1, size=4, deleting=True), spec(), START).gone
+    assert count_pods(replica_set(1, size=4, deleting=True), spec(), START).gone
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,14 @@ def test_r1_a_fleet_is_available_with_l_healthy_pods(strategy: Strategy, needed:
 @pytest.mark.parametrize(
     ("of", "occupied"),
     [
-        pytest.param(Crowd("a", size=3, live=3), 3, id="as large as wanted"),
-        pytest.param(Crowd("a", size=3, live=1), 3, id="about to make pods"),
-        pytest.param(Crowd("a", size=1, live=3), 3, id="about to delete pods"),
+        pytest.param(PodCounts("a", size=3, live=3), 3, id="as large as wanted"),
+        pytest.param(PodCounts("a", size=3, live=1), 3, id="about to make pods"),
+        pytest.param(PodCounts("a", size=1, live=3), 3, id="about to delete pods"),
     ],
 )
-def test_r3_pods_that_are_there_or_about_to_be_made_occupy_room(of: Crowd, occupied: int) -> None:
+def test_r3_pods_that_are_there_or_about_to_be_made_occupy_room(
+    of: PodCounts, occupied: int
+) -> None:
     assert of.occupied == occupied
 
 
@@ -200,13 +202,13 @@ def test_r3_pods_that_are_there_or_about_to_be_made_occupy_room(of: Crowd, occup
     ],
 )
 def test_r3_lowering_is_planned_against_the_worst_choice(size: int, left: int) -> None:
-    of = Crowd("a", size=6, live=6, ready=5, healthy=3)
+    of = PodCounts("a", size=6, live=6, ready=5, healthy=3)
     assert of.surely_healthy(size) == left
 
 
 # --- R3 -------------------------------------------------------------------------------------------
 
-NEW = Crowd("new", 0)
+NEW = PodCounts("new", 0)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ NEW = Crowd("new", 0)
             id="fewer than L already, in two ReplicaSets",
         ),
         pytest.param(
-            Crowd("new", size=2, live=5, ready=5, healthy=5),
+            PodCounts("new", size=2, live=5, ready=5, healthy=5),
             [],
             4,
             Bounds(4, 8),
@@ -319,8 +321,8 @@ NEW = Crowd("new", 0)
             id="pods that go too slowly still occupy room",
         ),
         pytest.param(
-            Crowd("new", size=0, live=0),
-            [Crowd("old", size=0, live=4, ready=4, healthy=4)],
+            PodCounts("new", size=0, live=0),
+            [PodCounts("old", size=0, live=4, ready=4, healthy=4)],
             4,
             Bounds(4, 5),
             {"new": 1, "old": 0},
@@ -351,7 +353,7 @@ NEW = Crowd("new", 0)
     ],
 )
 def test_r3_new_pods_first_then_the_others_down_to_what_l_allows(
-    target: Crowd, others: list[Crowd], replicas: int, bounds: Bounds, sizes: dict[str, int]
+    target: PodCounts, others: list[PodCounts], replicas: int, bounds: Bounds, sizes: dict[str, int]
 ) -> None:
     assert roll(target, others, replicas, bounds, recreate=False) == sizes
 
@@ -363,22 +365,24 @@ def test_r3_new_pods_first_then_the_others_down_to_what_l_allows(
         pytest.param(NEW, [full("old", 4)], 4, {"new": 0, "old": 0}, id="the old ones first"),
         pytest.param(
             NEW,
-            [Crowd("old", size=0, gone=False)],
+            [PodCounts("old", size=0, gone=False)],
             4,
             {"new": 0, "old": 0},
             id="one is still terminating",
         ),
-        pytest.param(NEW, [Crowd("old", size=0)], 4, {"new": 4, "old": 0}, id="all old ones gone"),
+        pytest.param(
+            NEW, [PodCounts("old", size=0)], 4, {"new": 4, "old": 0}, id="all old ones gone"
+        ),
         pytest.param(
             full("new", 2),
-            [Crowd("old", size=0, gone=False)],
+            [PodCounts("old", size=0, gone=False)],
             4,
             {"new": 2, "old": 0},
             id="new ones that are there stay",
         ),
         pytest.param(
             full("new", 6),
-            [Crowd("old", size=0, gone=False)],
+            [PodCounts("old", size=0, gone=False)],
             4,
             {"new": 4, "old": 0},
             id="R4 scaled down",
@@ -386,34 +390,36 @@ def test_r3_new_pods_first_then_the_others_down_to_what_l_allows(
     ],
 )
 def test_r1_recreate_waits_until_all_old_pods_are_gone(
-    target: Crowd, others: list[Crowd], replicas: int, sizes: dict[str, int]
+    target: PodCounts, others: list[PodCounts], replicas: int, sizes: dict[str, int]
 ) -> None:
     assert roll(target, others, replicas, Bounds(0, replicas), recreate=True) == sizes
 
 
 def test_r3_no_step_ever_breaks_a_bound_by_our_doing() -> None:
-    third = (Crowd("x", 0), full("x", 1), full("x", 1, healthy=0), Crowd("x", 0, 1, 1, 1))
+    third = (PodCounts("x", 0), full("x", 1), full("x", 1, healthy=0), PodCounts("x", 0, 1, 1, 1))
     for bounds in (Bounds(2, 3), Bounds(1, 2), Bounds(2, 4)):
-        for target, old, other in product(_crowds("new", 2), _crowds("old", 2), third):
+        for target, old, other in product(
+            _possible_counts("new", 2), _possible_counts("old", 2), third
+        ):
             _assert_bounds_hold(target, [old, other], bounds)
 
 
 def test_r3_pods_that_are_just_being_taken_from_the_target_are_not_relied_on() -> None:
     # It was lowered to 1 a moment ago, its pods are still there, and now it is the target again.
-    target = Crowd("new", size=1, live=4, ready=4, healthy=4, gone=False)
+    target = PodCounts("new", size=1, live=4, ready=4, healthy=4, gone=False)
     sizes = roll(target, [full("old", 3)], 4, Bounds(4, 8), recreate=False)
     assert sizes == {"new": 2, "old": 3}
 
 
-def _crowds(name: str, most: int) -> list[Crowd]:
+def _possible_counts(name: str, most: int) -> list[PodCounts]:
     return [
-        Crowd(name, size, live, ready, healthy, gone=False)
+        PodCounts(name, size, live, ready, healthy, gone=False)
         for size, live, ready, healthy in product(range(most + 1), repeat=4)
         if healthy <= ready <= live
     ]
 
 
-def _assert_bounds_hold(target: Crowd, others: list[Crowd], bounds: Bounds) -> None:
+def _assert_bounds_hold(target: PodCounts, others: list[PodCounts], bounds: Bounds) -> None:
     sizes = roll(target, others, 2, bounds, recreate=False)
     everyone = [target, *others]
     raised = sizes["new"] > target.size
@@ -455,7 +461,7 @@ def test_r3_a_rollout_whose_pods_become_healthy_always_ends() -> None:
     ],
 )
 def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
-    of: Crowd, replicas: int, spare: int, size: int
+    of: PodCounts, replicas: int, spare: int, size: int
 ) -> None:
     assert resize(of, replicas, spare) == size
 
@@ -480,7 +486,7 @@ def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
             full("bad", 4, healthy=1, ready=3), [], 4, 8, {"bad": 3}, id="Ready ones stay"
         ),
         pytest.param(
-            Crowd("bad", size=1, live=3, ready=3, healthy=3),
+            PodCounts("bad", size=1, live=3, ready=3, healthy=3),
             [],
             4,
             8,
@@ -496,7 +502,7 @@ def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
             id="the others keep also what is not healthy",
         ),
         pytest.param(
-            Crowd("bad", 0),
+            PodCounts("bad", 0),
             [full("old", 2)],
             4,
             8,
@@ -547,7 +553,7 @@ def test_r4_a_size_goes_up_at_once_and_down_as_far_as_is_safe(
     ],
 )
 def test_b3_when_stalled_nothing_is_launched(
-    target: Crowd, others: list[Crowd], replicas: int, most: int, sizes: dict[str, int]
+    target: PodCounts, others: list[PodCounts], replicas: int, most: int, sizes: dict[str, int]
 ) -> None:
     kept = [replace(target, size=min(target.size, target.ready)), *others]
     assert lower(kept, take_in_order(kept, most), most, replicas) == sizes
@@ -562,13 +568,13 @@ DONE = full("new", 4)
     ("target", "others", "complete"),
     [
         pytest.param(DONE, [], True, id="all healthy"),
-        pytest.param(DONE, [Crowd("old", 0)], True, id="the others are at 0"),
+        pytest.param(DONE, [PodCounts("old", 0)], True, id="the others are at 0"),
         pytest.param(
-            DONE, [Crowd("old", 0, gone=False)], True, id="terminating pods do not hold it up"
+            DONE, [PodCounts("old", 0, gone=False)], True, id="terminating pods do not hold it up"
         ),
-        pytest.param(DONE, [Crowd("old", 1)], False, id="another one is to have a pod"),
-        pytest.param(DONE, [Crowd("old", 0, live=1)], False, id="another one still has a pod"),
-        pytest.param(DONE, [Crowd("x", 0), Crowd("old", 1)], False, id="one of several"),
+        pytest.param(DONE, [PodCounts("old", 1)], False, id="another one is to have a pod"),
+        pytest.param(DONE, [PodCounts("old", 0, live=1)], False, id="another one still has a pod"),
+        pytest.param(DONE, [PodCounts("x", 0), PodCounts("old", 1)], False, id="one of several"),
         pytest.param(replace(DONE, healthy=3), [], False, id="one is not healthy"),
         pytest.param(replace(DONE, size=5), [], False, id="another size is written"),
         pytest.param(replace(DONE, live=5), [], False, id="there is one pod too many"),
@@ -578,8 +584,8 @@ DONE = full("new", 4)
 )
 def test_r5_a_rollout_is_complete_when_all_are_healthy_and_nothing_else_runs(
     *,
-    target: Crowd,
-    others: list[Crowd],
+    target: PodCounts,
+    others: list[PodCounts],
     complete: bool,
 ) -> None:
     assert is_complete(target, others, 4) is complete
@@ -591,18 +597,18 @@ def test_r6_without_replicas_nothing_has_to_be_healthy() -> None:
 
 def test_old_pods_that_serve_but_are_young_stay_until_healthy_ones_stand_in() -> None:
     """R3: with minReadySeconds just raised not one old pod is healthy, and all of them serve."""
-    old = Crowd("old", 4, 4, 4, 0, gone=False)
+    old = PodCounts("old", 4, 4, 4, 0, gone=False)
     bounds = Bounds(4, 8)
-    assert roll(Crowd("new", 0), [old], 4, bounds, recreate=False) == {"new": 4, "old": 4}
+    assert roll(PodCounts("new", 0), [old], 4, bounds, recreate=False) == {"new": 4, "old": 4}
     for healthy in range(5):
-        new = Crowd("new", 4, 4, 4, healthy, gone=False)
+        new = PodCounts("new", 4, 4, 4, healthy, gone=False)
         assert roll(new, [old], 4, bounds, recreate=False)["old"] == 4 - healthy
 
 
 def test_healthy_old_pods_are_not_lost_for_young_ones() -> None:
     """Which pods a ReplicaSet deletes is not ours to say: both counts hold."""
-    old = Crowd("old", 4, 4, 4, 2, gone=False)
-    assert roll(Crowd("new", 0), [old], 4, Bounds(2, 4), recreate=False)["old"] == 4
+    old = PodCounts("old", 4, 4, 4, 2, gone=False)
+    assert roll(PodCounts("new", 0), [old], 4, Bounds(2, 4), recreate=False)["old"] == 4
 
 
 @pytest.mark.parametrize(
@@ -621,7 +627,7 @@ def test_healthy_old_pods_are_not_lost_for_young_ones() -> None:
     ],
 )
 def test_r3_what_is_to_spare_is_spent_once_though_there_are_two_to_go(
-    young: Crowd, sizes: dict[str, int]
+    young: PodCounts, sizes: dict[str, int]
 ) -> None:
     target, old = full("new", 4, healthy=2, ready=4), full("old", 2)
     assert roll(target, [old, young], 4, Bounds(4, 10), recreate=False) == sizes

@@ -15,7 +15,7 @@ from tests.unit.cluster.raws import guarded, replica_set
 from tripswitch.cluster.errors import NotFoundError
 from tripswitch.cluster.store import Key
 from tripswitch.shell import resync
-from tripswitch.shell.resync import Sweep
+from tripswitch.shell.resync import Resync
 
 ALL = "/apis/tripswitch.dev/v1alpha1/guardeddeployments"
 ALL_SETS = "/apis/apps/v1/replicasets"
@@ -27,8 +27,8 @@ def listed(*items: dict[str, Any], version: int = 100) -> web.Response:
     return answer({"metadata": {"resourceVersion": str(version)}, "items": list(items)})
 
 
-def sweep(it: Bench, *namespaces: str) -> Sweep:
-    return Sweep(it.client, it.store, it.executor, namespaces or [None])
+def sweep(it: Bench, *namespaces: str) -> Resync:
+    return Resync(it.client, it.store, it.executor, namespaces or [None])
 
 
 async def until_forgotten(it: Bench, meanwhile: Callable[[], None] = lambda: None) -> None:

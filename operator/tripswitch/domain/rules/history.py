@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from tripswitch.domain.rules.health import Experience
-from tripswitch.domain.rules.scaling import Crowd
+from tripswitch.domain.rules.scaling import PodCounts
 from tripswitch.domain.values.pods import OVER
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import Revision, RolloutState
@@ -143,16 +143,16 @@ def update(revisions: Iterable[Revision], changed: Revision) -> tuple[Revision, 
 
 
 def refresh(
-    record: Revision, replica_set: ReplicaSetView | None, crowd: Crowd | None, *, primary: bool
+    record: Revision, replica_set: ReplicaSetView | None, counts: PodCounts | None, *, primary: bool
 ) -> Revision:
     """Return the revision with the numbers of pods as they are now."""
-    active = "ACTIVE" if crowd is not None and crowd.occupied > 0 else "INACTIVE"
+    active = "ACTIVE" if counts is not None and counts.occupied > 0 else "INACTIVE"
     return replace(
         record,
         status="PRIMARY" if primary else active,
         desired=0 if replica_set is None else replica_set.size,
-        running=0 if crowd is None else crowd.running,
-        healthy=0 if crowd is None else crowd.healthy,
+        running=0 if counts is None else counts.running,
+        healthy=0 if counts is None else counts.healthy,
     )
 
 

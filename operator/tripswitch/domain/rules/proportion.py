@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tripswitch.domain.rules.scaling import Crowd, compute_bounds
+from tripswitch.domain.rules.scaling import PodCounts, compute_bounds
 from tripswitch.domain.values.workload import Strategy
 
 
@@ -70,46 +70,50 @@ def _scale(share: Share, most: int) -> int:
     return (2 * share.size * most + share.before) // (2 * share.before)
 
 
-def is_scaled_up(crowds: Iterable[Crowd], replicas: int) -> bool:
+def is_scaled_up(all_counts: Iterable[PodCounts], replicas: int) -> bool:
     """Return whether one of the ReplicaSets was sized for fewer ``replicas``."""
-    return any(crowd.sized_for is not None and crowd.sized_for < replicas for crowd in crowds)
+    return any(
+        counts.sized_for is not None and counts.sized_for < replicas for counts in all_counts
+    )
 
 
-def is_scaled_down(crowds: Iterable[Crowd], replicas: int) -> bool:
+def is_scaled_down(all_counts: Iterable[PodCounts], replicas: int) -> bool:
     """Return whether one of the ReplicaSets was sized for more ``replicas``."""
-    return any(crowd.sized_for is not None and crowd.sized_for > replicas for crowd in crowds)
+    return any(
+        counts.sized_for is not None and counts.sized_for > replicas for counts in all_counts
+    )
 
 
 def share_upper_bound(
-    crowds: Sequence[Crowd], replicas: int, strategy: Strategy, taken: int
+    all_counts: Sequence[PodCounts], replicas: int, strategy: Strategy, taken: int
 ) -> Mapping[str, int]:
     """Return sizes in proportion within the upper bound, none above ``replicas``.
 
-    ``crowds``: older ones first. ``taken``: pods of ReplicaSets that are not to be scaled.
+    ``all_counts``: older ones first. ``taken``: pods of ReplicaSets that are not to be scaled.
     """
     upper = compute_bounds(strategy, replicas).upper
     shares = [
-        Share(crowd.name, crowd.size, compute_bounds(strategy, before).upper)
-        for crowd, before in zip(crowds, _recall(crowds, replicas), strict=True)
+        Share(counts.name, counts.size, compute_bounds(strategy, before).upper)
+        for counts, before in zip(all_counts, _recall(all_counts, replicas), strict=True)
     ]
     sizes = share_out(shares, upper, upper - taken)
     return {name: min(size, replicas) for name, size in sizes.items()}
 
 
-def share_replicas(crowds: Sequence[Crowd], replicas: int, taken: int) -> Mapping[str, int]:
+def share_replicas(all_counts: Sequence[PodCounts], replicas: int, taken: int) -> Mapping[str, int]:
     """Return sizes in proportion that are ``replicas`` in all, with the pods that are ``taken``."""
     shares = [
-        Share(crowd.name, crowd.size, before)
-        for crowd, before in zip(crowds, _recall(crowds, replicas), strict=True)
+        Share(counts.name, counts.size, before)
+        for counts, before in zip(all_counts, _recall(all_counts, replicas), strict=True)
     ]
     return share_out(shares, replicas, replicas - taken)
 
 
-def _recall(crowds: Sequence[Crowd], replicas: int) -> list[int]:
+def _recall(all_counts: Sequence[PodCounts], replicas: int) -> list[int]:
     """Return the ``replicas`` that each size was decided for.
 
     Where one was never written (an earlier version of the operator), that of another is taken.
     """
-    known = [crowd.sized_for for crowd in crowds if crowd.sized_for is not None]
+    known = [counts.sized_for for counts in all_counts if counts.sized_for is not None]
     other = min(known, default=replicas)
-    return [other if crowd.sized_for is None else crowd.sized_for for crowd in crowds]
+    return [other if counts.sized_for is None else counts.sized_for for counts in all_counts]

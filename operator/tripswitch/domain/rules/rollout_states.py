@@ -26,7 +26,7 @@ from tripswitch.domain.values.time import Instant
 _S = RolloutStatus
 
 
-class Cause(StrEnum):
+class Transition(StrEnum):
     """What can happen to a rollout."""
 
     LAUNCHED = "launched"
@@ -37,15 +37,15 @@ class Cause(StrEnum):
 
 TABLE = MappingProxyType(
     {
-        (_S.PENDING, Cause.LAUNCHED): _S.IN_PROGRESS,
-        (_S.PENDING, Cause.STOPPED): _S.STOPPED,
-        (_S.IN_PROGRESS, Cause.COMPLETED): _S.SUCCESSFUL,
-        (_S.IN_PROGRESS, Cause.TRIPPED): _S.FAILED,
-        (_S.IN_PROGRESS, Cause.STOPPED): _S.STOPPED,
-        (_S.ROLLBACK_IN_PROGRESS, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
-        (_S.ROLLBACK_IN_PROGRESS, Cause.TRIPPED): _S.ROLLBACK_FAILED,
-        (_S.ROLLBACK_IN_PROGRESS, Cause.STOPPED): _S.STOPPED,
-        (_S.ROLLBACK_FAILED, Cause.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
+        (_S.PENDING, Transition.LAUNCHED): _S.IN_PROGRESS,
+        (_S.PENDING, Transition.STOPPED): _S.STOPPED,
+        (_S.IN_PROGRESS, Transition.COMPLETED): _S.SUCCESSFUL,
+        (_S.IN_PROGRESS, Transition.TRIPPED): _S.FAILED,
+        (_S.IN_PROGRESS, Transition.STOPPED): _S.STOPPED,
+        (_S.ROLLBACK_IN_PROGRESS, Transition.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
+        (_S.ROLLBACK_IN_PROGRESS, Transition.TRIPPED): _S.ROLLBACK_FAILED,
+        (_S.ROLLBACK_IN_PROGRESS, Transition.STOPPED): _S.STOPPED,
+        (_S.ROLLBACK_FAILED, Transition.COMPLETED): _S.ROLLBACK_SUCCESSFUL,
     }
 )
 """(status, cause) -> status. What is not here cannot happen."""
@@ -108,7 +108,9 @@ def begin(
     )
 
 
-def move(rollout: Rollout, cause: Cause, reason: Reason, message: str, now: Instant) -> Rollout:
+def move(
+    rollout: Rollout, cause: Transition, reason: Reason, message: str, now: Instant
+) -> Rollout:
     """Return the rollout after ``cause``; the only way a status ever changes.
 
     Raises:

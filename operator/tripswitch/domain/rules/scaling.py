@@ -37,7 +37,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class PodCounts:
     """A ReplicaSet and its pods as numbers, counted once per look. ``healthy <= ready <= live``."""
 
     name: str
@@ -77,13 +77,13 @@ class Crowd:
     def surely_healthy(self, size: int) -> int:
         """Return how many healthy pods are left at ``size``, in the worst case.
 
-        >>> crowd = Crowd("web-1", size=5, live=5, ready=4, healthy=3)
-        >>> [crowd.surely_healthy(size) for size in (5, 4, 3, 1, 0)]
+        >>> counts = PodCounts("web-1", size=5, live=5, ready=4, healthy=3)
+        >>> [counts.surely_healthy(size) for size in (5, 4, 3, 1, 0)]
         [3, 3, 2, 0, 0]
 
         Of a ReplicaSet that is being deleted nothing is left for sure.
 
-        >>> Crowd("web-1", size=3, live=3, ready=3, healthy=3, leaving=True).surely_healthy(3)
+        >>> PodCounts("web-1", size=3, live=3, ready=3, healthy=3, leaving=True).surely_healthy(3)
         0
         """
         if self.leaving:
@@ -93,13 +93,13 @@ class Crowd:
         return max(0, self.healthy - max(0, deleted - unready))
 
 
-def crowd(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> Crowd:
+def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCounts:
     """Count the pods of a ReplicaSet; one that is being deleted makes no more of them."""
     expected = expect(replica_set, spec, now)
     live = [pod for pod in replica_set.pods if pod.live]
     moments = [at for pod in live if (at := healthy_at(pod, expected)) is not None]
     size = len(live) if replica_set.deleting else replica_set.size
-    return Crowd(
+    return PodCounts(
         name=replica_set.name,
         size=size,
         live=len(live),
@@ -187,28 +187,28 @@ def compute_needed(strategy: Strategy, replicas: int) -> int:
 
 
 def roll(
-    target: Crowd, others: Sequence[Crowd], replicas: int, bounds: Bounds, *, recreate: bool
+    target: PodCounts, others: Sequence[PodCounts], replicas: int, bounds: Bounds, *, recreate: bool
 ) -> Mapping[str, int]:
     """Return the next size of each ReplicaSet, by name, of a rollout that goes on (R3, R4).
 
     ``others`` come in the order in which they are to go.
 
-    >>> roll(Crowd("new", 0), [Crowd("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
+    >>> roll(PodCounts("new", 0), [PodCounts("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
     ...      recreate=False)
     {'new': 4, 'old': 4}
-    >>> roll(Crowd("new", 4, 4, 4, 3), [Crowd("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
+    >>> roll(PodCounts("new", 4, 4, 4, 3), [PodCounts("old", 4, 4, 4, 4, gone=False)], 4, Bounds(4, 8),
     ...      recreate=False)
     {'new': 4, 'old': 1}
 
     Old pods that are Ready, but not yet for minReadySeconds, serve users all the same:
 
-    >>> roll(Crowd("new", 4, 4, 4, 1), [Crowd("old", 4, 4, 4, 0, gone=False)], 4, Bounds(4, 8),
+    >>> roll(PodCounts("new", 4, 4, 4, 1), [PodCounts("old", 4, 4, 4, 0, gone=False)], 4, Bounds(4, 8),
     ...      recreate=False)
     {'new': 4, 'old': 3}
 
     More than U after scaling down, and the old pods are needed for L: new ones go.
 
-    >>> roll(Crowd("new", 13, 13), [Crowd("old", 20, 20, 20, 20, gone=False)], 10, Bounds(8, 13),
+    >>> roll(PodCounts("new", 13, 13), [PodCounts("old", 20, 20, 20, 20, gone=False)], 10, Bounds(8, 13),
     ...      recreate=False)
     {'new': 5, 'old': 8}
     """
@@ -229,7 +229,7 @@ def roll(
     return {target.name: wanted, **sizes}
 
 
-def _lower_others(others: Sequence[Crowd], relied_on: int) -> dict[str, int]:
+def _lower_others(others: Sequence[PodCounts], relied_on: int) -> dict[str, int]:
     """Return the smallest safe sizes of the revisions that are to go, in that order.
 
     Three counts hold at once: of the healthy pods, of those that serve (they are young, or
@@ -247,72 +247,72 @@ def _lower_others(others: Sequence[Crowd], relied_on: int) -> dict[str, int]:
         for other in others
     ]
     sizes = {other.name: 0 for other in others}
-    for crowds in (others, serving, soon):
-        spare = relied_on + sum(crowd.surely_healthy(crowd.size) for crowd in crowds)
-        for crowd in crowds:
-            sizes[crowd.name] = max(sizes[crowd.name], _lowest(crowd, spare))
-            spare -= crowd.surely_healthy(crowd.size)  # lost, or nothing is to spare any more
+    for all_counts in (others, serving, soon):
+        spare = relied_on + sum(counts.surely_healthy(counts.size) for counts in all_counts)
+        for counts in all_counts:
+            sizes[counts.name] = max(sizes[counts.name], _lowest(counts, spare))
+            spare -= counts.surely_healthy(counts.size)  # lost, or nothing is to spare any more
     return sizes
 
 
 def lower(
-    crowds: Sequence[Crowd], goals: Mapping[str, int], most: int, replicas: int
+    all_counts: Sequence[PodCounts], goals: Mapping[str, int], most: int, replicas: int
 ) -> dict[str, int]:
     """Return the next sizes on the way down to ``goals``, which are ``most`` pods in all (R4, R7).
 
     No healthy pod that ``replicas`` asks for is lost. If for that a ReplicaSet stays larger than its
-    goal, pods of the others that are not Ready make up for it, in the order of ``crowds``.
+    goal, pods of the others that are not Ready make up for it, in the order of ``all_counts``.
 
-    >>> bad, old = Crowd("bad", 4, 4, 1, 1), Crowd("old", 4, 4, 4, 4)
+    >>> bad, old = PodCounts("bad", 4, 4, 1, 1), PodCounts("old", 4, 4, 4, 4)
     >>> lower([bad, old], {"bad": 0, "old": 4}, most=4, replicas=4)
     {'bad': 0, 'old': 4}
 
     Half of each would lose one of the two healthy pods that there are:
 
-    >>> lower([Crowd("bad", 6, 6), Crowd("old", 2, 2, 2, 2)], {"bad": 3, "old": 1}, 4, replicas=4)
+    >>> lower([PodCounts("bad", 6, 6), PodCounts("old", 2, 2, 2, 2)], {"bad": 3, "old": 1}, 4, replicas=4)
     {'bad': 2, 'old': 2}
     """
-    spare = sum(crowd.surely_healthy(crowd.size) for crowd in crowds) - replicas
+    spare = sum(counts.surely_healthy(counts.size) for counts in all_counts) - replicas
     lowered = []
-    for crowd in crowds:
-        size = max(min(goals[crowd.name], crowd.size), _lowest(crowd, spare))
-        spare -= crowd.surely_healthy(crowd.size) - crowd.surely_healthy(size)
-        lowered.append(replace(crowd, size=size))
-    excess = max(0, sum(crowd.size for crowd in lowered) - most)
+    for counts in all_counts:
+        size = max(min(goals[counts.name], counts.size), _lowest(counts, spare))
+        spare -= counts.surely_healthy(counts.size) - counts.surely_healthy(size)
+        lowered.append(replace(counts, size=size))
+    excess = max(0, sum(counts.size for counts in lowered) - most)
     sizes = {}
-    for crowd in lowered:
-        not_ready_go = max(crowd.size - excess, min(goals[crowd.name], crowd.ready))
-        sizes[crowd.name] = min(crowd.size, max(not_ready_go, _lowest(crowd, spare)))
-        excess -= crowd.size - sizes[crowd.name]
+    for counts in lowered:
+        not_ready_go = max(counts.size - excess, min(goals[counts.name], counts.ready))
+        sizes[counts.name] = min(counts.size, max(not_ready_go, _lowest(counts, spare)))
+        excess -= counts.size - sizes[counts.name]
     return sizes
 
 
-def take_in_order(crowds: Sequence[Crowd], most: int) -> dict[str, int]:
+def take_in_order(all_counts: Sequence[PodCounts], most: int) -> dict[str, int]:
     """Return sizes that are ``most`` in all, where the first ones go first.
 
-    >>> take_in_order([Crowd("bad", 1), Crowd("old", 4), Crowd("last", 4)], 6)
+    >>> take_in_order([PodCounts("bad", 1), PodCounts("old", 4), PodCounts("last", 4)], 6)
     {'bad': 0, 'old': 2, 'last': 4}
     """
-    excess = max(0, sum(crowd.size for crowd in crowds) - most)
+    excess = max(0, sum(counts.size for counts in all_counts) - most)
     sizes = {}
-    for crowd in crowds:
-        sizes[crowd.name] = max(0, crowd.size - excess)
-        excess -= crowd.size - sizes[crowd.name]
+    for counts in all_counts:
+        sizes[counts.name] = max(0, counts.size - excess)
+        excess -= counts.size - sizes[counts.name]
     return sizes
 
 
-def resize(crowd: Crowd, replicas: int, spare: int) -> int:
+def resize(counts: PodCounts, replicas: int, spare: int) -> int:
     """Return the next size on the way to ``replicas``: up at once, down as far as is safe (R4).
 
     ``spare`` healthy pods may be lost.
 
-    >>> resize(Crowd("web", 4, 4, 4, healthy=2), 2, spare=0)
+    >>> resize(PodCounts("web", 4, 4, 4, healthy=2), 2, spare=0)
     4
     """
-    return max(replicas, _lowest(crowd, spare))
+    return max(replicas, _lowest(counts, spare))
 
 
-def is_complete(target: Crowd, others: Iterable[Crowd], replicas: int) -> bool:
+def is_complete(target: PodCounts, others: Iterable[PodCounts], replicas: int) -> bool:
     """R5: all replicas healthy, every other ReplicaSet at 0; terminating pods do not hold it up."""
     return (
         target.size == replicas
@@ -322,16 +322,16 @@ def is_complete(target: Crowd, others: Iterable[Crowd], replicas: int) -> bool:
     )
 
 
-def _lowest(crowd: Crowd, spare: int) -> int:
+def _lowest(counts: PodCounts, spare: int) -> int:
     """Return the smallest size at which no more than ``spare`` healthy pods can be lost.
 
     Pods that are not Ready go first, so they never hold it up; it is never more than ``size``.
     """
-    left, spare = crowd.surely_healthy(crowd.size), max(0, spare)
+    left, spare = counts.surely_healthy(counts.size), max(0, spare)
     if left <= spare:
         return 0
     # One pod less loses at most one healthy pod, and none while pods that are not Ready are left.
-    return min(crowd.size, left - spare + crowd.ready - crowd.healthy)
+    return min(counts.size, left - spare + counts.ready - counts.healthy)
 
 
 def _resolve(amount: Amount, replicas: int, share: Callable[[int, int], int]) -> int:

@@ -21,7 +21,7 @@ MOST_RESTARTS = 3
 """A container that restarted more often, and ran for 10 minutes neither before nor since, is in a loop."""
 
 
-def tell_crash_loops(draft: Draft) -> Draft:
+def report_crash_loops(draft: Draft) -> Draft:
     """Say once that containers crash in a loop, and wake when the first of them has run for long enough."""
     words = describe_crash_loops(draft)
     if not words:

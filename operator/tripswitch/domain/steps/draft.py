@@ -8,8 +8,8 @@ from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.health import Expectations, Experience, expect, healthy_at
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
-from tripswitch.domain.rules.rollout_states import Cause
-from tripswitch.domain.rules.scaling import Bounds, Crowd, compute_bounds, crowd
+from tripswitch.domain.rules.rollout_states import Transition
+from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, count_pods
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.pods import PodView
@@ -36,7 +36,7 @@ class Draft:
     snapshot: Snapshot
     now: Instant
     status: Status
-    crowds: dict[str, Crowd]
+    counts: dict[str, PodCounts]
     events: tuple[Event, ...] = ()
     failures: tuple[Failure, ...] = ()
     wakes: tuple[Instant, ...] = ()
@@ -84,7 +84,7 @@ class Draft:
     @property
     def healthy(self) -> int:
         """Healthy pods of all revisions."""
-        return sum(crowd.healthy for crowd in self.crowds.values())
+        return sum(counts.healthy for counts in self.counts.values())
 
     @property
     def refusal(self) -> str:
@@ -135,13 +135,13 @@ class Draft:
         moments = ((pod, healthy_at(pod, expected)) for pod in replica_set.pods if pod.live)
         return [pod for pod, at in moments if at is None or at > now]
 
-    def crowd(self, revision: int) -> Crowd:
+    def counts_of(self, revision: int) -> PodCounts:
         """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""
         found = self.replica_set(revision)
         if found is not None:
-            return self.crowds[found.name]
+            return self.counts[found.name]
         record = self.record(revision)
-        return Crowd(record.replica_set if record is not None else "", size=0)
+        return PodCounts(record.replica_set if record is not None else "", size=0)
 
     def say(self, reason: EventReason, message: str, topic: str = "") -> Draft:
         """Add an event."""
@@ -198,7 +198,7 @@ class Draft:
             self.now,
             pending=deploy and self.spec.paused,
             failed_revision=failed,
-            healthy=self.crowd(revision).healthy,
+            healthy=self.counts_of(revision).healthy,
         )
         breaker = breakers.begin(
             self.spec,
@@ -216,19 +216,19 @@ class Draft:
             )
         )
 
-    def finish(self, cause: Cause, reason: Reason, message: str) -> Draft:
+    def finish(self, cause: Transition, reason: Reason, message: str) -> Draft:
         """End the current rollout, and say so in its revision's history."""
         rollout = rollout_states.move(self.rollout, cause, reason, message, self.now)
         record = self.record(rollout.revision)
         assert record is not None, "a rollout of a revision that history does not know"
-        proved = cause is Cause.COMPLETED and self.spec.replicas > 0
+        proved = cause is Transition.COMPLETED and self.spec.replicas > 0
         return self.with_status(rollout=rollout).with_record(
             replace(
                 record,
                 rollout_state=rollout_states.STATE[rollout.status],
                 finished_at=self.now,
                 completed_at=self.now if proved else record.completed_at,
-                reason="" if cause is Cause.COMPLETED else message,
+                reason="" if cause is Transition.COMPLETED else message,
             )
         )
 
@@ -240,5 +240,5 @@ def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
         snapshot=snapshot,
         now=now,
         status=guarded.status,
-        crowds={rs.name: crowd(rs, guarded.spec, now) for rs in snapshot.replica_sets},
+        counts={rs.name: count_pods(rs, guarded.spec, now) for rs in snapshot.replica_sets},
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import history, rollout_states
-from tripswitch.domain.rules.rollout_states import Cause
+from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.status import (
@@ -23,7 +23,7 @@ from tripswitch.domain.values.workload import StopKind
 STOP_KINDS = frozenset(kind.value for kind in StopKind)
 
 
-def remember(draft: Draft) -> Draft:
+def restore_history(draft: Draft) -> Draft:
     """W2: an object whose status was lost finds its history on its ReplicaSets.
 
     Also one that began anew before its orphans could be seen: they are history, too.
@@ -116,7 +116,7 @@ def follow_spec(draft: Draft) -> Draft:
     return draft
 
 
-def obey(draft: Draft) -> Draft:
+def apply_commands(draft: Draft) -> Draft:
     """C1 and C2: each value of a command acts once, and only on what it was meant for.
 
     A retry annotation that is removed leaves the last value seen: put back, it is no new one.
@@ -140,7 +140,7 @@ def resume(draft: Draft) -> Draft:
         return draft
     if rollout.status is RolloutStatus.PENDING:
         rollout = rollout_states.move(
-            rollout, Cause.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
+            rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
         )
     stood_still = max(0.0, draft.now - (rollout.paused_at or draft.now))
     rollout = replace(
@@ -174,7 +174,7 @@ def _deploy(draft: Draft, record: Revision) -> Draft:
             return draft  # B6: the old template was put back; what runs is what is wanted
         if running.status in rollout_states.OPEN:
             message = f"stopped: revision {record.revision} was applied"
-            draft = draft.finish(Cause.STOPPED, Reason.ROLLOUT_STOPPED, message).say(
+            draft = draft.finish(Transition.STOPPED, Reason.ROLLOUT_STOPPED, message).say(
                 EventReason.ROLLOUT_STOPPED, f"{_names(draft, running)} {message}"
             )
     return _announce(draft.start(record.revision, RolloutKind.DEPLOY))
@@ -199,7 +199,7 @@ def _retry(draft: Draft) -> Draft:
         return draft
     if draft.rollout.status in rollout_states.OPEN:
         draft = draft.finish(
-            Cause.STOPPED,
+            Transition.STOPPED,
             Reason.ROLLOUT_STOPPED,
             f"stopped: a retry of revision {desired.revision} was asked for",
         )
@@ -216,7 +216,7 @@ def _stop(draft: Draft, command: str) -> Draft:
         or kind not in STOP_KINDS
     ):
         return draft
-    draft = draft.finish(Cause.STOPPED, Reason.ROLLOUT_STOPPED, "stopped by a person").say(
+    draft = draft.finish(Transition.STOPPED, Reason.ROLLOUT_STOPPED, "stopped by a person").say(
         EventReason.ROLLOUT_STOPPED, f"{_names(draft, rollout)} was stopped by a person ({kind})"
     )
     if kind == StopKind.ROLLBACK and rollout.kind is RolloutKind.DEPLOY:

@@ -9,7 +9,7 @@ from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.failures import PULLS
-from tripswitch.domain.rules.rollout_states import Cause
+from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.scaling import is_complete
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.steps.draft import Draft
@@ -34,7 +34,7 @@ PULLS_IN_A_ROLLBACK = PolicyRule(Verdict.IGNORE, reasons=PULLS)
 """F10: the target has been pulled before, so it is the registry that is in trouble."""
 
 
-def observe(draft: Draft) -> Draft:
+def judge_rollout(draft: Draft) -> Draft:
     """Count, then judge: trip, complete, run late, or go on.
 
     A rollback that starts here is looked at at once, so that a second look at the same snapshot
@@ -62,7 +62,7 @@ def observe(draft: Draft) -> Draft:
 def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
     """B1 to B5: the rollout has failed; go back, or stall."""
     failed = draft.rollout
-    draft = draft.finish(Cause.TRIPPED, reason, cause)
+    draft = draft.finish(Transition.TRIPPED, reason, cause)
     if failed.kind is RolloutKind.ROLLBACK:
         message = f"{cause}; a rollback is never rolled back, nothing more is launched"  # B5
         return draft.with_status(
@@ -76,7 +76,7 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
         f"revision {failed.revision} failed: {cause}" + (f"; {found}" if found else ""),
     )
     if draft.spec.breaker.rollback:
-        return observe(roll_back(draft, cause))
+        return judge_rollout(roll_back(draft, cause))
     message = f"{cause}; rollback is off, nothing more is launched"  # B4
     return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
         EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
@@ -102,12 +102,12 @@ def _recover(draft: Draft) -> Draft:
     cause = "" if record is None else record.reason
     if _is_complete(draft):
         return _complete(draft.with_status(rollout=replace(failed, message=cause)))
-    if draft.crowd(failed.revision).healthy <= failed.healthy_high_water:
+    if draft.counts_of(failed.revision).healthy <= failed.healthy_high_water:
         return draft
     draft = draft.start(failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision)
     mark = max(failed.healthy_high_water, draft.rollout.healthy_high_water)
     rollout = replace(draft.rollout, message=cause, healthy_high_water=mark)
-    return observe(draft.with_status(rollout=rollout)).say(
+    return judge_rollout(draft.with_status(rollout=rollout)).say(
         EventReason.ROLLBACK_STARTED,
         f"trying again to roll back to revision {failed.revision}: one more pod is healthy",
     )
@@ -191,8 +191,8 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
 
 
 def _is_complete(draft: Draft) -> bool:
-    target = draft.crowd(draft.rollout.revision)
-    others = [crowd for name, crowd in draft.crowds.items() if name != target.name]
+    target = draft.counts_of(draft.rollout.revision)
+    others = [counts for name, counts in draft.counts.items() if name != target.name]
     return is_complete(target, others, draft.spec.replicas)
 
 
@@ -202,7 +202,7 @@ def _complete(draft: Draft) -> Draft:
     rollback = rollout.kind is RolloutKind.ROLLBACK
     proved = Reason.ROLLOUT_COMPLETED if replicas > 0 else Reason.SCALED_TO_ZERO
     reason = Reason.ROLLBACK_COMPLETED if rollback else proved
-    draft = draft.finish(Cause.COMPLETED, reason, rollout.message)
+    draft = draft.finish(Transition.COMPLETED, reason, rollout.message)
     if replicas > 0:
         draft = replace(
             draft, status=replace(draft.status, last_completed_revision=rollout.revision)

@@ -12,7 +12,7 @@ from tripswitch.domain.rules.proportion import (
     share_replicas,
     share_upper_bound,
 )
-from tripswitch.domain.rules.scaling import Crowd, lower, resize, roll, take_in_order
+from tripswitch.domain.rules.scaling import PodCounts, lower, resize, roll, take_in_order
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import RolloutState, RolloutStatus
@@ -38,7 +38,7 @@ class Plan:
 
 def plan_sizes(draft: Draft) -> Plan:
     """Return the next size of every ReplicaSet that may be scaled."""
-    target = draft.crowd(draft.rollout.revision)
+    target = draft.counts_of(draft.rollout.revision)
     others = _in_order_of_leaving(draft, target)
     status = draft.rollout.status
     if status in rollout_states.STALLED:
@@ -54,7 +54,7 @@ def plan_sizes(draft: Draft) -> Plan:
     return replace(plan, sizes={name: size for name, size in plan.sizes.items() if name in names})
 
 
-def _plan_rolling(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
+def _plan_rolling(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) -> Plan:
     """R3. Scaled up, the revisions that completed before grow in proportion with the target (R4)."""
     replicas, bounds = draft.spec.replicas, draft.bounds
     if isinstance(draft.spec.strategy, Recreate):
@@ -67,36 +67,36 @@ def _plan_rolling(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
     return _within_upper_bound(draft, sizes)
 
 
-def _plan_paused(draft: Draft, crowds: Sequence[Crowd]) -> Plan:
+def _plan_paused(draft: Draft, all_counts: Sequence[PodCounts]) -> Plan:
     """R7: the rollout is held, and what is there follows ``replicas``, in proportion."""
     replicas, bounds = draft.spec.replicas, draft.bounds
-    alone = _find_alone(draft, crowds)
+    alone = _find_alone(draft, all_counts)
     if alone is not None:
         spare = alone.surely_healthy(alone.size) - replicas
-        sizes = {crowd.name: crowd.size for crowd in crowds}
+        sizes = {counts.name: counts.size for counts in all_counts}
         return Plan({**sizes, alone.name: resize(alone, replicas, spare)})
-    grown = _grow(draft, crowds)
-    if grown != crowds:
-        return _within_upper_bound(draft, {crowd.name: crowd.size for crowd in grown})
-    sizes = {crowd.name: crowd.size for crowd in crowds}
+    grown = _grow(draft, all_counts)
+    if grown != all_counts:
+        return _within_upper_bound(draft, {counts.name: counts.size for counts in grown})
+    sizes = {counts.name: counts.size for counts in all_counts}
     total = sum(sizes.values())
     growing = _find_growing(draft)
     if (
         total < replicas
-        and is_scaled_up(_active(crowds), replicas)
-        and not any(crowd.name in growing for crowd in _active(crowds))
+        and is_scaled_up(_active(all_counts), replicas)
+        and not any(counts.name in growing for counts in _active(all_counts))
     ):
         why = "the rollout is paused"
         return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))
-    if is_scaled_down(_active(crowds), replicas):
-        active = _oldest_first(draft, _active(crowds))
-        leaving = sum(crowd.occupied for crowd in crowds if crowd.leaving)
+    if is_scaled_down(_active(all_counts), replicas):
+        active = _oldest_first(draft, _active(all_counts))
+        leaving = sum(counts.occupied for counts in all_counts if counts.leaving)
         shares = share_upper_bound(active, replicas, draft.spec.strategy, leaving)
-        sizes = lower(crowds, {**sizes, **shares}, bounds.upper, replicas)
+        sizes = lower(all_counts, {**sizes, **shares}, bounds.upper, replicas)
     return Plan(sizes, followed=sum(sizes.values()) <= bounds.upper)
 
 
-def _plan_stalled(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
+def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) -> Plan:
     """B3: nothing is launched of the failed revision, which keeps its pods that are Ready.
 
     The others keep what they have. Scaled up, the revisions that completed before make up what is
@@ -118,7 +118,7 @@ def _plan_stalled(draft: Draft, target: Crowd, others: Sequence[Crowd]) -> Plan:
     if not growing:
         why = f"nothing of revision {draft.rollout.revision} is launched any more"
         return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))
-    taken = total - sum(sizes[crowd.name] for crowd in growing)
+    taken = total - sum(sizes[counts.name] for counts in growing)
     return _within_upper_bound(draft, {**sizes, **share_replicas(growing, replicas, taken)})
 
 
@@ -129,45 +129,47 @@ def _describe_frozen(draft: Draft, total: int, why: str) -> str:
     )
 
 
-def _find_growing_while_stalled(draft: Draft, others: Sequence[Crowd]) -> list[Crowd]:
+def _find_growing_while_stalled(draft: Draft, others: Sequence[PodCounts]) -> list[PodCounts]:
     """Return the revisions that completed before; without pods, the one that did so last."""
     proven = _find_proven(draft)
-    active = [crowd for crowd in _active(others) if crowd.name in proven]
+    active = [counts for counts in _active(others) if counts.name in proven]
     last = draft.replica_set(draft.status.last_completed_revision)
-    empty = [crowd for crowd in others if last is not None and crowd.name == last.name]
+    empty = [counts for counts in others if last is not None and counts.name == last.name]
     return _oldest_first(draft, active or empty)
 
 
-def _find_alone(draft: Draft, crowds: Sequence[Crowd]) -> Crowd | None:
+def _find_alone(draft: Draft, all_counts: Sequence[PodCounts]) -> PodCounts | None:
     """Return the one ReplicaSet that follows ``replicas`` because no other one has pods.
 
     With no pods at all that of the last completed revision, or else of the running rollout.
     """
-    occupied = [crowd for crowd in crowds if crowd.occupied]
+    occupied = [counts for counts in all_counts if counts.occupied]
     last = draft.replica_set(draft.status.last_completed_revision)
     if not occupied and last is not None:
-        return draft.crowds[last.name]
-    growing = [crowd for crowd in crowds if crowd.name in _find_growing(draft)]
+        return draft.counts[last.name]
+    growing = [counts for counts in all_counts if counts.name in _find_growing(draft)]
     if not occupied:
-        return next((crowd for crowd in growing if _is_target(draft, crowd)), None)
+        return next((counts for counts in growing if _is_target(draft, counts)), None)
     alone = occupied[0]
     return alone if occupied == [alone] and alone in growing and not alone.leaving else None
 
 
-def _grow(draft: Draft, crowds: Sequence[Crowd]) -> list[Crowd]:
+def _grow(draft: Draft, all_counts: Sequence[PodCounts]) -> list[PodCounts]:
     """Return the ReplicaSets with the sizes that they grow to when they were scaled up (R4, R7)."""
     replicas, growing = draft.spec.replicas, _find_growing(draft)
-    share = _oldest_first(draft, [crowd for crowd in _active(crowds) if crowd.name in growing])
+    share = _oldest_first(
+        draft, [counts for counts in _active(all_counts) if counts.name in growing]
+    )
     if not is_scaled_up(share, replicas):
-        return list(crowds)
-    taken = sum(crowd.occupied for crowd in crowds if crowd not in share)
+        return list(all_counts)
+    taken = sum(counts.occupied for counts in all_counts if counts not in share)
     sizes = share_upper_bound(share, replicas, draft.spec.strategy, taken)
-    return [replace(c, size=max(c.size, sizes.get(c.name, 0))) for c in crowds]
+    return [replace(c, size=max(c.size, sizes.get(c.name, 0))) for c in all_counts]
 
 
 def _within_upper_bound(draft: Draft, sizes: Mapping[str, int]) -> Plan:
     """Put raising off while pods that are still to go take the room (R3)."""
-    now = {name: draft.crowds.get(name, Crowd(name, 0)) for name in sizes}
+    now = {name: draft.counts.get(name, PodCounts(name, 0)) for name in sizes}
     planned = sum(max(now[name].occupied, size) for name, size in sizes.items())
     if planned <= draft.bounds.upper or all(now[name].size >= sizes[name] for name in sizes):
         return Plan(sizes)
@@ -188,32 +190,32 @@ def _find_proven(draft: Draft) -> frozenset[str]:
 
 def _find_growing(draft: Draft) -> frozenset[str]:
     """Return the ReplicaSets that may be given more pods when the rollout is not stalled."""
-    target = draft.crowd(draft.rollout.revision)
+    target = draft.counts_of(draft.rollout.revision)
     running = {target.name} if draft.rollout.status in rollout_states.RUNNING else set()
     return _find_proven(draft) | running
 
 
-def _is_target(draft: Draft, crowd: Crowd) -> bool:
-    return crowd.name == draft.crowd(draft.rollout.revision).name
+def _is_target(draft: Draft, counts: PodCounts) -> bool:
+    return counts.name == draft.counts_of(draft.rollout.revision).name
 
 
-def _active(crowds: Sequence[Crowd]) -> list[Crowd]:
+def _active(all_counts: Sequence[PodCounts]) -> list[PodCounts]:
     """Return those that are to have pods (Kubernetes' active ReplicaSets)."""
-    return [crowd for crowd in crowds if crowd.size > 0 and not crowd.leaving]
+    return [counts for counts in all_counts if counts.size > 0 and not counts.leaving]
 
 
-def _oldest_first(draft: Draft, crowds: Sequence[Crowd]) -> list[Crowd]:
+def _oldest_first(draft: Draft, all_counts: Sequence[PodCounts]) -> list[PodCounts]:
     numbers = {record.replica_set: record.revision for record in draft.status.revisions}
-    return sorted(crowds, key=lambda crowd: numbers.get(crowd.name, 0))
+    return sorted(all_counts, key=lambda counts: numbers.get(counts.name, 0))
 
 
-def _in_order_of_leaving(draft: Draft, target: Crowd) -> list[Crowd]:
+def _in_order_of_leaving(draft: Draft, target: PodCounts) -> list[PodCounts]:
     """R3, B2: what failed or was stopped goes before what completed, older before newer."""
 
-    def rank(crowd: Crowd) -> tuple[bool, int]:
-        record = next((r for r in draft.status.revisions if r.replica_set == crowd.name), None)
+    def rank(counts: PodCounts) -> tuple[bool, int]:
+        record = next((r for r in draft.status.revisions if r.replica_set == counts.name), None)
         if record is None:
             return (False, 0)
         return (record.rollout_state is RolloutState.COMPLETED, record.revision)
 
-    return sorted((c for name, c in draft.crowds.items() if name != target.name), key=rank)
+    return sorted((c for name, c in draft.counts.items() if name != target.name), key=rank)

@@ -21,7 +21,7 @@ def compute_late_at(draft: Draft) -> Instant | None:
 
 def mark_progress(draft: Draft) -> Draft:
     """P1, H3: only a new high-water mark of healthy pods is progress; it never falls by flapping."""
-    healthy = draft.crowd(draft.rollout.revision).healthy
+    healthy = draft.counts_of(draft.rollout.revision).healthy
     if healthy <= draft.rollout.healthy_high_water:
         return draft
     return draft.with_status(
@@ -39,9 +39,9 @@ def run_clock(draft: Draft) -> Draft:
     if _is_anything_awaited(draft):
         rollout = _release(rollout, now)
     elif rollout.held_at is None:
-        crowd = draft.crowd(rollout.revision)
+        counts = draft.counts_of(rollout.revision)
         # All that could become healthy until now is: what is launched next has the whole deadline.
-        done = crowd.live > 0 and crowd.healthy == crowd.live
+        done = counts.live > 0 and counts.healthy == counts.live
         rollout = replace(progress(rollout, now) if done else rollout, held_at=now)
     return draft.with_status(rollout=rollout)
 
@@ -52,8 +52,8 @@ def _is_anything_awaited(draft: Draft) -> bool:
     if target is None:
         digest = draft.spec.template.digest
         return error is not None and error.digest == digest and not error.name_taken
-    crowd = draft.crowd(draft.rollout.revision)
-    failed = crowd.live < crowd.size and any(pod.phase in OVER for pod in target.pods)
+    counts = draft.counts_of(draft.rollout.revision)
+    failed = counts.live < counts.size and any(pod.phase in OVER for pod in target.pods)
     return failed or bool(target.create_error) or bool(find_awaited(draft))
 
 

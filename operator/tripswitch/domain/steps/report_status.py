@@ -27,13 +27,13 @@ NEXT = "next: fix the template, or retry"
 """What a person can do about a rollout that failed (rules B6 and C1)."""
 
 
-def conclude(draft: Draft, frozen: str = "") -> Status:
+def report_status(draft: Draft, frozen: str = "") -> Status:
     """Everything the status shows, from what has been decided.
 
     ``frozen`` says why the size does not follow ``replicas``; empty if it does (R7).
     """
     spec, guarded = draft.spec, draft.snapshot.guarded
-    crowds = draft.crowds.values()
+    all_counts = draft.counts.values()
     desired = draft.record(draft.status.desired_revision)
     assert desired is not None, "the spec was not followed"
     running = draft.rollout.status in rollout_states.OPEN
@@ -43,9 +43,9 @@ def conclude(draft: Draft, frozen: str = "") -> Status:
     return replace(
         draft.status,
         observed_generation=guarded.generation,
-        replicas=sum(crowd.live for crowd in crowds),
-        updated_replicas=draft.crowd(desired.revision).live,
-        ready_replicas=sum(crowd.ready for crowd in crowds),
+        replicas=sum(counts.live for counts in all_counts),
+        updated_replicas=draft.counts_of(desired.revision).live,
+        ready_replicas=sum(counts.ready for counts in all_counts),
         available_replicas=draft.healthy,
         selector=spec.selector,
         rollout_state=(
@@ -63,7 +63,7 @@ def conclude(draft: Draft, frozen: str = "") -> Status:
     )
 
 
-def tell_refusal(draft: Draft) -> Draft:
+def report_refusal(draft: Draft) -> Draft:
     """Say that the API server refuses the ReplicaSet, once: the condition has the latest words."""
     told = any(
         condition.type == "Stalled" and condition.reason is Reason.REPLICA_SET_CREATE_ERROR
@@ -88,9 +88,9 @@ def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
     refreshed = []
     for record in remembered:
         rs = draft.replica_set(record.revision)
-        crowd = None if rs is None else draft.crowds[rs.name]
+        counts = None if rs is None else draft.counts[rs.name]
         primary = record.revision == draft.rollout.revision
-        refreshed.append(history.refresh(record, rs, crowd, primary=primary))
+        refreshed.append(history.refresh(record, rs, counts, primary=primary))
     return tuple(refreshed)
 
 
@@ -163,7 +163,10 @@ def _explain_progress(draft: Draft) -> str:
 
 def _progress(draft: Draft) -> str:
     """Return how many pods are healthy, and that more were: the revision flaps (H3)."""
-    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    healthy, most = (
+        draft.counts_of(draft.rollout.revision).healthy,
+        draft.rollout.healthy_high_water,
+    )
     flaps = f" ({most} were)" if healthy < most else ""
     return f"{healthy} of {draft.spec.replicas} pods healthy{flaps}"
 

@@ -19,7 +19,7 @@ from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import Revision, RolloutState
 
 
-def retain(draft: Draft, sizes: Mapping[str, int]) -> tuple[Draft, tuple[Action, ...]]:
+def retain_pods(draft: Draft, sizes: Mapping[str, int]) -> tuple[Draft, tuple[Action, ...]]:
     """Return which pods to set aside and which to let go, and wake when the next one's time is up.
 
     ``sizes`` are those that the ReplicaSets are about to get, by name.

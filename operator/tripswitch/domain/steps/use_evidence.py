@@ -31,7 +31,7 @@ REASONS = {
 }
 
 
-def gather(draft: Draft) -> Draft:
+def use_evidence(draft: Draft) -> Draft:
     """Put what was found into the records, and tell each finding once."""
     before = draft.status.circuit_breaker.failures
     draft = take(draft)
@@ -76,7 +76,7 @@ def tell_cause(draft: Draft, kind: FailureKind, cause: str, named: str) -> Draft
     return draft.say(REASONS[kind], message, topic=f"{revision}: {cause}")
 
 
-def inquire(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:
+def ask_evidence(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:
     """Return what is still to be found out, and wake when there will be more to ask."""
     asked = [
         _name_container(draft, inquiry)

@@ -16,7 +16,10 @@ HEAD = 80
 
 def describe_lateness(draft: Draft) -> str:
     """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
-    healthy, most = draft.crowd(draft.rollout.revision).healthy, draft.rollout.healthy_high_water
+    healthy, most = (
+        draft.counts_of(draft.rollout.revision).healthy,
+        draft.rollout.healthy_high_water,
+    )
     flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
     told = f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
     words = compute_waiting_words(draft)
@@ -51,7 +54,7 @@ def _count_leaving(draft: Draft) -> int:
     """Return how many old pods a ``Recreate`` waits for before it launches any new one (P1)."""
     if not isinstance(draft.spec.strategy, Recreate):
         return 0
-    name = draft.crowd(draft.rollout.revision).name
+    name = draft.counts_of(draft.rollout.revision).name
     others = (rs for rs in draft.snapshot.replica_sets if rs.name != name)
     return sum(pod.phase not in OVER for rs in others for pod in rs.pods)
 

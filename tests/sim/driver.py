@@ -39,6 +39,7 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
+from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.sight import Check
 from tripswitch.domain.values.snapshot import Snapshot
@@ -406,8 +407,8 @@ class Process:
                 yield from self._create(guarded, action)
             elif isinstance(action, DeletePod | DeleteReplicaSet):
                 yield from self._delete(action)
-            elif isinstance(action, SetAsidePod | DropPod):
-                raise NotImplementedError(f"nobody asks for failedPodRetention here: {action}")
+            elif isinstance(action, SetAsidePod | DropPod | HoldAction):
+                raise NotImplementedError(f"nobody asks for that here: {action}")
             else:
                 version = yield from self._patch(action, version or int(action.resource_version))
 

@@ -54,13 +54,16 @@ class Table(Generic[Seen]):
         see: Makes a view of a raw object and of what was seen of it before.
         changed: Called with what changed in a way that a decision could depend on, and with what
             went.
+        label: The label that the selector of the watch asks for; empty: it has none.
     """
 
     def __init__(
         self,
         see: Callable[[Mapping[str, Any], Seen | None], Seen],
         changed: Callable[[Seen], None],
+        label: str = HASH_LABEL,
     ) -> None:
+        self._label = label
         self._see: Callable[[Mapping[str, Any], Seen | None], Seen] = see
         self._changed: Callable[[Seen], None] = changed
         self._seen: dict[str, Seen] = {}
@@ -92,7 +95,7 @@ class Table(Generic[Seen]):
             return
         if before is not None and 0 < version(raw) <= number(before.view.resource_version):
             return
-        if HASH_LABEL not in mapping(field(raw, "metadata", "labels")):
+        if self._label and self._label not in mapping(field(raw, "metadata", "labels")):
             self.remove(raw)
             return
         seen = self._see(raw, before)
@@ -119,13 +122,27 @@ class Table(Generic[Seen]):
         """
         self._bury(uid, number(looked_at))
 
-    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
-        """Drop what a complete list of that version did not have, unless it is newer."""
+    def retain(
+        self,
+        namespace: str | None,
+        uids: set[str],
+        listed_at: int,
+        listed: Callable[[Seen], bool] = lambda _: True,
+    ) -> None:
+        """Drop what a complete list of that version did not have, unless it is newer.
+
+        ``listed`` says which objects such a list could have at all.
+        """
         for uid, seen in list(self._seen.items()):
-            if uid in uids or namespace not in (None, seen.namespace):
+            if uid in uids or namespace not in (None, seen.namespace) or not listed(seen):
                 continue
             if not listed_at or number(seen.view.resource_version) <= listed_at:
                 self._bury(uid, listed_at)
+
+    def drop_owned(self, owner: str) -> None:
+        """Drop the objects of an owner that is of no interest any more; they may come back."""
+        for uid in list(self._by_owner.get(owner, ())):
+            self._drop(uid)
 
     def retain_owned(self, owner: str, uids: set[str], listed_at: int) -> None:
         """Forget what a complete list of an owner's objects did not have, unless it is newer."""

@@ -21,7 +21,7 @@ from tripswitch.api.text import clean
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.log_context import about as log_about
-from tripswitch.cluster.resources import API_VERSION, EVENTS, FIELD_MANAGER, KIND
+from tripswitch.cluster.resources import EVENTS, FIELD_MANAGER
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.time import Instant
 
@@ -177,8 +177,8 @@ def _build_event(said: _Said, message: str) -> dict[str, Any]:
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": f"{name[:230]}.{secrets.token_hex(8)}"},
         "involvedObject": {
-            "apiVersion": API_VERSION,
-            "kind": KIND,
+            "apiVersion": said.about.api_version,
+            "kind": said.about.kind,
             "namespace": namespace,
             "name": name,
             "uid": said.about.uid,

@@ -38,9 +38,9 @@ from tripswitch.cluster.replicasets import find_controller, find_guard
 from tripswitch.cluster.resources import (
     API_VERSION,
     GUARDED_DEPLOYMENTS,
-    KIND,
     PODS,
     REPLICA_SETS,
+    Resource,
 )
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.values.decision import (
@@ -55,6 +55,7 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
+from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.time import Instant
 
@@ -62,7 +63,7 @@ logger = logging.getLogger(__name__)
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
 _Patch = AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod
-_Fenced = _Patch | _Deletion
+Fenced = _Patch | _Deletion | HoldAction
 
 Tell = Callable[[Record, str, str], None]
 """Called with what was done to a pod that was to be set aside: reason and message of an event."""
@@ -80,7 +81,9 @@ class Executor:
         store: Store,
         clock: Callable[[], Instant],
         tell: Tell = lambda _record, _reason, _message: None,
+        resource: Resource = GUARDED_DEPLOYMENTS,
     ) -> None:
+        self._resource = resource
         self._tell = tell
         self._client = client
         self._store = store
@@ -99,7 +102,7 @@ class Executor:
         namespace, name = record.key
         body = {
             "apiVersion": API_VERSION,
-            "kind": KIND,
+            "kind": record.kind,
             "metadata": {
                 "namespace": namespace,
                 "name": name,
@@ -108,7 +111,7 @@ class Executor:
             },
             "status": status,
         }
-        path = GUARDED_DEPLOYMENTS.path(namespace, name, "status")
+        path = self._resource.path(namespace, name, "status")
         try:
             self._store.upsert_guarded(await self._client.request("PUT", path, body=body))
         except (ConflictError, NotFoundError):
@@ -118,7 +121,7 @@ class Executor:
     async def refresh(self, key: Key) -> None:
         """Ask the API server for the latest version of a GuardedDeployment."""
         try:
-            answer = await self._client.request("GET", GUARDED_DEPLOYMENTS.path(*key))
+            answer = await self._client.request("GET", self._resource.path(*key))
         except NotFoundError:
             known = self._store.find(key)
             if known is not None:
@@ -202,7 +205,8 @@ class Executor:
             f"{format_time(self._clock() + action.ttl)}: kubectl logs --previous {action.name}",
         )
 
-    async def _write(self, record: Record, action: _Fenced) -> dict[str, Any]:
+    async def _write(self, record: Record, action: Fenced) -> dict[str, Any]:
+        assert not isinstance(action, HoldAction), "only guarded workloads are held"
         pod = isinstance(action, DeletePod | DropPod | SetAsidePod)
         table: Table[Any] = self._store.pods if pod else self._store.replica_sets
         path = (PODS if pod else REPLICA_SETS).path(record.key.namespace, action.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 GROUP = "tripswitch.dev"
 VERSION = "v1alpha1"
 KIND = "GuardedDeployment"
+BREAKER_KIND = "DeploymentCircuitBreaker"
 API_VERSION = f"{GROUP}/{VERSION}"
 FIELD_MANAGER = "tripswitch"
 
@@ -37,6 +38,11 @@ class Resource:
 
 
 GUARDED_DEPLOYMENTS = Resource(f"/apis/{API_VERSION}", "guardeddeployments")
+CIRCUIT_BREAKERS = Resource(f"/apis/{API_VERSION}", "deploymentcircuitbreakers")
+DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
+STATEFUL_SETS = Resource("/apis/apps/v1", "statefulsets")
+CONTROLLER_REVISIONS = Resource("/apis/apps/v1", "controllerrevisions")
+NAMESPACES = Resource("/api/v1", "namespaces")
 REPLICA_SETS = Resource("/apis/apps/v1", "replicasets")
 PODS = Resource("/api/v1", "pods")
 EVENTS = Resource("/api/v1", "events")

@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 from tripswitch.api.codec import read_guarded
 from tripswitch.api.tolerant import field, mapping, text, version
 from tripswitch.cluster.child_index import Table, Tombstones
-from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.refusals import Refusals
 from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
+from tripswitch.cluster.resources import API_VERSION, KIND
 from tripswitch.cluster.selectors import selector_matches
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
-from tripswitch.domain.values.sight import UNKNOWN, Sight, Standstill
+from tripswitch.domain.values.sight import UNKNOWN, Check, Sight, Standstill
 from tripswitch.domain.values.snapshot import Guarded, Snapshot
 from tripswitch.domain.values.time import Instant
 
@@ -58,6 +59,8 @@ class Record:
     selector: Mapping[str, Any]
     coherent: bool
     document: str
+    kind: str = KIND
+    api_version: str = API_VERSION
 
     def decode(self) -> dict[str, Any]:
         """Return the object."""
@@ -177,6 +180,20 @@ class Store:
     def find_sight(self, record: Record) -> Sight:
         """Return how current the views of a GuardedDeployment are, as :meth:`see` was told."""
         return self._sights.get(record.uid, UNKNOWN)
+
+    def is_ready(self, record: Record) -> bool:
+        """Return whether everything that a decision about an object needs is known."""
+        return self.holds(record)
+
+    def find_workload(self, record: Record) -> Record | None:
+        """Return the other object that is told of an object's trips, if there is one."""
+        del record  # the ReplicaSets of a GuardedDeployment have no readers
+        return None
+
+    def pod_labels(self, record: Record, check: Check) -> str:
+        """Return the label selector of the pods that a check is about."""
+        del record  # all ReplicaSets of ours carry the same label
+        return f"{HASH_LABEL}={hash_of(check.replica_set)}"
 
     def see(self, record: Record, sight: Sight) -> None:
         """Take how current the views of a GuardedDeployment are now, and have it looked at."""
@@ -300,4 +317,5 @@ def _record(raw: Mapping[str, Any]) -> Record:
         selector=selector,
         coherent=selector_matches(selector, {**labels, HASH_LABEL: ""}),
         document=json.dumps({**raw, "metadata": metadata}),
+        kind=text(raw.get("kind")) or KIND,
     )

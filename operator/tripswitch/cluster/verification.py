@@ -18,7 +18,6 @@ from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.evidence import CONTAINER_PATH
 from tripswitch.cluster.log_context import about as log_about
-from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
 from tripswitch.cluster.store import Record, Store
 from tripswitch.domain.rules.node_life import follow_lease, trust_condition
@@ -111,16 +110,16 @@ class Verifier:
         lives |= zip(nodes, await asyncio.gather(*looks), strict=True)
         if not check.pods:
             return replace(before, lives=lives)
-        pods = await self._read_pods(namespace, check)
+        pods = await self._read_pods(about, check)
         events = await self._read_events(namespace, pods) if check.events else None
         return Sight(began, lives, events)
 
-    async def _read_pods(self, namespace: str, check: Check) -> set[str]:
+    async def _read_pods(self, about: Record, check: Check) -> set[str]:
         """Take all pods of the ReplicaSet as they are now; return their UIDs."""
-        query = {"labelSelector": f"{HASH_LABEL}={hash_of(check.replica_set)}"}
+        query = {"labelSelector": self._store.pod_labels(about, check)}
         uids: set[str] = set()
         listed_at = 0
-        async for page in self._client.pages(PODS.path(namespace), query):
+        async for page in self._client.pages(PODS.path(about.key.namespace), query):
             listed_at = number(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
                 uids.add(text(field(raw, "metadata", "uid")))

@@ -11,13 +11,12 @@ It is level-triggered: called twice with the same snapshot, the second call deci
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from tripswitch.domain.decide_guarded import decide_guarded
 from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.health import health_deadline
-from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
+from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
 from tripswitch.domain.steps.follow_spec import (
     apply_commands,
     follow_spec,
@@ -42,7 +41,6 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
 )
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.sight import Check
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import RolloutStatus
 from tripswitch.domain.values.time import Instant
@@ -54,6 +52,8 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     ``now`` is rounded to milliseconds, as the status will hold it. Pure: the same snapshot and
     moment give the same decision, whatever was decided before.
     """
+    if snapshot.protected is not None:
+        return decide_guarded(snapshot, snapshot.protected, now)
     draft = begin_draft(snapshot, now)
     steps = (
         restore_history,
@@ -64,7 +64,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         use_evidence,
         judge_rollout,
         report_crash_loops,
-        _drop_lost_rollback_target,
+        drop_lost_rollback_target,
         report_refusal,
     )
     for step in steps:
@@ -88,20 +88,9 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         events=draft.events,
         failures=draft.failures,
         inquiries=inquiries,
-        check=_find_check(draft),
+        check=find_check(draft),
         wake_at=min(draft.wakes, default=None),
     )
-
-
-def _drop_lost_rollback_target(draft: Draft) -> Draft:
-    """B8: a completed revision whose ReplicaSet is gone, and cannot be made again, is no candidate."""
-    last = draft.record(draft.status.last_completed_revision)
-    lost = last is None or (
-        draft.replica_set(last.revision) is None and last.digest != draft.spec.template.digest
-    )
-    if draft.status.last_completed_revision is None or not lost:
-        return draft
-    return replace(draft, status=replace(draft.status, last_completed_revision=None))
 
 
 def _release(draft: Draft) -> list[Action]:
@@ -196,15 +185,6 @@ def _mark_completed(draft: Draft) -> list[Action]:
         return []
     assert record.completed_at is not None
     return [MarkCompleted(rs.name, rs.uid, rs.resource_version, record.completed_at)]
-
-
-def _find_check(draft: Draft) -> Check | None:
-    """Rules V: what has to be read anew before a verdict by time."""
-    target, need = draft.target, merge_needs(draft.needs)
-    if target is None or need is None:
-        return None
-    pods = need.pods or need.events
-    return Check(target.name, target.uid, need.nodes, need.events, pods)
 
 
 def _prune(draft: Draft) -> list[Action]:

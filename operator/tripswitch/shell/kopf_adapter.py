@@ -16,7 +16,7 @@ import kopf
 
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.credentials import Connection
-from tripswitch.cluster.resources import GROUP, GUARDED_DEPLOYMENTS, VERSION
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GROUP, GUARDED_DEPLOYMENTS, VERSION
 
 Seen = Callable[[str | None, Mapping[str, Any]], None]
 """Called with the type of a watch event (None: it was listed) and the raw object."""
@@ -103,13 +103,16 @@ def build_settings() -> kopf.OperatorSettings:
 
 
 def build_registry(
-    seen: Seen, connect: Callable[[], Awaitable[Connection]]
+    seen: Seen,
+    connect: Callable[[], Awaitable[Connection]],
+    guards_seen: Seen | None = None,
 ) -> kopf.OperatorRegistry:
     """Return the registry with everything that kopf is to do.
 
     Args:
         seen: Where GuardedDeployments go.
         connect: Gives the credentials, again each time they are no longer good.
+        guards_seen: Where DeploymentCircuitBreakers go; None: they are not watched.
     """
     registry = kopf.OperatorRegistry()
     pacer = Pacer()
@@ -122,7 +125,15 @@ def build_registry(
     async def guarded_deployment_event(event: kopf.RawEvent, **_: Any) -> None:
         seen(event["type"], event["object"])
 
+    if guards_seen is not None:
+        _watch_circuit_breakers(registry, guards_seen)
     return registry
+
+
+def _watch_circuit_breakers(registry: kopf.OperatorRegistry, seen: Seen) -> None:
+    @kopf.on.event(GROUP, VERSION, CIRCUIT_BREAKERS.plural, registry=registry)
+    async def circuit_breaker_event(event: kopf.RawEvent, **_: Any) -> None:
+        seen(event["type"], event["object"])
 
 
 def _open_session(found: Connection, pacer: Pacer) -> kopf.AiohttpSession:

@@ -37,6 +37,7 @@ from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.shell.clock import Time
+from tripswitch.shell.guard_line import GuardLine, Shared
 from tripswitch.shell.health import HealthPortError, HealthServer
 from tripswitch.shell.kopf_adapter import build_registry, build_settings
 from tripswitch.shell.metrics import Metrics
@@ -135,11 +136,20 @@ class Process:
             clock,
             background=Background(self._collector, self._verifier, self._notifier),
         )
+        self._guards = (
+            GuardLine(
+                options,
+                Shared(client, self._recorder, metrics, time, self._gate, self._notifier),
+                options.guard_workloads,
+            )
+            if options.guard_workloads is not None
+            else None
+        )
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self._sweep = Resync(client, self._store, executor, namespaces)
-        self._leadership = Leadership(lease, self._sweep.catch_up, time.take_over)
+        self._leadership = Leadership(lease, self._catch_up, time.take_over)
         metrics.watch_leader(self._leadership.leads)
-        self._reflectors = [
+        self._own_reflectors = [
             Reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
             for namespace in namespaces
             for resource, sink in (
@@ -157,10 +167,12 @@ class Process:
             HealthPortError: The port for probes and metrics is in use.
         """
         await self._sweep.fill()
+        await self._fill_guards()
         await self._health.start(self._options.health_port)
         # Before kopf starts: when it ends it cancels every task that is younger than itself.
         forever = [
-            *(asyncio.create_task(watch.run(), name="watch") for watch in self._reflectors),
+            *(asyncio.create_task(watch.run(), name="watch") for watch in self._own_reflectors),
+            *self._start_guards(),
             asyncio.create_task(self._recorder.run(), name="event recorder"),
             asyncio.create_task(self._collector.run(), name="evidence"),
             asyncio.create_task(self._verifier.run(), name="verification"),
@@ -170,6 +182,10 @@ class Process:
             *self._leadership.start(),
         ]
         self._queue.start()
+        workers = [*self._queue.tasks]
+        if self._guards is not None:
+            self._guards.queue.start()
+            workers += self._guards.queue.tasks
         once = [
             asyncio.create_task(self._open_gate(), name="start"),
             asyncio.create_task(self._listen_to_signals(), name="signals"),
@@ -177,7 +193,7 @@ class Process:
         kopf_task = asyncio.create_task(self._run_kopf(), name="kopf")
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
-            ended = await _wait_for_any([stopping, kopf_task, *forever, *self._queue.tasks], once)
+            ended = await _wait_for_any([stopping, kopf_task, *forever, *workers], once)
             # kopf ends well only on a signal that came before ours were listened to.
             return 0 if ended in (stopping, kopf_task) and _find_error(ended) is None else 1
         finally:
@@ -189,6 +205,34 @@ class Process:
         if self._notifier is None:
             return []
         return [asyncio.create_task(self._notifier.run(), name="notifications")]
+
+    @property
+    def _reflectors(self) -> list[Reflector]:
+        guards = [] if self._guards is None else self._guards.reflectors
+        return [*self._own_reflectors, *guards]
+
+    async def _fill_guards(self) -> None:
+        """Read the DeploymentCircuitBreakers; without their CRD no workload is guarded in place."""
+        if self._guards is None:
+            return
+        try:
+            await self._guards.fill()
+        except NotFoundError:
+            self._guards = None
+            logger.warning(
+                "no DeploymentCircuitBreakers on this server: existing workloads are not guarded; "
+                "apply the CRD and start again"
+            )
+
+    def _start_guards(self) -> list[asyncio.Task[None]]:
+        if self._guards is None:
+            return []
+        return [asyncio.create_task(run, name=name) for name, run in self._guards.list_tasks()]
+
+    async def _catch_up(self) -> None:
+        await self._sweep.catch_up()
+        if self._guards is not None:
+            await self._guards.sweep.catch_up()
 
     def _start_pulse(self) -> list[asyncio.Task[None]]:
         if self._options.candidacy is not None:
@@ -229,7 +273,11 @@ class Process:
 
     async def _run_kopf(self) -> None:
         await kopf.operator(
-            registry=build_registry(self._take_event, self._credentials.connection),
+            registry=build_registry(
+                self._take_event,
+                self._credentials.connection,
+                None if self._guards is None else self._guards.take_event,
+            ),
             settings=build_settings(),
             clusterwide=not self._options.namespaces,
             namespaces=self._options.namespaces,
@@ -249,7 +297,9 @@ class Process:
     async def _stop(self, kopf_task: asyncio.Task[None]) -> None:
         logger.info("stopping")
         lost = self._leadership.is_lost
-        finished = await self._queue.stop(0.0 if lost else FINISH_SECONDS)
+        queues = [self._queue] if self._guards is None else [self._queue, self._guards.queue]
+        seconds = 0.0 if lost else FINISH_SECONDS
+        finished = all(await asyncio.gather(*(queue.stop(seconds) for queue in queues)))
         if not lost:
             await asyncio.gather(*(side.drain(2.0) for side in self._tellers()))
             await self._leadership.give_back(finished=finished)
@@ -271,9 +321,12 @@ class Process:
             for watch in self._reflectors
             if now - watch.last_turn > STUCK_SECONDS
         ]
-        missed = self._sweep.missed_since
-        if missed is not None and now - missed > STUCK_SECONDS:
-            found.append("watch of guardeddeployments tells nothing")
+        sweeps = [self._sweep] if self._guards is None else [self._sweep, self._guards.sweep]
+        found += [
+            f"watch of {sweep.plural} tells nothing"
+            for sweep in sweeps
+            if sweep.missed_since is not None and now - sweep.missed_since > STUCK_SECONDS
+        ]
         found += self._leadership.find_stuck(STUCK_SECONDS)
         return found
 

@@ -10,7 +10,9 @@ import logging
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
+from tripswitch.api.circuit_breakers import write_circuit_breaker_status
 from tripswitch.api.codec import InvalidObjectError, write_status
 from tripswitch.cluster.errors import (
     ApiError,
@@ -29,8 +31,9 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decide import decide
 from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
-from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.decision import Decision, EventReason
 from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.shell.metrics import Metrics
@@ -42,6 +45,17 @@ INVALID = "InvalidSpec"
 """Reason of the event about an object that cannot be understood."""
 BROKEN = "InternalError"
 """Reason of the event about an object that brings a bug of ours to light."""
+
+OF_THE_WORKLOAD = frozenset(
+    {
+        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        EventReason.ROLLBACK_STARTED,
+        EventReason.ROLLBACK_COMPLETED,
+        EventReason.ROLLBACK_FAILED,
+        EventReason.WORKLOAD_RESUMED,
+    }
+)
+"""Events that a guarded Deployment or StatefulSet gets, too: what was done to it, and why (G4)."""
 
 PROGRESS_SECONDS = 1.0
 """Mere progress of one object is written no more often than this; anything else at once."""
@@ -128,8 +142,8 @@ class Reconciler:
             TryAgainError: The API server did not take it, for a reason that passes.
         """
         record = self._store.find(key)
-        if record is None or record.deleting:
-            return None  # its ReplicaSets go with it
+        if record is None or record.deleting or not self._store.is_ready(record):
+            return None  # its ReplicaSets go with it; or it is marked again when all of it is known
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -170,7 +184,7 @@ class Reconciler:
                 self._background.ask(record, decision)  # a failed pod may be gone by then
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
-            status = write_status(decision.status, guarded.generation)
+            status = _dump(snapshot, decision.status)
             await self._executor.write_status(record, status)
             memory.written, memory.failing = loop.time(), None
         self._background.ask(record, decision, written=snapshot.findings)
@@ -220,7 +234,19 @@ class Reconciler:
             context = about(record.key, revision=revision)
             logger.info("%s: %s", event.reason, event.message, extra=context)
             words, topic = event.message, event.topic
-            self._recorder.say(record, event.reason, words, warning=event.warning, topic=topic)
+            told = event.reason in OF_THE_WORKLOAD
+            workload = self._store.find_workload(record) if told else None
+            for one in (record, workload):
+                if one is not None:
+                    self._recorder.say(one, event.reason, words, warning=event.warning, topic=topic)
         self._background.tell(record, decision)
         if self._store.holds(record):
             self._metrics.take(record.key, decision, seconds)
+
+
+def _dump(snapshot: Snapshot, status: Status) -> dict[str, Any]:
+    """Return a status as the object's kind has it."""
+    generation, protected = snapshot.guarded.generation, snapshot.protected
+    if protected is None:
+        return write_status(status, generation)
+    return write_circuit_breaker_status(status, generation, protected.protection)

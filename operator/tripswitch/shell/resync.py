@@ -19,7 +19,7 @@ from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
-from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, REPLICA_SETS
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, REPLICA_SETS, Resource
 from tripswitch.cluster.store import Key, Store
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,14 @@ class Resync:
     """Compares the store with the API server. Run :meth:`run` as a task."""
 
     def __init__(
-        self, client: Client, store: Store, executor: Executor, namespaces: Sequence[str | None]
+        self,
+        client: Client,
+        store: Store,
+        executor: Executor,
+        namespaces: Sequence[str | None],
+        resource: Resource = GUARDED_DEPLOYMENTS,
     ) -> None:
+        self._resource = resource
         self._client = client
         self._store = store
         self._executor = executor
@@ -43,6 +49,11 @@ class Resync:
         self._heard = 0
         self.missed_since: float | None = None
         """The loop's time since when the watch owes us a version; None if it owes nothing."""
+
+    @property
+    def plural(self) -> str:
+        """The name of the kind of object that is compared."""
+        return self._resource.plural
 
     def hear(self) -> None:
         """Note that the watch is alive: it has just told of something."""
@@ -60,7 +71,7 @@ class Resync:
             ApiError: They cannot be had, for example because the CRD is not there.
         """
         for namespace in self._namespaces:
-            async for page in self._client.pages(GUARDED_DEPLOYMENTS.path(namespace)):
+            async for page in self._client.pages(self._resource.path(namespace)):
                 for raw in objects(page.get("items")):
                     self._store.upsert_guarded(raw)
 
@@ -88,7 +99,8 @@ class Resync:
         """
         for namespace in self._namespaces:
             await self.compare(namespace)
-            await self._compare_replica_sets(namespace)
+            if self._resource == GUARDED_DEPLOYMENTS:
+                await self._compare_replica_sets(namespace)
 
     async def _compare_replica_sets(self, namespace: str | None) -> None:
         """Fetch every ReplicaSet that is newer than known: sizes are computed from all of them."""
@@ -113,7 +125,7 @@ class Resync:
         behind: list[tuple[Key, int]] = []
         listed_at = 0
         known = {record.uid: record for record in self._store.records()}
-        pages = self._client.pages(GUARDED_DEPLOYMENTS.path(namespace), accept=METADATA_ONLY)
+        pages = self._client.pages(self._resource.path(namespace), accept=METADATA_ONLY)
         async for page in pages:
             listed_at = number(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):

@@ -19,6 +19,8 @@ WARNINGS = {
     EventReason.ROLLOUT_STOPPED: False,
     EventReason.CRASH_LOOPING: True,
     EventReason.REPLICA_SET_CREATE_ERROR: True,
+    EventReason.WORKLOAD_RESUMED: True,
+    EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER: True,
 }
 
 

@@ -18,7 +18,7 @@ class Facts:
     create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
-    ``replicas`` (R7).
+    ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
     """
 
     rollout: Rollout
@@ -33,6 +33,7 @@ class Facts:
     explanation: str = ""
     crash_loops: str = ""
     frozen: str = ""
+    at_risk: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,22 @@ def compute_conditions(
     """Return the conditions, with the transition times of those whose status did not change."""
     known = {condition.type: condition for condition in before}
     return tuple(_timed(wanted, known.get(wanted.type), now) for wanted in _wanted(facts))
+
+
+def compute_problem_conditions(
+    reason: Reason, message: str, before: tuple[Condition, ...], now: Instant
+) -> tuple[Condition, ...]:
+    """Return the conditions of a breaker that has nothing to watch, with the reason why.
+
+    Waiting for the workload's controller is progress; anything else needs a person.
+    """
+    waits = reason is Reason.WAITING_FOR_CONTROLLER
+    known = {condition.type: condition for condition in before}
+    wanted = (
+        _Wanted("Ready", False, reason, message),
+        _Wanted("Reconciling" if waits else "Stalled", True, reason, message),
+    )
+    return tuple(_timed(one, known.get(one.type), now) for one in wanted)
 
 
 def is_ready(facts: Facts) -> bool:
@@ -69,6 +86,8 @@ def _wanted(facts: Facts) -> list[_Wanted]:
         wanted.append(stalled)
     if facts.crash_loops:
         wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
+    if facts.at_risk:
+        wanted.append(_Wanted("RollbackAtRisk", True, Reason.ROLLBACK_AT_RISK, facts.at_risk))
     if stalled is None and facts.rollout.status in rollout_states.OPEN:
         wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
     return wanted

@@ -13,6 +13,7 @@ from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, c
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.protection import MOST_RESUMES, Mode, Workload
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
 from tripswitch.domain.values.snapshot import Snapshot
@@ -51,6 +52,23 @@ class Draft:
     def sight(self) -> Sight:
         """How current the snapshot is."""
         return self.snapshot.sight
+
+    @property
+    def workload(self) -> Workload:
+        """The Deployment or StatefulSet that is guarded in place (rules G)."""
+        protected = self.snapshot.protected
+        assert protected is not None, "asked for the workload of a GuardedDeployment"
+        assert protected.workload is not None, "asked for a workload that does not exist"
+        return protected.workload
+
+    @property
+    def only_reports(self) -> bool:
+        """G5, G7: whether a trip changes nothing."""
+        protected = self.snapshot.protected
+        if protected is None:
+            return False
+        observes = protected.protection.mode is Mode.OBSERVE
+        return observes or self.status.resumes >= MOST_RESUMES
 
     @property
     def rollout(self) -> Rollout:

@@ -9,6 +9,7 @@ from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.protection import Mode
 from tripswitch.domain.values.status import (
     Reason,
     Revision,
@@ -129,7 +130,7 @@ def apply_commands(draft: Draft) -> Draft:
     if guarded.stop is not None and guarded.stop != seen.observed_stop:
         draft = _stop(draft, guarded.stop)
     if retry != seen.observed_retry:
-        draft = _retry(draft)
+        draft = retry_desired(draft)
     return draft
 
 
@@ -192,7 +193,7 @@ def _announce(draft: Draft) -> Draft:
     )
 
 
-def _retry(draft: Draft) -> Draft:
+def retry_desired(draft: Draft) -> Draft:
     """C1: the desired revision once more, if it failed or was stopped."""
     desired = draft.record(draft.status.desired_revision)
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
@@ -229,15 +230,26 @@ def roll_back(draft: Draft, why: str) -> Draft:
     failed = draft.rollout.revision
     candidate = draft.status.last_completed_revision
     if candidate is None or draft.replica_set(candidate) is None:
-        message = f"{why}; no completed revision to roll back to, nothing more is launched"
+        message = f"{why}; no completed revision to roll back to, {_tell_stall(draft)}"
         return draft.with_status(
             rollout=replace(draft.rollout, reason=Reason.NO_COMPLETED_REVISION, message=message)
         ).say(EventReason.ROLLOUT_STALLED, f"revision {failed} stalled: {message}")
+    if draft.only_reports:
+        message = f"{why}; it would be rolled back to revision {candidate}, {_tell_stall(draft)}"
+        return draft.with_status(rollout=replace(draft.rollout, message=message))
     draft = draft.start(candidate, RolloutKind.ROLLBACK, failed=failed)
     return draft.with_status(rollout=replace(draft.rollout, message=why)).say(
         EventReason.ROLLBACK_STARTED,
         f"rolling back from revision {failed} to {_names(draft, draft.rollout)}",
     )
+
+
+def _tell_stall(draft: Draft) -> str:
+    """Return what a trip without a rollback means: a guarded workload's own controller goes on (G1)."""
+    if draft.snapshot.protected is None:
+        return "nothing more is launched"
+    observes = draft.snapshot.protected.protection.mode is Mode.OBSERVE
+    return "nothing was changed" + (" (mode Observe)" if observes else "")
 
 
 def _names(draft: Draft, rollout: Rollout) -> str:

@@ -71,15 +71,27 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
             EventReason.ROLLBACK_FAILED, f"rollback to revision {failed.revision} failed: {message}"
         )
     found = describe_latest(draft.status.circuit_breaker.failures, failed.revision)
-    draft = draft.say(
-        EventReason.CIRCUIT_BREAKER_TRIGGERED,
-        f"revision {failed.revision} failed: {cause}" + (f"; {found}" if found else ""),
-    )
-    if draft.spec.breaker.rollback:
+    words = f"{cause}; {found}" if found else cause
+    draft = _tell_trip(draft, failed.revision, words)
+    if draft.spec.breaker.rollback or draft.only_reports:
         return judge_rollout(roll_back(draft, cause))
     message = f"{cause}; rollback is off, nothing more is launched"  # B4
     return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
         EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
+    )
+
+
+def _tell_trip(draft: Draft, revision: int, words: str) -> Draft:
+    """Say that a revision has failed, or that its breaker would have tripped (G7)."""
+    if not draft.only_reports:
+        return draft.say(
+            EventReason.CIRCUIT_BREAKER_TRIGGERED, f"revision {revision} failed: {words}"
+        )
+    seconds = int(draft.now) % 86_400
+    at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
+    return draft.say(
+        EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
+        f"revision {revision} would have tripped at {at}: {words}",
     )
 
 
@@ -193,7 +205,17 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
 def _is_complete(draft: Draft) -> bool:
     target = draft.counts_of(draft.rollout.revision)
     others = [counts for name, counts in draft.counts.items() if name != target.name]
-    return is_complete(target, others, draft.spec.replicas)
+    return _is_settled(draft) and is_complete(target, others, draft.spec.replicas)
+
+
+def _is_settled(draft: Draft) -> bool:
+    """G3: a guarded workload's own controller takes the rollout for complete, too.
+
+    While the workload is held its controller does not roll anything out, and has no say.
+    """
+    if draft.snapshot.protected is None or draft.rollout.kind is RolloutKind.ROLLBACK:
+        return True
+    return draft.workload.complete
 
 
 def _complete(draft: Draft) -> Draft:

@@ -9,6 +9,7 @@ from tripswitch.domain.rules import conditions, history, rollout_states
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.scaling import compute_needed
+from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.progress_clock import compute_late_at
@@ -112,6 +113,7 @@ def _gather_facts(
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
+        at_risk=find_risk(draft.workload, spec.template) if draft.snapshot.protected else "",
         frozen=frozen,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tripswitch.domain.values.protection import Protection
 from tripswitch.domain.values.status import Status
@@ -20,6 +20,6 @@ class CircuitBreaker:
     uid: str
     generation: int
     protection: Protection
-    status: Status = Status()
+    status: Status = field(default_factory=Status)
     retry: str | None = None
     stop: str | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.inquiry import Inquiry
 from tripswitch.domain.values.sight import Check
 from tripswitch.domain.values.status import Status
@@ -118,6 +119,7 @@ Action = (
     | DeletePod
     | SetAsidePod
     | DropPod
+    | HoldAction
 )
 
 
@@ -136,6 +138,8 @@ class EventReason(StrEnum):
     ROLLOUT_STOPPED = "RolloutStopped"
     CRASH_LOOPING = "CrashLooping"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
+    WORKLOAD_RESUMED = "WorkloadResumed"
+    CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
 
 
 WARNINGS = frozenset(
@@ -147,6 +151,8 @@ WARNINGS = frozenset(
         EventReason.ROLLOUT_STALLED,
         EventReason.CRASH_LOOPING,
         EventReason.REPLICA_SET_CREATE_ERROR,
+        EventReason.WORKLOAD_RESUMED,
+        EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
     }
 )
 """Events of type Warning; the others are Normal."""

@@ -6,7 +6,7 @@ watches, and changes the workload only at a trip. A :class:`Hold` is the breaker
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tripswitch.domain.values.workload import BreakerSpec, Strategy, Template
@@ -38,10 +38,17 @@ class Protection:
     kind: WorkloadKind
     target: str
     mode: Mode = Mode.ENFORCE
-    breaker: BreakerSpec = BreakerSpec()
+    breaker: BreakerSpec = field(default_factory=BreakerSpec)
     min_ready_seconds: int | None = None
     health_check_grace_period: int = 0
     progress_deadline: int | None = None
+
+
+HOLD_PARTITION = 1_000_000
+"""The partition of a StatefulSet that is held: above every ordinal there can be (G4)."""
+
+MOST_RESUMES = 3
+"""A workload that was resumed so often while its template was the failed one is not held again (G5)."""
 
 
 class HoldState(StrEnum):
@@ -85,7 +92,8 @@ class Workload:
     """A Deployment or StatefulSet as the API server shows it, without its revisions and pods.
 
     ``template.digest`` leaves ``pod-template-hash`` out, so that it equals that of the Deployment's
-    ReplicaSet. ``update_revision`` is a StatefulSet's ``status.updateRevision``. ``complete``: by the
+    ReplicaSet. ``update_revision`` and ``current_revision`` are of a StatefulSet's status; its controller
+    makes no pod of any other revision. ``complete``: by the
     status that its own controller wrote for this generation, every replica is updated and available
     (G3). ``partition`` is a StatefulSet's ``rollingUpdate.partition``. ``on_delete``: a StatefulSet with
     ``updateStrategy: OnDelete``, which has no rollout. ``stalled`` and ``deadline_exceeded``: it has the
@@ -108,6 +116,7 @@ class Workload:
     complete: bool = False
     paused: bool = False
     update_revision: str = ""
+    current_revision: str = ""
     partition: int | None = None
     on_delete: bool = False
     mark: Mark | None = None
@@ -122,8 +131,11 @@ class Protected:
 
     ``workload`` None: the target does not exist. ``rival`` is the name of an older
     DeploymentCircuitBreaker for the same target, which acts instead (G1); empty if there is none.
+    ``current`` is the name of the ReplicaSet or ControllerRevision of the workload's template; empty
+    while its controller has not made it.
     """
 
     protection: Protection
     workload: Workload | None = None
     rival: str = ""
+    current: str = ""

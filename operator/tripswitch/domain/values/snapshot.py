@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
+from tripswitch.domain.values.protection import Protected
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
 from tripswitch.domain.values.sight import UNKNOWN, Sight
 from tripswitch.domain.values.status import Status
@@ -41,3 +42,5 @@ class Snapshot:
     """How current all of this is (rules V)."""
     strays: tuple[ReplicaSetView, ...] = ()
     """Owned ReplicaSets whose labels the selector no longer matches, without pods (W5)."""
+    protected: Protected | None = None
+    """The Deployment or StatefulSet that is guarded in place (rules G); None: a GuardedDeployment."""

@@ -1,0 +1,113 @@
+"""The requests of a trip on a guarded workload (rules G4, G5). Pure functions.
+
+Every body carries the UID and the resourceVersion that the decision was made on. Patches are strategic
+merge patches: conditions and annotations of others stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from tripswitch.api.base import format_time
+from tripswitch.cluster.resources import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
+from tripswitch.cluster.workloads import CHANGED, HOW_TO_GO_ON, MARKS, TRIPPED
+from tripswitch.domain.values.hold_actions import (
+    HoldAction,
+    HoldWorkload,
+    ReleaseWorkload,
+    ReportTrip,
+    ResizeRevision,
+    WithdrawReport,
+)
+from tripswitch.domain.values.protection import HOLD_PARTITION, WorkloadKind
+from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.time import Instant
+
+STALLED = "Stalled"
+
+
+class HoldRequest(NamedTuple):
+    """One PATCH: of which resource, which subresource (or None), and its body."""
+
+    resource: Resource
+    subresource: str | None
+    body: dict[str, Any]
+
+
+def build_hold_request(action: HoldAction, now: Instant) -> HoldRequest:
+    """Return the PATCH of an action; ``now`` stands in the conditions that it writes."""
+    body: dict[str, Any] = {
+        "metadata": {"uid": action.uid, "resourceVersion": action.resource_version}
+    }
+    if isinstance(action, ResizeRevision):
+        return HoldRequest(REPLICA_SETS, None, {**body, "spec": {"replicas": action.size}})
+    resource = resource_of(action.kind)
+    match action:
+        case HoldWorkload():
+            body["metadata"]["annotations"] = build_annotations(action)
+            body["spec"] = _set_hold(action.kind, paused=True, partition=HOLD_PARTITION)
+        case ReleaseWorkload():
+            body["metadata"]["annotations"] = dict.fromkeys(MARKS)
+            if action.resume:
+                partition = action.partition
+                body["spec"] = _set_hold(action.kind, paused=None, partition=partition)
+        case ReportTrip():
+            body["status"] = {"conditions": _build_conditions(action, now)}
+            return HoldRequest(resource, "status", body)
+        case WithdrawReport():
+            body["status"] = {"conditions": [{"$patch": "delete", "type": STALLED}]}
+            return HoldRequest(resource, "status", body)
+    return HoldRequest(resource, None, body)
+
+
+def resource_of(kind: WorkloadKind) -> Resource:
+    """Return where workloads of a kind are found."""
+    return DEPLOYMENTS if kind is WorkloadKind.DEPLOYMENT else STATEFUL_SETS
+
+
+def build_annotations(action: HoldWorkload) -> dict[str, str]:
+    """Return what is written onto a held workload, for people and for :func:`see_workload`."""
+    place = f"{action.kind.lower()}/{action.name}"
+    if action.kind is WorkloadKind.DEPLOYMENT:
+        changed: dict[str, Any] = {"breaker": action.mark.breaker, "paused": False}
+        advice = f"fix the template; or retry the failed one: kubectl rollout resume {place}"
+    else:
+        changed = {"breaker": action.mark.breaker, "partition": action.mark.partition}
+        advice = (
+            "fix the template; or retry the failed one: set "
+            f"spec.updateStrategy.rollingUpdate.partition of {place} to {action.mark.partition or 0}"
+        )
+    return {
+        TRIPPED: action.mark.failed,
+        CHANGED: json.dumps(changed, sort_keys=True),
+        HOW_TO_GO_ON: advice,
+    }
+
+
+def _set_hold(kind: WorkloadKind, *, paused: bool | None, partition: int | None) -> dict[str, Any]:
+    if kind is WorkloadKind.DEPLOYMENT:
+        return {"paused": paused}
+    return {"updateStrategy": {"rollingUpdate": {"partition": partition}}}
+
+
+def _build_conditions(action: ReportTrip, now: Instant) -> list[dict[str, Any]]:
+    at = format_time(now)
+    stalled = {
+        "type": STALLED,
+        "status": "True",
+        "reason": Reason.CIRCUIT_BREAKER_TRIGGERED.value,
+        "message": action.message,
+        "lastTransitionTime": at,
+    }
+    if action.kind is WorkloadKind.STATEFUL_SET:
+        return [stalled]
+    progressing = {
+        "type": "Progressing",
+        "status": "False",
+        "reason": Reason.PROGRESS_DEADLINE_EXCEEDED.value,
+        "message": action.message,
+        "lastTransitionTime": at,
+        "lastUpdateTime": at,
+    }
+    return [progressing, {**stalled, "lastUpdateTime": at}]

@@ -1,0 +1,129 @@
+"""All Deployments and StatefulSets the operator may see: guarded ones as views, the others in four fields.
+
+The few fields of the others are what labels need (rule G8); nothing else of them is kept, so memory does
+not grow with what is not guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tripswitch.api.tolerant import field, text, version
+from tripswitch.cluster.resources import GROUP
+from tripswitch.cluster.workloads import Target, see_workload
+from tripswitch.domain.values.protection import Workload, WorkloadKind
+
+OPT_IN = f"{GROUP}/circuit-breaker"
+"""Label of a workload or namespace: ``enforce``, ``observe`` or ``off`` (G8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """One workload. ``wish`` is the value of its label; ``view`` is there if it is guarded."""
+
+    target: Target
+    uid: str
+    version: int
+    wish: str = ""
+    view: Workload | None = None
+
+
+class WorkloadIndex:
+    """Workloads by name and by UID.
+
+    Args:
+        is_guarded: Whether the full view of a workload is wanted.
+        changed: Called with a workload that changed, appeared or went.
+    """
+
+    def __init__(
+        self, is_guarded: Callable[[Target], bool], changed: Callable[[Target], None]
+    ) -> None:
+        self._is_guarded = is_guarded
+        self._changed = changed
+        self._briefs: dict[Target, Brief] = {}
+        self._targets: dict[str, Target] = {}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._briefs)
+
+    def __iter__(self) -> Iterator[Brief]:
+        """Go through all of them."""
+        return iter(list(self._briefs.values()))
+
+    def find(self, target: Target) -> Brief | None:
+        """Return a workload by name."""
+        return self._briefs.get(target)
+
+    def find_target(self, uid: str) -> Target | None:
+        """Return the name of a workload by its UID."""
+        return self._targets.get(uid)
+
+    def upsert(self, kind: WorkloadKind, raw: Mapping[str, Any]) -> None:
+        """Take a version of a workload, unless one that is at least as new is known."""
+        metadata = field(raw, "metadata")
+        uid, new = text(field(metadata, "uid")), version(raw)
+        target = Target(kind, text(field(metadata, "namespace")), text(field(metadata, "name")))
+        before = self._briefs.get(target)
+        guarded = self._is_guarded(target)
+        if before is not None and before.uid == uid:
+            known = before.view is not None or not guarded
+            if (known and 0 < new <= before.version) or 0 < new < before.version:
+                return
+        elif before is not None:
+            self._targets.pop(before.uid, None)  # deleted and made again while nobody looked
+        known_view = before.view if before is not None and before.uid == uid else None
+        # Typed lists leave the kind of their items out.
+        view = see_workload({**raw, "kind": kind}, known_view) if guarded else None
+        wish = text(field(metadata, "labels", OPT_IN))
+        self._briefs[target] = Brief(target, uid, new, wish, view)
+        self._targets[uid] = target
+        relabelled = before is None or before.uid != uid or before.wish != wish
+        if relabelled or view != known_view:
+            self._changed(target)
+
+    def remove(self, uid: str) -> None:
+        """Drop a workload that was deleted."""
+        target = self._targets.pop(uid, None)
+        if target is not None:
+            del self._briefs[target]
+            self._changed(target)
+
+    def retain(
+        self, kind: WorkloadKind, namespace: str | None, uids: set[str], listed_at: int
+    ) -> None:
+        """Drop what a complete list of that version did not have, unless it is newer."""
+        for brief in self:
+            if brief.target.kind != kind or namespace not in (None, brief.target.namespace):
+                continue
+            if brief.uid not in uids and (not listed_at or brief.version <= listed_at):
+                self.remove(brief.uid)
+
+    def forget_view(self, target: Target) -> None:
+        """Keep no more of a workload than of any other: it is not guarded any more."""
+        brief = self._briefs.get(target)
+        if brief is not None:
+            self._briefs[target] = Brief(target, brief.uid, brief.version, brief.wish)
+
+
+class KindSink:
+    """One kind of workload as the sink of a reflector."""
+
+    def __init__(self, index: WorkloadIndex, kind: WorkloadKind) -> None:
+        self._index = index
+        self._kind = kind
+
+    def upsert(self, raw: Mapping[str, Any]) -> None:
+        """Take an object that was listed, added or modified."""
+        self._index.upsert(self._kind, raw)
+
+    def remove(self, raw: Mapping[str, Any]) -> None:
+        """Drop an object that was deleted."""
+        self._index.remove(text(field(raw, "metadata", "uid")))
+
+    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
+        """Drop every object of the namespace (None: of all) that a complete list did not have."""
+        self._index.retain(self._kind, namespace, uids, listed_at)

@@ -1,0 +1,295 @@
+"""What is known about guarded Deployments and StatefulSets, by DeploymentCircuitBreaker (rules G).
+
+It is a :class:`Store` whose records are DeploymentCircuitBreakers. The children of workloads that are
+not guarded are dropped as soon as their few fields that tell are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tripswitch.api.circuit_breakers import read_circuit_breaker
+from tripswitch.api.tolerant import field, parse_instant, text
+from tripswitch.cluster.child_index import Table
+from tripswitch.cluster.pods import SeenPod
+from tripswitch.cluster.replicasets import SeenReplicaSet
+from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.workload_index import Brief, WorkloadIndex
+from tripswitch.cluster.workloads import (
+    POD_HASH,
+    REVISION_HASH,
+    Target,
+    find_target,
+    see_controller_revision,
+    see_guarded_pod,
+    see_guarded_replica_set,
+)
+from tripswitch.domain.rules.workloads import adapt
+from tripswitch.domain.values.circuit_breaker import CircuitBreaker
+from tripswitch.domain.values.protection import Mode, WorkloadKind
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.sight import Check, Standstill
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
+
+
+class WorkloadStore(Store):
+    """All views of guarded workloads.
+
+    Args:
+        dirty: Called with the key of each DeploymentCircuitBreaker that should be looked at.
+        clock: Gives the time for what changes before our eyes.
+        standstills: Gives the times in which nobody could report (V2).
+        most: The mode that breakers may have at most; with OBSERVE each of them observes.
+    """
+
+    def __init__(
+        self,
+        dirty: Callable[[Key], None],
+        clock: Callable[[], Instant],
+        standstills: Callable[[], tuple[Standstill, ...]] = tuple,
+        most: Mode = Mode.ENFORCE,
+    ) -> None:
+        self._most = most
+        super().__init__(dirty, clock, standstills)
+        self.pods: Table[SeenPod] = Table(
+            lambda raw, before: see_guarded_pod(raw, before, clock()),
+            self._mark_owner_of_pod,
+            label="",
+        )
+        self.replica_sets: Table[SeenReplicaSet] = Table(
+            see_guarded_replica_set, self._mark_owner, label=""
+        )
+        self.controller_revisions: Table[SeenReplicaSet] = Table(
+            see_controller_revision, self._mark_owner, label=""
+        )
+        self.workloads = WorkloadIndex(self.is_guarded, self._mark_target)
+        self._guards: dict[Target, dict[str, tuple[float, str]]] = {}
+        """By target: the UIDs of its breakers, each with its time of creation and its name."""
+        self._target_of: dict[str, Target] = {}
+        self._parsed_breakers: dict[str, tuple[int, CircuitBreaker]] = {}
+        self._loaded: set[Target] = set()
+        self.load: Callable[[Record], None] = self.finish_loading
+        """Called with a breaker whose workload was not guarded before."""
+        self.left: Callable[[Record], None] = lambda _: None
+        """Called with a workload whose breaker was deleted while it is held."""
+        self.changed: Callable[[Target], None] = lambda _: None
+        """Called with each workload whose label or breakers have changed (G8)."""
+
+    def is_guarded(self, target: Target) -> bool:
+        """Return whether a workload has a DeploymentCircuitBreaker."""
+        return target in self._guards
+
+    def target_of(self, record: Record) -> Target:
+        """Return the workload of a breaker."""
+        return self._target_of[record.uid]
+
+    def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
+        """Take a version of a DeploymentCircuitBreaker; its target never changes."""
+        super().upsert_guarded(raw)
+        uid = text(field(raw, "metadata", "uid"))
+        record = next((one for one in self.records() if one.uid == uid), None)
+        if record is None or uid in self._target_of:
+            return
+        reference = field(raw, "spec", "targetRef")
+        kind, name = text(field(reference, "kind")), text(field(reference, "name"))
+        target = Target(kind, record.key.namespace, name)
+        created = parse_instant(field(raw, "metadata", "creationTimestamp")) or 0.0
+        self._target_of[uid] = target
+        self._guards.setdefault(target, {})[uid] = (created, record.key.name)
+        self._mark_target(target)
+        if target not in self._loaded:
+            self.load(record)
+
+    def remove_guarded(self, uid: str) -> None:
+        """Forget a DeploymentCircuitBreaker, and its workload if no other names it."""
+        self._tell_if_left(uid)
+        super().remove_guarded(uid)
+        target = self._target_of.pop(uid, None)
+        self._parsed_breakers.pop(uid, None)
+        if target is None:
+            return
+        others = self._guards[target]
+        others.pop(uid)
+        if others:
+            self._mark_target(target)  # the next one acts now
+            return
+        del self._guards[target]
+        self.changed(target)
+        self._loaded.discard(target)
+        self._drop_children(target)
+        self.workloads.forget_view(target)
+
+    def _tell_if_left(self, uid: str) -> None:
+        """G9: a breaker that is deleted during a trip leaves its workload as it is."""
+        brief = self.workloads.find(self._target_of[uid]) if uid in self._target_of else None
+        view = None if brief is None else brief.view
+        if brief is not None and view is not None and view.mark and view.mark.breaker == uid:
+            self.left(_as_record(brief))
+
+    def finish_loading(self, record: Record) -> None:
+        """Note that everything about a breaker's workload is known, and have it looked at."""
+        target = self._target_of.get(record.uid)
+        if target is not None:
+            self._loaded.add(target)
+            self._mark_target(target)
+
+    def is_ready(self, record: Record) -> bool:
+        """Return whether everything about a breaker's workload is known."""
+        return self._target_of.get(record.uid) in self._loaded
+
+    def snapshot(self, record: Record) -> Snapshot:
+        """Return everything one decision is made from.
+
+        Raises:
+            InvalidObjectError: The object cannot be understood.
+        """
+        breaker, target = self._read_breaker(record), self.target_of(record)
+        brief = self.workloads.find(target)
+        workload = None if brief is None else brief.view
+        revisions = [] if brief is None else self._find_revisions(target, brief.uid)
+        snapshot = adapt(breaker, workload, revisions, self._find_rival(record))
+        return replace(
+            snapshot,
+            findings=self._findings.get(record.uid, ()),
+            sight=replace(self.find_sight(record), standstills=self._standstills()),
+        )
+
+    def find_workload(self, record: Record) -> Record | None:
+        """Return the workload as the object of an event, if a trip may change it (G4, G7)."""
+        brief = self.workloads.find(self.target_of(record))
+        if brief is None or brief.view is None:
+            return None
+        enforces = field(record.decode(), "spec", "mode") != Mode.OBSERVE
+        return _as_record(brief) if enforces and self._most is Mode.ENFORCE else None
+
+    def pod_labels(self, record: Record, check: Check) -> str:
+        """Return the label selector of the pods of one revision."""
+        if self.target_of(record).kind == WorkloadKind.STATEFUL_SET:
+            return f"{REVISION_HASH}={check.replica_set}"
+        return f"{POD_HASH}={check.replica_set.rpartition('-')[2]}"
+
+    def keeps(self, raw: object) -> bool:
+        """Return whether a ReplicaSet, ControllerRevision or pod is one of a guarded workload."""
+        target = find_target(raw)
+        return target is not None and target in self._guards
+
+    def _read_breaker(self, record: Record) -> CircuitBreaker:
+        known = self._parsed_breakers.get(record.uid)
+        if known is not None and known[0] == record.version:
+            return known[1]
+        breaker = read_circuit_breaker(record.decode())
+        if self._most is Mode.OBSERVE:
+            protection = replace(breaker.protection, mode=self._most)
+            breaker = replace(breaker, protection=protection)
+        self._parsed_breakers[record.uid] = (record.version, breaker)
+        return breaker
+
+    def _find_rival(self, record: Record) -> str:
+        """G1: the name of an older breaker for the same target."""
+        guards = self._guards[self.target_of(record)]
+        oldest = min(guards.values())
+        return "" if oldest == guards[record.uid] else oldest[1]
+
+    def _find_revisions(self, target: Target, uid: str) -> list[ReplicaSetView]:
+        table = self._revisions_of(target)
+        return [
+            replace(seen.view, pods=tuple(pod.view for pod in self.pods.owned_by(seen.view.uid)))
+            for seen in table.owned_by(uid)
+        ]
+
+    def _revisions_of(self, target: Target) -> Table[SeenReplicaSet]:
+        deployment = target.kind == WorkloadKind.DEPLOYMENT
+        return self.replica_sets if deployment else self.controller_revisions
+
+    def _drop_children(self, target: Target) -> None:
+        brief = self.workloads.find(target)
+        if brief is None:
+            return
+        table = self._revisions_of(target)
+        for seen in table.owned_by(brief.uid):
+            self.pods.drop_owned(seen.view.uid)
+        table.drop_owned(brief.uid)
+
+    def guards_of(self, target: Target) -> list[Record]:
+        """Return the breakers of a workload."""
+        keys = [self._keys.get(uid) for uid in self._guards.get(target, ())]
+        return [record for key in keys if key is not None and (record := self.find(key))]
+
+    def _mark_target(self, target: Target) -> None:
+        self.changed(target)
+        for uid in self._guards.get(target, ()):
+            key = self._keys.get(uid)
+            if key is not None:
+                self._dirty(key)
+
+    def _mark_owner_of_pod(self, pod: SeenPod) -> None:
+        replica_set = self.replica_sets.find(pod.owner)
+        owner = pod.owner.partition("/")[0] if replica_set is None else replica_set.owner
+        target = self.workloads.find_target(owner)
+        if target is not None:
+            self._mark_target(target)
+
+    def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
+        target = self.workloads.find_target(seen.owner)
+        guards = () if target is None else self._guards.get(target, ())
+        return [key for uid in guards if (key := self._keys.get(uid)) is not None]
+
+
+def _as_record(brief: Brief) -> Record:
+    """Return a workload in the form that events are about."""
+    version = "" if brief.view is None else brief.view.resource_version
+    key = Key(brief.target.namespace, brief.target.name)
+    return Record(
+        key,
+        brief.uid,
+        version,
+        brief.version,
+        deleting=False,
+        selector={},
+        coherent=False,
+        document="{}",
+        kind=brief.target.kind,
+        api_version="apps/v1",
+    )
+
+
+class GuardedSink:
+    """A table as the sink of a reflector that sees what is not guarded, too.
+
+    Args:
+        table: Where to.
+        keeps: Whether a raw object is of a guarded workload.
+        listed: Which of the table's objects the reflector's list could have at all.
+    """
+
+    def __init__(
+        self,
+        table: Table[Any],
+        keeps: Callable[[object], bool],
+        listed: Callable[[Any], bool] = lambda _: True,
+    ) -> None:
+        self._table = table
+        self._keeps = keeps
+        self._listed = listed
+
+    def upsert(self, raw: Mapping[str, Any]) -> None:
+        """Take an object that was listed, added or modified, if it is of a guarded workload."""
+        if self._keeps(raw):
+            self._table.upsert(raw)
+        elif self._knows(raw):
+            self._table.remove(raw)  # released by its owner
+
+    def remove(self, raw: Mapping[str, Any]) -> None:
+        """Drop an object that was deleted."""
+        if self._knows(raw):
+            self._table.remove(raw)
+
+    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
+        """Drop every object of the namespace (None: of all) that a complete list did not have."""
+        self._table.retain(namespace, uids, listed_at, self._listed)
+
+    def _knows(self, raw: Mapping[str, Any]) -> bool:
+        return self._table.find(text(field(raw, "metadata", "uid"))) is not None

@@ -1,0 +1,282 @@
+"""Deployments and StatefulSets as Kubernetes has them: how they are read (rules G). Pure functions.
+
+Reading is tolerant: nothing that an object contains raises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from tripswitch.api.template import read_template, template_digest
+from tripswitch.api.tolerant import field, mapping, number, objects, parse_instant, text, whole
+from tripswitch.cluster.pods import SeenPod, see_pod
+from tripswitch.cluster.replicasets import SeenReplicaSet, find_controller
+from tripswitch.cluster.resources import GROUP
+from tripswitch.domain.values.protection import Mark, Workload, WorkloadKind
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import (
+    Amount,
+    Recreate,
+    RollingUpdate,
+    Strategy,
+    Template,
+)
+
+TRIPPED = f"{GROUP}/tripped"
+"""Annotation of a held workload: the name of the failed revision's ReplicaSet or ControllerRevision."""
+CHANGED = f"{GROUP}/changed"
+"""Annotation of a held workload: which fields were changed, by which breaker, and what they were."""
+HOW_TO_GO_ON = f"{GROUP}/how-to-go-on"
+"""Annotation of a held workload: what a person can do, also without Tripswitch."""
+MARKS = (TRIPPED, CHANGED, HOW_TO_GO_ON)
+
+POD_HASH = "pod-template-hash"
+"""Label of a Deployment's pods and ReplicaSets, which the Deployment controller adds."""
+REVISION_HASH = "controller-revision-hash"
+"""Label of a StatefulSet's pods: the name of their ControllerRevision."""
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation of a Deployment's ReplicaSet: its number in ``kubectl rollout history``."""
+
+
+class Target(NamedTuple):
+    """Which workload."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+def see_workload(raw: object, before: Workload | None = None) -> Workload:
+    """Return the view of a Deployment or StatefulSet.
+
+    ``before`` only saves reading the same template again.
+    """
+    kind = WorkloadKind(text(field(raw, "kind")) or WorkloadKind.DEPLOYMENT)
+    metadata, spec = mapping(field(raw, "metadata")), mapping(field(raw, "spec"))
+    replicas = spec.get("replicas")
+    conditions = {text(one.get("type")): one for one in objects(field(raw, "status", "conditions"))}
+    view = Workload(
+        kind=kind,
+        name=text(metadata.get("name")),
+        uid=text(metadata.get("uid")),
+        resource_version=text(metadata.get("resourceVersion")),
+        generation=whole(metadata.get("generation")),
+        observed_generation=whole(field(raw, "status", "observedGeneration")),
+        replicas=1 if replicas is None else max(0, whole(replicas)),
+        template=_see_template(spec.get("template"), None if before is None else before.template),
+        strategy=_see_strategy(kind, spec),
+        min_ready_seconds=max(0, whole(spec.get("minReadySeconds"))),
+        progress_deadline=_see_deadline(spec.get("progressDeadlineSeconds")),
+        revision_history_limit=_see_limit(spec.get("revisionHistoryLimit")),
+        complete=_is_complete(raw),
+        mark=_see_mark(mapping(metadata.get("annotations"))),
+        stalled=_has_trip(conditions.get("Stalled"), "True", Reason.CIRCUIT_BREAKER_TRIGGERED),
+        deadline_exceeded=_has_trip(
+            conditions.get("Progressing"), "False", Reason.PROGRESS_DEADLINE_EXCEEDED
+        ),
+    )
+    if kind is WorkloadKind.DEPLOYMENT:
+        return replace(
+            view, paused=spec.get("paused") is True, holder=_find_manager(metadata, "f:paused")
+        )
+    partition = field(spec, "updateStrategy", "rollingUpdate", "partition")
+    return replace(
+        view,
+        update_revision=text(field(raw, "status", "updateRevision")),
+        current_revision=text(field(raw, "status", "currentRevision")),
+        partition=None if partition is None else max(0, whole(partition)),
+        on_delete=field(spec, "updateStrategy", "type") == "OnDelete",
+        holder=_find_manager(metadata, "f:updateStrategy"),
+    )
+
+
+def find_target(raw: object) -> Target | None:
+    """Return the workload that a ReplicaSet, ControllerRevision or pod belongs to, by name.
+
+    A Deployment's pod is owned by a ReplicaSet, whose name is the Deployment's and the pod's hash. No
+    other object has to be known for that.
+
+    >>> owner = {"controller": True, "kind": "ReplicaSet", "name": "web-6f8c"}
+    >>> find_target({"metadata": {"namespace": "shop", "labels": {"pod-template-hash": "6f8c"},
+    ...                           "ownerReferences": [owner]}})
+    Target(kind='Deployment', namespace='shop', name='web')
+    """
+    owner = find_controller(raw) or {}
+    kind, name = text(owner.get("kind")), text(owner.get("name"))
+    namespace = text(field(raw, "metadata", "namespace"))
+    if kind == "ReplicaSet":
+        ending = "-" + text(field(raw, "metadata", "labels", POD_HASH))
+        if len(ending) == 1 or not name.endswith(ending):
+            return None
+        return Target(WorkloadKind.DEPLOYMENT, namespace, name.removesuffix(ending))
+    if kind in (WorkloadKind.DEPLOYMENT, WorkloadKind.STATEFUL_SET):
+        return Target(kind, namespace, name)
+    return None
+
+
+def see_guarded_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSet:
+    """Return the view of a Deployment's ReplicaSet; its owner is the Deployment's UID."""
+    metadata, spec = mapping(field(raw, "metadata")), mapping(field(raw, "spec"))
+    view = ReplicaSetView(
+        name=text(metadata.get("name")),
+        uid=text(metadata.get("uid")),
+        revision=number(field(metadata, "annotations", REVISION)),
+        template=_see_template(
+            spec.get("template"), None if before is None else before.view.template
+        ),
+        size=max(0, whole(spec.get("replicas"))),
+        resource_version=text(metadata.get("resourceVersion")),
+        created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
+        deleting=bool(metadata.get("deletionTimestamp")),
+        create_error=_see_create_error(raw),
+    )
+    return SeenReplicaSet(view, text(metadata.get("namespace")), _controller_uid(raw))
+
+
+def see_controller_revision(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSet:
+    """Return a StatefulSet's ControllerRevision as the revision that it is (ADR 16).
+
+    The UID is made of the StatefulSet's and the revision's name, as the owner of pods is in
+    :func:`see_guarded_pod`. The digest is the name: equal templates have one ControllerRevision.
+    """
+    metadata, name = mapping(field(raw, "metadata")), text(field(raw, "metadata", "name"))
+    owner = _controller_uid(raw)
+    template = field(raw, "data", "spec", "template")
+    known = before is not None and before.view.name == name
+    view = ReplicaSetView(
+        name=name,
+        uid=revision_uid(owner, name),
+        revision=max(0, whole(field(raw, "revision"))),
+        template=before.view.template if known and before else read_template(template, name),
+        size=0,
+        resource_version=text(metadata.get("resourceVersion")),
+        created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )
+    return SeenReplicaSet(view, text(metadata.get("namespace")), owner)
+
+
+def see_guarded_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
+    """Return the view of a pod; its owner is its ReplicaSet, or its StatefulSet and revision."""
+    seen = see_pod(raw, before, now)
+    controller = find_controller(raw) or {}
+    if controller.get("kind") != WorkloadKind.STATEFUL_SET:
+        return seen
+    revision = text(field(raw, "metadata", "labels", REVISION_HASH))
+    return replace(seen, owner=revision_uid(seen.owner, revision))
+
+
+def is_stateful(pod: SeenPod) -> bool:
+    """Return whether a pod of a guarded workload is a StatefulSet's."""
+    return "/" in pod.owner
+
+
+def revision_uid(workload: str, revision: str) -> str:
+    """Return the key of a StatefulSet's revision.
+
+    >>> revision_uid("0c1d", "db-6f8c")
+    '0c1d/db-6f8c'
+    """
+    return f"{workload}/{revision}"
+
+
+def _controller_uid(raw: object) -> str:
+    return text(field(find_controller(raw), "uid"))
+
+
+def _see_template(raw: object, before: Template | None) -> Template:
+    """Return a template without the label that the Deployment controller adds to it."""
+    template = dict(mapping(raw))
+    labels = dict(mapping(field(raw, "metadata", "labels")))
+    labels.pop(POD_HASH, None)
+    template["metadata"] = {**mapping(template.get("metadata")), "labels": labels}
+    digest = template_digest(template)
+    if before is not None and before.digest == digest:
+        return before
+    return read_template(template, digest)
+
+
+def _see_strategy(kind: WorkloadKind, spec: Mapping[str, Any]) -> Strategy:
+    if kind is WorkloadKind.STATEFUL_SET:
+        most = field(spec, "updateStrategy", "rollingUpdate", "maxUnavailable")
+        return RollingUpdate(Amount(0), _see_amount(most, Amount(1)))
+    if field(spec, "strategy", "type") == "Recreate":
+        return Recreate()
+    bounds, default = mapping(field(spec, "strategy", "rollingUpdate")), RollingUpdate()
+    return RollingUpdate(
+        _see_amount(bounds.get("maxSurge"), default.max_surge),
+        _see_amount(bounds.get("maxUnavailable"), default.max_unavailable),
+    )
+
+
+def _see_amount(value: object, default: Amount) -> Amount:
+    if isinstance(value, str) and value.removesuffix("%").isdecimal():
+        return Amount(number(value.removesuffix("%")), percent=value.endswith("%"))
+    return Amount(whole(value)) if isinstance(value, int) else default
+
+
+MAX_DEADLINE = 2_147_483_647
+"""How a Deployment writes that it has no progress deadline."""
+
+
+def _see_deadline(value: object) -> int | None:
+    seconds = whole(value)
+    if seconds == MAX_DEADLINE:
+        return 0
+    return seconds if seconds > 0 else None
+
+
+def _see_limit(value: object) -> int:
+    return 10 if value is None else max(0, whole(value))
+
+
+def _is_complete(raw: object) -> bool:
+    status, spec = mapping(field(raw, "status")), mapping(field(raw, "spec"))
+    replicas = 1 if spec.get("replicas") is None else whole(spec.get("replicas"))
+    counts = [whole(status.get(name)) for name in ("replicas", "updatedReplicas")]
+    available = whole(status.get("availableReplicas"))
+    seen = whole(status.get("observedGeneration")) >= whole(field(raw, "metadata", "generation"))
+    return seen and counts == [replicas, replicas] and available == replicas
+
+
+def _see_mark(annotations: Mapping[str, Any]) -> Mark | None:
+    if TRIPPED not in annotations:
+        return None
+    try:
+        changed = mapping(json.loads(text(annotations.get(CHANGED)) or "{}"))
+    except ValueError:
+        changed = {}
+    partition = changed.get("partition")
+    return Mark(
+        text(annotations.get(TRIPPED)),
+        text(changed.get("breaker")),
+        whole(partition) if isinstance(partition, int) else None,
+    )
+
+
+def _has_trip(condition: Mapping[str, Any] | None, status: str, reason: Reason) -> bool:
+    found = condition or {}
+    return found.get("status") == status and found.get("reason") == reason
+
+
+def _see_create_error(raw: object) -> str:
+    for condition in objects(field(raw, "status", "conditions")):
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return text(condition.get("message"))
+    return ""
+
+
+def _find_manager(metadata: Mapping[str, Any], name: str) -> str:
+    """Return who last wrote a field of the spec, by the managed fields; empty if that is not told."""
+    entries = [
+        one
+        for one in objects(metadata.get("managedFields"))
+        if not one.get("subresource") and name in mapping(field(one, "fieldsV1", "f:spec"))
+    ]
+    latest = max(entries, key=lambda one: text(one.get("time")), default=None)
+    return text(field(latest, "manager"))

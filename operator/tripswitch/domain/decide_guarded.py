@@ -1,0 +1,94 @@
+"""Rules G: ``decide`` for a Deployment or StatefulSet that is guarded in place.
+
+The steps are those of :mod:`tripswitch.domain.decide`, on the snapshot that
+:func:`tripswitch.domain.rules.workloads.adapt` makes. The workload's own controller moves the sizes of a
+rollout; the actions are those of a trip only (ADR 16).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules.conditions import compute_problem_conditions
+from tripswitch.domain.steps.crash_loops import report_crash_loops
+from tripswitch.domain.steps.draft import begin_draft
+from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
+from tripswitch.domain.steps.follow_spec import apply_commands, follow_spec, restore_history, resume
+from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
+from tripswitch.domain.steps.judge_rollout import judge_rollout
+from tripswitch.domain.steps.plan_hold import plan_hold
+from tripswitch.domain.steps.renumber import renumber
+from tripswitch.domain.steps.report_status import report_status
+from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.protection import Protected
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.time import Instant
+
+STEPS = (
+    renumber,
+    restore_history,
+    follow_spec,
+    heed_workload,
+    apply_commands,
+    resume,
+    use_evidence,
+    judge_rollout,
+    settle_hold,
+    report_crash_loops,
+    drop_lost_rollback_target,
+)
+
+
+def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> Decision:
+    """Return the next status, the actions of a trip, the events, and when to look again."""
+    problem = find_problem(snapshot, protected)
+    if problem is not None:
+        return _report_problem(snapshot, *problem, now)
+    draft = begin_draft(snapshot, now)
+    for step in STEPS:
+        draft = step(draft)
+    for counts in draft.counts.values():
+        draft = draft.wake(counts.next_healthy_at)
+    draft, inquiries = ask_evidence(draft)
+    return Decision(
+        status=report_status(draft),
+        actions=tuple(plan_hold(draft)),
+        events=draft.events,
+        failures=draft.failures,
+        inquiries=inquiries,
+        check=find_check(draft),
+        wake_at=min(draft.wakes, default=None),
+    )
+
+
+def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str] | None:
+    """Return why nothing can be watched, and None if it can."""
+    asked, workload = protected.protection, protected.workload
+    target = f"{asked.kind} {asked.target}"
+    if workload is None:
+        return Reason.TARGET_NOT_FOUND, f"{target} does not exist"
+    if protected.rival:
+        return Reason.TARGET_TAKEN, f"{target} is guarded by {protected.rival}, which is older"
+    if workload.on_delete:
+        words = "has the update strategy OnDelete: a person deletes its pods, there is no rollout"
+        return Reason.NO_ROLLOUT, f"{target} {words}"
+    known = snapshot.guarded.status.desired_revision is not None or protected.current
+    if not known:
+        return Reason.WAITING_FOR_CONTROLLER, f"the controller of {target} has made no revision yet"
+    return None
+
+
+def _report_problem(snapshot: Snapshot, reason: Reason, message: str, now: Instant) -> Decision:
+    """Say why, and keep the memory as it is."""
+    status = snapshot.guarded.status
+    conditions = compute_problem_conditions(reason, message, status.conditions, now)
+    return Decision(
+        replace(
+            status,
+            observed_generation=snapshot.guarded.generation,
+            rollout_state_reason=message,
+            conditions=conditions,
+        )
+    )

@@ -1,0 +1,171 @@
+"""Rules G2, G3: a guarded workload as the revisions and the spec that all other rules look at (ADR 16).
+
+A Deployment's revisions are its ReplicaSets. A StatefulSet's revisions are its ControllerRevisions, each
+given as a ReplicaSetView with the pods that carry its name. Nothing in here depends on what was decided
+before, except that a workload whose newest template has no revision yet still counts as the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tripswitch.domain.rules import history
+from tripswitch.domain.values.circuit_breaker import CircuitBreaker
+from tripswitch.domain.values.protection import (
+    HOLD_PARTITION,
+    Mark,
+    Protected,
+    Protection,
+    Workload,
+    WorkloadKind,
+)
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.snapshot import Guarded, Snapshot
+from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.workload import Spec, Template
+
+
+def adapt(
+    breaker: CircuitBreaker,
+    workload: Workload | None,
+    revisions: Sequence[ReplicaSetView],
+    rival: str = "",
+) -> Snapshot:
+    """Return the snapshot of a guarded workload, still without findings and sight.
+
+    Args:
+        breaker: The DeploymentCircuitBreaker.
+        workload: Its target; None: it does not exist.
+        revisions: The workload's revisions with their pods.
+        rival: Name of an older breaker for the same target, empty if there is none.
+    """
+    protected = Protected(breaker.protection, workload, rival)
+    if workload is None:
+        return Snapshot(_guard(breaker, Spec(0, Template(""))), protected=protected)
+    views = tuple(_see(one, workload) for one in revisions if one.revision > 0)
+    current = find_current(workload, views)
+    template = _find_template(breaker.status, views) if current is None else current.template
+    return Snapshot(
+        _guard(breaker, build_spec(breaker, workload, template)),
+        views,
+        protected=replace(protected, current="" if current is None else current.name),
+    )
+
+
+def find_current(workload: Workload, revisions: Iterable[ReplicaSetView]) -> ReplicaSetView | None:
+    """Return the revision of the workload's template, if its controller has made it.
+
+    Of two ReplicaSets with the same template a Deployment takes the older one.
+    """
+    if workload.kind is WorkloadKind.STATEFUL_SET:
+        return next((one for one in revisions if one.name == workload.update_revision), None)
+    same = [
+        one
+        for one in revisions
+        if one.template.digest == workload.template.digest and not one.deleting
+    ]
+    return min(same, key=lambda one: (one.created_at, one.name), default=None)
+
+
+def build_spec(breaker: CircuitBreaker, workload: Workload, template: Template) -> Spec:
+    """Return the wish in the terms of all other rules."""
+    asked = breaker.protection
+    return Spec(
+        replicas=workload.replicas,
+        template=template,
+        strategy=workload.strategy,
+        breaker=asked.breaker,
+        min_ready_seconds=_find_min_ready(asked, workload),
+        health_check_grace_period=asked.health_check_grace_period,
+        progress_deadline=(
+            workload.progress_deadline
+            if asked.progress_deadline is None
+            else asked.progress_deadline
+        ),
+        revision_history_limit=workload.revision_history_limit,
+        paused=is_paused_by_others(breaker, workload),
+    )
+
+
+def is_stopped(workload: Workload) -> bool:
+    """Return whether a workload's controller rolls nothing out, whoever stopped it."""
+    if workload.kind is WorkloadKind.DEPLOYMENT:
+        return workload.paused
+    return bool(workload.partition)
+
+
+def is_held(workload: Workload, breaker: str) -> bool:
+    """Return whether a workload is as a hold of this breaker (a UID) left it."""
+    if workload.mark is None or workload.mark.breaker != breaker:
+        return False
+    if workload.kind is WorkloadKind.DEPLOYMENT:
+        return workload.paused
+    return workload.partition == HOLD_PARTITION
+
+
+def is_paused_by_others(breaker: CircuitBreaker, workload: Workload) -> bool:
+    """G6: a pause or a partition that is not a hold of this breaker is a pause (R7)."""
+    ours = breaker.status.hold is not None and is_held(workload, breaker.uid)
+    return is_stopped(workload) and not ours
+
+
+def build_mark(workload: Workload, failed: str, breaker: str) -> Mark:
+    """Return what is written onto a workload that is held."""
+    return Mark(failed, breaker, workload.partition)
+
+
+def find_risk(workload: Workload, template: Template) -> str:
+    """Return why a rollback may come too late or not at all, empty if nothing speaks for it.
+
+    It is told at once, not at the trip.
+    """
+    if workload.kind is WorkloadKind.DEPLOYMENT and workload.revision_history_limit == 0:
+        return (
+            "revisionHistoryLimit is 0: the Deployment deletes the ReplicaSet that a rollback needs "
+            "as soon as it takes a rollout for complete"
+        )
+    if not template.readiness.all_probed and workload.min_ready_seconds == 0:
+        return (
+            f"a container has no readiness probe and minReadySeconds is 0: the {workload.kind} gives "
+            "up old pods within seconds, before a crash loop can be told from a start"
+        )
+    return ""
+
+
+def _guard(breaker: CircuitBreaker, spec: Spec) -> Guarded:
+    return Guarded(
+        name=breaker.name,
+        uid=breaker.uid,
+        generation=breaker.generation,
+        spec=spec,
+        status=breaker.status,
+        retry=breaker.retry,
+        stop=breaker.stop,
+    )
+
+
+def _see(one: ReplicaSetView, workload: Workload) -> ReplicaSetView:
+    """A StatefulSet gives a revision no size: the pods that are there are what it is to have.
+
+    A revision that its controller makes no pods of is as good as deleted: it cannot be rolled back to.
+    """
+    if workload.kind is WorkloadKind.DEPLOYMENT:
+        return one
+    made = one.name in (workload.update_revision, workload.current_revision)
+    return replace(one, size=sum(pod.live for pod in one.pods), deleting=not made)
+
+
+def _find_template(status: Status, revisions: Iterable[ReplicaSetView]) -> Template:
+    """Return the template of the desired revision; an empty one if there never was any."""
+    record = history.find_by_number(status.revisions, status.desired_revision)
+    found = history.find_replica_set(revisions, record)
+    if found is not None:
+        return found.template
+    return Template("" if record is None else record.digest)
+
+
+def _find_min_ready(asked: Protection, workload: Workload) -> int | None:
+    if asked.min_ready_seconds is not None:
+        return asked.min_ready_seconds
+    return workload.min_ready_seconds or None

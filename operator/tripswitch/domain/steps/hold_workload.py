@@ -1,0 +1,123 @@
+"""Rules G4 to G6: keep a workload from rolling out a failed revision, and let it go again.
+
+A hold is decided with the trip and remembered in ``status.hold`` before anything is written on the
+workload. What is written on the workload carries a mark. Every look compares the two and does what is
+still missing, so an operator that was killed after any write goes on from there::
+
+    WANTED -> PLACED -> RELEASING -> gone
+
+A workload that was marked and runs again without us was resumed by hand: that is a retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules.workloads import is_held, is_stopped
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.follow_spec import retry_desired
+from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.protection import MOST_RESUMES, Hold, HoldState, Workload
+from tripswitch.domain.values.status import Reason, RolloutKind, RolloutStatus
+
+ENDED_BADLY = frozenset({RolloutStatus.FAILED, RolloutStatus.STOPPED})
+
+
+def heed_workload(draft: Draft) -> Draft:
+    """Compare the hold with the workload: it is placed, it was resumed by hand, or it was dropped."""
+    workload, hold, breaker = draft.workload, draft.status.hold, draft.snapshot.guarded.uid
+    mark = workload.mark
+    marked = mark is not None and mark.breaker == breaker
+    if hold is None:
+        # What a lost answer did turns up late. With the failed template still there it is as likely that
+        # the memory was lost, and the pause is left to a person (G6).
+        if mark is None or not marked or mark.failed == _find_current(draft):
+            return draft
+        return _with_hold(draft, Hold(mark.failed, HoldState.RELEASING))
+    if hold.state is HoldState.RELEASING:
+        return draft
+    if is_held(workload, breaker):
+        return _with_hold(draft, replace(hold, state=HoldState.PLACED))
+    if is_stopped(workload):
+        # Somebody took the mark away, or chose another partition: the pause is theirs now (G6).
+        return _with_hold(draft, None) if hold.state is HoldState.PLACED else draft
+    if hold.state is HoldState.WANTED and not marked:
+        return draft
+    return _take_resumption(draft, hold)
+
+
+def _take_resumption(draft: Draft, hold: Hold) -> Draft:
+    """G5: to resume a held workload is to ask for a retry."""
+    workload, resumes = draft.workload, draft.status.resumes + 1
+    draft = _with_hold(draft, replace(hold, state=HoldState.RELEASING))
+    draft = replace(draft, status=replace(draft.status, resumes=resumes))
+    by = f" by {workload.holder}" if workload.holder else ""
+    limit = (
+        "the next trip of this template is only reported"
+        if resumes >= MOST_RESUMES
+        else f"after {MOST_RESUMES} times, a trip of this template is only reported"
+    )
+    return retry_desired(
+        draft.say(
+            EventReason.WORKLOAD_RESUMED,
+            f"{workload.kind} {workload.name} was resumed{by} during a trip, which is a retry; {limit}",
+        )
+    )
+
+
+def settle_hold(draft: Draft) -> Draft:
+    """Decide with the trip that the workload is to be held, and at its end that it is let go."""
+    hold, before = draft.status.hold, draft.snapshot.guarded.status
+    if draft.status.desired_revision != before.desired_revision:
+        draft = replace(draft, status=replace(draft.status, resumes=0))
+    if _should_hold(draft):
+        if (hold is None or hold.state is HoldState.RELEASING) and _is_news(draft):
+            return _with_hold(draft, _begin_hold(draft))
+    elif hold is not None:
+        hold = replace(hold, state=HoldState.RELEASING)
+    if hold is not None and hold.state is HoldState.RELEASING:
+        return _with_hold(draft, hold if _is_anything_left(draft.workload) else None)
+    return draft
+
+
+def _should_hold(draft: Draft) -> bool:
+    """Whether the rollout has failed, and the workload's template still is the failed one (G5).
+
+    Without a completed revision to go back to a trip is only reported: the pods of the failed revision
+    may be all that serves (B3).
+    """
+    rollout, desired = draft.rollout, draft.record(draft.status.desired_revision)
+    if desired is None or _find_current(draft) != desired.replica_set:
+        return False
+    if rollout.kind is RolloutKind.ROLLBACK:
+        return rollout.failed_revision == desired.revision
+    return rollout.status in ENDED_BADLY and rollout.reason is not Reason.NO_COMPLETED_REVISION
+
+
+def _is_news(draft: Draft) -> bool:
+    """Whether this look ended the rollout, and a hold is allowed."""
+    rollout, before = draft.rollout, draft.snapshot.guarded.status.rollout
+    same = before is not None and (rollout.started_at, rollout.status) == (
+        before.started_at,
+        before.status,
+    )
+    return not same and not draft.only_reports
+
+
+def _begin_hold(draft: Draft) -> Hold:
+    record = draft.record(draft.status.desired_revision)
+    assert record is not None, "a failed revision that history does not know"
+    return Hold(record.replica_set)
+
+
+def _find_current(draft: Draft) -> str:
+    """Return the name of the revision of the workload's template; empty while there is none."""
+    return "" if draft.snapshot.protected is None else draft.snapshot.protected.current
+
+
+def _is_anything_left(workload: Workload) -> bool:
+    return workload.mark is not None or workload.stalled
+
+
+def _with_hold(draft: Draft, hold: Hold | None) -> Draft:
+    return replace(draft, status=replace(draft.status, hold=hold))

@@ -1,0 +1,132 @@
+"""Rules G4 and G5 as actions: what is still missing on a workload that is held, or that is let go.
+
+The order of a Deployment's trip is fixed: pause, conditions, raise the good ReplicaSet, lower the failed
+one. A paused Deployment with one ReplicaSet above 0 keeps that one at ``replicas``, so lowering the
+failed one first could make the controller raise it again. The controller may still act on an older view;
+sizes are compared at every look until they hold.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.scaling import Bounds, compute_bounds, roll
+from tripswitch.domain.rules.workloads import build_mark, is_held, is_stopped
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.decision import Action, DeletePod
+from tripswitch.domain.values.hold_actions import (
+    HoldWorkload,
+    ReleaseWorkload,
+    ReportTrip,
+    ResizeRevision,
+    WithdrawReport,
+)
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.protection import Hold, HoldState, Mode, WorkloadKind
+from tripswitch.domain.values.status import RolloutKind
+from tripswitch.domain.values.workload import Recreate
+
+ORDINAL = re.compile(r"-(\d{1,9})$")
+"""The end of the name of a StatefulSet's pod."""
+
+
+def plan_hold(draft: Draft) -> list[Action]:
+    """Return what is to be written on the workload and on what it owns, in order."""
+    hold, protected = draft.status.hold, draft.snapshot.protected
+    if protected is None or protected.protection.mode is Mode.OBSERVE:
+        return []  # G7
+    if hold is None or hold.state is HoldState.RELEASING:
+        return _plan_release(draft)
+    if is_stopped(draft.workload) and not is_held(draft.workload, draft.snapshot.guarded.uid):
+        return []  # G6: a person's pause
+    return [*_plan_stop(draft, hold), *_plan_pods(draft)]
+
+
+def _plan_release(draft: Draft) -> list[Action]:
+    """G5: change back what is still as the hold left it; a mark on its own is only taken away.
+
+    The mark of a breaker that is gone stays on a workload that is still paused: it says how to go on
+    (G9).
+    """
+    one, hold = draft.workload, draft.status.hold
+    where = (one.kind, one.name, one.uid, one.resource_version)
+    resume = hold is not None and is_held(one, draft.snapshot.guarded.uid)
+    actions: list[Action] = []
+    if one.mark is not None and (resume or not is_stopped(one)):
+        actions.append(ReleaseWorkload(*where, resume=resume, partition=one.mark.partition))
+    if one.stalled and (actions or one.mark is None):
+        actions.append(WithdrawReport(*where))
+    return actions
+
+
+def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
+    """Stop the workload's controller from going on, and say so in the workload's own conditions."""
+    one, breaker = draft.workload, draft.snapshot.guarded.uid
+    where = (one.kind, one.name, one.uid, one.resource_version)
+    actions: list[Action] = []
+    if not is_held(one, breaker):
+        actions.append(HoldWorkload(*where, build_mark(one, hold.failed, breaker)))
+    told = one.stalled and (one.deadline_exceeded or one.kind is WorkloadKind.STATEFUL_SET)
+    if not told:
+        record = draft.record(draft.status.desired_revision)
+        assert record is not None, "a failed revision that history does not know"
+        words = record.reason or draft.rollout.message
+        actions.append(ReportTrip(*where, f"revision {record.revision} failed: {words}"))
+    return actions
+
+
+def _plan_pods(draft: Draft) -> list[Action]:
+    """Bring the last completed revision back, if there is to be a rollback."""
+    if draft.rollout.kind is not RolloutKind.ROLLBACK or draft.target is None:
+        return []
+    if draft.workload.kind is WorkloadKind.DEPLOYMENT:
+        return _plan_sizes(draft)
+    return _plan_deletions(draft)
+
+
+def _plan_sizes(draft: Draft) -> list[Action]:
+    """G4: first the good ReplicaSet up to ``replicas``, then the others down within L (B2)."""
+    target, replicas = draft.counts_of(draft.rollout.revision), draft.spec.replicas
+    others = [counts for name, counts in draft.counts.items() if name != target.name]
+    lower = compute_bounds(draft.spec.strategy, replicas).lower
+    if isinstance(draft.spec.strategy, Recreate):
+        lower = 0
+    upper = replicas + sum(counts.occupied for counts in (target, *others))  # nothing is held back
+    planned = roll(target, others, replicas, Bounds(lower, upper), recreate=False)
+    sizes = {**planned, target.name: max(target.size, replicas)}
+    sets = {rs.name: rs for rs in draft.snapshot.replica_sets if not rs.deleting}
+    order = [target.name, *(other.name for other in others)]
+    return [
+        ResizeRevision(rs.name, rs.uid, rs.resource_version, sizes[name], draft.workload.uid)
+        for name in order
+        if (rs := sets.get(name)) is not None and sizes[name] != rs.size
+    ]
+
+
+def _plan_deletions(draft: Draft) -> list[Action]:
+    """G4: one pod of another revision, from the highest ordinal; the ones above it are healthy again.
+
+    With ``OrderedReady`` the controller makes no pod above one that is not Ready. A pod that serves
+    nobody therefore goes also while one above it is missing.
+    """
+    target = draft.target
+    if target is None or draft.rollout.status not in rollout_states.RUNNING:
+        return []
+    good = {pod.uid for pod in target.pods}
+    unhealthy = {pod.uid for pod in draft.find_unhealthy(target)}
+    pods = [pod for rs in draft.snapshot.replica_sets for pod in rs.pods]
+    for pod in sorted(pods, key=_ordinal, reverse=True):
+        if pod.deleting or pod.uid in unhealthy:
+            return []
+        if pod.uid in good:
+            continue
+        if pod.ready_since is not None and len(pods) < draft.spec.replicas:
+            return []
+        return [DeletePod(pod.name, pod.uid, pod.resource_version)]
+    return []
+
+
+def _ordinal(pod: PodView) -> int:
+    found = ORDINAL.search(pod.name)
+    return int(found[1]) if found else -1

@@ -1,0 +1,79 @@
+"""What a decision does to a guarded Deployment or StatefulSet (rules G4, G5).
+
+``uid`` and ``resource_version`` are preconditions: an action is done on the very version that was looked
+at. The actions of one decision are done in their order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tripswitch.domain.values.protection import Mark, WorkloadKind
+
+
+@dataclass(frozen=True, slots=True)
+class HoldWorkload:
+    """Pause a Deployment, or set a StatefulSet's partition above every ordinal, and write the mark.
+
+    Both are one request, so that a change of ours is never without its mark.
+    """
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+    resource_version: str
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseWorkload:
+    """Take the mark away, and change back what is still as the hold left it.
+
+    ``resume``: ``paused`` (Deployment) or the partition (StatefulSet) is still ours. ``partition`` is
+    the one to restore; None: there was none.
+    """
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+    resource_version: str
+    resume: bool
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportTrip:
+    """Write the conditions that say that the rollout failed: Stalled, and a Deployment's Progressing."""
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+    resource_version: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawReport:
+    """Remove the condition Stalled; a Deployment's controller renews Progressing itself."""
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResizeRevision:
+    """Set the size of one of the workload's ReplicaSets; nothing else is written on it.
+
+    ``workload`` is the UID of the Deployment.
+    """
+
+    name: str
+    uid: str
+    resource_version: str
+    size: int
+    workload: str
+
+
+HoldAction = HoldWorkload | ReleaseWorkload | ReportTrip | WithdrawReport | ResizeRevision

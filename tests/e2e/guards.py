@@ -1,0 +1,102 @@
+"""Deployments and StatefulSets as people have them, and the breaker that guards them (rules G)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.e2e.world import FAST_PROBE, GROUP, PATIENCE, VERSION, Object, World
+
+BREAKERS = "deploymentcircuitbreakers"
+BEHAVIOUR = "stage.tripswitch.dev/behaviour"
+LABEL = f"{GROUP}/circuit-breaker"
+
+
+def deployment(behaviour: str | None = None, image: str = "web:1", **spec: Any) -> Object:
+    """Return a Deployment of four replicas whose simulated pods show ``behaviour``."""
+    return _workload("Deployment", behaviour, image, {"replicas": 4, **spec})
+
+
+def stateful_set(behaviour: str | None = None, image: str = "web:1", **spec: Any) -> Object:
+    """Return a StatefulSet of three replicas."""
+    return _workload("StatefulSet", behaviour, image, {"replicas": 3, "serviceName": "web", **spec})
+
+
+def _workload(kind: str, behaviour: str | None, image: str, spec: Object) -> Object:
+    annotations = {BEHAVIOUR: behaviour} if behaviour else {}
+    containers = [{"name": "web", "image": image, "readinessProbe": FAST_PROBE}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": "web", "labels": {"app": "web"}},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}, "annotations": annotations},
+                "spec": {"containers": containers},
+            },
+            **spec,
+        },
+    }
+
+
+def circuit_breaker(kind: str = "Deployment", **spec: Any) -> Object:
+    """Return a DeploymentCircuitBreaker of the workload ``web``."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "DeploymentCircuitBreaker",
+        "metadata": {"name": "web"},
+        "spec": {
+            "targetRef": {"apiVersion": "apps/v1", "kind": kind, "name": "web"},
+            "minReadySeconds": 0,
+            **spec,
+        },
+    }
+
+
+def find(world: World, kind: str) -> Object:
+    """Return a workload or a breaker named ``web``."""
+    found: Object = json.loads(world.kubectl("get", kind, "web", "--output=json"))
+    return found
+
+
+def guard_status(world: World, name: str = "web") -> Object:
+    """Return the status of a breaker; empty while there is none."""
+    try:
+        found = world.kubectl("get", BREAKERS, name, "--output=json")
+    except subprocess.CalledProcessError:
+        return {}
+    return dict(json.loads(found).get("status", {}))
+
+
+def until_guard(world: World, wanted: str, name: str = "web", seconds: float = PATIENCE) -> Object:
+    """Wait for the rollout status of a breaker; return the whole status."""
+    return until(
+        lambda: guard_status(world, name),
+        lambda status: status.get("rollout", {}).get("status") == wanted,
+        seconds,
+    )
+
+
+def until(
+    look: Callable[[], Object], reached: Callable[[Object], Any], seconds: float = PATIENCE
+) -> Object:
+    """Look until something is as wanted; return what was seen then."""
+    deadline = time.monotonic() + seconds
+    while not reached(found := look()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"did not get there: {json.dumps(found, indent=1)}")
+        time.sleep(0.2)
+    return found
+
+
+def images(world: World) -> list[str]:
+    """Return the images of the Ready pods, in order."""
+    return sorted(
+        pod.spec.containers[0].image
+        for pod in world.pods()
+        if any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+    )

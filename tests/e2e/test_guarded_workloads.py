@@ -1,0 +1,136 @@
+"""Rules G on real controllers: a Deployment and a StatefulSet are guarded in place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.guards import (
+    LABEL,
+    circuit_breaker,
+    deployment,
+    find,
+    guard_status,
+    images,
+    stateful_set,
+    until,
+    until_guard,
+)
+from tests.e2e.world import World, conditions
+from tools.cluster.audit import AuditLog
+from tools.operator_process import USER
+
+
+def find_writes(world: World) -> set[str]:
+    """Return what the operator wrote on workloads, ReplicaSets and pods of the world's namespace."""
+    if not world.environment.audit_log:
+        pytest.skip("no audit log here")
+    log = AuditLog(Path(world.environment.audit_log), whole=True)
+    return {
+        request.words
+        for request in log.read()
+        if (request.user, request.namespace) == (USER, world.namespace)
+        and request.writes
+        and request.resource.partition("/")[0] in ("deployments", "replicasets", "pods")
+    }
+
+
+def start(world: World, workload: dict[str, object], **spec: object) -> None:
+    """Apply a good workload and its breaker, and wait until it has completed."""
+    world.apply(workload)
+    world.apply(circuit_breaker(str(workload["kind"]), **spec))
+    until_guard(world, "SUCCESSFUL")
+
+
+def test_a_bad_image_on_a_plain_deployment_is_rolled_back_and_corrected(world: World) -> None:
+    """G1, G4, G5: the whole story, as a person sees it with kubectl."""
+    start(world, deployment())
+    bad = deployment("image-pull", image="web:2")
+    world.apply(bad)
+    followed = subprocess.run(
+        [
+            world.environment.kubectl_path,
+            f"--kubeconfig={world.environment.kubeconfig}",
+            f"--namespace={world.namespace}",
+            "rollout",
+            "status",
+            "deployment/web",
+            "--timeout=80s",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert (followed.returncode, "exceeded its progress deadline" in followed.stderr) == (1, True)
+    status = until_guard(world, "ROLLBACK_SUCCESSFUL")
+    assert status["rollout"]["revision"] == 1
+    assert images(world) == ["web:1"] * 4
+    held = find(world, "deployment")
+    assert held["spec"]["paused"] is True
+    assert conditions(held["status"])["Stalled"]["reason"] == "CircuitBreakerTriggered"
+    assert "tripswitch.dev/how-to-go-on" in held["metadata"]["annotations"]
+    world.kubectl("diff", "--filename", "-", stdin=json.dumps(bad))  # exits with 1 if it differs
+    reasons = {reason for reason, _ in world.events()}
+    assert "CircuitBreakerTriggered" in reasons
+    world.apply(deployment(image="web:3"))
+    until(
+        lambda: find(world, "deployment"),
+        lambda found: (
+            found["status"].get("updatedReplicas") == 4
+            and found["status"].get("availableReplicas") == 4
+            and found["status"]["observedGeneration"] == found["metadata"]["generation"]
+        ),
+    )
+    until_guard(world, "SUCCESSFUL")
+    free = find(world, "deployment")
+    assert images(world) == ["web:3"] * 4
+    assert "paused" not in free["spec"]
+    assert "Stalled" not in conditions(free["status"])
+    assert not [key for key in free["metadata"]["annotations"] if "tripswitch" in key]
+
+
+def test_a_bad_image_on_a_stateful_set_is_rolled_back_and_corrected(world: World) -> None:
+    """G4, G5."""
+    start(world, stateful_set())
+    world.apply(stateful_set("crash", image="web:2"))
+    until_guard(world, "ROLLBACK_SUCCESSFUL")
+    assert images(world) == ["web:1"] * 3
+    held = find(world, "statefulset")
+    assert held["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 1_000_000
+    world.apply(stateful_set(image="web:3"))
+    until(lambda: {"images": images(world)}, lambda seen: seen["images"] == ["web:3"] * 3)
+    until_guard(world, "SUCCESSFUL")
+    free = find(world, "statefulset")
+    assert free["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 0
+    assert not [key for key in free["metadata"].get("annotations", {}) if "tripswitch" in key]
+    assert "Stalled" not in [one["type"] for one in free["status"].get("conditions", [])]
+
+
+def test_a_good_rollout_of_a_guarded_deployment_is_never_written_to(world: World) -> None:
+    """G1: from the first look to the next completed revision."""
+    start(world, deployment())
+    world.apply(deployment(image="web:2"))
+    until(
+        lambda: guard_status(world),
+        lambda status: (
+            status["rollout"]["revision"] == 2 and status["rollout"]["status"] == "SUCCESSFUL"
+        ),
+    )
+    assert find_writes(world) == set()
+
+
+def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: World) -> None:
+    """G7, G8."""
+    world.apply(deployment())
+    world.kubectl("label", "deployment", "web", f"{LABEL}=observe")
+    until_guard(world, "SUCCESSFUL", "web-deployment")
+    world.apply(deployment("crash", image="web:2"))
+    until_guard(world, "FAILED", "web-deployment")
+    assert world.until_event("CircuitBreakerWouldTrigger", "web-deployment")
+    assert find_writes(world) == set()
+    world.kubectl("label", "deployment", "web", f"{LABEL}-")
+    until(lambda: guard_status(world, "web-deployment"), lambda status: not status)

@@ -1,0 +1,473 @@
+"""Rules G on a Deployment: watched by the same rules, changed at a trip only, and changed back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.builders import crashing_pod, pending_pod, ready_pod, template
+from tests.unit.domain.guarded_world import (
+    BREAKER,
+    GuardedWorld,
+    completed,
+    failing,
+    protect,
+    ready_many,
+    revision_view,
+    tripped,
+)
+from tripswitch.domain.values.hold_actions import (
+    HoldWorkload,
+    ReleaseWorkload,
+    ReportTrip,
+    ResizeRevision,
+    WithdrawReport,
+)
+from tripswitch.domain.values.protection import Hold, HoldState, Mark, Mode
+from tripswitch.domain.values.status import Reason, RolloutKind, RolloutStatus, Status
+from tripswitch.domain.values.workload import BreakerSpec, Recreate, Template
+
+
+def test_a_healthy_deployment_is_completed_when_it_is_first_seen() -> None:
+    """G2."""
+    world = protect()
+    decision = world.look()
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.status.last_completed_revision == 1
+    assert decision.actions == ()
+
+
+def test_a_deployment_in_the_middle_of_a_rollout_has_no_candidate() -> None:
+    """G2, B3: its trip is only reported, since the failed pods may be all that serves."""
+    world = protect()
+    world.roll(2, crashing_pod("web-v2-0", runs=1))
+    world.look()
+    world.resize(2, crashing_pod("web-v2-0", runs=4))
+    decision = world.look()
+    assert world.state() is RolloutStatus.FAILED
+    assert world.rollout.reason is Reason.NO_COMPLETED_REVISION
+    assert decision.actions == ()
+    assert world.status.hold is None
+
+
+def test_it_is_completed_only_when_its_own_controller_says_so_too() -> None:
+    """G3."""
+    world = protect()
+    world.change(complete=False)
+    world.look()
+    assert world.state() is RolloutStatus.IN_PROGRESS
+    world.change(complete=True)
+    world.look()
+    assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_a_good_rollout_is_never_touched() -> None:
+    """G1."""
+    world = completed()
+    world.roll(2, pending_pod("web-v2-0"))
+    world.look()
+    world.resize(2, *ready_many(2, 4, world.now)).resize(1)
+    world.change(complete=True)
+    world.look(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.status.last_completed_revision == 2
+    assert world.done == []
+
+
+def test_a_trip_pauses_reports_raises_and_lowers_in_this_order() -> None:
+    """G4."""
+    world = failing()
+    decision = world.look()
+    assert [type(action) for action in decision.actions] == [
+        HoldWorkload,
+        ReportTrip,
+        ResizeRevision,
+    ]
+    assert world.status.hold == Hold("web-v2")
+    assert world.workload is not None
+    assert world.workload.mark == Mark("web-v2", BREAKER)
+    assert world.sizes() == {"v1": 4}
+    assert "CircuitBreakerTriggered" in world.events
+
+
+def test_the_good_replica_set_is_raised_before_the_failed_one_is_lowered() -> None:
+    world = failing()
+    world.resize(1, *ready_many(1, 3))
+    resized = [a for a in world.look().actions if isinstance(a, ResizeRevision)]
+    assert [(action.name, action.size) for action in resized] == [("web-v1", 4), ("web-v2", 0)]
+
+
+def test_healthy_pods_of_the_failed_revision_stay_until_the_good_ones_serve() -> None:
+    """B2: within the lower bound."""
+    world = failing()
+    world.resize(1, *ready_many(1, 2))
+    world.resize(2, crashing_pod("web-v2-0", runs=3), *ready_many(2, 3)[1:])
+    world.settle()
+    assert world.sizes() == {"v1": 4, "v2": 2}
+    world.resize(1, *ready_many(1, 4))
+    world.settle(later=30.0)
+    assert world.sizes() == {"v1": 4}
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+
+
+def test_recreate_starts_the_good_pods_again_and_lowers_the_failed_ones_at_once() -> None:
+    world = failing()
+    world.change(strategy=Recreate())
+    world.resize(1).resize(2, crashing_pod("web-v2-0", runs=3), *ready_many(2, 4)[1:])
+    world.settle()
+    assert world.sizes() == {"v1": 4}
+
+
+def test_a_controller_with_an_older_view_is_corrected_until_sizes_hold() -> None:
+    world = tripped()
+    world.resize(1, *ready_many(1, 3)).resize(2, crashing_pod("web-v2-1", runs=0))
+    world.settle()
+    assert world.sizes() == {"v1": 4}
+
+
+def test_the_good_replica_set_follows_replicas_during_a_trip() -> None:
+    """An autoscaler, and a scaling to 0 and back, in which the controller raises the newest."""
+    world = tripped()
+    world.change(replicas=6).settle()
+    assert world.sizes() == {"v1": 6}
+    world.change(replicas=0).resize(1).settle()
+    assert world.sizes() == {}
+    world.change(replicas=5).resize(2, *[pending_pod(f"web-v2-{n}") for n in range(5)]).settle()
+    assert world.sizes() == {"v1": 5}
+
+
+def test_a_trip_ends_with_a_rollback_and_everything_stays_held() -> None:
+    world = tripped()
+    world.look(later=20.0)
+    assert world.rollout.kind is RolloutKind.ROLLBACK
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    stalled = world.condition("Stalled")
+    assert stalled is not None
+    assert stalled.status is True
+    done = len(world.done)
+    world.settle(later=500.0)
+    assert len(world.done) == done, "nothing is written twice"
+
+
+@pytest.mark.parametrize("written", range(4))
+def test_killed_after_any_write_it_goes_on(written: int) -> None:
+    """W1: the status is written, and of the actions only the first ones."""
+    world = failing()
+    world.resize(1, *ready_many(1, 3))
+    world.most_writes = written
+    world.look()
+    world.most_writes = None
+    world.settle()
+    assert world.workload is not None
+    assert world.workload.paused
+    assert world.workload.stalled
+    assert world.sizes() == {"v1": 4}
+
+
+def test_a_corrected_template_is_let_go_and_nothing_of_ours_is_left() -> None:
+    """G5. A paused Deployment makes no ReplicaSet, so the template itself is compared."""
+    world = tripped()
+    world.apply(3)
+    released = world.look()
+    assert [type(action) for action in released.actions] == [ReleaseWorkload, WithdrawReport]
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark, world.workload.stalled) == (
+        False,
+        None,
+        False,
+    )
+    world.look()
+    assert world.status.hold is None
+    world.put(revision_view(3, pending_pod("web-v3-0")))
+    world.look()
+    assert world.rollout.revision == 3
+    assert world.state() is RolloutStatus.IN_PROGRESS
+
+
+def test_the_report_is_taken_back_also_when_that_alone_is_left() -> None:
+    """Killed between the two writes of a release."""
+    world = tripped()
+    world.apply(3)
+    world.change(mark=None, paused=False)
+    assert [type(action) for action in world.look().actions] == [WithdrawReport]
+
+
+def test_the_good_template_put_back_completes_without_a_rollout() -> None:
+    """B6, G5; its controller gives the ReplicaSet a new number, and we follow."""
+    world = tripped()
+    world.apply(1)
+    world.settle()
+    assert world.workload is not None
+    assert not world.workload.paused
+    world.change(complete=True)
+    world.put(replace(world.revisions["web-v1"], revision=3))
+    world.look(later=20.0)
+    assert world.status.desired_revision == 3
+    assert world.rollout.revision == 3
+    assert world.status.last_completed_revision == 3
+    ready = world.condition("Ready")
+    assert ready is not None
+    assert ready.status is True
+
+
+def test_a_number_that_another_revision_has_is_not_followed() -> None:
+    world = tripped()
+    world.put(replace(world.revisions["web-v1"], revision=2))
+    world.look()
+    assert [one.revision for one in world.status.revisions] == [2, 1]
+
+
+def test_a_retry_lets_it_go() -> None:
+    """C1."""
+    world = tripped()
+    world.look(later=20.0)
+    world.command(retry="again").settle()
+    assert world.workload is not None
+    assert not world.workload.paused
+    assert world.rollout.kind is RolloutKind.DEPLOY
+    assert world.rollout.revision == 2
+    assert world.status.hold is None
+
+
+def test_a_workload_that_is_resumed_by_hand_is_retried() -> None:
+    """G5."""
+    world = tripped()
+    world.look(later=20.0)
+    world.change(paused=False, holder="kubectl-rollout")
+    world.look()
+    assert "WorkloadResumed" in world.events
+    assert any("by kubectl-rollout" in message for message in world.messages)
+    assert world.rollout.kind is RolloutKind.DEPLOY
+    assert world.rollout.revision == 2
+    world.settle()
+    assert world.workload is not None
+    assert world.workload.mark is None
+    assert world.status.hold is None
+    assert world.status.resumes == 1
+
+
+def _resume_and_fail_again(world: GuardedWorld) -> None:
+    world.look(later=20.0)
+    world.change(paused=False)
+    world.settle()
+    world.resize(2, crashing_pod(f"web-v2-{world.now}", runs=0))
+    world.look()
+    world.resize(2, crashing_pod(world.revisions["web-v2"].pods[0].name, runs=4))
+    world.settle()
+
+
+def test_a_tool_that_resumes_again_and_again_gets_no_loop() -> None:
+    """G5: after three times a trip of this template is only reported."""
+    world = tripped()
+    for resumes in (1, 2, 3):
+        _resume_and_fail_again(world)
+        assert world.status.resumes == resumes
+    assert world.workload is not None
+    assert not world.workload.paused
+    assert world.status.hold is None
+    assert world.state() is RolloutStatus.FAILED
+    assert any("nothing was changed" in message for message in [world.rollout.message])
+    world.roll(3, pending_pod("web-v3-0"))
+    world.look()
+    assert world.status.resumes == 0
+
+
+def test_a_pause_of_a_person_is_left_alone() -> None:
+    """G6, R7: nothing is counted, and nothing is written."""
+    world = completed()
+    world.roll(2, pending_pod("web-v2-0"))
+    world.look()
+    world.change(paused=True)
+    world.resize(2, crashing_pod("web-v2-0", runs=5))
+    decision = world.look()
+    assert decision.actions == ()
+    assert world.state() is RolloutStatus.IN_PROGRESS
+    assert world.status.circuit_breaker.failure_count == 0
+
+
+def test_a_pause_that_comes_with_the_trip_is_left_alone_until_it_ends() -> None:
+    """A person was faster than our own pause."""
+    world = failing()
+    world.most_writes = 0
+    world.look()
+    world.change(paused=True)
+    assert world.look().actions == ()
+    world.change(paused=False)
+    assert isinstance(world.look().actions[0], HoldWorkload)
+
+
+def test_a_held_workload_without_its_mark_is_a_persons() -> None:
+    """G6: somebody took the annotation away and left the pause."""
+    world = tripped()
+    world.change(mark=None)
+    world.look()
+    assert world.status.hold is None
+    assert world.workload is not None
+    assert world.workload.paused
+
+
+def test_a_mark_of_which_no_memory_is_left_is_a_persons_pause() -> None:
+    world = tripped()
+    world.command(status=Status())
+    assert world.look().actions == ()
+    assert world.status.hold is None
+
+
+def test_a_late_mark_of_ours_is_taken_back() -> None:
+    """The answer to our own write was lost, and the trip is over by now."""
+    world = completed()
+    world.change(paused=True, mark=Mark("web-v9", BREAKER))
+    world.settle()
+    assert world.workload is not None
+    assert world.workload.mark is None
+    assert not world.workload.paused
+
+
+def test_the_mark_of_a_breaker_that_is_gone_stays_while_the_pause_does() -> None:
+    """G9."""
+    world = completed()
+    world.change(paused=True, mark=Mark("web-v2", "uid-other"), stalled=True)
+    assert world.look().actions == ()
+    world.change(paused=False)
+    world.settle()
+    assert world.workload is not None
+    assert (world.workload.mark, world.workload.stalled) == (None, False)
+
+
+def test_observe_writes_nothing_and_says_what_it_would_have_done() -> None:
+    """G7."""
+    world = tripped(Mode.OBSERVE)
+    assert world.done == []
+    assert world.status.hold is None
+    assert "CircuitBreakerWouldTrigger" in world.events
+    assert "CircuitBreakerTriggered" not in world.events
+    assert any("would have tripped at" in message for message in world.messages)
+    assert "rolled back to revision 1" in world.rollout.message
+    assert "mode Observe" in world.rollout.message
+    world.settings(mode=Mode.ENFORCE).settle()
+    assert world.done == [], "a trip that was only reported is not acted on later"
+
+
+def test_observe_without_a_candidate_says_so() -> None:
+    world = protect(mode=Mode.OBSERVE)
+    world.roll(2, crashing_pod("web-v2-0", runs=1))
+    world.look()
+    world.resize(2, crashing_pod("web-v2-0", runs=4))
+    world.look()
+    assert "nothing was changed (mode Observe)" in world.rollout.message
+
+
+def test_stopped_by_a_person_in_observe_mode_nothing_is_changed() -> None:
+    world = completed(mode=Mode.OBSERVE)
+    world.roll(2, pending_pod("web-v2-0"))
+    world.look()
+    world.command(stop="2/ROLLBACK").settle()
+    assert world.state() is RolloutStatus.STOPPED
+    assert world.done == []
+
+
+def test_without_rollback_a_trip_stops_the_rollout_and_moves_no_size() -> None:
+    """B4."""
+    world = tripped(breaker=BreakerSpec(rollback=False))
+    assert [type(action) for action in world.done] == [HoldWorkload, ReportTrip]
+    assert world.sizes() == {"v1": 4, "v2": 1}
+    assert world.state() is RolloutStatus.FAILED
+
+
+def test_an_abort_by_a_person_is_held_too() -> None:
+    """C2."""
+    world = completed()
+    world.roll(2, pending_pod("web-v2-0"))
+    world.look()
+    world.command(stop="2/ABORT").settle()
+    assert world.workload is not None
+    assert world.workload.paused
+    assert world.sizes() == {"v1": 4, "v2": 1}
+
+
+def test_two_breakers_the_younger_only_says_so() -> None:
+    """G1."""
+    world = protect()
+    world.rival = "older"
+    decision = world.look()
+    assert decision.actions == ()
+    stalled = world.condition("Stalled")
+    assert stalled is not None
+    assert (stalled.reason, "older" in stalled.message) == (Reason.TARGET_TAKEN, True)
+
+
+def test_a_target_that_does_not_exist_is_said() -> None:
+    world = protect()
+    world.workload = None
+    world.look()
+    stalled = world.condition("Stalled")
+    assert stalled is not None
+    assert stalled.reason is Reason.TARGET_NOT_FOUND
+
+
+def test_a_deployment_without_any_replica_set_waits_for_its_controller() -> None:
+    world = protect()
+    world.revisions.clear()
+    world.look()
+    waits = world.condition("Reconciling")
+    assert waits is not None
+    assert waits.reason is Reason.WAITING_FOR_CONTROLLER
+
+
+def test_a_template_of_which_there_is_no_replica_set_yet_is_not_followed() -> None:
+    """Its controller is away."""
+    world = completed()
+    world.apply(2)
+    world.look()
+    assert world.status.desired_revision == 1
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    world.revisions.clear()
+    world.look()
+    assert world.status.desired_revision == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "made", "seconds", "words"),
+    [
+        (0, template("v1"), 0, "revisionHistoryLimit is 0"),
+        (10, template("v1", probed=False), 0, "no readiness probe"),
+        (10, template("v1", probed=False), 30, ""),
+        (10, template("v1"), 0, ""),
+    ],
+)
+def test_what_puts_a_rollback_at_risk_is_said_at_once(
+    limit: int, made: Template, seconds: int, words: str
+) -> None:
+    world = protect()
+    world.put(replace(world.revisions["web-v1"], template=made))
+    world.change(template=made, revision_history_limit=limit, min_ready_seconds=seconds)
+    world.look()
+    risk = world.condition("RollbackAtRisk")
+    assert (risk is not None) == bool(words)
+    assert words in ("" if risk is None else risk.message)
+
+
+def test_a_deleted_candidate_is_none() -> None:
+    """revisionHistoryLimit 0: its ReplicaSet is gone at the trip (B3, B8)."""
+    world = completed()
+    world.roll(2, ready_pod("web-v2-0"), pending_pod("web-v2-1"))
+    del world.revisions["web-v1"]
+    world.look()
+    world.resize(2, crashing_pod("web-v2-1", runs=4))
+    decision = world.look()
+    assert decision.actions == ()
+    assert world.rollout.reason is Reason.NO_COMPLETED_REVISION
+
+
+def test_settings_of_the_breaker_win_over_the_workloads_own() -> None:
+    world = protect(min_ready_seconds=7, progress_deadline=70)
+    world.change(min_ready_seconds=9, progress_deadline=90)
+    spec = world.snapshot.guarded.spec
+    assert (spec.min_ready_seconds, spec.progress_deadline) == (7, 70)
+    world.settings(min_ready_seconds=None, progress_deadline=None)
+    spec = world.snapshot.guarded.spec
+    assert (spec.min_ready_seconds, spec.progress_deadline) == (9, 90)
+    world.change(min_ready_seconds=0)
+    assert world.snapshot.guarded.spec.min_ready_seconds is None

@@ -1,0 +1,153 @@
+"""Rules G on a StatefulSet: held by its partition, and brought back pod by pod."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.builders import crashing_pod, pending_pod, ready_pod, terminating
+from tests.unit.domain.guarded_world import GuardedWorld, completed, ready_many
+from tripswitch.domain.values.decision import DeletePod
+from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.protection import HOLD_PARTITION, WorkloadKind
+from tripswitch.domain.values.status import Reason, RolloutStatus
+
+DB = WorkloadKind.STATEFUL_SET
+
+
+def rolling(*bad: PodView, good: int = 2) -> GuardedWorld:
+    """Return three replicas of which the upper ones are of ``v2``, which is watched."""
+    world = completed(DB, replicas=3)
+    waiting = tuple(replace(pod, containers=pending_pod().containers) for pod in bad)
+    plain = tuple(replace(pod, ready_since=None) for pod in waiting)
+    world.roll(2, *plain)
+    world.resize(1, *ready_many(1, good))
+    world.look()
+    return world.resize(2, *bad)
+
+
+def deleted(world: GuardedWorld) -> list[str]:
+    """Return the names of the pods that were deleted."""
+    return [action.name for action in world.done if isinstance(action, DeletePod)]
+
+
+def test_a_trip_sets_the_partition_and_deletes_the_failed_pod() -> None:
+    """G4."""
+    world = rolling(crashing_pod("web-v2-2", runs=3))
+    actions = world.look().actions
+    assert [type(action) for action in actions] == [HoldWorkload, ReportTrip, DeletePod]
+    assert deleted(world) == ["web-v2-2"]
+    assert world.workload is not None
+    assert world.workload.partition == HOLD_PARTITION
+    world.resize(1, *ready_many(1, 3))
+    world.look(later=20.0)
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+
+
+def test_failed_pods_go_one_at_a_time_from_the_highest_ordinal() -> None:
+    """G4: each when the one before is healthy again."""
+    bad = [crashing_pod(f"web-v2-{ordinal}", runs=3) for ordinal in (1, 2)]
+    world = rolling(*bad, good=1)
+    world.look()
+    assert deleted(world) == ["web-v2-2"]
+    world.resize(2, bad[0], terminating(bad[1]))
+    world.look()
+    assert deleted(world) == ["web-v2-2"], "it is still on its way out"
+    world.resize(2, bad[0])
+    world.resize(1, *ready_many(1, 1), pending_pod("web-v1-2"))
+    world.look()
+    assert deleted(world) == ["web-v2-2"], "the one above is not healthy yet"
+    world.resize(1, *ready_many(1, 1), ready_pod("web-v1-2"))
+    world.look()
+    assert deleted(world) == ["web-v2-2", "web-v2-1"]
+
+
+def test_a_failed_pod_that_serves_nobody_goes_while_one_above_is_missing() -> None:
+    """OrderedReady makes no pod above one that is not Ready."""
+    bad = [crashing_pod(f"web-v2-{ordinal}", runs=3) for ordinal in (1, 2)]
+    world = rolling(*bad, good=1)
+    world.look()
+    world.look()
+    assert deleted(world) == ["web-v2-2", "web-v2-1"]
+
+
+def test_a_failed_pod_that_serves_waits_for_the_one_above() -> None:
+    world = rolling(ready_pod("web-v2-1"), crashing_pod("web-v2-2", runs=3), good=1)
+    world.settle()
+    assert deleted(world) == ["web-v2-2"]
+    world.resize(1, ready_pod("web-v1-0"), ready_pod("web-v1-2"))
+    world.settle(later=20.0)
+    assert deleted(world) == ["web-v2-2", "web-v2-1"]
+
+
+def test_a_pod_of_the_good_revision_is_never_deleted() -> None:
+    world = rolling(crashing_pod("web-v2-2", runs=3))
+    world.settle()
+    world.resize(1, *ready_many(1, 2), crashing_pod("web-v1-2", runs=9))
+    world.settle(later=20.0)
+    assert deleted(world) == ["web-v2-2"]
+
+
+def test_a_corrected_template_gets_the_partition_back_as_it_was() -> None:
+    """G5."""
+    world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
+    world.roll(3, pending_pod("web-v3-2")).settle()
+    assert world.workload is not None
+    assert (world.workload.partition, world.workload.mark, world.workload.stalled) == (
+        0,
+        None,
+        False,
+    )
+    assert world.rollout.revision == 3
+    assert world.status.hold is None
+
+
+def test_a_partition_of_a_person_is_left_alone() -> None:
+    """G6, R7."""
+    world = completed(DB, replicas=3)
+    world.roll(2, pending_pod("web-v2-2")).change(partition=2)
+    world.look()
+    world.resize(2, crashing_pod("web-v2-2", runs=9))
+    assert world.look().actions == ()
+    assert world.status.circuit_breaker.failure_count == 0
+
+
+def test_another_partition_during_a_trip_is_a_persons() -> None:
+    world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
+    world.change(partition=1)
+    world.look()
+    assert world.status.hold is None
+
+
+def test_a_partition_set_to_zero_by_hand_is_a_retry() -> None:
+    """G5."""
+    world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
+    world.change(partition=0)
+    world.look()
+    assert "WorkloadResumed" in world.events
+
+
+def test_on_delete_has_no_rollout_to_watch() -> None:
+    world = completed(DB)
+    world.change(on_delete=True)
+    world.look()
+    stalled = world.condition("Stalled")
+    assert stalled is not None
+    assert stalled.reason is Reason.NO_ROLLOUT
+
+
+@pytest.mark.parametrize("current", ["web-v1", "web-v2"])
+def test_what_its_controller_makes_no_pods_of_is_no_candidate(current: str) -> None:
+    """The controller takes a crash loop between two ends for complete, and gives the old one up."""
+    world = rolling(crashing_pod("web-v2-2", runs=3))
+    world.change(current_revision=current)
+    world.look()
+    assert (world.status.hold is not None) == (current == "web-v1")
+
+
+def test_pods_without_an_ordinal_are_last() -> None:
+    world = rolling(crashing_pod("odd", runs=3))
+    world.look()
+    assert deleted(world) == ["odd"]

@@ -169,7 +169,7 @@ def _page(lines: list[str], rounds: int, loads: list[float]) -> str:
     )
     parts = "\n".join(_parts(lines))
     floors = "\n".join(f"| {image} | {_third(name)} |" for image, name in FLOORS.items())
-    return f"""# Times on a real node
+    return f"""# Time to trip and to roll back with real containers
 
 Written by `make bench-real`, not by hand: {datetime.now(UTC):%Y-%m-%d}, Kubernetes \
 {PROGRAMS["kubelet"].version}, containerd {containerd}, {platform.machine()}, {os.cpu_count()} cores, \

@@ -128,7 +128,7 @@ def render(results: dict[str, Any]) -> str:
     """Return the page: one table of everything, then how each benchmark is made."""
     runs = sorted({(r["run"], r["scale"], r["machine"], r["versions"]) for r in results.values()})
     lines = [
-        "# Benchmarks",
+        "# Benchmarks: time, requests and memory",
         "",
         "Written by `make bench` (everything) and `make bench-NAME` (one of them); not edited by hand.",
         "Each has a throwaway control plane, on which everybody runs one after the other, with",

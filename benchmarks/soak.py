@@ -226,7 +226,7 @@ def render(soak: Soak, options: argparse.Namespace, memory: list[str], faults: l
         f"FAILED; {reached} reached the threshold in the recount."
     )
     lines = [
-        "# Soak",
+        "# Soak test: random operations on a real API server",
         "",
         "Written by `make soak-cluster`; not edited by hand. Random good and bad rollouts, scaling,",
         "deletions and restarts of the operator (by turns killed with -9 and stopped), and a recount from",

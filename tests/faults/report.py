@@ -15,7 +15,7 @@ RESULTS = Path(__file__).with_name("results.json")
 """The latest result of every fault, so that a part of a run (``--only``) changes its own rows alone."""
 
 HEAD = """\
-# What it survives
+# Reliability: faults we inject and what happens
 
 <!-- Written by `make faults`; do not edit. -->
 

@@ -14,7 +14,7 @@ PATH = Path(__file__).parents[2] / "docs" / "explanation" / "states.md"
 def render() -> str:
     """Return the page."""
     lines = [
-        "# States",
+        "# States of a rollout, a revision and the breaker",
         "",
         "<!-- Generated from operator/tripswitch/domain by `make generate`; do not edit. -->",
         "",

@@ -138,7 +138,7 @@ def _first_sentence(words: str) -> str:
 def render() -> str:
     """Return the page."""
     lines = [
-        "# The place of every rule",
+        "# Rules: where each one is in the code and its tests",
         "",
         "<!-- Generated from the code, the tests and breaker.md by `make generate`; do not edit. -->",
         "",

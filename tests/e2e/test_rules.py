@@ -1,4 +1,4 @@
-"""Rules paragraph by paragraph, where no other story shows them: B1, B8, H2, P1, R2, R4, R5, R7, S1, S2."""
+"""Rules paragraph by paragraph, where no other story shows them: B1, B8, H2, P1, R2, R4, R5, R7, S1, S2, W5."""
 
 from __future__ import annotations
 
@@ -176,3 +176,35 @@ def number_of_restarts(world: World) -> int:
 
 def seconds(written: str) -> float:
     return datetime.fromisoformat(written).timestamp()
+
+
+def test_w5_a_replica_set_that_left_the_selector_is_let_go_and_another_takes_its_place(
+    world: World,
+) -> None:
+    """As a Deployment does it. Its pods run on, and count no more."""
+    world.completed(guarded(image="web:1"))
+    [(name, before)] = world.replica_sets().items()
+    old = {pod.metadata.uid for pod in world.pods()}
+    world.kubectl("label", f"replicaset/{name}", "app=x", "--overwrite")
+    world.until_true(lambda: not _read_replica_set(world, name).metadata.owner_references)
+    [(instead, _)] = world.until_true(lambda: world.replica_sets().items())
+    status = world.until(
+        lambda status: (
+            revision(status, status["desiredRevision"])["replicaSet"] == instead
+            and revision(status, status["desiredRevision"])["running"] == 4
+            and status["readyReplicas"] == 4
+        )
+    )
+    assert instead != name
+    [owner] = world.replica_sets()[instead].metadata.owner_references
+    assert (owner.kind, owner.name) == ("GuardedDeployment", "web")
+    assert rollout(status) == "SUCCESSFUL"
+    assert status["replicas"] == 4, "the other four are nobody's"
+    assert status["circuitBreaker"]["failureCount"] == 0
+    let_go = _read_replica_set(world, name)
+    assert (let_go.metadata.uid, let_go.spec.replicas) == (before.metadata.uid, 4)
+    assert old <= {pod.metadata.uid for pod in world.pods()}, "they run on"
+
+
+def _read_replica_set(world: World, name: str) -> Any:
+    return world.apps.read_namespaced_replica_set(name, world.namespace)

@@ -167,10 +167,6 @@ class Referee:
             and (sizes.get(record.replica_set) or record.revision == status.last_completed_revision)
         ]
         if total < wanted and not proven:
-            made = next(r.replica_set for r in status.revisions if r.revision == rollout.revision)
-            if made not in sizes:  # nothing is left that remembers what it was sized for
-                self.seen["sizes forgotten"] += 1
-                return True
             self.seen["sizes frozen"] += 1
             return f"frozen at {total} of {wanted}" in status.rollout_state_reason
         upper = compute_bounds(guarded.spec.strategy, wanted).upper

@@ -333,6 +333,27 @@ def test_r7_a_first_rollout_that_stalled_says_that_its_size_is_frozen_and_why() 
     assert "frozen" not in reason(world)
 
 
+def test_r7_a_stalled_rollout_whose_replica_set_is_gone_says_that_its_size_is_frozen() -> None:
+    """Nothing is left that remembers what it was sized for; nothing can be made of it either."""
+    world = started(4).heal("v1", count=2).crash("v1", runs=3).settle(1.0)
+    del world.replica_sets[world.replica_set("v1").name]
+    world.want(replicas=12).settle(1.0)
+    assert (world.state(), world.sizes()) == (S.FAILED, {})
+    assert "the size is frozen at 0 of 12 pods: nothing of revision 1 is launched" in reason(world)
+    world.want(replicas=0).settle(1.0)
+    assert "frozen" not in reason(world)
+
+
+def test_r7_beside_one_that_completed_a_replica_set_that_is_gone_freezes_nothing() -> None:
+    world = stalled(healthy=2)
+    del world.replica_sets[world.replica_set("v2").name]
+    world.settle(1.0)
+    assert "frozen" not in reason(world)
+    before = world.sizes()["v1"]
+    assert scale(world, 12).sizes() == {"v1": 12}
+    assert before <= 4
+
+
 def test_r7_what_was_frozen_follows_once_the_rollout_goes_on() -> None:
     world = started(4).heal("v1", count=2).crash("v1", runs=3).settle(1.0)
     world.want(replicas=12).settle(1.0).command(retry="again").settle(1.0)

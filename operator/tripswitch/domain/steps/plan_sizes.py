@@ -112,9 +112,11 @@ def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) 
     most = replicas if is_scaled_down(scaled, replicas) else draft.bounds.upper
     sizes = lower(kept, take_in_order(kept, most), most, replicas)
     total = sum(sizes.values())
-    if total >= replicas or not is_scaled_up(scaled, replicas):
-        return Plan(sizes, followed=total <= most)
     growing = _find_growing_while_stalled(draft, others)
+    # Its ReplicaSet may be gone, and with it what it was sized for.
+    stuck = draft.target is None and not growing
+    if total >= replicas or not (stuck or is_scaled_up(scaled, replicas)):
+        return Plan(sizes, followed=total <= most)
     if not growing:
         why = f"nothing of revision {draft.rollout.revision} is launched any more"
         return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))

@@ -12,8 +12,8 @@ from tests.support.invariants import check_decision
 from tests.unit.cli import inputs
 from tripswitch.cli.app import app
 from tripswitch.cli.simulate.command import load_guarded
-from tripswitch.cli.simulate.script import MEANING, parse_script
-from tripswitch.cli.simulate.world import Rehearsal, rehearse
+from tripswitch.simulation.rollout import SimulatedRollout, simulate_rollout
+from tripswitch.simulation.script import MEANING, parse_script
 
 PROBE = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
 
@@ -38,12 +38,12 @@ def manifest(replicas: int = 4, **more: Any) -> str:
     )
 
 
-def play(script: str, replicas: int = 4, *, first: bool = False, **more: Any) -> Rehearsal:
+def play(script: str, replicas: int = 4, *, first: bool = False, **more: Any) -> SimulatedRollout:
     guarded = load_guarded(manifest(replicas, **more))
-    return rehearse(guarded, parse_script([script]), first=first, seconds=3600)
+    return simulate_rollout(guarded, parse_script([script]), first=first, seconds=3600)
 
 
-def events(played: Rehearsal) -> list[str]:
+def events(played: SimulatedRollout) -> list[str]:
     return [str(event.reason) for step in played.steps for event in step.events]
 
 
@@ -56,12 +56,12 @@ def run(*words: str, stdin: str) -> Result:
 def test_no_step_breaks_an_invariant(script: str, *, first: bool) -> None:
     played = play(script, first=first, minReadySeconds=5)
     wrong = [
-        f"{now}: {broken}"
-        for snapshot, decision, now in played.trusted
-        for broken in check_decision(snapshot, decision, now)
+        f"{look.now}: {broken}"
+        for look in played.looks
+        for broken in check_decision(look.snapshot, look.decision, look.now)
     ]
     assert wrong == []
-    assert played.trusted
+    assert played.looks
 
 
 @pytest.mark.parametrize(("replicas", "threshold"), [(1, 3), (25, 13), (400, 200)])

@@ -19,25 +19,12 @@ from tests.support.builders import (
     guarded,
     pending_pod,
     ready_pod,
-    replica_set,
     template,
     unready_pod,
 )
 from tests.support.invariants import check_decision
 from tripswitch.domain.decide import decide
-from tripswitch.domain.values.decision import (
-    Action,
-    AdoptReplicaSet,
-    CreateReplicaSet,
-    Decision,
-    DeletePod,
-    DeleteReplicaSet,
-    DropPod,
-    MarkCompleted,
-    ReleaseReplicaSet,
-    ScaleReplicaSet,
-    SetAsidePod,
-)
+from tripswitch.domain.values.decision import Action, Decision
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
@@ -53,6 +40,7 @@ from tripswitch.domain.values.status import (
 )
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Template
+from tripswitch.simulation.objects import Objects, Surroundings, apply_action, fill, keep_newest
 
 A_DAY = 86_400.0
 MakePod = Callable[[str, Instant], PodView]
@@ -133,7 +121,7 @@ class World:
 
     def delete_pods(self, name: str) -> World:
         """Delete all pods of a ReplicaSet by hand; it makes new ones."""
-        self._put(self._filled(replace(self.replica_sets[name], pods=())))
+        self._put(fill(replace(self.replica_sets[name], pods=()), self._surroundings()))
         return self
 
     # --- what the operator does ---
@@ -180,46 +168,18 @@ class World:
             assert later.actions == decision.actions
 
     def _carry_out(self, action: Action) -> None:
-        match action:
-            case CreateReplicaSet(name, revision, size, sized_for):
-                made = replica_set(revision, size=size, of=self.guarded.spec.template, name=name)
-                made = replace(made, created_at=self.now, sized_for=sized_for)
-                self._put(self._filled(made))
-            case AdoptReplicaSet(name):
-                self._put(replace(self.replica_sets[name], owned=True))
-            case ReleaseReplicaSet(name):
-                del self.strays[name]
-            case ScaleReplicaSet(name, _, _, size, sized_for):
-                found = replace(self.replica_sets[name], size=size, sized_for=sized_for)
-                self._put(self._filled(found))
-            case MarkCompleted(name, _, _, at):
-                self._put(replace(self.replica_sets[name], completed_at=at))
-            case DeleteReplicaSet(name):
-                del self.replica_sets[name]
-            case DeletePod(name):
-                self._delete_pod(name)
-            case SetAsidePod(name, uid, version, _, revision, ttl):
-                self._delete_pod(name)  # for its ReplicaSet it is as if it were gone
-                self.retained[name] = RetainedPod(name, uid, version, revision, self.now + ttl)
-            case DropPod(name):
-                del self.retained[name]
+        objects = Objects(self.replica_sets, self.strays, self.retained)
+        after = apply_action(objects, action, self._surroundings())
+        self.replica_sets = dict(after.replica_sets)
+        self.strays, self.retained = dict(after.strays), dict(after.retained)
 
-    def _delete_pod(self, name: str) -> None:
-        for found in list(self.replica_sets.values()):
-            pods = tuple(pod for pod in found.pods if pod.name != name)
-            self._put(self._filled(replace(found, pods=pods)))
+    def _surroundings(self) -> Surroundings:
+        template = self.guarded.spec.template
+        return Surroundings(template, self.now, self._make_pod, keep_newest)
 
-    def _filled(self, found: ReplicaSetView) -> ReplicaSetView:
-        """As the ReplicaSet controller: make what is missing, delete what is too much."""
-        pods = list(found.pods)
-        while sum(pod.live for pod in pods) < found.size:
-            self.pods_made += 1
-            pods.append(pending_pod(f"{found.template.digest}-{self.pods_made}"))
-        surplus = sum(pod.live for pod in pods) - found.size
-        going = sorted((p for p in pods if p.live), key=lambda pod: pod.ready_since is not None)
-        for pod in going[: max(0, surplus)]:
-            pods.remove(pod)
-        return replace(found, pods=tuple(pods))
+    def _make_pod(self, found: ReplicaSetView) -> PodView:
+        self.pods_made += 1
+        return pending_pod(f"{found.template.digest}-{self.pods_made}")
 
     def _put(self, found: ReplicaSetView) -> None:
         self.replica_sets[found.name] = found
@@ -298,7 +258,11 @@ def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
     """Return a world in which a first revision runs and is completed."""
     made = _completed(replicas, version, tuple(fields.items()))
     return replace(
-        made, replica_sets=dict(made.replica_sets), events=list(made.events), retained={}
+        made,
+        replica_sets=dict(made.replica_sets),
+        strays={},
+        retained={},
+        events=list(made.events),
     )
 
 

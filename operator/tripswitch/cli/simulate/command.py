@@ -16,11 +16,11 @@ from tripswitch.api.codec import InvalidObjectError, read_guarded
 from tripswitch.cli.formatting import one_line, plural
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.problems import Exit, Problem
-from tripswitch.cli.simulate.script import MEANING, parse_script
-from tripswitch.cli.simulate.world import Rehearsal, Step, rehearse
 from tripswitch.domain.rules.health import effective_min_ready_seconds
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
 from tripswitch.domain.values.snapshot import Guarded
+from tripswitch.simulation.rollout import SimulatedRollout, Step, simulate_rollout
+from tripswitch.simulation.script import MEANING, parse_script
 
 _WORDS = "\n".join(f"    {name:<14} {meaning}" for name, meaning in MEANING.items())
 
@@ -92,13 +92,13 @@ def simulate(
     guarded = load_guarded(sys.stdin.read() if filename == "-" else Path(filename).read_text())
     if replicas is not None:
         guarded = replace(guarded, spec=replace(guarded.spec, replicas=replicas))
-    played = rehearse(guarded, script, first=first, seconds=minutes * 60)
+    played = simulate_rollout(guarded, script, first=first, seconds=minutes * 60)
     if output == "text":
         console = make_console()
         for line in render(guarded, played):
             console.print(line, soft_wrap=True)
     else:
-        emit(to_plain(replace(played, trusted=())), output)
+        emit(to_plain(replace(played, looks=())), output)
     sys.exit(Exit.DONE if played.completed else Exit.FAILED)
 
 
@@ -127,7 +127,7 @@ def _read(raw: Mapping[str, Any]) -> Guarded:
     return replace(read, uid="simulated", spec=replace(read.spec, paused=False))
 
 
-def render(guarded: Guarded, played: Rehearsal) -> Iterator[Text]:
+def render(guarded: Guarded, played: SimulatedRollout) -> Iterator[Text]:
     """Yield the lines: what the numbers are, then each step, then how it ended."""
     spec, bounds = guarded.spec, played.bounds
     breaker = spec.breaker

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, count, repeat
 
-from tripswitch.cli.simulate.script import Act, Line
 from tripswitch.domain.values.pods import ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Readiness
+from tripswitch.simulation.script import Act, Line
 
 START = 1.0
 PULL = 1.5

@@ -18,6 +18,7 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
+from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.time import Instant
@@ -70,6 +71,7 @@ def apply_action(objects: Objects, action: Action, around: Surroundings) -> Obje
     Raises:
         KeyError: The Action is about an object that is not there.
     """
+    assert not isinstance(action, HoldAction), "only guarded workloads are held"
     match action:
         case CreateReplicaSet():
             return _put(objects, fill(_create(action, around), around))

@@ -73,7 +73,7 @@ def test_a_wrong_value_is_refused(wrong: dict[str, Any]) -> None:
 
 WORKLOADS = {"deployments", "statefulsets"}
 GUARDING = {
-    *(*WORKLOADS, "deployments/status", "statefulsets/status", "namespaces"),
+    *(*WORKLOADS, "deployments/status", "statefulsets/status", "controllerrevisions", "namespaces"),
     *("deploymentcircuitbreakers", "deploymentcircuitbreakers/status"),
 }
 """What the operator has rights on for the sake of workloads that are guarded in place (rules G)."""
@@ -118,7 +118,7 @@ def test_by_default_a_workload_can_be_patched_and_neither_made_nor_deleted() -> 
     rights = read_granted(installed)
     assert verbs(rights, *WORKLOADS) == {"get", "list", "watch", "patch"}
     assert verbs(rights, "deployments/status", "statefulsets/status") == {"patch"}
-    assert verbs(rights, "namespaces") == {"get", "list", "watch"}
+    assert verbs(rights, "namespaces", "controllerrevisions") == {"list", "watch"}
     assert "--guard-workloads=enforce" in installed
 
 

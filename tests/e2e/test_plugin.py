@@ -28,7 +28,10 @@ def test_status_names_the_cause_of_a_rollback(world: World, plugin: Plugin) -> N
     assert "revision 1  COMPLETED  (last completed)  4/4 healthy" in shown
     assert shown.count("  Ready  ") == 4
     listed = plugin("tripswitch", "status", "-A")
-    assert f"{world.namespace}/web  ROLLBACK_SUCCESSFUL" in listed
+    (row,) = [
+        line.split() for line in listed.splitlines() if line.startswith(f"{world.namespace} ")
+    ]
+    assert row[2:5] == ["gdeploy/web", "-", "ROLLBACK_SUCCESSFUL"]
     found = json.loads(plugin("tripswitch", "history", "web", "-o", "json"))
     assert [(one["number"], one["state"]) for one in found] == [(2, "FAILED"), (1, "COMPLETED")]
 

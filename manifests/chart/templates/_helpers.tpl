@@ -91,6 +91,10 @@ suite fails on a right that is missing, and on one that is never used.
 - apiGroups: [tripswitch.dev]
   resources: [deploymentcircuitbreakers/status]
   verbs: [update]
+# The revisions of a StatefulSet.
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [list, watch]
 {{- if eq .Values.guardWorkloads.mode "Enforce" }}
 # patch: what a trip changes on a guarded workload, and takes back (rules G4 and G5).
 - apiGroups: [apps]

@@ -20,7 +20,8 @@ Exit codes:
   6  refused by the API server, or changed at the same moment
 
 \b
-NAME may be written as kubectl writes it: web, gdeploy/web, guardeddeployments.tripswitch.dev/web.
+NAME may be written as kubectl writes it: web or gdeploy/web for a GuardedDeployment; deploy/web, sts/db or
+dcb/web for a workload that is guarded in place.
 Colours appear on a terminal only; NO_COLOR=1 turns them off.
 """
 
@@ -28,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status.command", "What runs, what failed and why, as a tree; -w repaints it live."),
     "history": ("history", "The revisions with their states, images, failures and times."),
     "diff": ("diff", "What is different between the pod templates of two revisions."),
+    "guard": ("guard", "Give an existing Deployment or StatefulSet a circuit breaker."),
     "retry": ("verbs", "Try a failed revision again."),
     "stop": ("verbs", "Stop the rollout that is running: roll back, or leave it as it is."),
     "pause": ("verbs", "Hold the rollout: nothing is launched, removed or counted."),
@@ -87,10 +89,12 @@ class LazyGroup(click.Group):
     version("tripswitch"), "--version", prog_name=PROGRAM, message="%(prog)s %(version)s"
 )
 def app() -> None:
-    """Look at and steer GuardedDeployments: rollouts with a circuit breaker.
+    """Look at and steer rollouts with a circuit breaker.
 
     \b
     kubectl tripswitch status web          what runs, what failed, and why
     kubectl tripswitch status web -w       the same, live, until the rollout has ended
+    kubectl tripswitch status -A -w        everything that is guarded, worst first, live
+    kubectl tripswitch guard deploy/web    a circuit breaker for a Deployment that exists
     kubectl tripswitch retry web           try the failed revision again
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are

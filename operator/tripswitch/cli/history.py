@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tripswitch.cli.formatting import one_line
-from tripswitch.cli.options import name_argument, output_option, where_options
+from tripswitch.cli.options import output_option, target_argument, where_options
 from tripswitch.cli.output import emit, make_console, to_plain
+from tripswitch.cli.references import Reference
 from tripswitch.cli.session import converse
 from tripswitch.cli.status.command import load
 from tripswitch.cli.status.tree import MARKS, STATES, format_moment
@@ -17,25 +18,26 @@ from tripswitch.cli.where import Where
 
 
 @click.command()
-@name_argument()
+@target_argument()
 @output_option
 @where_options
 def history(
     *,
-    name: str,
+    target: Reference,
     output: str,
     where: Where,
 ) -> None:
-    """List the revisions of a GuardedDeployment, newest first.
+    """List the revisions of a GuardedDeployment or a guarded workload, newest first.
 
-    A revision is one pod template with its ReplicaSet. ROLES: "wanted" is what spec asks for,
+    A revision is one pod template with its ReplicaSet (of a StatefulSet, its ControllerRevision). ROLES: "wanted" is what spec asks for,
     "running" what the latest rollout makes run, "last completed" where a rollback would go.
 
     \b
     kubectl tripswitch history web
+    kubectl tripswitch history deploy/web
     kubectl tripswitch undo web --to-revision 3
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
-    view = converse(where, lambda session: load(session, name))
+    view = converse(where, lambda session: load(session, target))
     if output == "text":
         make_console().print(render_history(view))
     else:

@@ -1,28 +1,23 @@
-"""Options that several commands have, and how a GuardedDeployment is named."""
+"""Options and arguments that several commands have."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import click
 
-from tripswitch.cli.names import complete_names, complete_namespaces
+from tripswitch.cli.names import (
+    complete_names,
+    complete_namespaces,
+    complete_targets,
+    complete_workloads,
+)
+from tripswitch.cli.references import Kind, Reference, UnknownReferenceError, parse_reference
 from tripswitch.cli.where import Where
 
 Command = Callable[..., Any]
-
-KINDS = frozenset(
-    {
-        "gdeploy",
-        "guardeddeployment",
-        "guardeddeployments",
-        "guardeddeployment.tripswitch.dev",
-        "guardeddeployments.tripswitch.dev",
-        "guardeddeployments.v1alpha1.tripswitch.dev",
-    }
-)
 
 
 def parse_name(value: str) -> str:
@@ -34,23 +29,57 @@ def parse_name(value: str) -> str:
     Raises:
         click.BadParameter: It names another kind.
     """
-    kind, slash, name = value.rpartition("/")
-    if slash and kind.lower() not in KINDS:
+    reference = parse_target(value)
+    if reference.kind is not Kind.GUARDED:
         raise click.BadParameter(
-            f"{kind!r} is no GuardedDeployment; write {name} or gdeploy/{name}"
+            f"this command is for GuardedDeployments; for {reference} use kubectl rollout"
         )
-    if not name:
-        raise click.BadParameter("the name is empty")
-    return name
+    return reference.name
 
 
-def name_argument(*, required: bool = True) -> Callable[[Command], Command]:
-    """Add the argument NAME."""
+def parse_target(value: str, kinds: Container[Kind] = frozenset(Kind)) -> Reference:
+    """Return what is named, of one of these kinds.
+
+    Raises:
+        click.BadParameter: It names another kind, or nothing.
+    """
+    try:
+        reference = parse_reference(value)
+    except UnknownReferenceError as error:
+        raise click.BadParameter(str(error)) from error
+    if reference.kind not in kinds:
+        raise click.BadParameter(f"write deploy/{reference.name} or sts/{reference.name}")
+    return reference
+
+
+def name_argument() -> Callable[[Command], Command]:
+    """Add the argument NAME: a GuardedDeployment."""
     return click.argument(
-        "name",
+        "name", callback=lambda _, __, value: parse_name(value), shell_complete=complete_names
+    )
+
+
+def target_argument(*, required: bool = True) -> Callable[[Command], Command]:
+    """Add the argument NAME: a GuardedDeployment or a guarded workload, given as ``target``."""
+    return click.argument(
+        "target",
+        metavar="NAME" if required else "[NAME]",
         required=required,
-        callback=lambda _, __, value: None if value is None else parse_name(value),
-        shell_complete=complete_names,
+        callback=lambda _, __, value: None if value is None else parse_target(value),
+        shell_complete=complete_targets,
+    )
+
+
+WORKLOADS = (Kind.DEPLOYMENT, Kind.STATEFUL_SET)
+
+
+def workload_argument() -> Callable[[Command], Command]:
+    """Add the argument WORKLOAD: a Deployment or a StatefulSet, given as ``target``."""
+    return click.argument(
+        "target",
+        metavar="WORKLOAD",
+        callback=lambda _, __, value: parse_target(value, WORKLOADS),
+        shell_complete=complete_workloads,
     )
 
 

@@ -59,7 +59,7 @@ def explain(error: ApiError, what: str) -> Problem:
             words.startswith("404")
         ):
             return Problem(
-                "this cluster does not know GuardedDeployments: Tripswitch's CRD is not installed",
+                "this cluster does not know Tripswitch's kinds: its CRDs are not installed",
                 Exit.NOT_FOUND,
             )
         case NotFoundError():

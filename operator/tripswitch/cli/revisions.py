@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tripswitch.api.tolerant import field, mapping
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.session import Object, Session
 from tripswitch.cli.status.view import Outcome, RevisionLine, View
+from tripswitch.cluster.resources import CONTROLLER_REVISIONS, REPLICA_SETS
 
 
 def find_revision(view: View, number: int) -> RevisionLine:
@@ -19,7 +21,7 @@ def find_revision(view: View, number: int) -> RevisionLine:
         if revision.number == number:
             return revision
     known = ", ".join(str(revision.number) for revision in view.revisions) or "none"
-    raise Problem(f"gdeploy/{view.name} has no revision {number}; it has {known}", Exit.NOT_FOUND)
+    raise Problem(f"{view.label} has no revision {number}; it has {known}", Exit.NOT_FOUND)
 
 
 def list_previous(view: View) -> list[RevisionLine]:
@@ -37,7 +39,7 @@ def list_previous(view: View) -> list[RevisionLine]:
         runs = find_revision(view, view.rollout.revision)
         found = [runs, *(r for r in found if r.number != runs.number)]
     if not found:
-        raise Problem(f"gdeploy/{view.name} has no earlier revision that completed")
+        raise Problem(f"{view.label} has no earlier revision that completed")
     return found
 
 
@@ -52,13 +54,13 @@ async def load_first(
     lost: list[int] = []
     for revision in revisions:
         try:
-            return revision, await load_replica_set(session, revision), lost
+            return revision, await load_replica_set(session, view, revision), lost
         except Problem as problem:
             if problem.code is not Exit.NOT_FOUND:
                 raise
             lost.append(revision.number)
     raise Problem(
-        f"gdeploy/{view.name} has no earlier revision that can be had: the ReplicaSets of "
+        f"{view.label} has no earlier revision that can be had: the ReplicaSets of "
         f"{_name(lost)} are gone",
         Exit.NOT_FOUND,
     )
@@ -69,12 +71,19 @@ def _name(numbers: Sequence[int]) -> str:
     return f"{noun} {', '.join(map(str, numbers))}"
 
 
-async def load_replica_set(session: Session, revision: RevisionLine) -> Object:
+async def load_replica_set(session: Session, view: View, revision: RevisionLine) -> Object:
     """Return the ReplicaSet of a revision, the holder of its template.
+
+    A StatefulSet's ControllerRevision is returned in the form of a ReplicaSet.
 
     Raises:
         Problem: It is gone.
     """
     if not revision.replica_set_name:
         raise Problem(f"revision {revision.number} has no ReplicaSet", Exit.NOT_FOUND)
-    return await session.replica_set(revision.replica_set_name)
+    if not view.stateful:
+        return await session.read(REPLICA_SETS, revision.replica_set_name)
+    found = await session.read(CONTROLLER_REVISIONS, revision.replica_set_name)
+    template = dict(mapping(field(found, "data", "spec", "template")))
+    template.pop("$patch", None)
+    return {"metadata": found.get("metadata"), "spec": {"template": template}}

@@ -18,12 +18,17 @@ from tripswitch.cluster.resources import (
     API_VERSION,
     GUARDED_DEPLOYMENTS,
     KIND,
-    PODS,
-    REPLICA_SETS,
+    NAMESPACES,
     Resource,
 )
 
-NAMESPACES = Resource("/api/v1", "namespaces")
+SHORT_NAMES = {
+    "guardeddeployments": "gdeploy",
+    "deploymentcircuitbreakers": "dcb",
+    "deployments": "deploy",
+    "statefulsets": "sts",
+}
+"""How messages name a resource: as kubectl takes it."""
 
 Object = Mapping[str, Any]
 Result = TypeVar("Result")
@@ -36,58 +41,63 @@ class Session:
         self.client = client
         self.namespace = namespace
 
-    def name(self, name: str) -> str:
-        """Return how a message names a GuardedDeployment."""
-        return f"gdeploy/{name} in namespace {self.namespace}"
+    def describe(self, resource: Resource, name: str) -> str:
+        """Return how a message names an object."""
+        short = SHORT_NAMES.get(resource.plural)
+        return (
+            f"{short}/{name} in namespace {self.namespace}"
+            if short
+            else f"{resource.plural} {name}"
+        )
 
     async def get(self, name: str) -> Object:
         """Return a GuardedDeployment."""
-        path = GUARDED_DEPLOYMENTS.path(self.namespace, name)
-        return await self._try(self.client.request("GET", path), self.name(name))
+        return await self.read(GUARDED_DEPLOYMENTS, name)
 
-    async def patch(self, name: str, change: Object) -> Object:
-        """Merge a change into a GuardedDeployment and return it."""
-        path = GUARDED_DEPLOYMENTS.path(self.namespace, name)
+    async def read(self, resource: Resource, name: str) -> Object:
+        """Return one object."""
+        path = resource.path(self.namespace, name)
+        return await self._try(self.client.request("GET", path), self.describe(resource, name))
+
+    async def create(self, resource: Resource, body: Object) -> Object:
+        """Create an object and return it."""
+        what = self.describe(resource, str(field(body, "metadata", "name")))
+        path = resource.path(self.namespace)
+        return await self._try(self.client.request("POST", path, body=body), what)
+
+    async def patch(self, resource: Resource, name: str, change: Object) -> Object:
+        """Merge a change into an object and return it."""
+        path = resource.path(self.namespace, name)
         request = self.client.request("PATCH", path, body=change, content_type=MERGE_PATCH)
-        return await self._try(request, self.name(name))
+        return await self._try(request, self.describe(resource, name))
+
+    async def delete(self, resource: Resource, name: str, uid: str) -> None:
+        """Delete the very object with this UID."""
+        path = resource.path(self.namespace, name)
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        request = self.client.request("DELETE", path, body=body)
+        await self._try(request, self.describe(resource, name))
 
     async def replace(self, name: str, changed: Object) -> Object:
         """Write a whole GuardedDeployment; refused if it is not the version that was read."""
         path = GUARDED_DEPLOYMENTS.path(self.namespace, name)
-        return await self._try(self.client.request("PUT", path, body=changed), self.name(name))
-
-    async def replica_set(self, name: str) -> Object:
-        """Return a ReplicaSet."""
-        path = REPLICA_SETS.path(self.namespace, name)
-        return await self._try(self.client.request("GET", path), f"ReplicaSet {name}")
-
-    async def guarded_deployments(self, *, everywhere: bool = False) -> list[Object]:
-        """Return all GuardedDeployments of the namespace, or of all namespaces."""
-        return await self._list(GUARDED_DEPLOYMENTS, everywhere=everywhere)
+        return await self._try(
+            self.client.request("PUT", path, body=changed), self.describe(GUARDED_DEPLOYMENTS, name)
+        )
 
     async def namespaces(self) -> AsyncIterator[str]:
         """Yield the names of all namespaces."""
-        for one in await self._list(NAMESPACES, everywhere=True):
+        for one in await self.list_all(NAMESPACES, everywhere=True):
             yield str(field(one, "metadata", "name"))
 
-    async def children(self, guarded: Object) -> tuple[list[Object], list[Object]]:
-        """Return the ReplicaSets and the pods of a GuardedDeployment."""
-        selector = str(field(guarded, "status", "selector") or "")
-        if not selector:  # the operator has not looked at it yet
-            return [], []
-        query = {"labelSelector": selector}
-        return (
-            await self._list(REPLICA_SETS, query=query),
-            await self._list(PODS, query=query),
-        )
-
-    async def _list(
+    async def list_all(
         self,
         resource: Resource,
         *,
         everywhere: bool = False,
         query: Mapping[str, str] | None = None,
     ) -> list[Object]:
+        """Return all objects of one kind in the namespace, or in all namespaces."""
         path = resource.path(None if everywhere else self.namespace)
         found: list[Object] = []
         try:

@@ -17,15 +17,19 @@ from tripswitch.api.template import template_digest
 from tripswitch.api.tolerant import field, mapping, text
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 
+POD_HASH = "pod-template-hash"
+"""Label that the Deployment controller adds to a ReplicaSet's template."""
+
 Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
 
 def read_template(replica_set: Raw) -> dict[str, Any]:
-    """Return the template of a ReplicaSet without the hash label that is ours."""
+    """Return the template of a ReplicaSet without the hash label that its controller added."""
     template: dict[str, Any] = deepcopy(dict(mapping(field(replica_set, "spec", "template"))))
     labels = dict(mapping(field(template, "metadata", "labels")))
-    labels.pop(HASH_LABEL, None)
+    for added in (HASH_LABEL, POD_HASH):
+        labels.pop(added, None)
     metadata = {**mapping(template.get("metadata")), "labels": labels}
     metadata.pop("creationTimestamp", None)
     template["metadata"] = metadata

@@ -47,7 +47,7 @@ async def _undo(session: Session, name: str, number: int | None) -> str:
         target, replica_set, lost = await load_first(session, view, list_previous(view))
     else:
         target, lost = find_revision(view, number), []
-        replica_set = await load_replica_set(session, target)
+        replica_set = await load_replica_set(session, view, target)
     wanted = await _find_wanted(session, view)
     written = find_written(replica_set, field(raw, "spec", "template"), wanted)
     changed = deepcopy(as_object(raw))
@@ -73,6 +73,6 @@ async def _find_wanted(session: Session, view: View) -> dict[str, object] | None
         return None
     try:
         revision = find_revision(view, view.desired_revision)
-        return dict(await load_replica_set(session, revision))
+        return dict(await load_replica_set(session, view, revision))
     except Problem:
         return None  # it was refused, or somebody deleted it: there is less to learn from

@@ -12,61 +12,63 @@ from typing import Any
 import click
 
 from tripswitch.cli.clock import read_clock
-from tripswitch.cli.options import name_argument, where_options
+from tripswitch.cli.options import name_argument, target_argument, where_options
 from tripswitch.cli.problems import Problem
+from tripswitch.cli.references import Kind, Reference
 from tripswitch.cli.session import Session, converse
 from tripswitch.cli.status.tree import format_moment
 from tripswitch.cli.status.view import RETRY, STOP, Outcome, View, build_view
+from tripswitch.cli.subjects import find_subject
 from tripswitch.cli.where import Where
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 
-def _verb(
-    name: str, where: Where
-) -> Callable[[Callable[[View], tuple[Mapping[str, Any], str]]], None]:
+Decide = Callable[[View], tuple[Mapping[str, Any], str]]
+"""From a view to a change, and the words that say what was done."""
+
+
+def _change(target: Reference, where: Where, decide: Decide) -> None:
     """Read, decide, patch, and say what was done."""
 
-    def run(decide: Callable[[View], tuple[Mapping[str, Any], str]]) -> None:
-        def talk(session: Session) -> Awaitable[str]:
-            return _apply(session, name, decide)
+    def talk(session: Session) -> Awaitable[str]:
+        return _apply(session, target, decide)
 
-        click.echo(converse(where, talk))
-
-    return run
+    click.echo(converse(where, talk))
 
 
-async def _apply(
-    session: Session, name: str, decide: Callable[[View], tuple[Mapping[str, Any], str]]
-) -> str:
-    view = build_view(await session.get(name), (), (), read_clock())
+async def _apply(session: Session, target: Reference, decide: Decide) -> str:
+    subject = await find_subject(session, target)
+    view = build_view(subject.raw, (), (), read_clock())
     change, said = decide(view)
-    await session.patch(name, change)
-    return f"gdeploy/{name} {said}"
+    await session.patch(subject.resource, subject.name, change)
+    return f"{view.label} {said}"
 
 
 @click.command()
-@name_argument()
+@target_argument()
 @where_options
-def retry(*, name: str, where: Where) -> None:
+def retry(*, target: Reference, where: Where) -> None:
     """Try a failed revision again.
 
     For when the cause was outside the image: a registry that was down, a missing Secret. The count
     begins at 0. A changed template needs no retry: applying it starts a new rollout.
 
-    Writes the annotation tripswitch.dev/retry.
+    A guarded workload that a trip holds (deploy/NAME, sts/NAME) is let go for it.
+
+    Writes the annotation tripswitch.dev/retry on the GuardedDeployment or DeploymentCircuitBreaker.
     """
-    _verb(name, where)(decide_retry)
+    _change(target, where, decide_retry)
 
 
 @click.command()
-@name_argument()
+@target_argument()
 @click.option("--rollback", "how", flag_value="ROLLBACK", help="Go back to the last completed.")
 @click.option("--abort", "how", flag_value="ABORT", help="Leave things as they are; no rollback.")
 @where_options
 def stop(
     *,
-    name: str,
+    target: Reference,
     how: str | None,
     where: Where,
 ) -> None:
@@ -74,11 +76,11 @@ def stop(
 
     It acts on the very rollout that runs now, never on a later one. As ECS StopServiceDeployment.
 
-    Writes the annotation tripswitch.dev/stop.
+    Writes the annotation tripswitch.dev/stop on the GuardedDeployment or DeploymentCircuitBreaker.
     """
     if how is None:
         raise click.UsageError("say what becomes of it: --rollback or --abort")
-    _verb(name, where)(lambda view: decide_stop(view, how))
+    _change(target, where, lambda view: decide_stop(view, how))
 
 
 @click.command()
@@ -89,7 +91,7 @@ def pause(*, name: str, where: Where) -> None:
 
     Sets spec.paused. With GitOps set it in Git, or it will be set back.
     """
-    _verb(name, where)(lambda view: decide_pause(view, hold=True))
+    _change(Reference(Kind.GUARDED, name), where, lambda view: decide_pause(view, hold=True))
 
 
 @click.command()
@@ -97,7 +99,7 @@ def pause(*, name: str, where: Where) -> None:
 @where_options
 def resume(*, name: str, where: Where) -> None:
     """Go on with a rollout that was held. What failed meanwhile is not counted later."""
-    _verb(name, where)(lambda view: decide_pause(view, hold=False))
+    _change(Reference(Kind.GUARDED, name), where, lambda view: decide_pause(view, hold=False))
 
 
 @click.command()
@@ -109,7 +111,7 @@ def restart(*, name: str, where: Where) -> None:
     Sets the pod template's annotation kubectl.kubernetes.io/restartedAt, as kubectl rollout restart.
     """
     moment = format_moment(read_clock()).replace(" ", "T")
-    _verb(name, where)(lambda view: decide_restart(view, moment))
+    _change(Reference(Kind.GUARDED, name), where, lambda view: decide_restart(view, moment))
 
 
 def decide_retry(view: View) -> tuple[Mapping[str, Any], str]:
@@ -124,7 +126,7 @@ def decide_retry(view: View) -> tuple[Mapping[str, Any], str]:
         raise Problem(
             f"nothing to retry: revision {view.desired_revision} {state}, not FAILED"
             if wanted is not None
-            else f"nothing to retry: gdeploy/{view.name} {state}"
+            else f"nothing to retry: {view.label} {state}"
         )
     value = f"{view.desired_revision}-{read_clock():.3f}"
     return _annotate(RETRY, value), f"retries revision {wanted.number}"
@@ -153,7 +155,7 @@ def decide_pause(view: View, *, hold: bool) -> tuple[Mapping[str, Any], str]:
         Problem: It is so already.
     """
     if view.paused is hold:
-        raise Problem(f"gdeploy/{view.name} is {'already' if hold else 'not'} paused")
+        raise Problem(f"{view.label} is {'already' if hold else 'not'} paused")
     return {"spec": {"paused": hold}}, "paused" if hold else "resumed"
 
 
@@ -164,7 +166,7 @@ def decide_restart(view: View, moment: str) -> tuple[Mapping[str, Any], str]:
         Problem: It is paused: nothing would happen.
     """
     if view.paused:
-        raise Problem(f"gdeploy/{view.name} is paused; resume it first")
+        raise Problem(f"{view.label} is paused; resume it first")
     metadata = {"annotations": {RESTARTED_AT: moment}}
     return {"spec": {"template": {"metadata": metadata}}}, "restarted"
 

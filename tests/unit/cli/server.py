@@ -77,7 +77,7 @@ def serve(directory: Path) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PATCH = do_PUT = _do  # noqa: N815 - the base class calls them so
+        do_GET = do_PATCH = do_PUT = do_POST = do_DELETE = _do  # noqa: N815 - the base class calls them so
 
         def log_message(self, *_: Any) -> None:
             pass

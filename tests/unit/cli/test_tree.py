@@ -137,7 +137,7 @@ def test_the_next_step_is_offered() -> None:
     assert "what was changed: kubectl tripswitch diff -n shop web" in shown
     assert "try it again: kubectl tripswitch retry -n shop web" in shown
     paused = draw(build_view(guarded(in_progress(), paused=True), (), (), NOW))
-    assert "held: kubectl tripswitch resume -n shop web" in paused
+    assert "paused: kubectl tripswitch resume -n shop web" in paused
 
 
 @pytest.mark.parametrize(

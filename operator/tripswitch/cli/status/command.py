@@ -1,27 +1,31 @@
-"""``status``: the tree, once or live."""
+"""``status``: the tree of one object, or the table of everything guarded, once or live."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
 
 import click
 
 from tripswitch.cli.clock import read_clock
-from tripswitch.cli.options import name_argument, output_option, where_options
+from tripswitch.cli.options import output_option, target_argument, where_options
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.problems import Exit, Problem
+from tripswitch.cli.references import Reference
 from tripswitch.cli.session import Session, converse, open_session
+from tripswitch.cli.status.fleet import follow_fleet, load_fleet
+from tripswitch.cli.status.screen import Screen
+from tripswitch.cli.status.table import render_table
 from tripswitch.cli.status.tree import render_line, render_status
 from tripswitch.cli.status.view import Outcome, View, build_view
-from tripswitch.cli.status.watch import Screen, follow
+from tripswitch.cli.status.watch import follow
+from tripswitch.cli.subjects import find_subject, load_children
 from tripswitch.cli.where import Where
 
 
 @click.command()
-@name_argument(required=False)
+@target_argument(required=False)
 @click.option("-w", "--watch", is_flag=True, help="Repaint until the rollout has ended.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="List those of all namespaces.")
 @click.option("--all-pods", is_flag=True, help="Show every pod, not only the first ten.")
@@ -35,7 +39,7 @@ from tripswitch.cli.where import Where
 @where_options
 def status(  # noqa: PLR0913 - one for each option
     *,
-    name: str | None,
+    target: Reference | None,
     watch: bool,
     all_namespaces: bool,
     all_pods: bool,
@@ -46,66 +50,81 @@ def status(  # noqa: PLR0913 - one for each option
     """Show what runs, what failed and why.
 
     With NAME a tree: the rollout, the circuit breaker with its causes, the revisions, their
-    ReplicaSets, and each pod with the reason why it is failing. Without NAME one line for each
-    GuardedDeployment.
+    ReplicaSets, and each pod with the reason why it is failing. NAME is a GuardedDeployment (web), or
+    a workload that is guarded in place (deploy/web, sts/db, or its breaker dcb/web).
 
     With --watch the tree is repainted as things happen, until the rollout has ended: exit code 0
     if it COMPLETED, 1 if it FAILED, was stopped, or was rolled back. On a pipe every change is one
     line (with -o json one JSON document).
 
+    Without NAME a table of everything that is guarded, what needs attention first; with --watch it is
+    repainted until it is interrupted or the time is over.
+
     \b
     kubectl tripswitch status web
-    kubectl apply -f web.yaml && kubectl tripswitch status web --watch
-    kubectl tripswitch status -A
+    kubectl apply -f web.yaml && kubectl tripswitch status deploy/web --watch
+    kubectl tripswitch status -A --watch
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
-    if name is None:
-        if watch:
-            raise click.UsageError("--watch needs a NAME")
-        views = converse(where, lambda session: _list(session, everywhere=all_namespaces))
-        _show_list(views, output)
+    if target is None:
+        _show_fleet(where, output, timeout, everywhere=all_namespaces, watch=watch)
         return
     if all_namespaces:
         raise click.UsageError("NAME and --all-namespaces exclude each other")
     if watch:
         screen = _choose_screen(output, all_pods=all_pods)
-        view = asyncio.run(_watch(where, name, screen, timeout))
+        view = asyncio.run(_watch(where, target, screen, timeout))
         sys.exit(Exit.DONE if view.outcome is Outcome.COMPLETED else Exit.FAILED)
-    view = converse(where, lambda session: load(session, name))
+    view = converse(where, lambda session: load(session, target))
     if output == "text":
         make_console().print(render_status(view, read_clock(), all_pods=all_pods))
     else:
         emit(to_plain(view), output)
 
 
-async def load(session: Session, name: str) -> View:
-    """Read one GuardedDeployment with its ReplicaSets and pods."""
-    guarded = await session.get(name)
-    replica_sets, pods = await session.children(guarded)
-    return build_view(guarded, replica_sets, pods, read_clock())
+async def load(session: Session, target: Reference) -> View:
+    """Read one object with its workload, ReplicaSets and pods."""
+    subject = await find_subject(session, target)
+    replica_sets, pods = await load_children(session, subject)
+    return build_view(subject.raw, replica_sets, pods, read_clock(), subject.workload)
 
 
-async def _list(session: Session, *, everywhere: bool) -> list[View]:
-    found = await session.guarded_deployments(everywhere=everywhere)
-    views = [build_view(one, (), (), read_clock()) for one in found]
-    if not views:
-        where = "any namespace" if everywhere else f"namespace {session.namespace}"
-        click.echo(f"no GuardedDeployment in {where}", err=True)
-    return sorted(views, key=lambda view: (view.namespace, view.name))
-
-
-def _show_list(views: Iterable[View], output: str) -> None:
-    if output == "text":
-        console = make_console()
-        for view in views:
-            console.print(render_line(view))
-    else:
+def _show_fleet(
+    where: Where, output: str, timeout: float | None, *, everywhere: bool, watch: bool
+) -> None:
+    if watch:
+        screen = _choose_fleet_screen(output)
+        asyncio.run(_watch_fleet(where, screen, timeout, everywhere=everywhere))
+        return
+    views = converse(where, lambda session: load_fleet(session, everywhere=everywhere))
+    if output != "text":
         emit([to_plain(view) for view in views], output)
+    elif views:
+        make_console().print(render_table(views, read_clock()))
 
 
-async def _watch(where: Where, name: str, screen: Screen, timeout: float | None) -> View:  # noqa: ASYNC109 - it is the user's
+async def _watch_fleet(
+    where: Where,
+    screen: Screen,
+    timeout: float | None,  # noqa: ASYNC109 - it is the user's
+    *,
+    everywhere: bool,
+) -> None:
     try:
         async with asyncio.timeout(timeout), open_session(where) as session:
-            return await follow(session, name, screen)
+            await follow_fleet(session, screen, everywhere=everywhere)
+    except TimeoutError:
+        return
+
+
+async def _watch(
+    where: Where,
+    target: Reference,
+    screen: Screen,
+    timeout: float | None,  # noqa: ASYNC109 - it is the user's
+) -> View:
+    try:
+        async with asyncio.timeout(timeout), open_session(where) as session:
+            return await follow(session, target, screen)
     except TimeoutError:
         message = f"the rollout has not ended after {timeout:g} s"
         raise Problem(message, Exit.FAILED) from None
@@ -114,7 +133,7 @@ async def _watch(where: Where, name: str, screen: Screen, timeout: float | None)
 def _choose_screen(output: str, *, all_pods: bool) -> Screen:
     console = make_console()
     if output == "json":
-        return Screen(lambda view: json.dumps(to_plain(view), ensure_ascii=False), console)
+        return Screen(lambda view: [json.dumps(to_plain(view), ensure_ascii=False)], console)
     if output == "yaml":
         raise click.UsageError("--watch writes text or json")
     if console.is_terminal:
@@ -123,4 +142,20 @@ def _choose_screen(output: str, *, all_pods: bool) -> Screen:
             console,
             live=True,
         )
-    return Screen(render_line, console)
+    return Screen(lambda view: [render_line(view)], console)
+
+
+def _choose_fleet_screen(output: str) -> Screen:
+    console = make_console()
+    if output == "yaml":
+        raise click.UsageError("--watch writes text or json")
+    if output == "json":
+        return Screen(
+            lambda views: [json.dumps(to_plain(view), ensure_ascii=False) for view in views],
+            console,
+        )
+    if console.is_terminal:
+        return Screen(
+            lambda views, note="": render_table(views, read_clock(), note=note), console, live=True
+        )
+    return Screen(lambda views: [render_line(view) for view in views], console)

@@ -11,8 +11,9 @@ from rich.tree import Tree
 
 from tripswitch.api.tolerant import parse_instant, text, whole
 from tripswitch.cli.formatting import clean, format_age, format_lasting, one_line, plural
+from tripswitch.cli.status.holders import ReplicaSetLine
 from tripswitch.cli.status.pod_lines import PodLine, Tone
-from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, ReplicaSetLine, RevisionLine, View
+from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, RevisionLine, View
 from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.values.time import Instant
 
@@ -80,7 +81,7 @@ def render_line(view: View) -> str:
     """
     rollout, breaker = view.rollout, view.breaker
     parts = [
-        f"{view.namespace}/{view.name}",
+        f"{view.namespace}/{_short(view)}",
         rollout.status or "not looked at yet",
         *([f"revision {rollout.revision}"] if rollout.status else []),
         f"{view.healthy}/{view.replicas} healthy",
@@ -92,12 +93,14 @@ def render_line(view: View) -> str:
 
 def hints(view: View) -> list[str]:
     """Return what a person can do next."""
-    name = view.name if view.namespace == "default" else f"-n {view.namespace} {view.name}"
+    name = _short(view)
+    name = name if view.namespace == "default" else f"-n {view.namespace} {name}"
     command = "kubectl tripswitch"
     if not view.current:
         return ["the operator has not looked at the latest change yet"]
     if view.paused and view.outcome is Outcome.RUNNING:
-        return [f"held: {command} resume {name}"]
+        kubectl = f"kubectl rollout resume {name}" if view.mode else f"{command} resume {name}"
+        return [f"paused: {kubectl}"]
     if view.outcome is Outcome.RUNNING:
         how = "--abort" if view.rollout.kind == "ROLLBACK" else "--rollback"
         return [f"stop it: {command} stop {name} {how}"]
@@ -109,12 +112,21 @@ def hints(view: View) -> list[str]:
     return []
 
 
+def _short(view: View) -> str:
+    """Return what a command takes for it: a GuardedDeployment goes by its bare name."""
+    return view.label if view.mode else view.name
+
+
 def _title(view: View) -> Text:
-    title = Text.assemble((view.name, "bold"), f"  namespace {view.namespace}  ")
+    title = Text.assemble((_short(view), "bold"), f"  namespace {view.namespace}  ")
     tone = "green" if view.healthy >= view.replicas else "yellow"
     title.append(f"{view.healthy} of {plural(view.replicas, 'pod')} healthy", tone)
     if view.paused:
         title.append("  PAUSED", "yellow bold")
+    if view.held:
+        title.append("  HELD BY TRIPSWITCH", "red bold")
+    if view.mode == "Observe":
+        title.append("  observed only: a trip changes nothing", "cyan")
     return title
 
 
@@ -257,8 +269,9 @@ def _is_shown(revision: RevisionLine) -> bool:
 
 
 def _add_replica_set(branch: Tree, found: ReplicaSetLine, limit: int | None) -> None:
-    ready = Text(f"ReplicaSet {found.name}  ")
-    ready.append(f"{found.ready} of {found.desired} ready", "default")
+    of = plural(len(found.pods), "pod") if found.desired is None else str(found.desired)
+    ready = Text(f"{found.kind} {found.name}  ")
+    ready.append(f"{found.ready} of {of} ready", "default")
     leaf = branch.add(ready)
     if found.problem:
         leaf.add(Text(one_line(found.problem), style="red"))

@@ -12,9 +12,12 @@ from typing import Any
 
 from tripswitch.api.tolerant import field as at
 from tripswitch.api.tolerant import mapping, objects, parse_instant, text, whole
-from tripswitch.cli.status.pod_lines import PodLine, Tone, describe_pod
-from tripswitch.cluster.pods import see_pod
-from tripswitch.cluster.replicasets import find_guard
+from tripswitch.cli.references import refer_to
+from tripswitch.cli.status.holders import (
+    ReplicaSetLine,
+    read_controller_revisions,
+    read_replica_sets,
+)
 from tripswitch.domain.values.time import Instant
 
 RETRY = "tripswitch.dev/retry"
@@ -59,21 +62,6 @@ class BreakerLine:
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicaSetLine:
-    """A ReplicaSet with its pods, the failing ones first."""
-
-    name: str
-    desired: int
-    pods: tuple[PodLine, ...] = ()
-    problem: str = ""
-
-    @property
-    def ready(self) -> int:
-        """How many of its pods are Ready."""
-        return sum(pod.tone is Tone.GOOD for pod in self.pods)
-
-
-@dataclass(frozen=True, slots=True)
 class RevisionLine:
     """One entry of ``status.revisions``; ``replica_set`` only where it still exists."""
 
@@ -99,9 +87,13 @@ class View:
 
     namespace: str
     name: str
+    label: str
+    """How messages name it, as kubectl takes it: ``gdeploy/web``, ``deploy/web``, ``sts/db``."""
     replicas: int
+    """Pods wanted; where the guarded workload was not read, the pods there are."""
     healthy: int
     paused: bool
+    """A person has paused it."""
     current: bool
     """Whether the status is about the latest spec and the latest command."""
     outcome: Outcome
@@ -111,32 +103,54 @@ class View:
     last_completed: int
     reason: str
     problem: str = ""
-    """What a condition says that the rollout does not (a refused ReplicaSet)."""
+    """What a condition says that the rollout does not (a refused ReplicaSet, no target)."""
+    mode: str = ""
+    """``Enforce`` or ``Observe``; empty for a GuardedDeployment."""
+    held: bool = False
+    """A trip keeps the guarded workload from rolling out (G4)."""
     revisions: tuple[RevisionLine, ...] = field(default=())
+
+    @property
+    def stateful(self) -> bool:
+        """Whether it is about a StatefulSet, whose revisions are ControllerRevisions."""
+        return self.label.startswith("sts/")
 
 
 def build_view(
-    guarded: Raw, replica_sets: Iterable[Raw], pods: Iterable[Raw], now: Instant
+    guarded: Raw,
+    replica_sets: Iterable[Raw],
+    pods: Iterable[Raw],
+    now: Instant,
+    workload: Raw | None = None,
 ) -> View:
-    """Return the view of a GuardedDeployment.
+    """Return the view of a GuardedDeployment, or of a DeploymentCircuitBreaker and its workload.
 
     Args:
-        guarded: The object.
-        replica_sets: ReplicaSets that may be its own; strangers are left out.
+        guarded: The object with the breaker's status.
+        replica_sets: ReplicaSets that may belong to it; strangers are left out.
         pods: Pods that may belong to those.
         now: For the ages in it.
+        workload: The guarded Deployment or StatefulSet; None for a GuardedDeployment, and where it was
+            not read or does not exist.
     """
     metadata, spec = mapping(guarded.get("metadata")), mapping(guarded.get("spec"))
-    status = mapping(guarded.get("status"))
+    status, target = mapping(guarded.get("status")), mapping(spec.get("targetRef"))
     rollout = _read_rollout(mapping(status.get("rollout")))
-    sets = _read_replica_sets(text(metadata.get("uid")), replica_sets, pods, now)
+    if target.get("kind") == "StatefulSet":
+        holders = read_controller_revisions(workload or {}, pods, now)
+    else:
+        seen = (workload or {}) if target else None
+        holders = read_replica_sets(guarded, seen, replica_sets, pods, now)
     current, desired = is_current(guarded), whole(status.get("desiredRevision"))
+    held = bool(status.get("hold"))
+    sized = mapping(at(workload, "spec")) if target else spec
     return View(
         namespace=text(metadata.get("namespace")),
         name=text(metadata.get("name")),
-        replicas=whole(spec.get("replicas")) if "replicas" in spec else 1,
+        label=str(refer_to(guarded)),
+        replicas=_read_replicas(sized, status, known=workload is not None or not target),
         healthy=whole(status.get("availableReplicas")),
-        paused=spec.get("paused") is True,
+        paused=sized.get("paused") is True and not held,
         current=current,
         outcome=judge(rollout, desired) if current else Outcome.RUNNING,
         rollout=rollout,
@@ -145,11 +159,19 @@ def build_view(
         last_completed=whole(status.get("lastCompletedRevision")),
         reason=text(status.get("rolloutStateReason")),
         problem=_find_problem(status),
+        mode=text(spec.get("mode")),
+        held=held,
         revisions=tuple(
-            _read_revision(one, sets.get(text(one.get("replicaSet"))))
+            _read_revision(one, holders.get(text(one.get("replicaSet"))))
             for one in objects(status.get("revisions"))
         ),
     )
+
+
+def _read_replicas(spec: Raw, status: Raw, *, known: bool) -> int:
+    if not known:
+        return whole(status.get("replicas"))
+    return whole(spec.get("replicas")) if "replicas" in spec else 1
 
 
 def judge(rollout: RolloutLine, desired_revision: int) -> Outcome:
@@ -214,38 +236,12 @@ def _read_revision(raw: Raw, replica_set: ReplicaSetLine | None) -> RevisionLine
     )
 
 
-_ORDER = (Tone.BAD, Tone.WAITING, Tone.GOOD, Tone.GONE)
-
-
-def _read_replica_sets(
-    owner: str, replica_sets: Iterable[Raw], pods: Iterable[Raw], now: Instant
-) -> dict[str, ReplicaSetLine]:
-    by_owner: dict[str, list[PodLine]] = {}
-    for raw in pods:
-        seen = see_pod(raw, None, now)
-        by_owner.setdefault(seen.owner, []).append(describe_pod(seen.view, now))
-    found = {}
-    for raw in replica_sets:
-        if find_guard(raw) != owner:
-            continue
-        name, uid = text(at(raw, "metadata", "name")), text(at(raw, "metadata", "uid"))
-        lines = sorted(by_owner.get(uid, ()), key=lambda pod: (_ORDER.index(pod.tone), pod.name))
-        failure = next(
-            (
-                text(one.get("message"))
-                for one in objects(at(raw, "status", "conditions"))
-                if one.get("type") == "ReplicaFailure" and one.get("status") == "True"
-            ),
-            "",
-        )
-        found[name] = ReplicaSetLine(
-            name, whole(at(raw, "spec", "replicas")), tuple(lines), failure
-        )
-    return found
+PROBLEMS = frozenset({"ReplicaSetCreateError", "TargetNotFound", "TargetTaken", "NoRollout"})
+"""Reasons of conditions whose message says what the rollout does not."""
 
 
 def _find_problem(status: Raw) -> str:
     for one in objects(status.get("conditions")):
-        if one.get("type") == "Progressing" and one.get("reason") == "ReplicaSetCreateError":
+        if one.get("reason") in PROBLEMS or one.get("type") == "RollbackAtRisk":
             return text(one.get("message"))
     return ""

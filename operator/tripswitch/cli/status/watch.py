@@ -1,189 +1,94 @@
-"""``status --watch``: follows one GuardedDeployment and what belongs to it until its rollout ends."""
+"""``status NAME --watch``: follows one object and what belongs to it until its rollout ends."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-
-from tripswitch.api.tolerant import field, text, version
+from tripswitch.api.tolerant import field, text
 from tripswitch.cli.clock import read_clock
 from tripswitch.cli.problems import Exit, Problem
+from tripswitch.cli.references import Reference
 from tripswitch.cli.session import Session
+from tripswitch.cli.status.mirror import Mirror, News, watching
+from tripswitch.cli.status.screen import Screen
 from tripswitch.cli.status.view import Outcome, View, build_view
+from tripswitch.cli.subjects import WORKLOADS, Subject, find_subject, load_children
 from tripswitch.cluster.reflector import Reflector
-from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, PODS, REPLICA_SETS
+from tripswitch.cluster.resources import PODS, Resource
 
-TICK_SECONDS = 1.0
-"""Ages are repainted this often when nothing happens."""
-
-LEAST_SECONDS = 0.1
-"""Least time between two paints: a burst of changes is one."""
-
-Raw = Mapping[str, Any]
+Start = Callable[[Resource, Mirror, str], None]
+"""Begins to keep a mirror of the objects of a kind that a label selector matches."""
 
 
-class Screen:
-    """Shows view after view: painted over each other on a terminal, else each change as a line.
-
-    Args:
-        render: A view to what is printed; a live one is also given a note.
-        console: Where to.
-        live: Paint over what was there.
-    """
-
-    def __init__(self, render: Callable[..., Any], console: Console, *, live: bool = False) -> None:
-        self._render = render
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False) if live else None
-        self._last: Any = None
-
-    def __enter__(self) -> Self:
-        """Begin to paint."""
-        self._context().__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the last picture where it is."""
-        self._context().__exit__(kind, error, trace)
-
-    def show(self, view: View, note: str = "") -> None:
-        """Show a view, unless it says what the last one said."""
-        if self._live is not None:
-            self._live.update(self._render(view, note), refresh=True)
-            return
-        shown = self._render(view)
-        if shown != self._last:
-            self._last = shown
-            self._console.print(shown, soft_wrap=True)
-
-    def _context(self) -> AbstractContextManager[Any]:
-        return self._live if self._live is not None else nullcontext()
-
-
-class Mirror:
-    """Keeps raw objects of one kind. A :class:`tripswitch.cluster.reflector.Sink`."""
-
-    def __init__(self, changed: Callable[[], None], *, only: str = "") -> None:
-        self.found: dict[str, Raw] = {}
-        self._changed = changed
-        self._only = only
-
-    def upsert(self, raw: Raw) -> None:
-        """Take an object, unless a newer one is known or it has another name than is wanted."""
-        uid = text(field(raw, "metadata", "uid"))
-        if self._only and field(raw, "metadata", "name") != self._only:
-            return
-        if version(raw) >= version(self.found.get(uid)):
-            self.found[uid] = raw
-            self._changed()
-
-    def remove(self, raw: Raw) -> None:
-        """Drop an object."""
-        self.found.pop(text(field(raw, "metadata", "uid")), None)
-        self._changed()
-
-    def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
-        """Drop what a complete list did not have."""
-        del namespace, listed_at
-        for uid in set(self.found) - uids:
-            del self.found[uid]
-        self._changed()
-
-
-class _Trouble(logging.Handler):
-    """Keeps the last complaint of a reflector, which tries again by itself."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.note = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep its words; nothing may be written into the picture."""
-        self.note = f"no news from the cluster, trying again: {record.getMessage()}"
-
-
-async def follow(session: Session, name: str, screen: Screen) -> View:
-    """Show a GuardedDeployment until its rollout has ended, and return the last view.
+async def follow(session: Session, target: Reference, screen: Screen) -> View:
+    """Show an object until its rollout has ended, and return the last view.
 
     Raises:
         Problem: It is not there, is deleted meanwhile, or may not be read.
     """
-    first = await session.get(name)
-    changed, trouble = asyncio.Event(), _Trouble()
-    news = _news(changed, trouble)
-    guardeds = Mirror(news, only=name)
-    guardeds.upsert(first)
-    replica_sets, pods = Mirror(news), Mirror(news)
-    namespace, selector = session.namespace, ""
-    logger = logging.getLogger("tripswitch")
-    logger.addHandler(trouble)
-    logger.propagate = False
-    async with _background() as start:
-        start(Reflector(session.client, GUARDED_DEPLOYMENTS, guardeds, namespace=namespace))
+    subject = await find_subject(session, target)
+    async with watching() as (news, run):
+
+        def start(kind: Resource, mirror: Mirror, labels: str = "") -> None:
+            run(Reflector(session.client, kind, mirror, namespace=session.namespace, labels=labels))
+
+        family = _Family(news, subject, start)
         with screen:
             while True:
-                guarded = next(iter(guardeds.found.values()), None)
-                if guarded is None:
-                    raise Problem(f"{session.name(name)} was deleted", Exit.NOT_FOUND)
-                if not selector and (selector := text(field(guarded, "status", "selector"))):
-                    for listed, mirror in zip(
-                        await session.children(guarded), (replica_sets, pods), strict=True
-                    ):
-                        for raw in listed:
-                            mirror.upsert(raw)
-                    for kind, mirror in ((REPLICA_SETS, replica_sets), (PODS, pods)):
-                        start(
-                            Reflector(
-                                session.client, kind, mirror, namespace=namespace, labels=selector
-                            )
-                        )
-                changed.clear()
-                view = build_view(
-                    guarded, replica_sets.found.values(), pods.found.values(), read_clock()
-                )
-                screen.show(view, trouble.note)
+                now = family.look()
+                if now is None:
+                    raise Problem(
+                        f"{target} in namespace {session.namespace} was deleted", Exit.NOT_FOUND
+                    )
+                await family.load_children(session, now)
+                news.forget()
+                view = family.view(now)
+                screen.show(view, news.note)
                 if view.outcome is not Outcome.RUNNING:
                     return view
-                await _next(changed)
+                await news.wait()
 
 
-def _news(changed: asyncio.Event, trouble: _Trouble) -> Callable[[], None]:
-    def tell() -> None:
-        trouble.note = ""
-        changed.set()
+class _Family:
+    """Mirrors of the object, of its workload, and, as soon as its selector is known, of the children."""
 
-    return tell
+    def __init__(self, news: News, subject: Subject, start: Start) -> None:
+        self._subject = subject
+        self._start = start
+        self._guarded = Mirror(news.tell, only=subject.name)
+        self._guarded.upsert(subject.raw)
+        start(subject.resource, self._guarded, "")
+        ref: Mapping[str, Any] = field(subject.raw, "spec", "targetRef") or {}
+        self._workload = Mirror(news.tell, only=text(ref.get("name")))
+        if kind := WORKLOADS.get(text(ref.get("kind"))):
+            if subject.workload is not None:
+                self._workload.upsert(subject.workload)
+            start(kind, self._workload, "")
+        self._replica_sets, self._pods = Mirror(news.tell), Mirror(news.tell)
+        self._selector = ""
 
+    def look(self) -> Subject | None:
+        """Return the object and its workload as they are now; None if it is gone."""
+        raw = self._guarded.first
+        if raw is None:
+            return None
+        return Subject(self._subject.resource, raw, self._workload.first)
 
-async def _next(changed: asyncio.Event) -> None:
-    """Wait for a change, or for time to show."""
-    await asyncio.sleep(LEAST_SECONDS)
-    try:
-        async with asyncio.timeout(TICK_SECONDS):
-            await changed.wait()
-    except TimeoutError:
-        return
+    async def load_children(self, session: Session, subject: Subject) -> None:
+        """List the children once, so that the first picture is complete, and watch them from then on."""
+        if self._selector or not subject.selector:
+            return
+        self._selector = subject.selector
+        listed = await load_children(session, subject)
+        for found, mirror in zip(listed, (self._replica_sets, self._pods), strict=True):
+            for raw in found:
+                mirror.upsert(raw)
+        if subject.revisions is not None:
+            self._start(subject.revisions, self._replica_sets, self._selector)
+        self._start(PODS, self._pods, self._selector)
 
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[Callable[[Reflector], None]]:
-    """Run reflectors until the block ends."""
-    tasks: list[asyncio.Task[None]] = []
-    try:
-        yield lambda reflector: tasks.append(asyncio.create_task(reflector.run()))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def view(self, subject: Subject) -> View:
+        """Return the view of it all."""
+        children = (self._replica_sets.found.values(), self._pods.found.values())
+        return build_view(subject.raw, *children, read_clock(), subject.workload)

@@ -87,7 +87,7 @@ soak: setup ## a million steps of generated worlds, looking for one that breaks 
 	nice $(BIN)/python -m tests.sim.soak --seed $(SEED) --steps $(STEPS) --write
 
 .PHONY: mutate
-mutate: setup ## which changes of the core would no unit test notice? (long; MODULES=threshold ...)
+mutate: setup ## which changes of the core would no unit test notice? (long; MODULES=rules/threshold ...)
 	nice $(BIN)/python -m tools.mutation $(MODULES)
 
 .PHONY: oracle

@@ -21,18 +21,18 @@ from benchmarks.cost import measure_cost, measure_rollback
 from benchmarks.decisions import measure_decide
 from benchmarks.failover import measure_failover
 from benchmarks.fleets import measure_fleets
-from benchmarks.lab import Lab
 from benchmarks.real import find_real_node
 from benchmarks.report import Report, Result, show
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.storm import measure_storm
+from benchmarks.testbed import Testbed
 from benchmarks.trips import measure_trips
 from tools.cluster.control_plane import ClusterError
 from tools.cluster.toolchain import say
 
-Bench = Callable[[Lab, Scale], Awaitable[Result]]
+Measure = Callable[[Testbed, Scale], Awaitable[Result]]
 
-ON_THE_CLUSTER: Mapping[str, Bench] = {
+ON_THE_CLUSTER: Mapping[str, Measure] = {
     "cost": measure_cost,
     "rollback": measure_rollback,
     "trips": measure_trips,
@@ -67,9 +67,9 @@ async def run(names: list[str], scale: Scale, report: Report | None) -> list[str
         # it (the scheduler took nodes for full that were empty).
         with tempfile.TemporaryDirectory(prefix="tripswitch-bench-") as directory:
             try:
-                async with Lab(Path(directory)) as lab:
+                async with Testbed(Path(directory)) as testbed:
                     began = time.monotonic()
-                    keep(name, await ON_THE_CLUSTER[name](lab, scale), began)
+                    keep(name, await ON_THE_CLUSTER[name](testbed, scale), began)
             except FAILURES:
                 traceback.print_exc()  # the others are still worth having
                 failed.append(name)

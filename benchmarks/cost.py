@@ -11,10 +11,10 @@ from benchmarks.api import Object
 from benchmarks.audit import count
 from benchmarks.fleet import ARGO, DEPLOYMENT, OURS, Kind
 from benchmarks.helm_release import HelmRelease
-from benchmarks.lab import Lab
 from benchmarks.pods import is_ready
 from benchmarks.report import BASELINE, Result, Row
 from benchmarks.scale import Scale
+from benchmarks.testbed import Testbed
 
 DEADLINE = 30
 """progressDeadlineSeconds of the peers here; their default is 600, and nobody wants to wait."""
@@ -22,26 +22,26 @@ MOST_REQUESTS = 13
 Cost = Counter[str]
 
 
-async def measure_cost(lab: Lab, scale: Scale) -> Result:
+async def measure_cost(testbed: Testbed, scale: Scale) -> Result:
     """Requests of one good rollout of 10 pods, and of one that fails."""
     good: dict[str, list[Cost]] = {}
     bad: dict[str, list[Cost]] = {}
     for kind in (OURS, ARGO, DEPLOYMENT):
-        space = await lab.namespace(f"cost-{kind.plural}")
-        async with lab.controller(kind):
+        space = await testbed.namespace(f"cost-{kind.plural}")
+        async with testbed.controller(kind):
             spec: Object = {} if kind is OURS else {"progressDeadlineSeconds": DEADLINE}
-            await lab.api.request("POST", kind.path(space), kind.body("web", 10, spec=spec))
-            await lab.finish(kind, space, ["web"], 120)
+            await testbed.api.request("POST", kind.path(space), kind.body("web", 10, spec=spec))
+            await testbed.finish(kind, space, ["web"], 120)
             good[kind.name] = [
-                await _cost_of(lab, kind, space, f"good-{number}", None)
+                await _cost_of(testbed, kind, space, f"good-{number}", None)
                 for number in range(scale.rounds)
             ]
             rounds = scale.rounds if kind is OURS else 1
             bad[kind.name] = [
-                await _cost_of(lab, kind, space, f"bad-{number}", "crash")
+                await _cost_of(testbed, kind, space, f"bad-{number}", "crash")
                 for number in range(rounds)
             ]
-        await lab.clear(kind)
+        await testbed.clear(kind)
     ours, failed = _middle(good[OURS.name]), _middle(bad[OURS.name])
     return Result(
         "The audit log's requests of the controller's own user, from the change of the template of one "
@@ -74,23 +74,25 @@ async def measure_cost(lab: Lab, scale: Scale) -> Result:
     )
 
 
-async def _cost_of(lab: Lab, kind: Kind, space: str, version: str, behaviour: str | None) -> Cost:
+async def _cost_of(
+    testbed: Testbed, kind: Kind, space: str, version: str, behaviour: str | None
+) -> Cost:
     ended: list[float] = []
     reached = kind.back if behaviour else kind.done
     path = kind.path(space, "web")
-    generation = (await lab.api.request("GET", path))["metadata"]["generation"]
+    generation = (await testbed.api.request("GET", path))["metadata"]["generation"]
 
     def look(event: str, raw: Object, at: float) -> None:
         if raw["metadata"]["generation"] > generation and reached(raw):
             ended.append(at)
 
-    lab.audit.mark()
-    async with lab.api.watch(kind.path(space), look) as watch:
-        await lab.api.request("PATCH", path, kind.change(version, behaviour))
+    testbed.audit.mark()
+    async with testbed.api.watch(kind.path(space), look) as watch:
+        await testbed.api.request("PATCH", path, kind.change(version, behaviour))
         if not await watch.until(lambda: bool(ended), 180):
             raise RuntimeError(f"{kind.name} did not finish {version}")
     await asyncio.sleep(5)
-    return count(lab.audit.read(), kind.user)
+    return count(testbed.audit.read(), kind.user)
 
 
 def _middle(costs: list[Cost]) -> float:
@@ -130,7 +132,7 @@ class Capacity:
             self.fewest = min(self.fewest, len(self._ready))
 
 
-async def measure_rollback(lab: Lab, scale: Scale) -> Result:
+async def measure_rollback(testbed: Testbed, scale: Scale) -> Result:
     """A crashing revision of 10 replicas: how long until it is gone, how much capacity it costs."""
     rows: dict[str, tuple[float, int]] = {}
     default: Object = {"progressDeadlineSeconds": DEADLINE}
@@ -139,14 +141,14 @@ async def measure_rollback(lab: Lab, scale: Scale) -> Result:
         ("argo", ARGO, {**default, "strategy": {"canary": {}}}),
         ("deployment", DEPLOYMENT, {**default, "strategy": {"type": "RollingUpdate"}}),
     ):
-        space = await lab.namespace(f"back-{kind.plural}")
-        async with lab.controller(kind):
-            await lab.api.request("POST", kind.path(space), kind.body("web", 10, spec=spec))
-            await lab.finish(kind, space, ["web"], 120)
-            rows[label] = await _go_bad(lab, kind, space)
-        await lab.clear(kind)
-    helm = await _helm_goes_bad(lab, default)
-    await lab.clear(DEPLOYMENT)
+        space = await testbed.namespace(f"back-{kind.plural}")
+        async with testbed.controller(kind):
+            await testbed.api.request("POST", kind.path(space), kind.body("web", 10, spec=spec))
+            await testbed.finish(kind, space, ["web"], 120)
+            rows[label] = await _go_bad(testbed, kind, space)
+        await testbed.clear(kind)
+    helm = await _helm_goes_bad(testbed, default)
+    await testbed.clear(DEPLOYMENT)
     ours, argo, deployment = rows["ours"], rows["argo"], rows["deployment"]
     return Result(
         "One object of 10 replicas with the default settings of each (default bounds of the rolling "
@@ -182,12 +184,12 @@ async def measure_rollback(lab: Lab, scale: Scale) -> Result:
     )
 
 
-async def _helm_goes_bad(lab: Lab, spec: Object) -> tuple[float, int]:
-    space, capacity = await lab.namespace("back-helm"), Capacity()
-    release = HelmRelease(lab.directory / "helm", lab.cluster.kubeconfig, space, DEADLINE)
+async def _helm_goes_bad(testbed: Testbed, spec: Object) -> tuple[float, int]:
+    space, capacity = await testbed.namespace("back-helm"), Capacity()
+    release = HelmRelease(testbed.directory / "helm", testbed.cluster.kubeconfig, space, DEADLINE)
     good = {**spec, "strategy": {"type": "RollingUpdate"}}
     await release.install(DEPLOYMENT.body("web", 10, spec=good))
-    async with lab.api.watch(f"/api/v1/namespaces/{space}/pods", capacity.look) as watch:
+    async with testbed.api.watch(f"/api/v1/namespaces/{space}/pods", capacity.look) as watch:
         await watch.until(lambda: capacity.serving == 10, 30)
         capacity.arm()
         bad = DEPLOYMENT.body("web", 10, version="bad", behaviour="crash", spec=good)
@@ -196,7 +198,7 @@ async def _helm_goes_bad(lab: Lab, spec: Object) -> tuple[float, int]:
     return seconds, capacity.fewest
 
 
-async def _go_bad(lab: Lab, kind: Kind, space: str) -> tuple[float, int]:
+async def _go_bad(testbed: Testbed, kind: Kind, space: str) -> tuple[float, int]:
     capacity = Capacity()
     ended: list[float] = []
 
@@ -205,12 +207,12 @@ async def _go_bad(lab: Lab, kind: Kind, space: str) -> tuple[float, int]:
             ended.append(at)
 
     async with (
-        lab.api.watch(f"/api/v1/namespaces/{space}/pods", capacity.look),
-        lab.api.watch(kind.path(space), look) as watch,
+        testbed.api.watch(f"/api/v1/namespaces/{space}/pods", capacity.look),
+        testbed.api.watch(kind.path(space), look) as watch,
     ):
         capacity.arm()
         began = time.monotonic()
-        await lab.api.request("PATCH", kind.path(space, "web"), kind.change("bad", "crash"))
+        await testbed.api.request("PATCH", kind.path(space, "web"), kind.change("bad", "crash"))
         if not await watch.until(lambda: bool(ended), 180):
             raise RuntimeError(f"{kind.name} did not give it up")
         await asyncio.sleep(1)

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 from benchmarks.api import Object
 from benchmarks.fleet import OURS
-from benchmarks.lab import Lab
 from benchmarks.pods import failures, owner
 from benchmarks.report import Result, Row
 from benchmarks.scale import Scale
+from benchmarks.testbed import Testbed
 from tools.operator_process import OperatorProcess
 from tripswitch.cluster.leader_election.rules import Terms
 
@@ -25,10 +25,10 @@ THRESHOLD = 3 * PODS
 leader dies before the third. Then a trip at any other number is a failure lost or doubled."""
 
 
-async def measure_failover(lab: Lab, scale: Scale) -> Result:
+async def measure_failover(testbed: Testbed, scale: Scale) -> Result:
     """Two operators with a Lease; the leader dies in a rollback, and in the middle of counting."""
-    rolled = [await _in_a_rollback(lab, number) for number in range(scale.rounds)]
-    counted = [await _while_counting(lab, number) for number in range(scale.rounds)]
+    rolled = [await _in_a_rollback(testbed, number) for number in range(scale.rounds)]
+    counted = [await _while_counting(testbed, number) for number in range(scale.rounds)]
     early = sum(at_trip < THRESHOLD for at_trip in counted)
     late = sum(at_trip > THRESHOLD for at_trip in counted)
     return Result(
@@ -56,12 +56,12 @@ async def measure_failover(lab: Lab, scale: Scale) -> Result:
 
 
 @asynccontextmanager
-async def _pair(lab: Lab) -> AsyncIterator[dict[str, OperatorProcess]]:
+async def _pair(testbed: Testbed) -> AsyncIterator[dict[str, OperatorProcess]]:
     """Two operators, by the beginning of their identity."""
     pair = {
         name: OperatorProcess(
-            lab.kubeconfig(OURS),
-            lab.directory / f"{name}.log",
+            testbed.kubeconfig(OURS),
+            testbed.directory / f"{name}.log",
             arguments=["--leader-elect", "--identity", name],
         )
         for name in ("one", "two")
@@ -73,10 +73,10 @@ async def _pair(lab: Lab) -> AsyncIterator[dict[str, OperatorProcess]]:
         await asyncio.gather(*(asyncio.to_thread(each.stop) for each in pair.values()))
 
 
-async def _leader(lab: Lab) -> str:
+async def _leader(testbed: Testbed) -> str:
     """Return who holds the Lease."""
     for _ in range(600):
-        lease = await lab.api.request("GET", LEASE, accept=[404])
+        lease = await testbed.api.request("GET", LEASE, accept=[404])
         holder = (lease.get("spec") or {}).get("holderIdentity") or ""
         for name in ("one", "two"):
             if holder.startswith(name):
@@ -85,8 +85,8 @@ async def _leader(lab: Lab) -> str:
     raise RuntimeError("nobody became the leader")
 
 
-async def _in_a_rollback(lab: Lab, number: int) -> float:
-    space, name = await lab.namespace("failover"), f"back-{number}"
+async def _in_a_rollback(testbed: Testbed, number: int) -> float:
+    space, name = await testbed.namespace("failover"), f"back-{number}"
     tripped: list[float] = []
     back: list[float] = []
 
@@ -98,14 +98,14 @@ async def _in_a_rollback(lab: Lab, number: int) -> float:
         if OURS.back(raw):
             back.append(at)
 
-    async with _pair(lab) as pair, lab.api.watch(OURS.path(space), look) as watch:
-        leader = await _leader(lab)
+    async with _pair(testbed) as pair, testbed.api.watch(OURS.path(space), look) as watch:
+        leader = await _leader(testbed)
         body = OURS.body(name, PODS)
         # Pods that take their time to go: the rollback is still under way when the leader dies.
         body["spec"]["template"]["metadata"]["annotations"]["stage.tripswitch.dev/stop"] = "2s"
-        await lab.api.request("POST", OURS.path(space), body)
-        await lab.finish(OURS, space, [name], 120)
-        await lab.api.request("PATCH", OURS.path(space, name), OURS.change("bad", "crash"))
+        await testbed.api.request("POST", OURS.path(space), body)
+        await testbed.finish(OURS, space, [name], 120)
+        await testbed.api.request("PATCH", OURS.path(space, name), OURS.change("bad", "crash"))
         if not await watch.until(lambda: bool(tripped), 120):
             raise RuntimeError("it did not trip")
         pair[leader].kill()
@@ -117,9 +117,9 @@ async def _in_a_rollback(lab: Lab, number: int) -> float:
     return back[0] - killed
 
 
-async def _while_counting(lab: Lab, number: int) -> int:
+async def _while_counting(testbed: Testbed, number: int) -> int:
     """Return how many failures the pods have shown when the one that goes on trips."""
-    space, name = await lab.namespace("failover"), f"count-{number}"
+    space, name = await testbed.namespace("failover"), f"count-{number}"
     counts: dict[str, dict[str, int]] = {}
     told, tripped = 0, False
 
@@ -140,14 +140,14 @@ async def _while_counting(lab: Lab, number: int) -> int:
     spec = {"deploymentConfiguration": {"deploymentCircuitBreaker": breaker}}
     pods = f"/api/v1/namespaces/{space}/pods"
     async with (
-        _pair(lab) as pair,
-        lab.api.watch(pods, see_pod, labelSelector=f"app={name}"),
-        lab.api.watch(OURS.path(space), look) as watch,
+        _pair(testbed) as pair,
+        testbed.api.watch(pods, see_pod, labelSelector=f"app={name}"),
+        testbed.api.watch(OURS.path(space), look) as watch,
     ):
-        leader = await _leader(lab)
-        await lab.api.request("POST", OURS.path(space), OURS.body(name, PODS, spec=spec))
-        await lab.finish(OURS, space, [name], 120)
-        await lab.api.request("PATCH", OURS.path(space, name), OURS.change("bad", "crash"))
+        leader = await _leader(testbed)
+        await testbed.api.request("POST", OURS.path(space), OURS.body(name, PODS, spec=spec))
+        await testbed.finish(OURS, space, [name], 120)
+        await testbed.api.request("PATCH", OURS.path(space, name), OURS.change("bad", "crash"))
         if not await watch.until(lambda: told >= 2 * PODS, 120):
             raise RuntimeError("nothing was counted")
         pair[leader].kill()

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from benchmarks.api import Object
 from benchmarks.audit import count
 from benchmarks.fleet import ARGO, OURS, Kind
-from benchmarks.lab import Lab
 from benchmarks.process import cpu_seconds, settled_mib
 from benchmarks.report import Result, Row
 from benchmarks.scale import Scale
+from benchmarks.testbed import Testbed
 
 CHURNED = 25
 """So many objects of each fleet are rolled out, twice."""
@@ -32,14 +32,14 @@ class Standing:
     cpu: float
 
 
-async def measure_fleets(lab: Lab, scale: Scale) -> Result:
+async def measure_fleets(testbed: Testbed, scale: Scale) -> Result:
     """Memory at three sizes; of the middle one the start and idle seconds, too."""
     found: dict[tuple[str, int], Standing] = {}
     for kind in (OURS, ARGO):
         for size in scale.sizes:
             seconds = scale.idle_seconds if size == scale.idle else 0
-            found[kind.name, size] = await _stand(lab, kind, size, seconds)
-            await lab.clear(kind)
+            found[kind.name, size] = await _stand(testbed, kind, size, seconds)
+            await testbed.clear(kind)
     return Result(
         "Finished objects of 10 pods each are laid into etcd, then the controller is started with one "
         "object changed while it was down: *start* is the time from exec until its ReplicaSet is "
@@ -51,11 +51,11 @@ async def measure_fleets(lab: Lab, scale: Scale) -> Result:
     )
 
 
-async def _stand(lab: Lab, kind: Kind, size: int, seconds: int) -> Standing:
-    objects = await lab.seed(kind, "idle", size)
+async def _stand(testbed: Testbed, kind: Kind, size: int, seconds: int) -> Standing:
+    objects = await testbed.seed(kind, "idle", size)
     namespace, name = objects[-1]
     poke = {"spec": {"replicas": 11}}
-    await lab.api.request("PATCH", kind.path(namespace, name), poke)
+    await testbed.api.request("PATCH", kind.path(namespace, name), poke)
     scaled: list[float] = []
 
     def look(event: str, raw: Object, at: float) -> None:
@@ -63,33 +63,33 @@ async def _stand(lab: Lab, kind: Kind, size: int, seconds: int) -> Standing:
             scaled.append(at)
 
     path = f"/apis/apps/v1/namespaces/{namespace}/replicasets"
-    async with lab.api.watch(path, look) as watch:
+    async with testbed.api.watch(path, look) as watch:
         began = time.monotonic()
-        async with lab.controller(kind) as pid:
+        async with testbed.controller(kind) as pid:
             if not await watch.until(lambda: bool(scaled), START_SECONDS):
                 raise RuntimeError(f"{kind.name} did nothing in {START_SECONDS:.0f} s")
-            await lab.finish(kind, namespace, [name], 120)
+            await testbed.finish(kind, namespace, [name], 120)
             fresh = await settled_mib(pid)
-            lab.audit.mark()
+            testbed.audit.mark()
             cpu = cpu_seconds(pid)
             await asyncio.sleep(seconds)
             used = cpu_seconds(pid) - cpu
-            requests = count(lab.audit.read(), kind.user)
-            churned = await _churn(lab, kind, objects[:CHURNED], pid)
+            requests = count(testbed.audit.read(), kind.user)
+            churned = await _churn(testbed, kind, objects[:CHURNED], pid)
             return Standing(scaled[0] - began, fresh, churned, requests, used)
 
 
-async def _churn(lab: Lab, kind: Kind, objects: list[tuple[str, str]], pid: int) -> float:
+async def _churn(testbed: Testbed, kind: Kind, objects: list[tuple[str, str]], pid: int) -> float:
     """Roll some objects out twice; return the memory afterwards."""
     for version in ("2", "3"):
 
         async def change(item: tuple[str, str], version: str = version) -> None:
-            await lab.api.request("PATCH", kind.path(*item), kind.change(version, None))
+            await testbed.api.request("PATCH", kind.path(*item), kind.change(version, None))
 
-        await lab.api.each(change, objects)
+        await testbed.api.each(change, objects)
         for namespace in sorted({space for space, _ in objects}):
             names = [name for space, name in objects if space == namespace]
-            await lab.finish(kind, namespace, names, 300)
+            await testbed.finish(kind, namespace, names, 300)
     return await settled_mib(pid)
 
 

@@ -24,8 +24,8 @@ from kubernetes import client, config, watch
 from urllib3.exceptions import ProtocolError
 
 from benchmarks.pods import cannot_start, failures, is_ready, is_started
+from tests.e2e.namespace import Namespace, rollout
 from tests.e2e.real import BAD, GOOD, PATIENCE, Bad, service, threshold
-from tests.e2e.world import World, rollout
 from tests.support.environment import Environment, start_environment, stop_environment
 from tests.support.times import COLUMNS, render_times
 from tools.cluster.box import find_obstacle
@@ -87,7 +87,7 @@ def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
     """One service, one bad version of it, from ``kubectl apply`` to trip and back."""
     namespace = f"times-{secrets.token_hex(3)}"
     environment.kubectl("create", "namespace", namespace)
-    world = World(environment, namespace)
+    world = Namespace(environment, namespace)
     world.completed(service(replicas, GOOD), PATIENCE)
     with _watching(world, lasting=bad.name == LATE) as failed:
         applied = time.monotonic()
@@ -104,7 +104,7 @@ def _measure(environment: Environment, bad: Bad, replicas: int) -> str:
 
 
 @contextmanager
-def _watching(world: World, *, lasting: bool) -> Iterator[list[float]]:
+def _watching(world: Namespace, *, lasting: bool) -> Iterator[list[float]]:
     """Collect when each failure of a pod here got visible on a watch of our own, in order.
 
     ``lasting``: these pods run and never get Ready, so each fails once, when its time for that is over.

@@ -19,10 +19,10 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.fleet import OURS
-from benchmarks.lab import Lab
 from benchmarks.process import resident_mib
 from benchmarks.recount import OPEN, Recount
 from benchmarks.report import DOCS, machine, versions
+from benchmarks.testbed import Testbed
 from tools.cluster.audit import GUARDED, PODS, SETS, Trail, Version
 from tools.cluster.toolchain import say
 
@@ -58,8 +58,8 @@ class Life:
 class Soak:
     """The driver of the actions."""
 
-    def __init__(self, lab: Lab, options: argparse.Namespace) -> None:
-        self._lab = lab
+    def __init__(self, testbed: Testbed, options: argparse.Namespace) -> None:
+        self._lab = testbed
         self._random = random.Random(options.seed)
         self._objects: int = options.objects
         self._rate: float = options.rate
@@ -262,8 +262,8 @@ async def main() -> int:
     parser.add_argument("--no-docs", action="store_true", help="only print, write no file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tripswitch-soak-") as directory:
-        async with Lab(Path(directory), peers=False, audit_bodies=True) as lab:
-            soak = Soak(lab, options)
+        async with Testbed(Path(directory), peers=False, audit_bodies=True) as testbed:
+            soak = Soak(testbed, options)
             faults = await soak.run(60 * options.minutes)
     memory, grown = judge_memory(soak.lives)
     page = render(soak, options, memory, faults + grown)

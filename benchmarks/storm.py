@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from benchmarks.api import Object, Watch
 from benchmarks.audit import count
 from benchmarks.fleet import ARGO, DEPLOYMENT, OURS, VERSION, Kind
-from benchmarks.lab import PER_NAMESPACE, Lab
 from benchmarks.process import cpu_seconds, resident_mib, settled_mib
 from benchmarks.report import BASELINE, Result, Row
 from benchmarks.scale import Scale
+from benchmarks.testbed import PER_NAMESPACE, Testbed
 
 PODS = 10
 SECONDS = 1500.0
@@ -35,11 +35,11 @@ class Wave:
     others: dict[str, float]
 
 
-async def measure_storm(lab: Lab, scale: Scale) -> Result:
+async def measure_storm(testbed: Testbed, scale: Scale) -> Result:
     """All objects are created at the same moment, then all get a new template, then every other a bad one."""
-    ours = await _storm(lab, OURS, scale.storm, [CREATED, GOOD, MIXED])
-    argo = await _storm(lab, ARGO, scale.storm, [CREATED, GOOD])
-    deployment = await _storm(lab, DEPLOYMENT, scale.storm, [CREATED, GOOD])
+    ours = await _storm(testbed, OURS, scale.storm, [CREATED, GOOD, MIXED])
+    argo = await _storm(testbed, ARGO, scale.storm, [CREATED, GOOD])
+    deployment = await _storm(testbed, DEPLOYMENT, scale.storm, [CREATED, GOOD])
     fleet = f"{scale.storm:,} x {PODS} pods"
     return Result(
         "A fleet is created, 16 requests at a time, and when it stands each object is given a new "
@@ -105,24 +105,24 @@ class _Open:
                 self.names.discard(name)
 
 
-async def _storm(lab: Lab, kind: Kind, size: int, waves: list[str]) -> dict[str, Wave]:
+async def _storm(testbed: Testbed, kind: Kind, size: int, waves: list[str]) -> dict[str, Wave]:
     spaces = [f"storm-{number:03}" for number in range(-(-size // PER_NAMESPACE))]
-    await lab.api.each(lab.namespace, spaces)
+    await testbed.api.each(testbed.namespace, spaces)
     objects = [(spaces[n // PER_NAMESPACE], f"storm-{n:05}") for n in range(size)]
     open_ = _Open(kind)
 
     async def create(item: Item) -> None:
         space, name = item
-        await lab.api.request("POST", kind.path(space), kind.body(name, PODS, version=CREATED))
+        await testbed.api.request("POST", kind.path(space), kind.body(name, PODS, version=CREATED))
 
     async def change(item: Item) -> None:
         behaviour = "crash" if item[1] in open_.bad else None
-        await lab.api.request("PATCH", kind.path(*item), kind.change(open_.version, behaviour))
+        await testbed.api.request("PATCH", kind.path(*item), kind.change(open_.version, behaviour))
 
     found = {}
     async with (
-        lab.controller(kind) as pid,
-        lab.api.watch(f"/apis/{kind.group}/{kind.plural}", open_.look) as watch,
+        testbed.controller(kind) as pid,
+        testbed.api.watch(f"/apis/{kind.group}/{kind.plural}", open_.look) as watch,
     ):
         for wave in waves:
             await settled_mib(pid, seconds=3)  # what went before is over
@@ -130,13 +130,13 @@ async def _storm(lab: Lab, kind: Kind, size: int, waves: list[str]) -> dict[str,
             open_.names = {name for _, name in objects}
             open_.bad = {name for _, name in objects[::2]} if wave == MIXED else set()
             request = create if wave == CREATED else change
-            found[wave] = await _measure(lab, pid, watch, open_, objects, request)
-    await lab.clear(kind)
+            found[wave] = await _measure(testbed, pid, watch, open_, objects, request)
+    await testbed.clear(kind)
     return found
 
 
 async def _measure(
-    lab: Lab,
+    testbed: Testbed,
     pid: int,
     watch: Watch,
     open_: _Open,
@@ -144,18 +144,18 @@ async def _measure(
     request: Callable[[Item], Awaitable[None]],
 ) -> Wave:
     def others() -> dict[str, float]:
-        return {name: cpu_seconds(number) for name, number in lab.cluster.programs.items()}
+        return {name: cpu_seconds(number) for name, number in testbed.cluster.programs.items()}
 
-    lab.audit.mark()
+    testbed.audit.mark()
     began, cpu, before = time.monotonic(), cpu_seconds(pid), others()
-    await lab.api.each(request, objects)
+    await testbed.api.each(request, objects)
     if not await watch.until(lambda: not open_.names, SECONDS):
         left = sorted(open_.names)
         raise RuntimeError(f"{open_.kind.name}: {len(left)} are not finished: {left[:5]}")
     return Wave(
         time.monotonic() - began,
         cpu_seconds(pid) - cpu,
-        count(lab.audit.read(), open_.kind.user).total(),
+        count(testbed.audit.read(), open_.kind.user).total(),
         resident_mib(pid),
         {name: seconds - before[name] for name, seconds in others().items()},
     )

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from benchmarks.api import Object
 from benchmarks.fleet import OURS
-from benchmarks.lab import Lab
 from benchmarks.pods import cannot_start, failures, is_ready, owner
 from benchmarks.process import busy_seconds, cpu_seconds, settled_mib
 from benchmarks.report import Result, Row
 from benchmarks.scale import Scale
+from benchmarks.testbed import Testbed
 
 CROWD = 4
 """So many objects trip again and again beside each other in the second part: 2 cores are full then."""
@@ -79,13 +79,13 @@ class Recount:
         )
 
 
-async def measure_trips(lab: Lab, scale: Scale) -> Result:
+async def measure_trips(testbed: Testbed, scale: Scale) -> Result:
     """Trips one after the other, then of a few objects beside each other; the fleet idle beside."""
-    await lab.seed(OURS, "idle", scale.idle)
-    async with lab.controller(OURS) as pid:
-        alone = await _measure(lab, pid, "alone", 1, scale.trips)
-        crowd = await _measure(lab, pid, "crowd", CROWD, scale.trips // 5)
-    await lab.clear(OURS)
+    await testbed.seed(OURS, "idle", scale.idle)
+    async with testbed.controller(OURS) as pid:
+        alone = await _measure(testbed, pid, "alone", 1, scale.trips)
+        crowd = await _measure(testbed, pid, "crowd", CROWD, scale.trips // 5)
+    await testbed.clear(OURS)
     return _result(alone, crowd, scale)
 
 
@@ -109,21 +109,24 @@ class _Measured:
         return self.latencies[min(len(self.latencies) - 1, len(self.latencies) * 99 // 100)]
 
 
-async def _measure(lab: Lab, pid: int, name: str, objects: int, trips: int) -> _Measured:
-    space = await lab.namespace(name)
+async def _measure(testbed: Testbed, pid: int, name: str, objects: int, trips: int) -> _Measured:
+    space = await testbed.namespace(name)
     names = [f"{name}-{number}" for number in range(objects)]
     recount = Recount()
     pods = f"/api/v1/namespaces/{space}/pods"
     sets = f"/apis/apps/v1/namespaces/{space}/replicasets"
-    async with lab.api.watch(pods, recount.see_pod), lab.api.watch(sets, recount.see_replica_set):
+    async with (
+        testbed.api.watch(pods, recount.see_pod),
+        testbed.api.watch(sets, recount.see_replica_set),
+    ):
         for one in names:
-            await lab.api.request("POST", OURS.path(space), OURS.body(one, REPLICAS))
-        await lab.finish(OURS, space, names, 120)
+            await testbed.api.request("POST", OURS.path(space), OURS.body(one, REPLICAS))
+        await testbed.finish(OURS, space, names, 120)
         fresh = await settled_mib(pid)
         recount.fewest = {one: len(recount.ready[one]) for one in names}
         began, cpu, machine = time.monotonic(), cpu_seconds(pid), busy_seconds()
         left = iter(range(trips))
-        await asyncio.gather(*(_trip_often(lab, space, one, left) for one in names))
+        await asyncio.gather(*(_trip_often(testbed, space, one, left) for one in names))
         seconds = time.monotonic() - began
         operator = (cpu_seconds(pid) - cpu) / seconds
         everything = (busy_seconds() - machine) / seconds
@@ -135,7 +138,7 @@ async def _measure(lab: Lab, pid: int, name: str, objects: int, trips: int) -> _
     return _Measured(found, lost, fresh, churned, operator, everything)
 
 
-async def _trip_often(lab: Lab, space: str, name: str, left: Iterator[int]) -> None:
+async def _trip_often(testbed: Testbed, space: str, name: str, left: Iterator[int]) -> None:
     """Give one object a crashing template again and again, each time when it is back."""
     back = asyncio.Event()
 
@@ -143,11 +146,11 @@ async def _trip_often(lab: Lab, space: str, name: str, left: Iterator[int]) -> N
         if raw["metadata"]["name"] == name and OURS.back(raw):
             back.set()
 
-    async with lab.api.watch(OURS.path(space), look, fieldSelector=f"metadata.name={name}"):
+    async with testbed.api.watch(OURS.path(space), look, fieldSelector=f"metadata.name={name}"):
         for number in left:
             back.clear()
             change = OURS.change(f"bad-{number}", BAD[number % len(BAD)])
-            await lab.api.request("PATCH", OURS.path(space, name), change)
+            await testbed.api.request("PATCH", OURS.path(space, name), change)
             async with asyncio.timeout(120):
                 await back.wait()
 

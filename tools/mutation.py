@@ -1,8 +1,8 @@
 """Mutation testing of the core: which changes of ``tripswitch.domain`` would no unit test notice?
 
-    python -m tools.mutation                       every module (long)
-    python -m tools.mutation threshold scaling     only these
-    python -m tools.mutation --keep DIR scaling    work in DIR and leave everything there
+    python -m tools.mutation                                   every module (long)
+    python -m tools.mutation rules/threshold rules/scaling     only these
+    python -m tools.mutation --keep DIR rules/scaling          work in DIR and leave everything there
 
 mutmut derives module names from paths and does not take a source root called ``operator``. So it works
 on a staged copy in which the root is called ``src``, and lives in a virtual environment of its own.
@@ -43,7 +43,7 @@ use_git_change_detection = false
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; 1 when something survived."""
-    modules = sorted(path.stem for path in DOMAIN.glob("*.py") if path.stem not in UNMUTATED)
+    modules = find_modules()
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(modules))
     parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
@@ -56,6 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(chosen.keep.absolute(), wanted, chosen.jobs)
     with tempfile.TemporaryDirectory(prefix="tripswitch-mutation-") as scratch:
         return run(Path(scratch), wanted, chosen.jobs)
+
+
+def find_modules() -> list[str]:
+    """Return the modules of the core, such as ``rules/threshold``."""
+    found = (path for path in DOMAIN.rglob("*.py") if path.stem not in UNMUTATED)
+    return sorted(path.relative_to(DOMAIN).with_suffix("").as_posix() for path in found)
 
 
 def run(home: Path, modules: Sequence[str], jobs: int) -> int:
@@ -92,13 +98,12 @@ def write_stage(stage: Path, modules: Sequence[str]) -> None:
     shutil.rmtree(stage, ignore_errors=True)
     rubbish = shutil.ignore_patterns("__pycache__")
     package = stage / "src" / "tripswitch"
-    shutil.copytree(DOMAIN, package / "domain", ignore=rubbish)
+    for part in ("domain", "simulation"):
+        shutil.copytree(DOMAIN.parent / part, package / part, ignore=rubbish)
     shutil.copy(DOMAIN.parent / "__init__.py", package)
-    for folder in (TESTS, Path("tests/oracle")):
+    for folder in (TESTS, Path("tests/oracle"), Path("tests/support")):
         shutil.copytree(ROOT / folder, stage / folder, ignore=rubbish)
-    for file in ("tests/__init__.py", "tests/support/__init__.py", "tests/support/builders.py"):
-        (stage / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / file, stage / file)
+    shutil.copy(ROOT / "tests" / "__init__.py", stage / "tests")
     listed = ", ".join(f'"src/tripswitch/domain/{module}.py"' for module in modules)
     (stage / "pyproject.toml").write_text(CONFIGURATION.format(modules=listed, tests=TESTS))
 
@@ -112,7 +117,7 @@ def report(mutmut: Path, stage: Path) -> int:
         if name:
             counts[verdict] = counts.get(verdict, 0) + 1
         if name and verdict not in ("killed", "timeout"):
-            survivors.setdefault(name.split(".")[2], []).append(f"{name}: {verdict}")
+            survivors.setdefault("/".join(name.split(".")[2:-1]), []).append(f"{name}: {verdict}")
     for module, found in sorted(survivors.items()):
         print(f"\n## {module}: {len(found)} survived\n")
         for survivor in found:

@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.e2e.world import guarded
+from tests.e2e.namespace import guarded
 from tests.support.environment import Environment
-from tests.unit.domain.world import completed
+from tests.support.manual_cluster import completed
 from tools.generate.crd import render_files
 from tools.generate.files import settle
 from tripswitch.api.crd import CIRCUIT_BREAKER, DEFINITIONS, Definition, build_crd, render

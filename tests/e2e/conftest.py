@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World
+from tests.e2e.namespace import Namespace
 from tests.support.environment import Environment
 from tools.cluster.control_plane import ControlPlane
 from tools.operator_process import OperatorProcess, install, write_kubeconfig
@@ -31,12 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def world(environment: Environment, request: pytest.FixtureRequest) -> Iterator[World]:
+def world(environment: Environment, request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A fresh namespace in the shared cluster."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     namespace = f"{words[:48].strip('-')}-{abs(hash(request.node.nodeid)) % 10**6}"
     environment.kubectl("create", "namespace", namespace)
-    yield World(environment, namespace)
+    yield Namespace(environment, namespace)
     environment.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
@@ -46,7 +46,7 @@ class OwnCluster:
 
     cluster: ControlPlane
     operator: OperatorProcess
-    world: World
+    world: Namespace
 
 
 @pytest.fixture
@@ -64,4 +64,4 @@ def own(tmp_path: Path) -> Iterator[OwnCluster]:
             audit_log=str(cluster.audit_log),
         )
         with OperatorProcess(rights, tmp_path / "operator.log") as operator:
-            yield OwnCluster(cluster, operator, World(environment, "default"))
+            yield OwnCluster(cluster, operator, Namespace(environment, "default"))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.e2e.world import FAST_PROBE, GROUP, PATIENCE, VERSION, Object, World
+from tests.e2e.namespace import FAST_PROBE, GROUP, PATIENCE, VERSION, Namespace, Object
 
 BREAKERS = "deploymentcircuitbreakers"
 BEHAVIOUR = "stage.tripswitch.dev/behaviour"
@@ -57,13 +57,13 @@ def circuit_breaker(kind: str = "Deployment", **spec: Any) -> Object:
     }
 
 
-def find(world: World, kind: str) -> Object:
+def find(world: Namespace, kind: str) -> Object:
     """Return a workload or a breaker named ``web``."""
     found: Object = json.loads(world.kubectl("get", kind, "web", "--output=json"))
     return found
 
 
-def guard_status(world: World, name: str = "web") -> Object:
+def guard_status(world: Namespace, name: str = "web") -> Object:
     """Return the status of a breaker; empty while there is none."""
     try:
         found = world.kubectl("get", BREAKERS, name, "--output=json")
@@ -72,7 +72,9 @@ def guard_status(world: World, name: str = "web") -> Object:
     return dict(json.loads(found).get("status", {}))
 
 
-def until_guard(world: World, wanted: str, name: str = "web", seconds: float = PATIENCE) -> Object:
+def until_guard(
+    world: Namespace, wanted: str, name: str = "web", seconds: float = PATIENCE
+) -> Object:
     """Wait for the rollout status of a breaker; return the whole status."""
     return until(
         lambda: guard_status(world, name),
@@ -93,7 +95,7 @@ def until(
     return found
 
 
-def images(world: World) -> list[str]:
+def images(world: Namespace) -> list[str]:
     """Return the images of the Ready pods, in order."""
     return sorted(
         pod.spec.containers[0].image

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from kubernetes import client, config, watch
 
-from tests.e2e.world import World, is_ready
+from tests.e2e.namespace import Namespace, is_ready
 from tools.cluster.images import GREETING, PORT
 
 # A slow answer of a loaded machine is an answer; a refused or broken connection is none.
@@ -37,7 +37,7 @@ class Prober:
     ``fewest`` how many pods took traffic at the worst moment.
     """
 
-    def __init__(self, world: World, *images: str, name: str = "web") -> None:
+    def __init__(self, world: Namespace, *images: str, name: str = "web") -> None:
         self._world = world
         self._images = images
         self._selector = f"app={name}"

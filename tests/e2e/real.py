@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.e2e.world import Object, guarded
+from tests.e2e.namespace import Object, guarded
 from tools.cluster.images import IMAGES, PORT
 from tools.cluster.registry import REGISTRY
 

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.world import World, conditions, guarded
+from tests.e2e.namespace import Namespace, conditions, guarded
 from tests.support.environment import start_environment, stop_environment
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -32,7 +32,7 @@ def main() -> int:
     environment = start_environment("kwok", Path(tempfile.mkdtemp(prefix="tripswitch-record-")))
     try:
         environment.kubectl("create", "namespace", "shop")
-        world = World(environment, "shop")
+        world = Namespace(environment, "shop")
         _record_rollout(world)
         _record_trips(world)
         _record_losses(world)
@@ -41,14 +41,14 @@ def main() -> int:
     return 0
 
 
-def _answer(world: World, verb: str, manifest: dict[str, Any]) -> dict[str, Any]:
+def _answer(world: Namespace, verb: str, manifest: dict[str, Any]) -> dict[str, Any]:
     """What the API server answers to a write, before the operator has seen it."""
     said = world.kubectl(verb, "--filename=-", "--output=json", stdin=json.dumps(manifest))
     found: dict[str, Any] = json.loads(said)
     return found
 
 
-def _record_rollout(world: World) -> None:
+def _record_rollout(world: Namespace) -> None:
     save("just-created", _answer(world, "create", guarded("unseen", paused=True)))
     world.apply(guarded(image="web:1", behaviour="slow-start"))
     world.until(lambda status: status["rollout"]["status"] == "IN_PROGRESS")
@@ -60,7 +60,7 @@ def _record_rollout(world: World) -> None:
     world.until(lambda status: status["rollout"]["revision"] == 2)
 
 
-def _record_trips(world: World) -> None:
+def _record_trips(world: Namespace) -> None:
     # No surge is left for the old pods, so that their return takes a while.
     bounds = {"minimumHealthyPercent": 0, "maximumPercent": 100}
     slow = guarded("slow", image="web:1", behaviour="slow-start", configuration=bounds)
@@ -78,7 +78,7 @@ def _record_trips(world: World) -> None:
     save("paused", world.get())
 
 
-def _record_losses(world: World) -> None:
+def _record_losses(world: Namespace) -> None:
     world.completed(guarded("lost", behaviour="slow-start"))
     names = [pod.metadata.name for pod in world.pods("lost")[:2]]
     world.kubectl("delete", "pod", *names, "--wait=false")

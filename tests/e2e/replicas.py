@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from tests.e2e.namespace import Namespace
 from tests.e2e.tcp_proxy import TcpProxy
-from tests.e2e.world import World
 from tests.support.environment import Environment
 from tools.cluster.audit import AuditLog, Request
 from tools.cluster.control_plane import ControlPlane
@@ -40,7 +40,7 @@ class Fleet:
     """Replicas that run for one Lease, each through a proxy of its own."""
 
     cluster: ControlPlane
-    world: World
+    world: Namespace
     directory: Path
     proxies: dict[str, TcpProxy] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -163,5 +163,5 @@ def run_fleet(directory: Path) -> Iterator[Fleet]:
             directory=str(directory),
             audit_log=str(cluster.audit_log),
         )
-        with Fleet(cluster, World(environment, "default"), directory) as fleet:
+        with Fleet(cluster, Namespace(environment, "default"), directory) as fleet:
             yield fleet

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.world import PodWatcher, World, conditions, guarded, revision
+from tests.e2e.namespace import Namespace, PodWatcher, conditions, guarded, revision
 from tools.cluster.build import ensure
 from tools.helm import Helm, HelmError
 
@@ -40,7 +40,7 @@ def users_chart(folder: Path) -> Path:
 class Shop:
     """A release of that chart."""
 
-    def __init__(self, world: World, folder: Path) -> None:
+    def __init__(self, world: Namespace, folder: Path) -> None:
         self.chart = users_chart(folder / "chart")
         self.helm = Helm("helm", folder, world.environment.kubeconfig)
         self.namespace = world.namespace
@@ -57,7 +57,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(world: World, tmp_path: Path) -> Shop:
+def shop(world: Namespace, tmp_path: Path) -> Shop:
     """The shop, with its first version installed; Helm has waited until it was Ready."""
     found = Shop(world, tmp_path)
     found.run("install")
@@ -65,7 +65,7 @@ def shop(world: World, tmp_path: Path) -> Shop:
     return found
 
 
-def test_helm_fails_at_the_trip_and_not_at_its_time_out(world: World, shop: Shop) -> None:
+def test_helm_fails_at_the_trip_and_not_at_its_time_out(world: Namespace, shop: Shop) -> None:
     """Kstatus: Stalled is Failed, and says why."""
     with pytest.raises(HelmError) as failure:
         shop.run("upgrade", *CRASHING)
@@ -77,7 +77,7 @@ def test_helm_fails_at_the_trip_and_not_at_its_time_out(world: World, shop: Shop
 
 
 def test_helm_rolls_back_on_failure_and_both_end_on_the_old_template(
-    world: World, shop: Shop
+    world: Namespace, shop: Shop
 ) -> None:
     """Our rollback keeps the pods, and Helm's puts the template back that they already run."""
     before = {pod.metadata.uid for pod in world.pods()}
@@ -91,7 +91,7 @@ def test_helm_rolls_back_on_failure_and_both_end_on_the_old_template(
     assert {pod.metadata.uid for pod in world.pods()} == before
 
 
-def test_helm_goes_on_with_a_good_version_after_a_bad_one(world: World, shop: Shop) -> None:
+def test_helm_goes_on_with_a_good_version_after_a_bad_one(world: Namespace, shop: Shop) -> None:
     """The failure of the version before is not taken for the new one's."""
     with pytest.raises(HelmError, match="status: Failed"):
         shop.run("upgrade", *CRASHING)
@@ -100,7 +100,7 @@ def test_helm_goes_on_with_a_good_version_after_a_bad_one(world: World, shop: Sh
     assert {pod.spec.containers[0].image for pod in world.pods()} == {"web:3"}
 
 
-def test_what_charts_render_where_a_value_is_empty_is_accepted(world: World) -> None:
+def test_what_charts_render_where_a_value_is_empty_is_accepted(world: Namespace) -> None:
     """Null or an empty map or list means nothing, as in a Deployment, and is no new revision."""
     manifest = guarded(replicas=1, pod={"nodeSelector": None, "tolerations": None, "volumes": []})
     manifest["spec"]["template"]["metadata"]["annotations"] = None
@@ -118,7 +118,7 @@ def test_what_charts_render_where_a_value_is_empty_is_accepted(world: World) -> 
     assert [entry["revision"] for entry in status["revisions"]] == [1]
 
 
-def test_kubectl_wait_tells_a_trip_from_a_success(world: World) -> None:
+def test_kubectl_wait_tells_a_trip_from_a_success(world: Namespace) -> None:
     world.completed(guarded())
     world.kubectl("wait", "--for=condition=Ready", "gdeploy/web", "--timeout=60s")
     world.apply(guarded(behaviour="crash"))
@@ -127,7 +127,7 @@ def test_kubectl_wait_tells_a_trip_from_a_success(world: World) -> None:
         world.kubectl("wait", "--for=condition=Ready", "gdeploy/web", "--timeout=1s")
 
 
-def test_kubectl_scale_and_autoscale_work_through_the_scale_subresource(world: World) -> None:
+def test_kubectl_scale_and_autoscale_work_through_the_scale_subresource(world: Namespace) -> None:
     """Selector and sizes are where the autoscaler looks for them."""
     world.completed(guarded(replicas=2))
     world.kubectl("scale", "gdeploy/web", "--replicas=3", "--current-replicas=2")
@@ -141,7 +141,7 @@ def test_kubectl_scale_and_autoscale_work_through_the_scale_subresource(world: W
     assert found["spec"]["scaleTargetRef"]["kind"] == "GuardedDeployment"
 
 
-def test_a_pod_disruption_budget_counts_and_protects_the_pods(world: World) -> None:
+def test_a_pod_disruption_budget_counts_and_protects_the_pods(world: Namespace) -> None:
     """A share of the pods needs the scale subresource; an evicted pod is replaced, and blames nobody."""
     world.completed(guarded(replicas=4))
     world.kubectl(
@@ -161,7 +161,7 @@ def test_a_pod_disruption_budget_counts_and_protects_the_pods(world: World) -> N
     world.until_true(lambda: budget()["currentHealthy"] == 4)
 
 
-def evict(world: World, pod: str) -> None:
+def evict(world: Namespace, pod: str) -> None:
     """Ask for a pod to go, as ``kubectl drain`` does; CalledProcessError if a budget refuses."""
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
     path = f"/api/v1/namespaces/{world.namespace}/pods/{pod}/eviction"
@@ -174,7 +174,7 @@ def evict(world: World, pod: str) -> None:
     ids=["minAvailable as a number", "maxUnavailable", "a share"],
 )
 def test_only_a_budget_that_names_a_number_is_right_during_a_rollout(
-    world: World, budget: str, wanted: int, allowed: int
+    world: Namespace, budget: str, wanted: int, allowed: int
 ) -> None:
     """The disruption controller adds up the ReplicaSets of both revisions, eight pods, for the others."""
     patient = {"httpGet": {"path": "/", "port": 80}, "failureThreshold": 60}
@@ -261,7 +261,7 @@ def test_argo_cd_shows_the_health(name: str, health: str, words: str, tmp_path: 
     assert words in message
 
 
-def test_argo_cd_follows_a_trip_live(world: World, tmp_path: Path) -> None:
+def test_argo_cd_follows_a_trip_live(world: Namespace, tmp_path: Path) -> None:
     """Healthy, then Degraded with the reason, although all pods are well after the rollback."""
     world.completed(guarded())
     assert argo_cd_health(world.get(), tmp_path)[0] == "Healthy"

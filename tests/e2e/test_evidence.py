@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import (
+from tests.e2e.namespace import (
     PATIENCE,
     VERDICT_SECONDS,
-    World,
+    Namespace,
     breaker,
     conditions,
     guarded,
@@ -27,7 +27,7 @@ INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
 LAST_WORDS = PREVIOUS_LOG[-1]
 
 
-def count(log: AuditLog, world: World) -> Counter[str]:
+def count(log: AuditLog, world: Namespace) -> Counter[str]:
     """Count what the operator has asked for in this namespace since the last look."""
     return Counter(
         request.words
@@ -36,7 +36,7 @@ def count(log: AuditLog, world: World) -> Counter[str]:
     )
 
 
-def _are_told(world: World, words: list[str]) -> bool:
+def _are_told(world: Namespace, words: list[str]) -> bool:
     """Whether each of the words is in the message of some event."""
     messages = [message for _, message in world.events()]
     return all(any(word in message for message in messages) for word in words)
@@ -59,7 +59,7 @@ def _are_told(world: World, words: list[str]) -> bool:
     ],
 )
 def test_the_causes_words_are_in_status_events_and_plugin(
-    world: World, tmp_path: Path, behaviour: str, words: list[str]
+    world: Namespace, tmp_path: Path, behaviour: str, words: list[str]
 ) -> None:
     """For each failing behaviour: in the records, the sentence, a condition, events and the tree."""
     pod = INIT if behaviour == "init-fail" else {}
@@ -92,7 +92,7 @@ def test_the_causes_words_are_in_status_events_and_plugin(
 
 
 def test_a_volume_that_is_not_there_is_named_long_before_the_progress_deadline(
-    world: World,
+    world: Namespace,
 ) -> None:
     """A pod's status has no words for it; the kubelet's event has."""
     world.completed(guarded(image="web:1"))
@@ -109,7 +109,7 @@ def test_a_volume_that_is_not_there_is_named_long_before_the_progress_deadline(
 
 
 def test_one_log_and_one_list_of_events_are_read_for_a_cause_however_many_pods_show_it(
-    world: World,
+    world: Namespace,
 ) -> None:
     """Evidence costs a few requests for a rollout that fails, and none for one that does not."""
     log = AuditLog(Path(world.environment.audit_log))

@@ -19,12 +19,12 @@ from tests.e2e.guards import (
     until,
     until_guard,
 )
-from tests.e2e.world import World, conditions
+from tests.e2e.namespace import Namespace, conditions
 from tools.cluster.audit import AuditLog
 from tools.operator_process import USER
 
 
-def find_writes(world: World) -> set[str]:
+def find_writes(world: Namespace) -> set[str]:
     """Return what the operator wrote on workloads, ReplicaSets and pods of the world's namespace."""
     if not world.environment.audit_log:
         pytest.skip("no audit log here")
@@ -38,14 +38,14 @@ def find_writes(world: World) -> set[str]:
     }
 
 
-def start(world: World, workload: dict[str, object], **spec: object) -> None:
+def start(world: Namespace, workload: dict[str, object], **spec: object) -> None:
     """Apply a good workload and its breaker, and wait until it has completed."""
     world.apply(workload)
     world.apply(circuit_breaker(str(workload["kind"]), **spec))
     until_guard(world, "SUCCESSFUL")
 
 
-def test_a_bad_image_on_a_plain_deployment_is_rolled_back_and_corrected(world: World) -> None:
+def test_a_bad_image_on_a_plain_deployment_is_rolled_back_and_corrected(world: Namespace) -> None:
     """G1, G4, G5: the whole story, as a person sees it with kubectl."""
     start(world, deployment())
     bad = deployment("image-pull", image="web:2")
@@ -93,7 +93,7 @@ def test_a_bad_image_on_a_plain_deployment_is_rolled_back_and_corrected(world: W
     assert not [key for key in free["metadata"]["annotations"] if "tripswitch" in key]
 
 
-def test_a_bad_image_on_a_stateful_set_is_rolled_back_and_corrected(world: World) -> None:
+def test_a_bad_image_on_a_stateful_set_is_rolled_back_and_corrected(world: Namespace) -> None:
     """G4, G5."""
     start(world, stateful_set())
     world.apply(stateful_set("crash", image="web:2"))
@@ -110,7 +110,7 @@ def test_a_bad_image_on_a_stateful_set_is_rolled_back_and_corrected(world: World
     assert "Stalled" not in [one["type"] for one in free["status"].get("conditions", [])]
 
 
-def test_a_good_rollout_of_a_guarded_deployment_is_never_written_to(world: World) -> None:
+def test_a_good_rollout_of_a_guarded_deployment_is_never_written_to(world: Namespace) -> None:
     """G1: from the first look to the next completed revision."""
     start(world, deployment())
     world.apply(deployment(image="web:2"))
@@ -123,7 +123,7 @@ def test_a_good_rollout_of_a_guarded_deployment_is_never_written_to(world: World
     assert find_writes(world) == set()
 
 
-def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: World) -> None:
+def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: Namespace) -> None:
     """G7, G8."""
     world.apply(deployment())
     world.kubectl("label", "deployment", "web", f"{LABEL}=observe")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.world import guarded
+from tests.e2e.namespace import guarded
 from tests.support.rights import Right, read_granted
 from tools.cluster.control_plane import ClusterError, ControlPlane
 from tools.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.namespace import guarded, revision, rollout
 from tests.e2e.replicas import Fleet, assert_one_at_a_time, run_fleet
-from tests.e2e.world import guarded, revision, rollout
 from tools.operator_process import OperatorProcess
 from tripswitch.cluster.leader_election.rules import Terms
 

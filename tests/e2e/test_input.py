@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, breaker, conditions, guarded, rollout
+from tests.e2e.namespace import Namespace, breaker, conditions, guarded, rollout
 
 COUNT = {"type": "COUNT", "value": 1000}
 HALF = {"type": "BOUNDED_PERCENT", "value": 101}
@@ -22,7 +22,7 @@ def _change(change: dict[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def _refusal(world: World, manifest: dict[str, Any]) -> str:
+def _refusal(world: Namespace, manifest: dict[str, Any]) -> str:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         world.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
     return str(refused.value.stderr)
@@ -72,7 +72,7 @@ def _refusal(world: World, manifest: dict[str, Any]) -> str:
     ],
 )
 def test_the_api_server_refuses_it_with_one_clear_sentence(
-    world: World, change: dict[str, Any], words: str
+    world: Namespace, change: dict[str, Any], words: str
 ) -> None:
     """Schema and CEL, no webhook."""
     assert words in _refusal(world, _change(change))
@@ -88,7 +88,7 @@ def test_the_api_server_refuses_it_with_one_clear_sentence(
         {"progressDeadlineSeconds": 1},
     ],
 )
-def test_a_deadline_that_pods_can_meet_is_taken(world: World, change: dict[str, Any]) -> None:
+def test_a_deadline_that_pods_can_meet_is_taken(world: Namespace, change: dict[str, Any]) -> None:
     """P2."""
     world.apply(_change({"paused": True, **change}))
     world.until_rollout("PENDING")
@@ -97,7 +97,7 @@ def test_a_deadline_that_pods_can_meet_is_taken(world: World, change: dict[str, 
     )
 
 
-def test_a_sidecar_without_a_probe_counts_for_the_deadline(world: World) -> None:
+def test_a_sidecar_without_a_probe_counts_for_the_deadline(world: Namespace) -> None:
     """P2, H1: 40 s."""
     manifest = _change({"minReadySeconds": None, "progressDeadlineSeconds": 30, "paused": True})
     world.apply(manifest)
@@ -106,7 +106,7 @@ def test_a_sidecar_without_a_probe_counts_for_the_deadline(world: World) -> None
     assert "by default 40" in _refusal(world, manifest | {"metadata": {"name": "other"}})
 
 
-def test_a_count_of_1000_is_accepted(world: World) -> None:
+def test_a_count_of_1000_is_accepted(world: Namespace) -> None:
     """T3's range."""
     world.apply(
         _change({"deploymentConfiguration": breaker(thresholdConfiguration=COUNT), "paused": True})
@@ -114,7 +114,7 @@ def test_a_count_of_1000_is_accepted(world: World) -> None:
     assert world.until_rollout("PENDING")["circuitBreaker"]["threshold"] == 1000
 
 
-def test_a_typo_in_the_pod_template_is_refused_by_kubectl_apply(world: World) -> None:
+def test_a_typo_in_the_pod_template_is_refused_by_kubectl_apply(world: Namespace) -> None:
     """The CRD has the whole PodTemplateSpec."""
     manifest = guarded()
     manifest["spec"]["template"]["spec"]["containers"][0]["imagePullPolicyy"] = "Always"
@@ -124,7 +124,7 @@ def test_a_typo_in_the_pod_template_is_refused_by_kubectl_apply(world: World) ->
 
 
 @pytest.mark.parametrize("how", ["client-side", "server-side"])
-def test_a_template_is_taken_as_a_deployment_takes_it(world: World, how: str) -> None:
+def test_a_template_is_taken_as_a_deployment_takes_it(world: Namespace, how: str) -> None:
     """A port with two names, a variable twice (the last one wins), half a CPU as a number."""
     manifest = guarded(replicas=1)
     container = manifest["spec"]["template"]["spec"]["containers"][0]
@@ -144,7 +144,7 @@ def test_a_template_is_taken_as_a_deployment_takes_it(world: World, how: str) ->
 
 
 @pytest.mark.parametrize("quantity", [True, {"a": 1}, {}, [1], "half"])
-def test_a_quantity_is_text_or_a_number(world: World, quantity: Any) -> None:
+def test_a_quantity_is_text_or_a_number(world: Namespace, quantity: Any) -> None:
     """The schema has no type for it, but lets nothing else through."""
     manifest = guarded()
     container = manifest["spec"]["template"]["spec"]["containers"][0]
@@ -152,7 +152,7 @@ def test_a_quantity_is_text_or_a_number(world: World, quantity: Any) -> None:
     assert "resources.limits.cpu" in _refusal(world, manifest)
 
 
-def test_the_selector_cannot_be_changed(world: World) -> None:
+def test_the_selector_cannot_be_changed(world: Namespace) -> None:
     """As in a Deployment."""
     world.completed(guarded(replicas=1))
     manifest = guarded(replicas=1)
@@ -162,7 +162,7 @@ def test_the_selector_cannot_be_changed(world: World) -> None:
 
 
 def test_what_only_the_api_server_can_judge_is_shown_in_its_words_and_costs_no_pod(
-    world: World,
+    world: Namespace,
 ) -> None:
     """Two containers that mount a volume which is not there."""
     world.completed(guarded(image="web:1"))
@@ -181,7 +181,7 @@ def test_what_only_the_api_server_can_judge_is_shown_in_its_words_and_costs_no_p
     assert world.completed(guarded(image="web:3"))["rollout"]["revision"] == 3
 
 
-def test_kubectl_explain_has_words_for_every_field_of_the_breaker(world: World) -> None:
+def test_kubectl_explain_has_words_for_every_field_of_the_breaker(world: Namespace) -> None:
     """Also recursively."""
     path = "gdeploy.spec.deploymentConfiguration.deploymentCircuitBreaker"
     for name in (
@@ -206,7 +206,7 @@ def test_kubectl_explain_has_words_for_every_field_of_the_breaker(world: World) 
         assert "<empty>" not in told
 
 
-def test_server_side_apply_merges_containers_by_name(world: World) -> None:
+def test_server_side_apply_merges_containers_by_name(world: Namespace) -> None:
     """Two managers, each with a container of its own."""
     manifest = guarded(replicas=1)
     for manager, container in (("one", "web"), ("two", "sidecar")):
@@ -224,7 +224,7 @@ def test_server_side_apply_merges_containers_by_name(world: World) -> None:
     assert [c["name"] for c in containers] == ["web", "sidecar"]
 
 
-def test_a_status_edited_to_nonsense_is_healed(world: World) -> None:
+def test_a_status_edited_to_nonsense_is_healed(world: Namespace) -> None:
     """W2: history is on the ReplicaSets; no pod is touched."""
     world.completed(guarded(replicas=2, image="web:1"))
     pods = {pod.metadata.uid for pod in world.pods()}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World, conditions, guarded
+from tests.e2e.namespace import Namespace, conditions, guarded
 from tests.support.environment import Environment
 from tests.support.rights import judge
 from tools.cluster.control_plane import ControlPlane
@@ -31,13 +31,13 @@ def cluster(tmp_path: Path) -> Iterator[ControlPlane]:
         yield control_plane
 
 
-def world_of(cluster: ControlPlane, namespace: str) -> World:
+def world_of(cluster: ControlPlane, namespace: str) -> Namespace:
     """A new namespace."""
     cluster.kubectl("create", "namespace", namespace)
     environment = Environment(
         "kwok", str(cluster.kubeconfig), str(cluster.kubectl_path), str(cluster.directory)
     )
-    return World(environment, namespace)
+    return Namespace(environment, namespace)
 
 
 def test_in_listed_namespaces_roles_are_enough_and_reach_no_further(
@@ -64,7 +64,9 @@ def test_in_listed_namespaces_roles_are_enough_and_reach_no_further(
     assert json.loads(cluster.kubectl(*words))["items"] == []
 
 
-def test_a_strangers_replica_set_with_the_name_is_looked_at_and_left_alone(world: World) -> None:
+def test_a_strangers_replica_set_with_the_name_is_looked_at_and_left_alone(
+    world: Namespace,
+) -> None:
     """What `get` on ReplicaSets is for: whose is the one that has our name already?"""
     world.completed(guarded(replicas=1))
     (name,) = world.replica_sets()

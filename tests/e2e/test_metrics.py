@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import OwnCluster
+from tests.e2e.namespace import guarded
 from tests.e2e.prometheus import MONITORING, Prometheus, find_program
-from tests.e2e.world import guarded
 
 WEB = 'namespace="default",name="web"'
 RULES = MONITORING / "rules.yaml"

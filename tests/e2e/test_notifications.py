@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.e2e.conftest import OwnCluster
-from tests.e2e.world import guarded
+from tests.e2e.namespace import guarded
 from tools.operator_process import OperatorProcess
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World, breaker, guarded, revision, rollout
+from tests.e2e.namespace import Namespace, breaker, guarded, revision, rollout
 from tests.unit.cli import inputs
 from tools.terminal import Plugin, Terminal
 
 
 @pytest.fixture
-def plugin(world: World, tmp_path: Path) -> Plugin:
+def plugin(world: Namespace, tmp_path: Path) -> Plugin:
     return world.plugin(tmp_path)
 
 
-def test_status_names_the_cause_of_a_rollback(world: World, plugin: Plugin) -> None:
+def test_status_names_the_cause_of_a_rollback(world: Namespace, plugin: Plugin) -> None:
     world.completed(guarded())
     world.apply(guarded(behaviour="crash"))
     world.until_rollout("ROLLBACK_SUCCESSFUL")
@@ -38,7 +38,7 @@ def test_status_names_the_cause_of_a_rollback(world: World, plugin: Plugin) -> N
 
 @pytest.mark.debian
 def test_status_watch_is_pleasant_to_look_at_through_a_rollout_and_a_rollback(
-    world: World, plugin: Plugin
+    world: Namespace, plugin: Plugin
 ) -> None:
     with Terminal(plugin) as terminal:
         world.apply(guarded(replicas=1))
@@ -60,7 +60,7 @@ def test_status_watch_is_pleasant_to_look_at_through_a_rollout_and_a_rollback(
 
 
 @pytest.mark.debian
-def test_no_color_is_honoured_on_a_terminal(world: World, plugin: Plugin) -> None:
+def test_no_color_is_honoured_on_a_terminal(world: Namespace, plugin: Plugin) -> None:
     world.completed(guarded())
     with Terminal(plugin) as terminal:
         terminal.type("NO_COLOR=1 kubectl tripswitch status web; echo ended $?")
@@ -68,7 +68,7 @@ def test_no_color_is_honoured_on_a_terminal(world: World, plugin: Plugin) -> Non
         assert "\x1b[32m" not in terminal.screen(colours=True)
 
 
-def test_watching_on_a_pipe_is_one_line_for_each_change(world: World, plugin: Plugin) -> None:
+def test_watching_on_a_pipe_is_one_line_for_each_change(world: Namespace, plugin: Plugin) -> None:
     world.completed(guarded())
     world.apply(guarded(behaviour="crash"))
     done = plugin.run("tripswitch", "status", "web", "--watch")
@@ -79,7 +79,7 @@ def test_watching_on_a_pipe_is_one_line_for_each_change(world: World, plugin: Pl
     assert "container web exited 2" in lines[-1]
 
 
-def test_retry_and_stop_do_what_the_rules_say(world: World, plugin: Plugin) -> None:
+def test_retry_and_stop_do_what_the_rules_say(world: Namespace, plugin: Plugin) -> None:
     world.completed(guarded())
     world.apply(guarded(behaviour="crash"))
     world.until_rollout("ROLLBACK_SUCCESSFUL")
@@ -98,7 +98,7 @@ def test_retry_and_stop_do_what_the_rules_say(world: World, plugin: Plugin) -> N
     assert status["rollout"]["failedRevision"] == 3
 
 
-def test_pause_resume_and_restart(world: World, plugin: Plugin) -> None:
+def test_pause_resume_and_restart(world: Namespace, plugin: Plugin) -> None:
     world.completed(guarded())
     plugin("tripswitch", "pause", "web")
     world.apply(guarded(image="web:2", paused=True))
@@ -111,7 +111,7 @@ def test_pause_resume_and_restart(world: World, plugin: Plugin) -> None:
 
 
 def test_undo_makes_the_running_revision_the_wanted_one_without_a_rollout(
-    world: World, plugin: Plugin
+    world: Namespace, plugin: Plugin
 ) -> None:
     """B6: the template comes back as it was written, so nothing is restarted."""
     world.completed(guarded())
@@ -131,7 +131,7 @@ def test_undo_makes_the_running_revision_the_wanted_one_without_a_rollout(
     assert (again.returncode, again.stderr) == (1, "error: gdeploy/web wants revision 1 already\n")
 
 
-def test_errors_are_one_line_with_their_exit_code(world: World, plugin: Plugin) -> None:
+def test_errors_are_one_line_with_their_exit_code(world: Namespace, plugin: Plugin) -> None:
     missing = plugin.run("tripswitch", "status", "nobody")
     assert missing.returncode == 4
     assert missing.stderr == (f"error: gdeploy/nobody in namespace {world.namespace} not found\n")
@@ -149,7 +149,7 @@ def test_errors_are_one_line_with_their_exit_code(world: World, plugin: Plugin) 
     assert forbidden.stderr.count("\n") == 1
 
 
-def test_kubectl_completes_commands_and_names(world: World, plugin: Plugin) -> None:
+def test_kubectl_completes_commands_and_names(world: Namespace, plugin: Plugin) -> None:
     world.apply(guarded(name="shop-front"))
     assert "retry\t" in plugin("__complete", "tripswitch", "re")
     found = plugin("__complete", "tripswitch", "status", "sh")
@@ -158,7 +158,7 @@ def test_kubectl_completes_commands_and_names(world: World, plugin: Plugin) -> N
 
 @pytest.mark.parametrize("name", sorted(inputs.ALL))
 def test_what_convert_writes_is_taken_by_the_api_server(
-    plugin: Plugin, world: World, name: str
+    plugin: Plugin, world: Namespace, name: str
 ) -> None:
     """Against the CRD's whole schema and its CEL rules, with unknown fields refused."""
     converted = plugin("tripswitch", "convert", "-f", "-", stdin=inputs.ALL[name])
@@ -168,7 +168,7 @@ def test_what_convert_writes_is_taken_by_the_api_server(
 
 
 def test_a_deployment_and_what_it_was_converted_to_run_side_by_side(
-    plugin: Plugin, world: World
+    plugin: Plugin, world: Namespace
 ) -> None:
     """The same name, the same labels: neither takes the other's pods (docs: migrate a Deployment)."""
     plugin("apply", "-f", "-", stdin=inputs.PLAIN)

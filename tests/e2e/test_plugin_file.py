@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World, guarded
+from tests.e2e.namespace import Namespace, guarded
 from tools import plugin_file
 
 
@@ -41,7 +41,7 @@ def test_it_runs_from_an_empty_directory_with_nothing_installed(
 
 
 def test_kubectl_finds_it_on_the_path(
-    program: Path, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    program: Path, world: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHIV_ROOT", str(tmp_path / "unpacked"))
     monkeypatch.setenv("PATH", f"{Path(sys.base_prefix) / 'bin'}:{os.environ['PATH']}")

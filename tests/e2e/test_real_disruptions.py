@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from tests.e2e.namespace import Namespace, Object, revision, rollout
 from tests.e2e.prober import Prober
 from tests.e2e.real import GOOD, NEXT, PATIENCE, STARTUP, service
-from tests.e2e.world import Object, World, revision, rollout
 from tests.support.environment import Environment
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.images import IMAGES, load_images
@@ -57,12 +57,12 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ControlPla
 
 
 @pytest.fixture
-def two(nodes: tuple[ControlPlane, Environment]) -> World:
+def two(nodes: tuple[ControlPlane, Environment]) -> Namespace:
     """A namespace on the two nodes."""
     cluster, environment = nodes
     namespace = f"disruption-{secrets.token_hex(3)}"
     cluster.kubectl("create", "namespace", namespace)
-    return World(environment, namespace)
+    return Namespace(environment, namespace)
 
 
 def _slow(replicas: int, **pod: object) -> Object:
@@ -76,7 +76,7 @@ def _held(manifest: Object) -> Object:
     return manifest | {"spec": manifest["spec"] | {"minReadySeconds": 600}}
 
 
-def _completed_without_a_failure(world: World) -> Object:
+def _completed_without_a_failure(world: Namespace) -> Object:
     status = world.until(
         lambda s: s["desiredRevision"] == 2 and rollout(s) != "IN_PROGRESS", seconds=PATIENCE
     )
@@ -86,7 +86,7 @@ def _completed_without_a_failure(world: World) -> Object:
     return status
 
 
-def _new_pods(world: World, node: str | None = None) -> list[Any]:
+def _new_pods(world: Namespace, node: str | None = None) -> list[Any]:
     """Pods of the slow starter whose container runs (on a node)."""
     return [
         pod
@@ -97,7 +97,7 @@ def _new_pods(world: World, node: str | None = None) -> list[Any]:
     ]
 
 
-def test_a_cordoned_node(two: World) -> None:
+def test_a_cordoned_node(two: Namespace) -> None:
     """It takes no more pods; the other one does."""
     two.completed(service(4), PATIENCE)
     two.environment.kubectl("cordon", "real-1")
@@ -111,7 +111,7 @@ def test_a_cordoned_node(two: World) -> None:
         two.environment.kubectl("uncordon", "real-1")
 
 
-def test_a_node_that_is_drained_in_the_middle_of_a_rollout(two: World) -> None:
+def test_a_node_that_is_drained_in_the_middle_of_a_rollout(two: Namespace) -> None:
     """Old and new pods on it are evicted, and made again on the other one."""
     two.completed(service(4), PATIENCE)
     two.apply(_held(_slow(4)))
@@ -126,7 +126,7 @@ def test_a_node_that_is_drained_in_the_middle_of_a_rollout(two: World) -> None:
         two.environment.kubectl("uncordon", "real-1")
 
 
-def test_a_new_pod_that_is_evicted(two: World) -> None:
+def test_a_new_pod_that_is_evicted(two: Namespace) -> None:
     """Through the API, as autoscalers do."""
     two.completed(service(4), PATIENCE)
     with Prober(two, GOOD) as prober:
@@ -143,7 +143,7 @@ def test_a_new_pod_that_is_evicted(two: World) -> None:
 
 
 def test_a_container_of_the_old_revision_that_is_killed(
-    two: World, nodes: tuple[ControlPlane, Environment]
+    two: Namespace, nodes: tuple[ControlPlane, Environment]
 ) -> None:
     """It restarts, which is counted in its pod, but not against the new revision."""
     two.completed(service(2), PATIENCE)
@@ -165,7 +165,7 @@ def test_a_container_of_the_old_revision_that_is_killed(
 
 
 def test_a_node_that_vanishes_in_the_middle_of_a_rollout(
-    two: World, nodes: tuple[ControlPlane, Environment]
+    two: Namespace, nodes: tuple[ControlPlane, Environment]
 ) -> None:
     """A third node's plug is pulled while new pods start on it; nothing says goodbye."""
     cluster, environment = nodes
@@ -187,7 +187,7 @@ def test_a_node_that_vanishes_in_the_middle_of_a_rollout(
 
 
 def test_a_node_that_dies_before_its_pods_were_ready(
-    two: World, nodes: tuple[ControlPlane, Environment]
+    two: Namespace, nodes: tuple[ControlPlane, Environment]
 ) -> None:
     """V3: nobody says that they are not Ready any more, because they never were.
 

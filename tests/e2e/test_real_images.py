@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.namespace import VERDICT_SECONDS, Namespace, conditions, revision, rollout
 from tests.e2e.prober import Prober
 from tests.e2e.real import BAD, GOOD, NEXT, PATIENCE, STARTUP, Bad, service, threshold
-from tests.e2e.world import VERDICT_SECONDS, World, conditions, revision, rollout
 from tools.cluster.images import IMAGES
 
 REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
@@ -20,7 +20,7 @@ REPLICAS = pytest.mark.parametrize("replicas", [1, 4, 10])
 @REPLICAS
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
-    world: World, bad: Bad, replicas: int, tmp_path: Path
+    world: Namespace, bad: Bad, replicas: int, tmp_path: Path
 ) -> None:
     """The seed's section 6: not one request fails with minimumHealthyPercent 100.
 
@@ -56,7 +56,7 @@ def test_a_bad_image_trips_and_the_last_completed_revision_serves_on(
         _assert_the_cause_is_told(world, bad, tmp_path)
 
 
-def _assert_the_cause_is_told(world: World, bad: Bad, directory: Path) -> None:
+def _assert_the_cause_is_told(world: Namespace, bad: Bad, directory: Path) -> None:
     """Evidence is looked for in the background: each place says it sooner or later."""
     told = lambda text: all(word in text for word in bad.words)  # noqa: E731
     world.until(lambda status: told(status["rolloutStateReason"]))
@@ -71,7 +71,9 @@ def _assert_the_cause_is_told(world: World, bad: Bad, directory: Path) -> None:
 
 @REPLICAS
 @pytest.mark.parametrize("image", ["server-next", "slow-starter"])
-def test_a_good_image_completes_and_nothing_counts(world: World, image: str, replicas: int) -> None:
+def test_a_good_image_completes_and_nothing_counts(
+    world: Namespace, image: str, replicas: int
+) -> None:
     """Slow starters have a startup probe, within which they may take their time."""
     world.completed(service(replicas), PATIENCE)
     wanted = IMAGES[image].reference
@@ -89,7 +91,7 @@ def test_a_good_image_completes_and_nothing_counts(world: World, image: str, rep
     assert status["lastCompletedRevision"] == 2
 
 
-def test_a_good_image_after_a_trip_completes(world: World) -> None:
+def test_a_good_image_after_a_trip_completes(world: Namespace) -> None:
     """The seed's developer corrects the mistake."""
     world.completed(service(2), PATIENCE)
     world.apply(next(bad for bad in BAD if bad.name == "seed-exit-2").manifest(2))
@@ -99,7 +101,7 @@ def test_a_good_image_after_a_trip_completes(world: World) -> None:
     assert conditions(status)["Ready"]["status"] == "True"
 
 
-def test_a_first_image_that_is_bad_stalls(world: World) -> None:
+def test_a_first_image_that_is_bad_stalls(world: Namespace) -> None:
     """B3: there is nothing to go back to, and nothing more is launched."""
     world.apply(BAD[0].manifest(4))
     status = world.until_rollout("FAILED", seconds=PATIENCE)
@@ -108,7 +110,7 @@ def test_a_first_image_that_is_bad_stalls(world: World) -> None:
 
 
 def _note_times(
-    world: World, name: str, replicas: int, trip: float | None, restored: float
+    world: Namespace, name: str, replicas: int, trip: float | None, restored: float
 ) -> None:
     """Keep what was measured; the end of the run shows it as a table."""
     line = {"image": name, "replicas": replicas, "trip": trip, "restored": restored}

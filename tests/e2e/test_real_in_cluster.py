@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.world import Object, PodWatcher, World, conditions, guarded, revision
+from tests.e2e.namespace import Namespace, Object, PodWatcher, conditions, guarded, revision
 from tests.support.environment import Environment
 from tests.support.rights import judge, read_granted
 from tools.cluster import images
@@ -28,7 +28,7 @@ class Installed:
 
     cluster: ControlPlane
     helm: Helm
-    world: World
+    world: Namespace
 
     def operator_pods(self) -> list[Object]:
         """The operator's pods."""
@@ -58,7 +58,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
             "real", str(cluster.kubeconfig), str(cluster.kubectl_path), str(folder)
         )
         cluster.kubectl("create", "namespace", "shop")
-        yield Installed(cluster, helm, World(environment, "shop"))
+        yield Installed(cluster, helm, Namespace(environment, "shop"))
 
 
 def of_image(image: str, replicas: int = 4) -> Object:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from tests.e2e.namespace import Namespace, Object, revision, rollout
 from tests.e2e.real import PATIENCE, service
-from tests.e2e.world import Object, World, revision, rollout
 from tests.support.shared_files import read_shared
 from tools.cluster.images import PULLED, write_archive
 from tools.cluster.real_node import trust_registry
@@ -21,7 +21,7 @@ PULL_SECONDS = 75.0
 """By the kubelet's back-off alone three more attempts would have been made by then."""
 
 
-def _assert_unharmed(world: World, status: Object, number: int, replicas: int) -> None:
+def _assert_unharmed(world: Namespace, status: Object, number: int, replicas: int) -> None:
     """No failure of a revision was counted, none told, and none of its pods replaced."""
     assert rollout(status) == "SUCCESSFUL"
     assert status["lastCompletedRevision"] == number
@@ -42,7 +42,7 @@ def _slow_start(name: str) -> Object:
 
 @pytest.mark.own_nodes
 def test_a_slow_start_behind_an_ordinary_probe_comes_up_as_it_does_in_a_deployment(
-    world: World,
+    world: Namespace,
 ) -> None:
     """F4: 300 s in a first rollout, and three times what the first took in the next ones."""
     manifest = _slow_start("web")
@@ -61,7 +61,9 @@ def test_a_slow_start_behind_an_ordinary_probe_comes_up_as_it_does_in_a_deployme
 
 
 @pytest.mark.own_nodes
-def test_an_image_that_comes_slowly_after_one_refused_pull(world: World, tmp_path: Path) -> None:
+def test_an_image_that_comes_slowly_after_one_refused_pull(
+    world: Namespace, tmp_path: Path
+) -> None:
     """F2, F8: a registry that throttles. A pull in progress is no failure, nor is its first answer."""
     address = urlsplit(world.api.configuration.host).hostname
     assert address is not None

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e.namespace import Namespace, breaker, revision, rollout
 from tests.e2e.prober import Prober
 from tests.e2e.real import GOOD, PATIENCE, service
-from tests.e2e.world import World, breaker, revision, rollout
 from tools.cluster.images import PULLED, write_archive
 from tools.cluster.real_node import trust_registry
 from tools.cluster.registry import Registry
@@ -29,7 +29,7 @@ class DownRegistry:
 
 
 @pytest.fixture
-def down(world: World, tmp_path: Path) -> Iterator[DownRegistry]:
+def down(world: Namespace, tmp_path: Path) -> Iterator[DownRegistry]:
     """A registry of the test's own, at an address that the node reaches."""
     address = urlsplit(world.api.configuration.host).hostname
     assert address is not None
@@ -43,7 +43,7 @@ def down(world: World, tmp_path: Path) -> Iterator[DownRegistry]:
 
 
 def test_a_registry_that_is_down_trips_and_a_retry_completes_when_it_is_back(
-    world: World, down: DownRegistry
+    world: Namespace, down: DownRegistry
 ) -> None:
     """F8 with a policy, then C1: tried again by a person who knows that it was not at fault."""
     rule = {"action": "Count", "onReasons": ["RegistryUnavailable"]}
@@ -65,7 +65,7 @@ def test_a_registry_that_is_down_trips_and_a_retry_completes_when_it_is_back(
 
 
 def test_f8_a_registry_that_is_down_counts_nothing_and_the_rollout_completes_when_it_is_back(
-    world: World, down: DownRegistry
+    world: Namespace, down: DownRegistry
 ) -> None:
     world.completed(service(4), PATIENCE)
     with Prober(world, GOOD, down.image) as prober:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 
+from tests.e2e.namespace import Namespace, Object, conditions, revision, rollout
 from tests.e2e.real import GOOD, PATIENCE, service
-from tests.e2e.world import Object, World, conditions, revision, rollout
 
 SLOW = ["sh", "-c", "sleep 45; exec httpd -f -p 3000 -h /www"]
 """A server that answers after 45 s, as a Java service does."""
@@ -31,7 +31,9 @@ def _with_sidecar(manifest: Object, command: str) -> Object:
     return made
 
 
-def test_f4_a_server_that_is_up_after_45_s_behind_a_default_probe_completes(world: World) -> None:
+def test_f4_a_server_that_is_up_after_45_s_behind_a_default_probe_completes(
+    world: Namespace,
+) -> None:
     """A Deployment waits for it; no pod of it is deleted, in the first rollout and in the next."""
     manifest = service(1)
     probe = {"httpGet": {"path": "/", "port": 3000}}
@@ -47,7 +49,7 @@ def test_f4_a_server_that_is_up_after_45_s_behind_a_default_probe_completes(worl
     assert revision(status, 2)["failedTasks"] == 0
 
 
-def test_h1_a_native_sidecar_that_crash_loops_is_rolled_back(world: World) -> None:
+def test_h1_a_native_sidecar_that_crash_loops_is_rolled_back(world: Namespace) -> None:
     """It ends 6 s after each start; the main container is probed and well."""
     world.apply(_with_sidecar(service(2), "sleep 9999"))
     world.until_rollout("SUCCESSFUL", seconds=PATIENCE)
@@ -59,7 +61,7 @@ def test_h1_a_native_sidecar_that_crash_loops_is_rolled_back(world: World) -> No
     assert revision(status, 2)["rolloutState"] == "FAILED"
 
 
-def test_f10_a_rollback_goes_on_when_its_config_map_is_back(world: World) -> None:
+def test_f10_a_rollback_goes_on_when_its_config_map_is_back(world: Namespace) -> None:
     """The ConfigMap and the template were changed in one apply."""
     bounds = {"minimumHealthyPercent": 50, "maximumPercent": 100}
 

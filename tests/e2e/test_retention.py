@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.e2e.world import World, guarded, rollout
+from tests.e2e.namespace import Namespace, guarded, rollout
 
 
-def retained(world: World) -> list[Any]:
+def retained(world: Namespace) -> list[Any]:
     """Return the pods that were set aside."""
     selector = "tripswitch.dev/retained-for=web"
     found: list[Any] = world.core.list_namespaced_pod(
@@ -23,7 +23,7 @@ def labelled(labels: dict[str, str], **fields: Any) -> dict[str, Any]:
     return manifest
 
 
-def grant(world: World) -> None:
+def grant(world: Namespace) -> None:
     """Grant what the chart's ``failedPodRetention.enabled`` does, in this namespace alone."""
     account = "tripswitch-system:tripswitch"
     world.kubectl("create", "role", "set-aside", "--verb=patch", "--resource=pods")
@@ -32,7 +32,7 @@ def grant(world: World) -> None:
     )
 
 
-def test_one_failing_pod_is_kept_for_a_look_and_deleted_after_its_time(world: World) -> None:
+def test_one_failing_pod_is_kept_for_a_look_and_deleted_after_its_time(world: Namespace) -> None:
     """The rollback completes all the same, and the pod belongs to the GuardedDeployment."""
     grant(world)
     retention = {"count": 1, "ttlSeconds": 15, "dropLabels": ["exposed"]}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import OwnCluster
-from tests.e2e.world import (
+from tests.e2e.namespace import (
+    Namespace,
     PodWatcher,
-    World,
     breaker,
     conditions,
     guarded,
@@ -25,7 +25,7 @@ from tools.operator_process import install
     ("replicas", "threshold"), [(1, 3), (25, 13), (400, 200), (800, 200)], ids=str
 )
 def test_the_seeds_thresholds_stand_in_the_status(
-    world: World, replicas: int, threshold: int
+    world: Namespace, replicas: int, threshold: int
 ) -> None:
     """T1, the seed's own table, read back from real objects."""
     world.apply(guarded(replicas=replicas, paused=True))
@@ -34,7 +34,7 @@ def test_the_seeds_thresholds_stand_in_the_status(
     assert status["circuitBreaker"]["summary"] == f"0/{threshold}"
 
 
-def test_a_crashing_revision_is_rolled_back_and_no_healthy_pod_is_lost(world: World) -> None:
+def test_a_crashing_revision_is_rolled_back_and_no_healthy_pod_is_lost(world: Namespace) -> None:
     """B1, B2, B7: with minimumHealthyPercent 100 all four stay healthy at every moment."""
     world.completed(guarded(replicas=4))
     with PodWatcher(world) as watcher:
@@ -62,7 +62,7 @@ def test_a_crashing_revision_is_rolled_back_and_no_healthy_pod_is_lost(world: Wo
     assert "RollbackStarted" in events
 
 
-def test_a_first_rollout_that_fails_stalls(world: World) -> None:
+def test_a_first_rollout_that_fails_stalls(world: Namespace) -> None:
     """B3: nothing to go back to; the failed ReplicaSet is lowered, nothing more is launched."""
     world.apply(guarded(behaviour="image-pull"))
     status = world.until_rollout("FAILED")
@@ -73,7 +73,7 @@ def test_a_first_rollout_that_fails_stalls(world: World) -> None:
 
 
 def test_without_rollback_a_trip_stalls_and_the_old_revision_keeps_what_it_has(
-    world: World,
+    world: Namespace,
 ) -> None:
     """B4."""
     off = breaker(rollback=False)
@@ -86,7 +86,7 @@ def test_without_rollback_a_trip_stalls_and_the_old_revision_keeps_what_it_has(
 
 
 def test_a_bad_revision_applied_during_a_rollback_cannot_roll_back_and_stalls(
-    world: World,
+    world: Namespace,
 ) -> None:
     """B3, ECS's own example: D1 completed, D2 trips, D3 is applied before D1 is back, and trips."""
     manifest = guarded(behaviour="slow-start", image="web:1")
@@ -109,7 +109,7 @@ def test_a_bad_revision_applied_during_a_rollback_cannot_roll_back_and_stalls(
     assert conditions(status)["Stalled"]["reason"] == "NoCompletedRevision"
 
 
-def test_a_rollback_that_fails_is_not_rolled_back_again(world: World) -> None:
+def test_a_rollback_that_fails_is_not_rolled_back_again(world: Namespace) -> None:
     """B5: the completed revision's own new pods crash when it comes back."""
     settings = {"minimumHealthyPercent": 0, "maximumPercent": 100}
     first = guarded(image="web:1", configuration=settings)
@@ -133,7 +133,7 @@ def test_a_rollback_that_fails_is_not_rolled_back_again(world: World) -> None:
     assert world.until_event("RollbackFailed")
 
 
-def test_a_corrected_revision_after_a_rollback_completes(world: World) -> None:
+def test_a_corrected_revision_after_a_rollback_completes(world: Namespace) -> None:
     """B6: a template that differs from the failed one starts a rollout."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="crash"))
@@ -145,7 +145,7 @@ def test_a_corrected_revision_after_a_rollback_completes(world: World) -> None:
 
 
 def test_putting_the_old_template_back_makes_the_running_revision_the_desired_one(
-    world: World,
+    world: Namespace,
 ) -> None:
     """B6."""
     world.completed(guarded(image="web:1"))

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.e2e.world import (
+from tests.e2e.namespace import (
+    Namespace,
     PodWatcher,
-    World,
     breaker,
     conditions,
     guarded,
@@ -33,7 +33,7 @@ from tests.e2e.world import (
     ids=["50-100", "100-150", "25-25", "Recreate"],
 )
 def test_a_rollout_stays_within_its_bounds(
-    world: World, bounds: dict[str, object], lower: int, upper: int
+    world: Namespace, bounds: dict[str, object], lower: int, upper: int
 ) -> None:
     """R1, R3: never fewer healthy, never more alive."""
     first = guarded(replicas=10, image="web:1")
@@ -48,7 +48,7 @@ def test_a_rollout_stays_within_its_bounds(
     assert watcher.most_alive <= upper
 
 
-def test_a_hand_on_replicas_in_the_middle_of_a_rollout_applies_at_once(world: World) -> None:
+def test_a_hand_on_replicas_in_the_middle_of_a_rollout_applies_at_once(world: Namespace) -> None:
     """R4, T4: kubectl scale moves the sizes and the threshold."""
     world.completed(guarded(replicas=4, image="web:1"))
     world.apply(guarded(replicas=4, image="web:2", behaviour="slow-start", minReadySeconds=10))
@@ -60,7 +60,7 @@ def test_a_hand_on_replicas_in_the_middle_of_a_rollout_applies_at_once(world: Wo
     assert revision(status, 2)["healthy"] == 10
 
 
-def test_a_horizontal_pod_autoscaler_scales_through_the_scale_subresource(world: World) -> None:
+def test_a_horizontal_pod_autoscaler_scales_through_the_scale_subresource(world: Namespace) -> None:
     """R4 with a real HorizontalPodAutoscaler: its minimum raises replicas."""
     world.completed(guarded(replicas=2))
     world.kubectl("autoscale", "gdeploy/web", "--min=5", "--max=8", "--cpu=50%")
@@ -68,7 +68,7 @@ def test_a_horizontal_pod_autoscaler_scales_through_the_scale_subresource(world:
     assert world.get()["spec"]["replicas"] == 5
 
 
-def test_replicas_zero_completes_but_proves_nothing(world: World) -> None:
+def test_replicas_zero_completes_but_proves_nothing(world: Namespace) -> None:
     """R6: scaled up from zero, the revision is watched, trips, and the proved one comes back."""
     world.completed(guarded(replicas=2, image="web:1"))
     world.apply(guarded(replicas=0, image="web:2", behaviour="crash"))
@@ -80,7 +80,7 @@ def test_replicas_zero_completes_but_proves_nothing(world: World) -> None:
     assert status["rollout"]["revision"] == 1
 
 
-def test_a_pause_holds_everything_and_counts_nothing(world: World) -> None:
+def test_a_pause_holds_everything_and_counts_nothing(world: Namespace) -> None:
     """R7."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="crash", paused=True))
@@ -90,7 +90,7 @@ def test_a_pause_holds_everything_and_counts_nothing(world: World) -> None:
     assert world.until_rollout("ROLLBACK_SUCCESSFUL")["rollout"]["failedRevision"] == 2
 
 
-def test_the_progress_deadline_does_not_trip_a_disabled_breaker(world: World) -> None:
+def test_the_progress_deadline_does_not_trip_a_disabled_breaker(world: Namespace) -> None:
     """P1, S3: as in a Deployment, it only shows."""
     off = breaker(enable=False)
     world.completed(guarded(image="web:1", configuration=off))
@@ -106,7 +106,7 @@ def test_the_progress_deadline_does_not_trip_a_disabled_breaker(world: World) ->
     assert status["circuitBreaker"]["status"] == "DISABLED"
 
 
-def test_retry_tries_the_failed_revision_once_for_each_value(world: World) -> None:
+def test_retry_tries_the_failed_revision_once_for_each_value(world: Namespace) -> None:
     """C1."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="crash"))
@@ -125,7 +125,7 @@ def test_retry_tries_the_failed_revision_once_for_each_value(world: World) -> No
 @pytest.mark.parametrize(
     ("kind", "ends"), [("ROLLBACK", "ROLLBACK_SUCCESSFUL"), ("ABORT", "STOPPED")]
 )
-def test_stop_acts_on_the_rollout_it_names(world: World, kind: str, ends: str) -> None:
+def test_stop_acts_on_the_rollout_it_names(world: Namespace, kind: str, ends: str) -> None:
     """C2: not on another revision's."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="slow-start", minReadySeconds=60))
@@ -139,7 +139,7 @@ def test_stop_acts_on_the_rollout_it_names(world: World, kind: str, ends: str) -
     assert conditions(status)["Stalled"]["status"] == "True"
 
 
-def test_a_new_template_stops_the_rollout_in_progress(world: World) -> None:
+def test_a_new_template_stops_the_rollout_in_progress(world: Namespace) -> None:
     """C3: and the count starts at 0."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="never-ready", replicas=4))
@@ -150,7 +150,7 @@ def test_a_new_template_stops_the_rollout_in_progress(world: World) -> None:
     assert world.until_event("RolloutStopped")
 
 
-def test_history_is_pruned_but_never_what_is_needed(world: World) -> None:
+def test_history_is_pruned_but_never_what_is_needed(world: Namespace) -> None:
     """revisionHistoryLimit."""
     for number in range(1, 5):
         world.completed(guarded(replicas=1, image=f"web:{number}", revisionHistoryLimit=1))
@@ -159,7 +159,7 @@ def test_history_is_pruned_but_never_what_is_needed(world: World) -> None:
     assert [r["revision"] for r in status["revisions"]][:2] == [4, 3]
 
 
-def test_a_replica_set_deleted_or_scaled_by_hand_comes_back(world: World) -> None:
+def test_a_replica_set_deleted_or_scaled_by_hand_comes_back(world: Namespace) -> None:
     """The running revision is kept at its size, whatever happens to its ReplicaSet or its pods."""
     world.completed(guarded(replicas=3))
     name = next(iter(world.replica_sets()))
@@ -174,7 +174,7 @@ def test_a_replica_set_deleted_or_scaled_by_hand_comes_back(world: World) -> Non
     assert rollout(world.status()) == "SUCCESSFUL"
 
 
-def test_an_object_deleted_with_orphans_finds_its_history_again(world: World) -> None:
+def test_an_object_deleted_with_orphans_finds_its_history_again(world: Namespace) -> None:
     """W2: created again, it adopts its ReplicaSets and knows what had completed."""
     world.completed(guarded(replicas=2, image="web:1"))
     world.completed(guarded(replicas=2, image="web:2"))
@@ -196,7 +196,7 @@ def test_an_object_deleted_with_orphans_finds_its_history_again(world: World) ->
     )
 
 
-def test_deleting_it_deletes_everything(world: World) -> None:
+def test_deleting_it_deletes_everything(world: Namespace) -> None:
     """By owner references; no finalizer."""
     world.completed(guarded(replicas=2))
     assert "finalizers" not in world.get()["metadata"]
@@ -204,7 +204,7 @@ def test_deleting_it_deletes_everything(world: World) -> None:
     world.until_true(lambda: not world.pods() and not world.replica_sets())
 
 
-def test_the_frame_leaves_no_trace_on_any_object(world: World) -> None:
+def test_the_frame_leaves_no_trace_on_any_object(world: Namespace) -> None:
     """No annotation, no finalizer, and only our field manager on what is ours."""
     world.completed(guarded(replicas=1))
     found = json.loads(
@@ -215,7 +215,7 @@ def test_the_frame_leaves_no_trace_on_any_object(world: World) -> None:
     assert "tripswitch" in managers
 
 
-def test_standing_still_writes_nothing(world: World) -> None:
+def test_standing_still_writes_nothing(world: Namespace) -> None:
     """W3: no version of anything changes once it is done."""
     world.completed(guarded(replicas=2))
     time.sleep(2)

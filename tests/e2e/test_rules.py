@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import (
+from tests.e2e.namespace import (
+    Namespace,
     PodWatcher,
-    World,
     breaker,
     conditions,
     guarded,
@@ -27,7 +27,7 @@ def count(status: dict[str, Any]) -> int:
     return int(status["circuitBreaker"]["failureCount"])
 
 
-def rolling_back(world: World) -> dict[str, Any]:
+def rolling_back(world: Namespace) -> dict[str, Any]:
     """A bad second revision, and a first one that takes its time to come back."""
     first = guarded(behaviour="slow-start", image="web:1", configuration=ONE_AFTER_THE_OTHER)
     world.completed(first)
@@ -35,7 +35,7 @@ def rolling_back(world: World) -> dict[str, Any]:
     return world.until_rollout("ROLLBACK_IN_PROGRESS")
 
 
-def test_b1_until_a_rollback_is_completed_there_is_nothing_to_go_back_to(world: World) -> None:
+def test_b1_until_a_rollback_is_completed_there_is_nothing_to_go_back_to(world: Namespace) -> None:
     during = rolling_back(world)
     assert during.get("lastCompletedRevision") is None
     assert revision(during, 1)["rolloutState"] == "IN_PROGRESS"
@@ -44,7 +44,7 @@ def test_b1_until_a_rollback_is_completed_there_is_nothing_to_go_back_to(world: 
     assert revision(after, 1)["rolloutState"] == "COMPLETED"
 
 
-def test_b8_a_revision_whose_replica_set_was_deleted_is_no_candidate(world: World) -> None:
+def test_b8_a_revision_whose_replica_set_was_deleted_is_no_candidate(world: Namespace) -> None:
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="never-ready", healthCheckGracePeriodSeconds=600))
     status = world.until(lambda status: status["desiredRevision"] == 2)
@@ -57,7 +57,7 @@ def test_b8_a_revision_whose_replica_set_was_deleted_is_no_candidate(world: Worl
 
 @pytest.mark.parametrize("reset", [True, False], ids=["reset", "never reset"])
 def test_h2_a_pod_that_becomes_healthy_resets_the_count_if_it_is_to(
-    world: World, *, reset: bool
+    world: Namespace, *, reset: bool
 ) -> None:
     """And S1: with a pod that has been RUNNING the breaker is in stage HEALTH."""
     settings = breaker(
@@ -77,7 +77,7 @@ def test_h2_a_pod_that_becomes_healthy_resets_the_count_if_it_is_to(
     assert revision(status, 1)["failedTasks"] >= before, "history keeps them"
 
 
-def test_s2_one_pod_that_runs_does_not_save_those_that_crash(world: World) -> None:
+def test_s2_one_pod_that_runs_does_not_save_those_that_crash(world: Namespace) -> None:
     settings = breaker(
         resetOnHealthyTask=False, thresholdConfiguration={"type": "COUNT", "value": 10}
     )
@@ -93,13 +93,13 @@ def test_s2_one_pod_that_runs_does_not_save_those_that_crash(world: World) -> No
     assert len(world.pods()) == 1
 
 
-def cure(world: World) -> None:
+def cure(world: Namespace) -> None:
     """Take the fault away from one pod."""
     name = world.pods()[0].metadata.name
     world.kubectl("annotate", f"pod/{name}", f"{BEHAVIOUR}-")
 
 
-def test_r2_percentages_without_room_get_one_pod_of_it(world: World) -> None:
+def test_r2_percentages_without_room_get_one_pod_of_it(world: Namespace) -> None:
     tight = {"minimumHealthyPercent": 100, "maximumPercent": 100}
     world.completed(guarded(image="web:1", configuration=tight))
     with PodWatcher(world) as watcher:
@@ -108,7 +108,7 @@ def test_r2_percentages_without_room_get_one_pod_of_it(world: World) -> None:
     assert watcher.most_alive == 5
 
 
-def test_r4_an_autoscaler_in_the_middle_of_a_rollback_moves_the_rollback(world: World) -> None:
+def test_r4_an_autoscaler_in_the_middle_of_a_rollback_moves_the_rollback(world: Namespace) -> None:
     """A real HorizontalPodAutoscaler, through the scale subresource, up and down."""
     status = rolling_back(world)
     assert status["circuitBreaker"]["threshold"] == 3
@@ -122,7 +122,7 @@ def test_r4_an_autoscaler_in_the_middle_of_a_rollback_moves_the_rollback(world: 
     world.until_true(lambda: len(world.pods()) == 2)
 
 
-def test_r5_pods_that_still_are_terminating_do_not_hold_it_up(world: World) -> None:
+def test_r5_pods_that_still_are_terminating_do_not_hold_it_up(world: Namespace) -> None:
     first = guarded(image="web:1")
     first["spec"]["template"]["metadata"]["annotations"][STOP] = "300s"
     world.completed(first)
@@ -134,7 +134,7 @@ def test_r5_pods_that_still_are_terminating_do_not_hold_it_up(world: World) -> N
 
 
 def test_r7_a_pause_in_the_middle_counts_nothing_launches_nothing_and_stops_the_clock(
-    world: World,
+    world: Namespace,
 ) -> None:
     """And P1: afterwards the clock goes on, and failures of the pause are not counted."""
     never = breaker(thresholdConfiguration={"type": "COUNT", "value": 1000})
@@ -168,7 +168,7 @@ def test_r7_a_pause_in_the_middle_counts_nothing_launches_nothing_and_stops_the_
     assert seconds(finished) - seconds(started) > deadline + stood_still - 2
 
 
-def number_of_restarts(world: World) -> int:
+def number_of_restarts(world: Namespace) -> int:
     return sum(
         one.restart_count for pod in world.pods() for one in pod.status.container_statuses or []
     )
@@ -179,7 +179,7 @@ def seconds(written: str) -> float:
 
 
 def test_w5_a_replica_set_that_left_the_selector_is_let_go_and_another_takes_its_place(
-    world: World,
+    world: Namespace,
 ) -> None:
     """As a Deployment does it. Its pods run on, and count no more."""
     world.completed(guarded(image="web:1"))
@@ -206,5 +206,5 @@ def test_w5_a_replica_set_that_left_the_selector_is_let_go_and_another_takes_its
     assert old <= {pod.metadata.uid for pod in world.pods()}, "they run on"
 
 
-def _read_replica_set(world: World, name: str) -> Any:
+def _read_replica_set(world: Namespace, name: str) -> Any:
     return world.apps.read_namespaced_replica_set(name, world.namespace)

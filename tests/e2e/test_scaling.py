@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.world import FAST_PROBE, Object, World, conditions, guarded, rollout
+from tests.e2e.namespace import FAST_PROBE, Namespace, Object, conditions, guarded, rollout
 
 CASE = Path(__file__).parents[3] / "shared" / "cases" / "frozen-size.yaml"
 
@@ -35,7 +35,7 @@ def change(manifest: Object, behaviour: str, **configuration: Any) -> Object:
     return manifest
 
 
-def pause(world: World) -> None:
+def pause(world: Namespace) -> None:
     world.apply(change(read_case("web"), "never-ready"))
     world.until_rollout("IN_PROGRESS")
     world.until_true(lambda: sizes(world) == [4, 4])
@@ -43,19 +43,19 @@ def pause(world: World) -> None:
     world.until(lambda status: conditions(status)["Progressing"]["reason"] == "Paused")
 
 
-def abort(world: World) -> None:
+def abort(world: Namespace) -> None:
     world.apply(change(read_case("web"), "never-ready"))
     world.until_rollout("IN_PROGRESS")
     world.annotate("web", "stop", "2/ABORT")
     world.until_rollout("STOPPED")
 
 
-def stall(world: World) -> None:
+def stall(world: Namespace) -> None:
     world.apply(change(read_case("web"), "image-pull", rollback=False))
     world.until_rollout("FAILED")
 
 
-def sizes(world: World) -> list[int]:
+def sizes(world: Namespace) -> list[int]:
     """Return the sizes of the ReplicaSets, older revision first."""
     found = world.replica_sets().values()
     ranked = sorted(found, key=lambda rs: int(rs.metadata.annotations["tripswitch.dev/revision"]))
@@ -71,7 +71,7 @@ def sizes(world: World) -> list[int]:
     ],
 )
 def test_a_rollout_that_does_not_go_on_is_scaled_all_the_same(
-    world: World, hold: Any, large: list[int], small: list[int]
+    world: Namespace, hold: Any, large: list[int], small: list[int]
 ) -> None:
     """R7: 4 -> 12 -> 1 -> 12, as the Deployment beside it."""
     world.completed(read_case("web"))
@@ -84,7 +84,7 @@ def test_a_rollout_that_does_not_go_on_is_scaled_all_the_same(
         assert rollout(status) == state
 
 
-def test_a_first_rollout_that_stalled_says_that_its_size_is_frozen(world: World) -> None:
+def test_a_first_rollout_that_stalled_says_that_its_size_is_frozen(world: Namespace) -> None:
     """R7: nothing has completed that could grow."""
     world.apply(change(read_case("web"), "image-pull"))
     world.until_rollout("FAILED")

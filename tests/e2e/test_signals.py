@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.world import (
+from tests.e2e.namespace import (
     PATIENCE,
     VERDICT_SECONDS,
-    World,
+    Namespace,
     breaker,
     conditions,
     guarded,
@@ -41,7 +41,7 @@ INIT = {"initContainers": [{"name": "setup", "image": "setup:1"}]}
     ],
 )
 def test_what_is_the_revisions_own_fault_trips(
-    world: World, behaviour: str, kind: str, reason: str, container: str | None
+    world: Namespace, behaviour: str, kind: str, reason: str, container: str | None
 ) -> None:
     """F1 to F5: the right count, kind and reason, in status, history and events."""
     pod = INIT if behaviour == "init-fail" else {}
@@ -69,7 +69,7 @@ def test_what_is_the_revisions_own_fault_trips(
         ("node-affinity", "NodeAffinity"),
     ],
 )
-def test_what_is_nobodys_fault_never_counts(world: World, behaviour: str, reason: str) -> None:
+def test_what_is_nobodys_fault_never_counts(world: Namespace, behaviour: str, reason: str) -> None:
     """F5: disruptions, and nodes that refuse pods."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour=behaviour, minReadySeconds=5))
@@ -80,7 +80,7 @@ def test_what_is_nobodys_fault_never_counts(world: World, behaviour: str, reason
     assert status["circuitBreaker"]["failureCount"] == 0
 
 
-def test_a_slow_start_and_pods_deleted_by_hand_never_count(world: World) -> None:
+def test_a_slow_start_and_pods_deleted_by_hand_never_count(world: Namespace) -> None:
     """F5: ContainerCreating, a startup probe that takes its time, deletionTimestamp."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="slow-start", minReadySeconds=5))
@@ -94,7 +94,7 @@ def test_a_slow_start_and_pods_deleted_by_hand_never_count(world: World) -> None
     assert status["circuitBreaker"]["failureCount"] == 0
 
 
-def test_what_cannot_be_scheduled_waits_for_the_progress_deadline(world: World) -> None:
+def test_what_cannot_be_scheduled_waits_for_the_progress_deadline(world: Namespace) -> None:
     """F5 and P1: nothing counts; the rollout fails in time, with the scheduler's own words."""
     world.completed(guarded(image="web:1"))
     world.apply(
@@ -110,7 +110,7 @@ def test_what_cannot_be_scheduled_waits_for_the_progress_deadline(world: World) 
     assert "no more for 5 s" in world.until_event("CircuitBreakerTriggered")
 
 
-def test_a_quota_is_shown_at_once_and_does_not_count(world: World) -> None:
+def test_a_quota_is_shown_at_once_and_does_not_count(world: Namespace) -> None:
     """F5: the ReplicaSet cannot create pods; when the quota is raised, the rollout goes on."""
     world.completed(guarded(image="web:1"))
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
@@ -127,7 +127,7 @@ def test_a_quota_is_shown_at_once_and_does_not_count(world: World) -> None:
     assert world.until_rollout("SUCCESSFUL", seconds=150)["rollout"]["revision"] == 2
 
 
-def test_a_failure_policy_ignores_counts_and_fails_now(world: World) -> None:
+def test_a_failure_policy_ignores_counts_and_fails_now(world: Namespace) -> None:
     """F6: FailNow trips at the first failure; Ignore never does."""
     world.completed(guarded(image="web:1"))
     now = [{"action": "FailNow", "onExitCodes": {"containerName": "web", "values": [2]}}]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.world import World
+from tests.e2e.namespace import Namespace
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tutorial" / "first-rollback.md"
@@ -58,7 +58,7 @@ def missing(expected: list[str], printed: list[str]) -> str | None:
 
 
 def test_every_command_of_the_tutorial_does_what_the_page_says(
-    world: World, tmp_path: Path
+    world: Namespace, tmp_path: Path
 ) -> None:
     plugin = world.plugin(tmp_path)
     commands = read_commands(PAGE.read_text())

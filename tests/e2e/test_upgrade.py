@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.e2e.conftest import OwnCluster
-from tests.e2e.world import World, guarded, revision
+from tests.e2e.namespace import Namespace, guarded, revision
 from tests.statuses.record import not_rolled_back, paused, rolled_back, waiting
 from tools.cluster.audit import AuditLog
 from tools.operator_process import USER, OperatorProcess
@@ -53,7 +53,7 @@ def test_a_rollout_goes_on_under_the_next_process_from_where_it_was(own: OwnClus
     assert len(world.replica_sets()) == 2
 
 
-def until_quiet(world: World, operator: OperatorProcess, objects: int) -> None:
+def until_quiet(world: Namespace, operator: OperatorProcess, objects: int) -> None:
     """Wait until every object has been looked at, and three looks around bring nothing new."""
 
     def looks() -> float:
@@ -70,7 +70,7 @@ def until_quiet(world: World, operator: OperatorProcess, objects: int) -> None:
     world.until_true(is_quiet)
 
 
-def versions(world: World) -> dict[str, str]:
+def versions(world: Namespace) -> dict[str, str]:
     """Return the version of every object, of every ReplicaSet and of every pod, by UID."""
     found: list[Any] = json.loads(world.kubectl("get", "gdeploy,rs,pods", "--output=json"))["items"]
     return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in found}

@@ -15,10 +15,10 @@ from tests.faults.plan import (
     Delay,
     Fail,
     Fault,
+    FaultPlan,
     Freeze,
     Garble,
     Halve,
-    Plan,
     Refuse,
     Replay,
     Reset,
@@ -75,7 +75,7 @@ def _for(fault: Fault | Watched) -> Callable[[Asked], bool]:
 @contextmanager
 def _trial(lab: Lab, name: str, run: int) -> Iterator[Trial]:
     with lab.trial(name) as trial:
-        trial.plan = trial.proxy.plan = Plan(lab.seed * 1000 + run)
+        trial.plan = trial.proxy.plan = FaultPlan(lab.seed * 1000 + run)
         yield trial
 
 

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any
 
-from tests.e2e.world import GROUP as API
-from tests.e2e.world import PLURAL, VERSION, World, conditions, rollout
+from tests.e2e.namespace import GROUP as API
+from tests.e2e.namespace import PLURAL, VERSION, Namespace, conditions, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial
@@ -56,7 +56,7 @@ def _restart(lab: Lab, program: str) -> None:
     lab.cluster.restart("kwok")
 
 
-def _state(world: World) -> str:
+def _state(world: Namespace) -> str:
     """Return the rollout's status, also while the API server comes and goes."""
     try:
         return rollout(world.status())
@@ -213,7 +213,7 @@ def _small(name: str, behaviour: str | None = None) -> dict[str, Any]:
     return manifest
 
 
-def _create_all(world: World, manifests: list[dict[str, Any]]) -> None:
+def _create_all(world: Namespace, manifests: list[dict[str, Any]]) -> None:
     for manifest in manifests:
         world.custom.create_namespaced_custom_object(
             API, VERSION, world.namespace, PLURAL, manifest
@@ -345,7 +345,7 @@ _registry_down(
 )
 
 
-def _ill(world: World) -> list[str]:
+def _ill(world: Namespace) -> list[str]:
     """Name the pods that misbehave; old ones, which may go meanwhile, are not among them."""
     listed = json.loads(world.kubectl("get", "pods", "--output=json"))["items"]
     return [
@@ -355,7 +355,7 @@ def _ill(world: World) -> list[str]:
     ]
 
 
-def _cure(world: World) -> None:
+def _cure(world: Namespace) -> None:
     """Let the pods that misbehave be well again."""
     world.kubectl("annotate", "pods", *_ill(world), f"{BEHAVIOUR}-")
 

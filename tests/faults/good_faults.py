@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.world import VERDICT_SECONDS, guarded, rollout
+from tests.e2e.namespace import VERDICT_SECONDS, guarded, rollout
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected
 from tests.faults.lab import PATIENCE, Lab, Trial

@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from kubernetes.client import ApiException
 
-from tests.e2e.world import GROUP as GUARDED_GROUP
-from tests.e2e.world import PLURAL, VERSION, guarded
+from tests.e2e.namespace import GROUP as GUARDED_GROUP
+from tests.e2e.namespace import PLURAL, VERSION, guarded
 from tests.faults.catalog import scenario
 from tests.faults.judge import Expected, visible_failures
 from tests.faults.lab import PATIENCE, Lab, Trial

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.world import World
+from tests.e2e.namespace import Namespace
 from tests.faults.judge import Expected, judge
-from tests.faults.plan import Plan, Rule
+from tests.faults.plan import FaultPlan, Rule
 from tests.faults.proxy import FaultProxy
 from tests.faults.witness import Witness
 from tests.support.environment import Environment
@@ -94,8 +94,8 @@ class Lab(Startable):
         words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
         namespace = f"{words}-{secrets.token_hex(3)}"
         self.cluster.kubectl("create", "namespace", namespace)
-        world = World(self.environment, namespace)
-        plan = Plan(self.seed, list(rules))
+        world = Namespace(self.environment, namespace)
+        plan = FaultPlan(self.seed, list(rules))
         authority = self.cluster.certificate_authority
         clock = Clock(self.directory / f"{namespace}.clock", skew)
         with FaultProxy(self.cluster.server, authority, plan, dates) as proxy:
@@ -220,8 +220,8 @@ class Trial:
     """One namespace with its operator and its faults."""
 
     lab: Lab
-    world: World
-    plan: Plan
+    world: Namespace
+    plan: FaultPlan
     kept: Kept
     proxy: FaultProxy
     clock: Clock

@@ -123,7 +123,7 @@ class Rule:
 
 
 @dataclass
-class Plan:
+class FaultPlan:
     """The rules in force; the first that hits decides. The same seed gives the same chances."""
 
     seed: int = 1

@@ -30,10 +30,10 @@ from tests.faults.plan import (
     Delay,
     Fail,
     Fault,
+    FaultPlan,
     Freeze,
     Garble,
     Halve,
-    Plan,
     Refuse,
     Replay,
     Reset,
@@ -50,7 +50,7 @@ class FaultProxy(Startable):
     """One proxy, in a thread of its own."""
 
     def __init__(
-        self, server: str, authority: Path, plan: Plan, dates: Sequence[float] = ()
+        self, server: str, authority: Path, plan: FaultPlan, dates: Sequence[float] = ()
     ) -> None:
         self.plan = plan
         self._server = server

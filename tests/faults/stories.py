@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.world import breaker, guarded, rollout
+from tests.e2e.namespace import breaker, guarded, rollout
 from tests.faults.judge import Expected, visible_failures
 from tests.faults.lab import PATIENCE, Lab, Trial
 from tools.cluster.audit import PODS, SETS

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import PATIENCE, VERDICT_SECONDS, World, guarded, rollout
+from tests.e2e.namespace import PATIENCE, VERDICT_SECONDS, Namespace, guarded, rollout
 from tests.support.environment import Environment
 from tools.cluster.audit import AuditLog
 from tools.cluster.behaviours import BEHAVIOUR, STOP
@@ -33,8 +33,8 @@ MARKS = {"app": "web", "tripswitch.dev/template-hash": "forged"}
 class Mallory:
     """Two namespaces of which she may edit GuardedDeployments in one."""
 
-    hers: World
-    theirs: World
+    hers: Namespace
+    theirs: Namespace
     kubeconfig: str
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
@@ -53,7 +53,7 @@ def mallory(environment: Environment, tmp_path: Path) -> Iterator[Mallory]:
     names = [f"{role}-{secrets.token_hex(3)}" for role in ("hers", "theirs")]
     for name in names:
         environment.kubectl("create", "namespace", name)
-    hers, theirs = (World(environment, name) for name in names)
+    hers, theirs = (Namespace(environment, name) for name in names)
     hers.kubectl("create", "serviceaccount", "mallory")
     verbs = "--verb=get,list,watch,create,update,patch,delete"
     hers.kubectl("create", "role", "mallory", verbs, "--resource=guardeddeployments.tripswitch.dev")
@@ -115,7 +115,7 @@ def _reference(owner: Object) -> Object:
     }
 
 
-def _settle(world: World) -> Object:
+def _settle(world: Namespace) -> Object:
     """Give the operator the time to do what it must not do, and return the status."""
     before = world.get()["metadata"]["resourceVersion"]
     time.sleep(3)

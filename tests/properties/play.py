@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tests.properties.model import OPEN, SUCCEEDED, THRESHOLD, Model
 from tests.support.builders import crashing_pod, guarded, template
-from tests.unit.domain.world import World
+from tests.support.manual_cluster import ManualCluster
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, ThresholdType
@@ -22,16 +22,16 @@ BREAKER = BreakerSpec(
 )
 
 
-def begin() -> World:
+def begin() -> ManualCluster:
     """Return a world in which a first rollout has just begun."""
-    return World(guarded=guarded(2, template("v1"), breaker=BREAKER)).settle()
+    return ManualCluster(guarded=guarded(2, template("v1"), breaker=BREAKER)).settle()
 
 
 @dataclass
 class Play:
     """Both sides. An input that makes no sense now is not ``possible``."""
 
-    world: World = field(default_factory=begin)
+    world: ManualCluster = field(default_factory=begin)
     model: Model = field(default_factory=Model)
     told: int = 0
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.world import World, breaker, conditions, guarded, rollout
+from tests.e2e.namespace import Namespace, breaker, conditions, guarded, rollout
 from tests.support.environment import Environment
 from tools.cluster.control_plane import ControlPlane
 from tools.operator_process import OperatorProcess, install, write_kubeconfig
@@ -23,24 +23,24 @@ COUNT_1000 = {"thresholdConfiguration": {"type": "COUNT", "value": 1000}}
 NO_SURGE = {"minimumHealthyPercent": 0, "maximumPercent": 100}
 LOST_VOLUME = [{"name": "nowhere", "mountPath": "/data"}]
 
-Story = Callable[[World, str], object]
+Story = Callable[[Namespace, str], object]
 
 
-def rolled_back(world: World, name: str) -> None:
+def rolled_back(world: Namespace, name: str) -> None:
     """A bad second revision, and the first one back."""
     world.completed(guarded(name))
     world.apply(guarded(name, behaviour="crash"))
     world.until_rollout("ROLLBACK_SUCCESSFUL", name)
 
 
-def stalled(world: World, name: str) -> None:
+def stalled(world: Namespace, name: str) -> None:
     """A bad first revision."""
     world.apply(guarded(name, behaviour="image-pull"))
     world.until_rollout("FAILED", name)
     world.until_true(lambda: not world.pods(name))
 
 
-def not_rolled_back(world: World, name: str) -> None:
+def not_rolled_back(world: Namespace, name: str) -> None:
     """A bad second revision, and no rollback wanted."""
     off = breaker(rollback=False)
     world.completed(guarded(name, configuration=off))
@@ -49,7 +49,7 @@ def not_rolled_back(world: World, name: str) -> None:
     world.until(lambda status: status["revisions"][0]["desired"] == 0, name)
 
 
-def aborted(world: World, name: str) -> None:
+def aborted(world: Namespace, name: str) -> None:
     """A rollout that a person has stopped."""
     world.completed(guarded(name))
     world.apply(guarded(name, behaviour="never-ready", configuration=breaker(**COUNT_1000)))
@@ -59,7 +59,7 @@ def aborted(world: World, name: str) -> None:
     world.until_true(lambda: len(world.pods(name)) == 4)
 
 
-def refused(world: World, name: str) -> None:
+def refused(world: Namespace, name: str) -> None:
     """A template that the API server does not accept."""
     world.completed(guarded(name))
     bad = guarded(name, image="web:2")
@@ -70,20 +70,20 @@ def refused(world: World, name: str) -> None:
     )
 
 
-def corrected(world: World, name: str) -> None:
+def corrected(world: Namespace, name: str) -> None:
     """A third revision after a rollback."""
     rolled_back(world, name)
     world.completed(guarded(name, image="web:3"))
 
 
-def paused(world: World, name: str) -> None:
+def paused(world: Namespace, name: str) -> None:
     """A second revision that waits for its user."""
     world.completed(guarded(name))
     world.apply(guarded(name, image="web:2", paused=True))
     world.until(lambda status: status["observedGeneration"] == 2, name)
 
 
-def counting(world: World, name: str) -> None:
+def counting(world: Namespace, name: str) -> None:
     """A crash loop that is far from its threshold."""
     many = breaker(**COUNT_1000)
     world.completed(guarded(name, configuration=many))
@@ -91,21 +91,21 @@ def counting(world: World, name: str) -> None:
     world.until(lambda status: status["circuitBreaker"]["failureCount"] >= 6, name)
 
 
-def unhealthy(world: World, name: str) -> None:
+def unhealthy(world: Namespace, name: str) -> None:
     """Pods that run and never are Ready."""
     many = breaker(**COUNT_1000)
     world.apply(guarded(name, configuration=many, behaviour="never-ready"))
     world.until(lambda status: status["circuitBreaker"]["failureCount"] >= 2, name)
 
 
-def rolling_back(world: World, name: str) -> None:
+def rolling_back(world: Namespace, name: str) -> None:
     """A rollback whose pods are slow to start."""
     world.completed(guarded(name, behaviour="slow-start", configuration=NO_SURGE))
     world.apply(guarded(name, behaviour="crash", image="web:2", configuration=NO_SURGE))
     world.until_rollout("ROLLBACK_IN_PROGRESS", name)
 
 
-def waiting(world: World, name: str) -> None:
+def waiting(world: Namespace, name: str) -> None:
     """Pods that fit on no node."""
     world.apply(guarded(name, pod={"nodeSelector": {"no": "such-node"}}))
     world.until(lambda status: status["replicas"] == 4, name)
@@ -145,7 +145,7 @@ def record(directory: Path) -> None:
             install(cluster.kubectl)
             rights = write_kubeconfig(cluster.kubectl, here / "operator.kubeconfig")
             paths = (str(cluster.kubeconfig), str(cluster.kubectl_path), str(here))
-            world = World(Environment("kwok", *paths), "default")
+            world = Namespace(Environment("kwok", *paths), "default")
             with OperatorProcess(rights, here / "operator.log"):
                 for name, story in (SETTLED | UNDER_WAY).items():
                     story(world, name)
@@ -158,7 +158,7 @@ def record(directory: Path) -> None:
                 (directory / f"{name}.json").write_text(text + "\n")
 
 
-def _read(world: World, name: str) -> dict[str, Any]:
+def _read(world: Namespace, name: str) -> dict[str, Any]:
     def of(kind: str) -> list[Any]:
         found = world.kubectl("get", kind, f"--selector=app={name}", "--output=json")
         return [_strip(item) for item in json.loads(found)["items"]]

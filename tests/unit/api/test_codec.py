@@ -97,9 +97,9 @@ class TestSpec:
 
 class TestStatus:
     def test_a_status_of_the_core_is_the_same_after_the_way_out_and_back(self) -> None:
-        from tests.unit.domain.world import World  # noqa: PLC0415 - only this test plays a story
+        from tests.support.manual_cluster import ManualCluster  # noqa: PLC0415 - only this test plays a story
 
-        world = World().settle(1.0)
+        world = ManualCluster().settle(1.0)
         status = world.guarded.status
         assert status.rollout is not None
         assert read_status(json.loads(json.dumps(write_status(status, 3)))) == status

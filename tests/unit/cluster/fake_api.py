@@ -69,7 +69,7 @@ async def until(reached: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-class Script:
+class ScriptedApi:
     """Answers lists and watches of one collection from what a test lays down.
 
     ``lists`` and ``watches`` are consumed one by one. A list is a list of objects or a response.

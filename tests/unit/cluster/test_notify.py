@@ -19,8 +19,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.support.manual_cluster import ManualCluster, completed
 from tests.unit.cluster.raws import T0, at, guarded
-from tests.unit.domain.world import World, completed
 from tripswitch.cluster import notify
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, check_key
@@ -143,7 +143,7 @@ def test_a_completed_rollout_is_told_and_pods_that_fail_are_not() -> None:
 def test_it_is_a_cloud_event_in_structured_mode() -> None:
     async def main() -> None:
         async with receiver() as it:
-            world = World()
+            world = ManualCluster()
             await it.tell(world.look())
             [(headers, _)] = it.got
             [event] = it.events

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import Script, answer, bookmark, event, failure, refuse, serve
+from tests.unit.cluster.fake_api import ScriptedApi, answer, bookmark, event, failure, refuse, serve
 from tests.unit.cluster.raws import T0, ready_pod
 from tripswitch.api.tolerant import field
 from tripswitch.cluster.backoff import Backoff
@@ -43,7 +43,9 @@ def pod(name: str, version: int = 1) -> dict[str, Any]:
     return ready_pod(name=name, uid=f"uid-of-{name}", version=version)
 
 
-def reflect(script: Script, *, namespace: str | None = None, sink: Sink | None = None) -> Names:
+def reflect(
+    script: ScriptedApi, *, namespace: str | None = None, sink: Sink | None = None
+) -> Names:
     """Run a reflector against a script until that is played out; return its sink of names."""
     names = Names()
 
@@ -69,7 +71,7 @@ def reflect(script: Script, *, namespace: str | None = None, sink: Sink | None =
 
 
 def test_it_lists_and_then_follows_the_watch_from_there() -> None:
-    script = Script(version=100)
+    script = ScriptedApi(version=100)
     script.lists = [[pod("a"), pod("b"), pod("c")]]
     script.watches = [
         [
@@ -86,7 +88,7 @@ def test_it_lists_and_then_follows_the_watch_from_there() -> None:
 
 
 def test_it_selects_on_the_server_and_asks_for_bookmarks_and_an_end() -> None:
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[]]
     reflect(script)
     listed, watched = script.asked
@@ -99,7 +101,7 @@ def test_it_selects_on_the_server_and_asks_for_bookmarks_and_an_end() -> None:
 def test_an_object_that_left_the_selector_and_came_back_is_in_the_store_again() -> None:
     """W4: of a watch with a selector DELETED may mean that the object has lost the label."""
     store = Store(lambda key: None, lambda: T0)
-    script = Script(version=100)
+    script = ScriptedApi(version=100)
     script.lists = [[pod("a"), pod("b")]]
     script.watches = [
         [
@@ -116,7 +118,7 @@ def test_an_object_that_left_the_selector_and_came_back_is_in_the_store_again() 
 
 def test_an_object_that_a_second_list_did_not_have_is_taken_when_it_comes_back() -> None:
     store = Store(lambda key: None, lambda: T0)
-    script = Script(version=100)
+    script = ScriptedApi(version=100)
     script.lists = [[pod("a"), pod("b")], []]
     script.watches = [
         [bookmark(110), failure(410, "Expired")],
@@ -128,7 +130,7 @@ def test_an_object_that_a_second_list_did_not_have_is_taken_when_it_comes_back()
 
 
 def test_it_keeps_to_its_namespace() -> None:
-    script = Script(version=7)
+    script = ScriptedApi(version=7)
     script.lists = [[]]
     paths: list[str] = []
     handle = script.handle
@@ -157,7 +159,7 @@ def test_it_keeps_to_its_namespace() -> None:
 def test_after_an_error_of_the_stream_deletions_in_the_gap_are_found(
     interruption: web.Response | list[object],
 ) -> None:
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[pod("a"), pod("b"), pod("c")], [pod("a"), pod("c"), pod("d")]]
     script.watches = [[bookmark(120)], interruption]
     sink = reflect(script)
@@ -183,7 +185,7 @@ def test_after_an_error_of_the_stream_deletions_in_the_gap_are_found(
 def test_after_any_other_interruption_it_goes_on_where_it_was(
     interruption: web.Response | list[object],
 ) -> None:
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[pod("a")]]
     script.watches = [[bookmark(120)], interruption, [event("ADDED", pod("b", 121))]]
     sink = reflect(script)
@@ -193,7 +195,7 @@ def test_after_any_other_interruption_it_goes_on_where_it_was(
 
 
 def test_events_of_kinds_and_shapes_nobody_knows_are_passed_over() -> None:
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[]]
     odd: list[object] = [{}, {"type": 7}, {"type": "REBASED", "object": 5}, {"object": None}]
     script.watches = [[*odd, event("ADDED", pod("a", 101))]]
@@ -201,13 +203,13 @@ def test_events_of_kinds_and_shapes_nobody_knows_are_passed_over() -> None:
 
 
 def test_a_list_that_fails_is_tried_again() -> None:
-    script = Script()
+    script = ScriptedApi()
     script.lists = [refuse(403, "Forbidden"), refuse(500, "InternalError"), [pod("a")]]
     assert set(reflect(script).known.values()) == {"a"}
 
 
 def test_a_list_whose_second_page_has_expired_begins_anew() -> None:
-    script = Script()
+    script = ScriptedApi()
     first = answer({"metadata": {"continue": "more", "resourceVersion": "5"}, "items": [pod("a")]})
     script.lists = [first, refuse(410, "Expired"), [pod("b")]]
     sink = reflect(script)
@@ -217,7 +219,7 @@ def test_a_list_whose_second_page_has_expired_begins_anew() -> None:
 
 def test_a_version_that_is_refused_again_and_again_is_given_up() -> None:
     """After a restore: "Too large resource version" for as long as the new history is shorter."""
-    script = Script(version=100)
+    script = ScriptedApi(version=100)
     script.lists = [[pod("a")], [pod("b")]]
     script.watches = [refuse(504, "Timeout", "Too large resource version") for _ in range(5)]
     assert reflect(script).known == {"uid-of-b": "b"}
@@ -226,7 +228,7 @@ def test_a_version_that_is_refused_again_and_again_is_given_up() -> None:
 
 
 def test_a_server_that_is_away_for_long_costs_no_new_list() -> None:
-    script = Script(version=100)
+    script = ScriptedApi(version=100)
     script.lists = [[pod("a")]]
     for _ in range(3):
         script.watches += [refuse(503), refuse(503), [bookmark(100)]]
@@ -238,7 +240,7 @@ def test_a_storage_that_went_back_ends_everything() -> None:
     """What is known looks newer than what is true; only a new process can forget it."""
 
     async def main() -> None:
-        script = Script(version=100)
+        script = ScriptedApi(version=100)
         script.lists = [[pod("a")]]
         script.watches = [[event("ADDED", pod("b", 120)), failure(410, "Expired")]]
         async with serve(script.handle) as client:
@@ -253,7 +255,7 @@ def test_a_storage_that_went_back_ends_everything() -> None:
 
 def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
     """A proxy in the way: kopf asks 2,400 times a second, this one a handful of times."""
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[]]
     script.watches = [[] for _ in range(1000)]
 
@@ -271,7 +273,7 @@ def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
 
 def test_a_stream_that_closes_after_every_event_still_brings_them_soon() -> None:
     """Doubling pauses would take 2 ** 10 times the first one until the last of ten events."""
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[]]
     script.watches = [[event("ADDED", pod(f"p{n}", 200 + n))] for n in range(10)]
     sink = Names()
@@ -293,7 +295,7 @@ def test_a_stream_that_lived_long_enough_resets_the_back_off(
 ) -> None:
     """With a longest delay of 2 ms every stream here lived long, and none waits longer."""
     caplog.set_level(logging.WARNING)
-    script = Script()
+    script = ScriptedApi()
     script.lists = [[]]
     script.watches = [[bookmark(100 + number)] for number in range(50)]
     reflect(script)
@@ -303,7 +305,7 @@ def test_a_stream_that_lived_long_enough_resets_the_back_off(
 
 def test_synced_is_told_only_after_a_complete_list() -> None:
     async def main() -> None:
-        script = Script()
+        script = ScriptedApi()
         more = answer({"metadata": {"continue": "x"}, "items": [pod("a")]})
         script.lists = [more, refuse(500), [pod("a"), pod("b")]]
         sink = Names()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.builders import START, container, pod, running, waiting
-from tests.unit.domain.world import World, completed
+from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
 from tripswitch.domain.values.status import RolloutStatus
 
@@ -21,7 +21,7 @@ SAID = (
 )
 
 
-def show(world: World, *containers: ContainerView, count: int = 4) -> World:
+def show(world: ManualCluster, *containers: ContainerView, count: int = 4) -> ManualCluster:
     """Give the first pods of revision 1 these containers."""
     found = world.replica_set("v1")
     changed = tuple(

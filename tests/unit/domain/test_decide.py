@@ -26,7 +26,7 @@ from tests.support.builders import (
     unready_pod,
 )
 from tests.support.invariants import check_decision
-from tests.unit.domain.world import World, assert_settled, completed, started
+from tests.support.manual_cluster import ManualCluster, assert_settled, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.rules.health import FIRST_PATIENCE, LEAST_PATIENCE
 from tripswitch.domain.values.decision import (
@@ -48,7 +48,7 @@ S = RolloutStatus
 V1, V2, V3 = (replica_set_name(template(version)) for version in ("v1", "v2", "v3"))
 
 
-def going(world: World) -> dict[str, int]:
+def going(world: ManualCluster) -> dict[str, int]:
     """Return the sizes that the next look asks for, by template."""
     names = {rs.name: rs.template.digest for rs in world.replica_sets.values()}
     decision = decide(world.snapshot, world.now)
@@ -70,9 +70,9 @@ def test_w3_nothing_is_decided_about_a_fleet_in_which_nothing_changed() -> None:
 @pytest.mark.parametrize(
     "world",
     [
-        pytest.param(World(), id="an object never looked at"),
-        pytest.param(World(guarded=guarded(0)), id="no replicas"),
-        pytest.param(World(guarded=guarded(paused=True)), id="paused"),
+        pytest.param(ManualCluster(), id="an object never looked at"),
+        pytest.param(ManualCluster(guarded=guarded(0)), id="no replicas"),
+        pytest.param(ManualCluster(guarded=guarded(paused=True)), id="paused"),
         pytest.param(started().crash("v1"), id="it trips and stalls"),
         pytest.param(completed().apply("v2").settle().crash("v2"), id="it trips and goes back"),
         pytest.param(completed().apply("v2"), id="another template"),
@@ -80,7 +80,7 @@ def test_w3_nothing_is_decided_about_a_fleet_in_which_nothing_changed() -> None:
         pytest.param(completed().command(retry="x", stop="1/ABORT"), id="commands"),
     ],
 )
-def test_w1_a_second_look_at_the_same_snapshot_finds_nothing_more(world: World) -> None:
+def test_w1_a_second_look_at_the_same_snapshot_finds_nothing_more(world: ManualCluster) -> None:
     now = world.now + 7.0
     first = decide(world.snapshot, now)
     assert first.status != world.status
@@ -103,7 +103,7 @@ def test_w1_actions_carry_the_version_that_was_looked_at() -> None:
 
 
 def test_w1_the_observed_generation_is_that_of_the_snapshot() -> None:
-    world = World(guarded=guarded(generation=7))
+    world = ManualCluster(guarded=guarded(generation=7))
     world.look()
     assert world.status.observed_generation == 7
 
@@ -281,7 +281,7 @@ def test_a_rollout_goes_on_when_an_orphan_of_its_template_turns_up_under_another
 
 
 def test_b3_a_stalled_first_revision_that_never_was_created_is_not_created() -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     world.replica_sets.clear()
     world.command(stop="1/ABORT")
@@ -298,7 +298,7 @@ def test_b3_when_a_revision_stalls_all_others_keep_what_they_have() -> None:
 
 
 def test_r7_in_a_pause_nothing_is_created() -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     world.replica_sets.clear()
     world.want(paused=True)
@@ -397,7 +397,7 @@ def test_w5_one_that_is_being_deleted_is_left_alone() -> None:
 # --- F4 -------------------------------------------------------------------------------------------
 
 
-def late_world(*pods: PodView, **fields: Any) -> World:
+def late_world(*pods: PodView, **fields: Any) -> ManualCluster:
     """Return a world whose first rollout has these pods."""
     world = started(breaker=breaker_spec(100), **fields)
     found = world.replica_set("v1")
@@ -406,7 +406,7 @@ def late_world(*pods: PodView, **fields: Any) -> World:
     return world
 
 
-def replaced(world: World, later: float = 0.0) -> list[str]:
+def replaced(world: ManualCluster, later: float = 0.0) -> list[str]:
     """Return the names of the pods that a look replaces."""
     actions = decide(world.snapshot, world.now + later).actions
     return [a.name for a in actions if isinstance(a, DeletePod)]

@@ -18,7 +18,7 @@ from tests.support.builders import (
     template,
     waiting,
 )
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.rules.breaker import MAX_RECORDS
 from tripswitch.domain.rules.evidence import (
@@ -51,7 +51,7 @@ CRASH = FailureRecord(
 FOUND = Evidence("web-1", log_tail="connecting\nFATAL: no such table\n")
 
 
-def crashed(found: Evidence | None = None) -> World:
+def crashed(found: Evidence | None = None) -> ManualCluster:
     """One pod of four has crashed; ``found`` is what was found out about it since."""
     world = completed().apply("v2").settle(1.0).crash("v2", count=1)
     world.look(1.0)
@@ -249,7 +249,7 @@ def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None
     assert message.endswith("its log ends: FATAL: no such table")
 
 
-def told_failures(world: World) -> list[str]:
+def told_failures(world: ManualCluster) -> list[str]:
     events = world.look(1.0).events
     return [e.message for e in events if e.reason is EventReason.POD_LAUNCH_FAILED]
 
@@ -370,7 +370,7 @@ def creating(name: str) -> PodView:
     return replace(view, waiting_for="ContainerCreating: image, volumes or network")
 
 
-def stuck() -> World:
+def stuck() -> ManualCluster:
     world = started()
     found = world.replica_set("v1")
     pods = tuple(creating(f"p{number}") for number in range(4))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.builders import START, breaker_spec, pod, revision, running, waiting
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.rules.health import Experience
 from tripswitch.domain.rules.history import find_experience
 from tripswitch.domain.values.decision import DeletePod
@@ -18,7 +18,9 @@ from tripswitch.domain.values.time import Instant
 S = RolloutStatus
 
 
-def ready_after(world: World, version: str, seconds: float, count: int | None = None) -> World:
+def ready_after(
+    world: ManualCluster, version: str, seconds: float, count: int | None = None
+) -> ManualCluster:
     """Let pods become Ready now whose containers started so many seconds ago."""
     return world.become(
         version, lambda name, now: pod(name, running(now - seconds), ready_since=now), count
@@ -138,7 +140,9 @@ def mesh(now: Instant, restarts: int, lasted: float, probe: float | None) -> Con
     )
 
 
-def crash_on(world: World, version: str, lasts: list[float], probe: float | None) -> list[str]:
+def crash_on(
+    world: ManualCluster, version: str, lasts: list[float], probe: float | None
+) -> list[str]:
     """Let the sidecar of each pod crash again and again; return every status that was seen."""
     seen = []
     restarts, last = 0, 0.0

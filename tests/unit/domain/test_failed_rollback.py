@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.builders import breaker_spec, crashing_pod, pod, running, stuck_pod, waiting
-from tests.unit.domain.world import World, completed
+from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.rules.failures import PULLS
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.pods import ContainerRole
@@ -21,7 +21,7 @@ SIDECAR = ContainerRole.SIDECAR
 CONFIG = "CreateContainerConfigError"
 
 
-def going_back(**fields: Any) -> World:
+def going_back(**fields: Any) -> ManualCluster:
     """Revision 2 tripped; revision 1 is on its way back, and two of its four pods are new."""
     world = completed(**{"strategy": HALF_IN_PLACE, **fields}).apply("v2").settle(1.0)
     world.crash("v2", runs=2).settle(1.0)
@@ -29,7 +29,7 @@ def going_back(**fields: Any) -> World:
     return world
 
 
-def failed_for_config() -> World:
+def failed_for_config() -> ManualCluster:
     """The new pods of revision 1 lack a key of a ConfigMap, until the rollback has failed."""
     world = going_back()
     world.become("v1", lambda name, _: stuck_pod(name, CONFIG)).settle(1.0).settle(600.0)

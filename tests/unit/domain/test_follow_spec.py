@@ -15,7 +15,7 @@ from tests.support.builders import (
     stuck_pod,
     template,
 )
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.values.decision import CreateReplicaSet
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.status import (
@@ -32,12 +32,12 @@ from tripswitch.domain.values.workload import Percentages
 S = RolloutStatus
 
 
-def failing() -> World:
+def failing() -> ManualCluster:
     """Revision 1 completed; revision 2 is rolled out and no pod of it is up."""
     return completed().apply("v2").settle(1.0)
 
 
-def rolling_back() -> World:
+def rolling_back() -> ManualCluster:
     """Revision 2 has tripped; revision 1 is on its way back: two of its four pods were replaced."""
     world = completed(strategy=Percentages(50, 100)).apply("v2").settle(1.0)
     world.crash("v2", runs=3).look(1.0)
@@ -45,7 +45,7 @@ def rolling_back() -> World:
     return world
 
 
-def rolled_back() -> World:
+def rolled_back() -> ManualCluster:
     """Revision 2 has tripped, revision 1 is COMPLETED again."""
     world = failing()
     world.crash("v2").settle(1.0)
@@ -53,7 +53,7 @@ def rolled_back() -> World:
     return world
 
 
-def target(world: World) -> int | None:
+def target(world: ManualCluster) -> int | None:
     """Return the revision that a rollback may go to."""
     return world.status.last_completed_revision
 
@@ -109,26 +109,28 @@ def test_c3_a_change_of_anything_else_starts_no_rollout() -> None:
 
 
 def test_the_start_is_announced_with_what_would_trip_it() -> None:
-    [event] = World().look().events
+    [event] = ManualCluster().look().events
     assert event.message == (
         "rollout of revision 1 (shop:v1) to 4 replicas started; circuit breaker trips at 3 failures"
     )
 
 
 def test_the_start_is_announced_as_paused_or_unwatched() -> None:
-    world = World(guarded=guarded(1, replace(template("v1"), images=()), paused=True))
+    world = ManualCluster(guarded=guarded(1, replace(template("v1"), images=()), paused=True))
     [event] = world.look().events
     assert event.message == (
         "rollout of revision 1 to 1 replicas started, paused; circuit breaker trips at 3 failures"
     )
     off = replace(world.guarded.spec.breaker, enable=False)
-    [event] = World(guarded=guarded(1, breaker=off)).look().events
+    [event] = ManualCluster(guarded=guarded(1, breaker=off)).look().events
     assert event.message.endswith("; circuit breaker disabled")
 
 
 def test_the_start_is_announced_with_every_image() -> None:
     images = ("shop:v1", "proxy:7")
-    [event] = World(guarded=guarded(1, replace(template("v1"), images=images))).look().events
+    [event] = (
+        ManualCluster(guarded=guarded(1, replace(template("v1"), images=images))).look().events
+    )
     assert event.message.startswith("rollout of revision 1 (shop:v1, proxy:7) to 1 replicas")
 
 
@@ -414,7 +416,7 @@ def test_c2_a_value_seen_before_does_not_hit_a_later_rollout_of_the_revision() -
 
 
 def test_c2_a_command_that_is_written_before_the_first_look_does_nothing() -> None:
-    world = World(guarded=guarded(stop="1/ABORT")).settle()
+    world = ManualCluster(guarded=guarded(stop="1/ABORT")).settle()
     assert world.state() is S.IN_PROGRESS
     assert world.status.observed_stop == "1/ABORT"
 
@@ -490,7 +492,7 @@ def test_r6_with_no_replicas_a_rollout_completes_and_proves_nothing() -> None:
 
 
 def test_r6_the_first_revision_with_no_replicas_is_no_rollback_target() -> None:
-    world = World(guarded=guarded(0)).settle()
+    world = ManualCluster(guarded=guarded(0)).settle()
     assert world.state() is S.SUCCESSFUL
     assert world.status.last_completed_revision is None
     assert [rs.size for rs in world.replica_sets.values()] == [0]
@@ -557,7 +559,7 @@ def test_r6_a_rollback_with_no_replicas_has_to_prove_itself_later() -> None:
 
 
 def test_r6_scaling_up_while_paused_waits() -> None:
-    world = World(guarded=guarded(0)).settle().want(replicas=4, paused=True).settle(1.0)
+    world = ManualCluster(guarded=guarded(0)).settle().want(replicas=4, paused=True).settle(1.0)
     assert world.state() is S.PENDING
     assert world.sizes() == {}
 
@@ -681,7 +683,7 @@ def test_r7_a_pause_of_a_finished_rollout_changes_nothing() -> None:
 # --- W2 -------------------------------------------------------------------------------------------
 
 
-def forget(world: World) -> World:
+def forget(world: ManualCluster) -> ManualCluster:
     """Lose the status, as a restored object has."""
     world.guarded = replace(world.guarded, status=Status())
     return world
@@ -709,7 +711,7 @@ def test_w2_a_lost_status_is_found_again_on_the_replica_sets() -> None:
 def test_w2_of_two_replica_sets_of_the_template_the_one_that_completed_last_is_found() -> None:
     """After a hash collision there may be two."""
     wanted = template("v1")
-    world = World(guarded=guarded(wanted=wanted))
+    world = ManualCluster(guarded=guarded(wanted=wanted))
     runs = replica_set(1, *ready_pods(4), of=wanted, completed_at=START - 60)
     twin = replica_set(2, of=wanted, name="shop-after-collision", uid="twin")
     world.replica_sets = {rs.name: rs for rs in (runs, twin)}
@@ -741,13 +743,13 @@ def test_w2_a_rollout_that_was_in_progress_begins_again_and_counts_only_what_com
 
 def test_w2_without_a_completion_on_any_replica_set_there_is_no_rollback_target() -> None:
     sets = replica_set(3, *ready_pods(4), of=template("v1"))
-    world = World(guarded=guarded(), replica_sets={sets.name: sets})
+    world = ManualCluster(guarded=guarded(), replica_sets={sets.name: sets})
     world.look()
     assert (world.rollout.revision, world.status.last_completed_revision) == (3, 3)
     assert world.events == ["RolloutStarted", "RolloutCompleted"]
 
 
-def late_orphan(world: World, *, completed_at: float | None) -> World:
+def late_orphan(world: ManualCluster, *, completed_at: float | None) -> ManualCluster:
     """Let a ReplicaSet of a lost status be seen only after the first look."""
     orphan = replica_set(1, *ready_pods(4), completed_at=completed_at)
     world.replica_sets[orphan.name] = orphan
@@ -755,7 +757,7 @@ def late_orphan(world: World, *, completed_at: float | None) -> World:
 
 
 def test_w2_an_orphan_that_is_seen_late_is_history_and_a_rollback_target() -> None:
-    world = World(guarded=guarded(wanted=template("v2"))).settle()
+    world = ManualCluster(guarded=guarded(wanted=template("v2"))).settle()
     assert (world.rollout.revision, target(world)) == (1, None)
     late_orphan(world, completed_at=START - 60).settle(1.0)
     assert [(r.revision, r.digest) for r in world.status.revisions] == [(2, "v1"), (1, "v2")]
@@ -766,7 +768,7 @@ def test_w2_an_orphan_that_is_seen_late_is_history_and_a_rollback_target() -> No
 
 
 def test_w2_an_orphan_that_never_was_completed_is_history_and_no_rollback_target() -> None:
-    world = World(guarded=guarded(wanted=template("v2"))).settle()
+    world = ManualCluster(guarded=guarded(wanted=template("v2"))).settle()
     late_orphan(world, completed_at=None).settle(1.0)
     assert world.record(2).rollout_state is RolloutState.STOPPED
     assert target(world) is None
@@ -800,13 +802,13 @@ def test_w2_old_commands_do_not_act_on_a_restored_object() -> None:
 # --- collisions -----------------------------------------------------------------------------------
 
 
-def collide(world: World, name: str, digest: str = "v1") -> World:
+def collide(world: ManualCluster, name: str, digest: str = "v1") -> ManualCluster:
     world.create_error = CreateError(digest, name, "already exists", name_taken=True)
     return world
 
 
 def test_a_name_that_something_else_has_is_given_up() -> None:
-    world = World()
+    world = ManualCluster()
     [create] = world.look().actions
     assert isinstance(create, CreateReplicaSet)
     world.replica_sets.clear()
@@ -819,7 +821,7 @@ def test_a_name_that_something_else_has_is_given_up() -> None:
 
 
 def test_a_second_collision_counts_on() -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     for number in (1, 2, 3):
         world.replica_sets.clear()
@@ -844,7 +846,7 @@ def test_a_collision_never_leads_to_the_name_of_another_revision() -> None:
 
 
 def test_the_next_revision_begins_with_the_collisions_so_far() -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     world.replica_sets.clear()
     collide(world, world.record(1).replica_set).look(1.0)
@@ -864,7 +866,7 @@ def test_the_next_revision_begins_with_the_collisions_so_far() -> None:
     ],
 )
 def test_no_other_error_is_a_collision(error: CreateError | None) -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     world.create_error = error
     world.look(1.0)
@@ -872,7 +874,7 @@ def test_no_other_error_is_a_collision(error: CreateError | None) -> None:
 
 
 def test_a_collision_of_a_template_that_is_not_wanted_any_more_is_nothing() -> None:
-    world = World()
+    world = ManualCluster()
     world.look()
     old = world.record(1).replica_set
     world.apply("v2")

@@ -26,7 +26,7 @@ from tests.support.builders import (
     unready_pod,
 )
 from tests.support.invariants import check_decision, check_status, compute_kept_healthy
-from tests.unit.domain.world import completed, started
+from tests.support.manual_cluster import completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import (
     Action,

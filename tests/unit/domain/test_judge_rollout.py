@@ -24,7 +24,7 @@ from tests.support.builders import (
     unready_pod,
     waiting,
 )
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.values.decision import DeletePod, ScaleReplicaSet
 from tripswitch.domain.values.failure import FailureKind, Verdict
@@ -44,12 +44,12 @@ S = RolloutStatus
 ONE_BY_ONE = Percentages(100, 125)
 
 
-def failing(**fields: Any) -> World:
+def failing(**fields: Any) -> ManualCluster:
     """Revision 1 completed; revision 2 is rolled out and no pod of it is up."""
     return completed(**fields).apply("v2").settle(1.0)
 
 
-def breaker(world: World, **fields: Any) -> World:
+def breaker(world: ManualCluster, **fields: Any) -> ManualCluster:
     """Change settings of the breaker."""
     return world.want(breaker=replace(world.guarded.spec.breaker, **fields))
 
@@ -231,7 +231,7 @@ def test_b4_switching_rollback_on_later_changes_nothing_by_itself() -> None:
     assert world.rollout == before
 
 
-def back_and_failing() -> World:
+def back_and_failing() -> ManualCluster:
     """Revision 2 tripped; revision 1 is on its way back with two new pods."""
     world = failing(strategy=Percentages(50, 100))
     return world.crash("v2", runs=2).settle(1.0)
@@ -738,7 +738,7 @@ def test_r5_completion_is_told_with_its_proof() -> None:
     world = started().heal("v1")
     [event] = world.look(1.0).events
     assert event.message == "revision 1 completed: 4 of 4 pods healthy"
-    [*_, none] = World(guarded=guarded(0)).look().events
+    [*_, none] = ManualCluster(guarded=guarded(0)).look().events
     assert none.message == "revision 1 completed: no replicas, nothing proved"
 
 

@@ -20,7 +20,7 @@ from tests.support.builders import (
     template,
     unready_pod,
 )
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, ScaleReplicaSet
 from tripswitch.domain.values.status import (
@@ -38,19 +38,19 @@ NO_ROLLBACK = breaker_spec(3, rollback=False)
 V1, V2 = (replica_set_name(template(version)) for version in ("v1", "v2"))
 
 
-def stuck(replicas: int = 10, **fields: Any) -> World:
+def stuck(replicas: int = 10, **fields: Any) -> ManualCluster:
     """Return a world whose second revision never becomes Ready: measured with a Deployment, too."""
     fields = {"strategy": THREE_MORE_TWO_FEWER, "progress_deadline": 0, **fields}
     return completed(replicas, **fields).apply("v2").settle(1.0).hang("v2").settle(1.0)
 
 
-def scale(world: World, replicas: int) -> World:
+def scale(world: ManualCluster, replicas: int) -> ManualCluster:
     """Change ``replicas``; all that may become Ready of the first revision does."""
     world.want(replicas=replicas).settle(1.0)
     return world.heal("v1").settle(1.0)
 
 
-def count_pods(world: World) -> int:
+def count_pods(world: ManualCluster) -> int:
     return sum(pod.live for rs in world.replica_sets.values() for pod in rs.pods)
 
 
@@ -257,7 +257,7 @@ def test_r7_without_scaling_a_pause_holds_every_size() -> None:
 # --- R7: stalled and aborted ----------------------------------------------------------------------
 
 
-def stalled(replicas: int = 4, healthy: int = 0, **fields: Any) -> World:
+def stalled(replicas: int = 4, healthy: int = 0, **fields: Any) -> ManualCluster:
     """Return a world whose second revision tripped, with no rollback wanted."""
     world = completed(replicas, breaker=NO_ROLLBACK, **fields).apply("v2").settle(1.0)
     if healthy:
@@ -267,7 +267,7 @@ def stalled(replicas: int = 4, healthy: int = 0, **fields: Any) -> World:
     return world
 
 
-def aborted() -> World:
+def aborted() -> ManualCluster:
     world = stuck(4, strategy=Percentages()).command(stop="2/ABORT").settle(1.0)
     assert world.state() is S.STOPPED
     return world
@@ -398,5 +398,5 @@ def sizes(decision: Decision) -> dict[str, int]:
     return {a.name: a.size for a in decision.actions if isinstance(a, ScaleReplicaSet)}
 
 
-def reason(world: World) -> str:
+def reason(world: ManualCluster) -> str:
     return world.status.rollout_state_reason

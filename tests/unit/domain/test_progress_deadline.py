@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.builders import guarded, ready_pods, replica_set, spec, template
-from tests.unit.domain.world import World, completed
+from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
 from tripswitch.domain.values.status import RolloutStatus
 from tripswitch.domain.values.workload import Readiness, Template
@@ -56,7 +56,7 @@ def test_p2_a_good_revision_is_not_rolled_back_for_a_deadline_that_it_cannot_mee
 def test_p1_a_rollback_has_the_time_that_its_own_target_needs() -> None:
     slow = Template("v1", ("shop:v1",), Readiness(True, 31.0, startup=1201.0))
     wish = guarded(1, slow)
-    world = World(guarded=wish)
+    world = ManualCluster(guarded=wish)
     rs = replica_set(1, *ready_pods(1), of=slow)
     world.replica_sets[rs.name] = rs
     world.settle()

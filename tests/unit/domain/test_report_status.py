@@ -20,7 +20,7 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.status import BreakerState, Reason, RolloutState, RolloutStatus
@@ -181,11 +181,11 @@ def test_s3_the_breakers_status_goes_with_the_rollout() -> None:
 # --- the sentence ---------------------------------------------------------------------------------
 
 
-def failing() -> World:
+def failing() -> ManualCluster:
     return completed(strategy=Percentages(50, 100)).apply("v2").settle(1.0)
 
 
-def back() -> World:
+def back() -> ManualCluster:
     return failing().crash("v2", runs=2).settle(1.0)
 
 
@@ -193,13 +193,13 @@ def back() -> World:
     ("tell", "state", "sentence"),
     [
         pytest.param(
-            lambda: World(guarded=guarded(paused=True)).settle(),
+            lambda: ManualCluster(guarded=guarded(paused=True)).settle(),
             S.PENDING,
             "revision 1 waits for the end of the pause",
             id="PENDING",
         ),
         pytest.param(
-            lambda: World().settle(),
+            lambda: ManualCluster().settle(),
             S.IN_PROGRESS,
             "rolling out revision 1: 0 of 4 pods healthy; "
             "waiting: container web ContainerCreating (x4)",
@@ -226,7 +226,7 @@ def back() -> World:
         ),
         pytest.param(completed, S.SUCCESSFUL, "revision 1 completed", id="R5 completed"),
         pytest.param(
-            lambda: World(guarded=guarded(0)).settle(),
+            lambda: ManualCluster(guarded=guarded(0)).settle(),
             S.SUCCESSFUL,
             "revision 1 is scaled to zero and not yet proved",
             id="R6 scaled to zero",
@@ -273,7 +273,7 @@ def back() -> World:
     ],
 )
 def test_one_sentence_says_how_it_stands(
-    tell: Callable[[], World], state: RolloutStatus, sentence: str
+    tell: Callable[[], ManualCluster], state: RolloutStatus, sentence: str
 ) -> None:
     world = tell()
     assert world.state() is state

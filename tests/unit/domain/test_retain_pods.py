@@ -16,7 +16,7 @@ from tests.support.builders import (
     unready_pod,
 )
 from tests.support.invariants import check_decision
-from tests.unit.domain.world import World, completed, started
+from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, DropPod, ScaleReplicaSet, SetAsidePod
 from tripswitch.domain.values.inquiry import Evidence
@@ -35,7 +35,7 @@ def dropped(decision: Decision) -> list[str]:
     return [action.name for action in decision.actions if isinstance(action, DropPod)]
 
 
-def tripping(retention: Retention = ONE, *pods: PodView) -> World:
+def tripping(retention: Retention = ONE, *pods: PodView) -> ManualCluster:
     """The next look trips: all four pods of v2 have crashed, or what is given instead."""
     world = completed(retention=retention).apply("v2").settle(1.0).crash("v2")
     if pods:
@@ -44,7 +44,7 @@ def tripping(retention: Retention = ONE, *pods: PodView) -> World:
     return world
 
 
-def decided(world: World) -> Decision:
+def decided(world: ManualCluster) -> Decision:
     decision = decide(world.snapshot, world.now)
     assert check_decision(world.snapshot, decision, world.now) == []
     return decision
@@ -245,7 +245,7 @@ def test_one_that_is_being_deleted_is_not_deleted_again() -> None:
 # --- the referee -----------------------------------------------------------------------------------
 
 
-def violations(world: World, made: Decision) -> list[str]:
+def violations(world: ManualCluster, made: Decision) -> list[str]:
     return [
         v for v in check_decision(world.snapshot, made, world.now) if "aside" in v or "its t" in v
     ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.builders import START, failed_pod, pending_pod, ready_pod, unready_pod
-from tests.unit.domain.world import World
+from tests.support.manual_cluster import ManualCluster
 from tripswitch.domain.rules.health import LEAST_PATIENCE
 from tripswitch.domain.rules.node_life import follow_lease
 from tripswitch.domain.rules.sight import compute_due, merge_needs, merge_standstills
@@ -158,9 +158,9 @@ def test_v2_standstills_that_overlap_are_one() -> None:
 # --- F4: a good rollout meets a fault -------------------------------------------------------------
 
 
-def rolling(sight: Sight = UNKNOWN) -> World:
+def rolling(sight: Sight = UNKNOWN) -> ManualCluster:
     """Return a rollout whose second revision has four pods that run and are not Ready yet."""
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.hang("v2")
     world.sight = sight
     return world
@@ -258,7 +258,7 @@ def test_v3_pods_of_a_dead_node_that_are_evicted_never_count() -> None:
 
 
 def test_v1_the_progress_deadline_waits_for_a_fresh_view_too() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.sight = UNKNOWN
     decision = world.look(600.0)
     assert world.state() is S.IN_PROGRESS
@@ -271,7 +271,7 @@ def test_v1_the_progress_deadline_waits_for_a_fresh_view_too() -> None:
 
 def test_v3_pods_of_dead_nodes_alone_do_not_end_a_rollout() -> None:
     """What takes their place has the whole deadline."""
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE))
     world.sight = see(world.now + 600.0, lost=True)
     world.look(600.0)
@@ -285,7 +285,7 @@ def test_v3_pods_of_dead_nodes_alone_do_not_end_a_rollout() -> None:
 
 
 def test_v3_one_living_node_is_enough_to_judge_a_rollout() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.become("v2", lambda name, _: replace(pending_pod(name), node="node-2"), 1)
     world.become("v2", lambda name, _: replace(pending_pod(name), node=NODE), 3)
     nodes, later = (NODE, "node-2"), world.now + 600.0
@@ -301,7 +301,7 @@ def test_v3_one_living_node_is_enough_to_judge_a_rollout() -> None:
 
 
 def test_v2_an_outage_holds_the_progress_deadline() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     began = world.now
     world.sight = replace(CURRENT, standstills=(Standstill(began + 10, began + 350),))
     world.look(939.9)
@@ -311,7 +311,7 @@ def test_v2_an_outage_holds_the_progress_deadline() -> None:
 
 
 def test_v2_while_an_outage_lasts_the_rollout_is_looked_at_from_time_to_time() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.sight = replace(CURRENT, standstills=(Standstill(world.now - 10),))
     decision = world.look(5_000.0)
     assert world.state() is S.IN_PROGRESS
@@ -323,7 +323,7 @@ def _unscheduled(name: str, _: float) -> PodView:
 
 
 def test_p1_stands_still_while_the_scheduler_is_away() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.become("v2", _unscheduled).look(1.0)
     world.look(11 * 60.0)
     world.become("v2", lambda name, _: pending_pod(name)).look(1.0)
@@ -335,7 +335,7 @@ def test_p1_stands_still_while_the_scheduler_is_away() -> None:
 
 
 def test_p1_stands_still_while_the_replica_set_controller_is_away() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     found = world.replica_set("v2")
     world.replica_sets[found.name] = replace(found, pods=())
     world.look(1.0)
@@ -345,7 +345,9 @@ def test_p1_stands_still_while_the_replica_set_controller_is_away() -> None:
 
 def test_p1_stands_still_while_the_next_step_is_ours() -> None:
     """Everything that was launched was healthy when the operator went away for eleven minutes."""
-    world = World().want(replicas=10, strategy=Percentages(100, 130)).roll_out("v1").apply("v2")
+    world = (
+        ManualCluster().want(replicas=10, strategy=Percentages(100, 130)).roll_out("v1").apply("v2")
+    )
     world.settle().heal("v2")
     world.look(11 * 60.0)
     assert world.state() is S.IN_PROGRESS
@@ -356,7 +358,7 @@ def test_p1_stands_still_while_the_next_step_is_ours() -> None:
 
 
 def test_p1_stands_still_while_recreate_waits_for_old_pods_and_says_so() -> None:
-    world = World().want(strategy=Recreate()).roll_out("v1").apply("v2")
+    world = ManualCluster().want(strategy=Recreate()).roll_out("v1").apply("v2")
     old = world.replica_set("v1")
     going = tuple(replace(ready_pod(name), deleting=True) for name in ("a", "b"))
     world.replica_sets[old.name] = replace(old, pods=going)
@@ -372,7 +374,7 @@ def test_p1_stands_still_while_recreate_waits_for_old_pods_and_says_so() -> None
 
 def test_p1_runs_while_pods_fail_as_fast_as_they_are_made() -> None:
     """No look needs to see one that is alive."""
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     found = world.replica_set("v2")
     rejected = tuple(failed_pod(f"x{number}", "NodeAffinity") for number in range(9))
     world.replica_sets[found.name] = replace(found, pods=rejected)
@@ -383,7 +385,7 @@ def test_p1_runs_while_pods_fail_as_fast_as_they_are_made() -> None:
 
 
 def test_r7_a_pause_ends_a_standstill_and_keeps_its_length() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.become("v2", _unscheduled).look(1.0)
     held_since = world.now
     world.look(100.0)
@@ -393,7 +395,7 @@ def test_r7_a_pause_ends_a_standstill_and_keeps_its_length() -> None:
 
 
 def test_p1_progress_while_the_clock_stands_still_gives_the_whole_deadline_and_no_more() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.become("v2", _unscheduled).look(1.0)
     found = world.replica_set("v2")
     first = replace(ready_pod(found.pods[0].name), ready_since=world.now)
@@ -407,7 +409,7 @@ def test_p1_progress_while_the_clock_stands_still_gives_the_whole_deadline_and_n
 
 
 def test_v4_the_mark_of_progress_does_not_fall_when_the_clock_is_set_back() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     before = world.rollout.progressed_at
     world.now -= 60.0
     world.heal("v2", 1).look(0.0)
@@ -452,7 +454,7 @@ def test_v2_after_a_restart_a_deadline_that_passed_in_an_outage_waits_for_the_ku
 
 
 def test_v2_the_progress_deadline_waits_for_the_kubelets_too() -> None:
-    world = World().roll_out("v1").apply("v2").settle()
+    world = ManualCluster().roll_out("v1").apply("v2").settle()
     world.sight = see(world.now + 700.0, looked=False)
     stood = Standstill(world.now + 699, world.now + 740)
     world.sight = replace(world.sight, standstills=(stood,))

@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from tests.support.builders import breaker_spec
-from tests.unit.domain.world import completed, started
+from tests.support.manual_cluster import completed, started
 from tripswitch.domain.rules.threshold import compute_threshold, percent_down, percent_up
 from tripswitch.domain.values.status import RolloutStatus
 from tripswitch.domain.values.workload import ThresholdType

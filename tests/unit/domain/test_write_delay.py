@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.domain.world import completed
+from tests.support.manual_cluster import completed
 from tripswitch.domain.decide import decide
 from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
 from tripswitch.domain.values.decision import (

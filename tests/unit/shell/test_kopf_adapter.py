@@ -12,7 +12,7 @@ import kopf
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import Script, answer, event, failure, host_of, refuse, serve
+from tests.unit.cluster.fake_api import ScriptedApi, answer, event, failure, host_of, refuse, serve
 from tests.unit.cluster.raws import guarded
 from tripswitch.cluster.credentials import Connection
 from tripswitch.shell.kopf_adapter import build_registry, build_settings
@@ -42,7 +42,7 @@ class Server:
     """Discovery, and one scripted collection."""
 
     def __init__(self) -> None:
-        self.script = Script()
+        self.script = ScriptedApi()
         self.writes: list[str] = []
         self.tokens: set[str] = set()
 

@@ -14,7 +14,7 @@ PLACE = Place(lambda *_, **__: "", [], "demo", lambda _: None)
 CAUSE = "3 failures (threshold 3): container web exited 2 (x3)"
 
 
-class Script:
+class ScriptedFeed:
     """A feed of changes that are known beforehand."""
 
     def __init__(self, changes: list[Object]) -> None:
@@ -78,7 +78,7 @@ TOLD = [
 
 
 def play(changes: list[Object]) -> None:
-    demo = Demo(PLACE, Script(changes))
+    demo = Demo(PLACE, ScriptedFeed(changes))
     demo.good()
     demo.bad()
 

@@ -66,7 +66,7 @@ def breaker(**settings: Any) -> Object:
     return {"deploymentCircuitBreaker": settings}
 
 
-class World:
+class Namespace:
     """One namespace of the cluster under test."""
 
     def __init__(self, environment: Environment, namespace: str) -> None:
@@ -206,7 +206,7 @@ def revision(status: Object, number: int) -> Object:
 class PodWatcher:
     """Sees every version of every pod, and keeps the extremes: fewest Ready, most alive."""
 
-    def __init__(self, world: World, name: str = "web") -> None:
+    def __init__(self, world: Namespace, name: str = "web") -> None:
         self._world = world
         self._name = name
         self._pods: dict[str, Any] = {}

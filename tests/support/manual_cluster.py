@@ -47,7 +47,7 @@ MakePod = Callable[[str, Instant], PodView]
 
 
 @dataclass
-class World:
+class ManualCluster:
     """One GuardedDeployment, its ReplicaSets and pods, and the clock."""
 
     guarded: Guarded = field(default_factory=guarded)
@@ -63,7 +63,7 @@ class World:
 
     # --- what a person does ---
 
-    def want(self, **fields: Any) -> World:
+    def want(self, **fields: Any) -> ManualCluster:
         """Change the spec."""
         wish = self.guarded
         self.guarded = replace(
@@ -71,30 +71,30 @@ class World:
         )
         return self
 
-    def apply(self, version: str) -> World:
+    def apply(self, version: str) -> ManualCluster:
         """Change the pod template."""
         return self.want(template=replace(self.guarded.spec.template, **_named(version)))
 
-    def command(self, **annotations: str | None) -> World:
+    def command(self, **annotations: str | None) -> ManualCluster:
         """Write the annotations ``retry`` or ``stop``."""
         self.guarded = replace(self.guarded, **annotations)  # type: ignore[arg-type]
         return self
 
     # --- what pods do ---
 
-    def heal(self, version: str, count: int | None = None) -> World:
+    def heal(self, version: str, count: int | None = None) -> ManualCluster:
         """Make (some) pods of a revision Ready now, as the others already are."""
         return self.become(version, ready_pod, count)
 
-    def crash(self, version: str, runs: int = 1, count: int | None = None) -> World:
+    def crash(self, version: str, runs: int = 1, count: int | None = None) -> ManualCluster:
         """Let the pods of a revision that are not Ready crash; ``runs`` in all."""
         return self.become(version, lambda name, _: crashing_pod(name, runs), count)
 
-    def hang(self, version: str) -> World:
+    def hang(self, version: str) -> ManualCluster:
         """Let the pods of a revision that are not Ready run without ever being it."""
         return self.become(version, unready_pod)
 
-    def become(self, version: str, make: MakePod, count: int | None = None) -> World:
+    def become(self, version: str, make: MakePod, count: int | None = None) -> ManualCluster:
         """Replace the first ``count`` pods that are not Ready by what ``make`` returns."""
         found = self.replica_set(version)
         left = len(found.pods) if count is None else count
@@ -108,18 +108,18 @@ class World:
         self._put(replace(found, pods=tuple(pods)))
         return self
 
-    def forget_replica_set(self, version: str) -> World:
+    def forget_replica_set(self, version: str) -> ManualCluster:
         """Delete a ReplicaSet and its pods by hand."""
         del self.replica_sets[self.replica_set(version).name]
         return self
 
-    def relabel_replica_set(self, version: str) -> World:
+    def relabel_replica_set(self, version: str) -> ManualCluster:
         """Take the labels that the selector asks for off a ReplicaSet by hand."""
         found = self.replica_sets.pop(self.replica_set(version).name)
         self.strays[found.name] = replace(found, pods=())
         return self
 
-    def delete_pods(self, name: str) -> World:
+    def delete_pods(self, name: str) -> ManualCluster:
         """Delete all pods of a ReplicaSet by hand; it makes new ones."""
         self._put(fill(replace(self.replica_sets[name], pods=()), self._surroundings()))
         return self
@@ -140,7 +140,7 @@ class World:
             self._carry_out(action)
         return decision
 
-    def settle(self, later: float = 0.0) -> World:
+    def settle(self, later: float = 0.0) -> ManualCluster:
         """Look until nothing changes any more; pods stay as they are."""
         self.now += later
         for _ in range(10):
@@ -149,7 +149,7 @@ class World:
                 return self
         raise AssertionError("the world does not settle")
 
-    def roll_out(self, version: str) -> World:
+    def roll_out(self, version: str) -> ManualCluster:
         """Apply a good revision and let it complete."""
         self.apply(version)
         for _ in range(20):
@@ -247,14 +247,14 @@ def assert_settled(first: Decision, again: Decision) -> None:
     assert again.failures == ()
 
 
-def started(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
+def started(replicas: int = 4, version: str = "v1", **fields: Any) -> ManualCluster:
     """Return a world in which a first rollout has just begun."""
-    world = World(guarded=guarded(replicas, template(version), **fields))
+    world = ManualCluster(guarded=guarded(replicas, template(version), **fields))
     world.settle()
     return world
 
 
-def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
+def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> ManualCluster:
     """Return a world in which a first revision runs and is completed."""
     made = _completed(replicas, version, tuple(fields.items()))
     return replace(
@@ -267,8 +267,8 @@ def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> World:
 
 
 @cache
-def _completed(replicas: int, version: str, fields: tuple[tuple[str, Any], ...]) -> World:
-    world = World(guarded=guarded(replicas, template(version), **dict(fields)))
+def _completed(replicas: int, version: str, fields: tuple[tuple[str, Any], ...]) -> ManualCluster:
+    world = ManualCluster(guarded=guarded(replicas, template(version), **dict(fields)))
     return world.roll_out(version)
 
 

@@ -33,8 +33,8 @@ PER_NAMESPACE = 25
 """Idle objects of one namespace: as a team may have, and no list of one is long."""
 
 
-class Lab:
-    """``async with Lab(directory) as lab``: a cluster with the CRDs, and no controller of either kind."""
+class Testbed:
+    """``async with Testbed(directory) as testbed``: a cluster with the CRDs, and no controller of either kind."""
 
     def __init__(self, directory: Path, *, peers: bool = True, audit_bodies: bool = False) -> None:
         self.directory = directory

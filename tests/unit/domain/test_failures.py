@@ -918,6 +918,31 @@ def test_f5_an_ended_run_is_a_launch_failure_unless_the_pod_was_ready(
 
 
 @pytest.mark.parametrize(
+    ("seconds", "seen", "counted", "fields", "kind"),
+    [
+        pytest.param(3.0, Seen.READY, 0, {}, LAUNCH, id="its first run was too short"),
+        pytest.param(3.0, Seen.READY, 0, {"role": ContainerRole.SIDECAR}, LAUNCH, id="a sidecar's"),
+        pytest.param(5.0, Seen.READY, 0, {}, HEALTH, id="it ran for 5 s"),
+        pytest.param(3.0, Seen.READY, 1, {"restarts": 2}, HEALTH, id="it has run before"),
+        pytest.param(3.0, Seen.READY, 0, {"restarts": 2}, HEALTH, id="or in between"),
+        pytest.param(3.0, Seen.HEALTHY, 0, {}, HEALTH, id="the pod was healthy"),
+        pytest.param(0.0, Seen.READY, 0, {}, HEALTH, id="nobody knows how long it ran"),
+        pytest.param(3.0, Seen.READY, 0, {"role": ContainerRole.INIT}, HEALTH, id="an init container"),
+    ],
+)  # fmt: skip
+def test_f5_a_pod_that_only_looked_as_if_it_were_running_was_not(
+    seconds: float, seen: Seen, counted: int, fields: dict[str, Any], kind: FailureKind
+) -> None:
+    """That it ran for 5 s was concluded before the end of its first run was told."""
+    again = restarted(1, START + 6, **fields)
+    last = Ended(1, "Error", seconds=seconds)
+    of = pod("a", replace(again, last_ended=last), running(name="app"))
+    tallies = (Tally("web", runs=counted),) if counted else ()
+    [failure] = look(of, replace(NEVER_SEEN, seen=seen, containers=tallies)).failures
+    assert failure.kind is kind
+
+
+@pytest.mark.parametrize(
     "reason",
     [
         "ErrImagePull",

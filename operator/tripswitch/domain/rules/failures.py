@@ -21,6 +21,7 @@ from tripswitch.domain.rules.ended_runs import (
     find_new_ends,
 )
 from tripswitch.domain.rules.health import (
+    RUNNING_SECONDS,
     Expectations,
     health_deadline,
     healthy_at,
@@ -31,7 +32,7 @@ from tripswitch.domain.rules.health import running_at as pod_running_at
 from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
-from tripswitch.domain.values.pods import ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import AttemptEvent, Need, Sight
 from tripswitch.domain.values.status import Counted, Seen, Tally
 from tripswitch.domain.values.time import Instant
@@ -125,7 +126,8 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
             # In a pod that failed as a whole, ended containers are the consequence, not the cause.
             if not whole_pod:
                 waits = after.waits - tally.waits
-                failures += _container_failures(pod, container, waits, ends, before.seen)
+                seen = _correct_seen(before.seen, container, tally, ends)
+                failures += _container_failures(pod, container, waits, ends, seen)
         if after.since is not None:
             due = _next_reading_at(after.since, expected.sight)
             wakes += [due] if due > now else []
@@ -236,6 +238,17 @@ def _find_attempts(
 def _next_reading_at(since: Instant, sight: Sight) -> Instant:
     """Return when the events of a container that cannot start are to be read (again)."""
     return max(since, sight.as_of if sight.events is not None else 0.0) + ATTEMPT_SECONDS
+
+
+def _correct_seen(seen: Seen, container: ContainerView, tally: Tally, ends: NewEnds) -> Seen:
+    """Return the best the pod can have been before this end: not RUNNING if its first run was too short.
+
+    That a pod ran for 5 s is concluded when they have passed and no end was told, which may come late.
+    """
+    last = ends.latest
+    first = tally.runs == 0 and ends.count == 1 and container.role is not ContainerRole.INIT
+    short = last is not None and 0 < last.seconds < RUNNING_SECONDS
+    return Seen.NONE if seen is Seen.READY and first and short else seen
 
 
 def _container_failures(

@@ -18,7 +18,8 @@ from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ConflictError
 from tripswitch.cluster.hold_executor import HoldExecutor
 from tripswitch.cluster.loading import Loader
-from tripswitch.cluster.opt_in import OPT_IN, OptIn
+from tripswitch.cluster.opt_in import OptIn
+from tripswitch.cluster.workload_index import OPT_IN
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip, ResizeRevision
 from tripswitch.domain.values.protection import Mark, WorkloadKind

@@ -105,7 +105,7 @@ def test_a_stateful_set_has_revisions_and_a_partition() -> None:
 
 
 def test_who_resumed_it_is_the_manager_that_wrote_the_field_last() -> None:
-    fields = {"f:spec": {"f:paused": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:paused": {}}}
     managed = [
         {"manager": "kubectl", "time": "2027-01-15T08:00:00Z", "fieldsV1": fields},
         {"manager": "argocd", "time": "2027-01-15T09:00:00Z", "fieldsV1": fields},

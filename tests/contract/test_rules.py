@@ -33,15 +33,6 @@ def test_the_place_of_a_rule_names_it(rule: str) -> None:
     assert re.search(rf"\b{rule}\b", text), f"{PLACES[rule]} does not say {rule}"
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_test_is_found_by_searching_for_the_rule(rule: str) -> None:
-    """A unit test of the core, or of the folder in which the rule is carried out."""
-    found = [test for test in find_tests() if test.holds(rule)]
-    folder = PLACES[rule][0].partition("/")[0]
-    units = ("tests/unit/domain/", f"tests/unit/{folder}/")
-    assert any(test.file.startswith(units) for test in found)
-
-
 def test_a_place_that_is_not_there_is_no_place() -> None:
     with pytest.raises(LookupError):
         find_place("domain/rules/threshold.py", "compute_nothing")

@@ -60,7 +60,7 @@ unit: setup ## unit and property tests (under 30 s), with the coverage of the co
 
 .PHONY: pythons
 pythons: setup ## unit tests under the other Pythons that are claimed; says which are not on this machine
-	$(BIN)/python -m tools.pythons
+	$(BIN)/nox --session unit
 
 .PHONY: packages
 packages: ## install the Debian packages that some tests use (as root; else say what is left out)
@@ -132,10 +132,18 @@ docs-test: packages docs ## look at every page of the docs site in a headless br
 picture: setup ## take the pictures of the plugin in the docs again (tmux, a throwaway cluster)
 	$(BIN)/python -m tools.picture
 
+.PHONY: release
+release: setup programs .venv/supply/installed ## all that a release has, in dist/, with the one version of pyproject.toml (root, mmdebstrap)
+	$(BIN)/python -m tools.release
+
 ##@ Keep it in order
 
 .PHONY: check
 check: lint unit ## what to run while working: lint, types, layers, unit tests (about two minutes)
+
+.PHONY: hooks
+hooks: setup ## let git check every commit: format, lint, types, layers, the subject
+	$(BIN)/pre-commit install
 
 .PHONY: lint
 lint: setup ## lint, format, types and layers

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from importlib.metadata import distribution
 from pathlib import Path
 
+from nox.project import load_toml, python_versions
+
 from tools.image.dependencies import select_locked
-from tools.pythons import read_claimed
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = (*read_claimed(), "3.14")
+PYTHONS = (*python_versions(load_toml(ROOT / "pyproject.toml")), "3.14")
 """Those that are claimed, and one that is packed untested, because some systems have no other.
 
 Without its compiled modules the file could not even start there.

@@ -120,6 +120,8 @@ PROGRAMS: Mapping[str, Program] = {
                 "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": "36",
             },
         ),
+        # No part of a cluster: it checks the workflow files of the forge.
+        Program("actionlint", "actionlint", "github.com/rhysd/actionlint", "cmd/actionlint"),
         # No part of a cluster: the peer that the benchmarks run beside us.
         Program(
             "rollouts-controller",

@@ -24,10 +24,11 @@ import aiohttp
 from standardwebhooks import Webhook
 
 from tripswitch.api.base import format_time
+from tripswitch.api.tolerant import field, text
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
-from tripswitch.cluster.resources import FIELD_MANAGER, GROUP
+from tripswitch.cluster.resources import BREAKER_KIND, FIELD_MANAGER, GROUP
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.status import Rollout, RolloutKind
@@ -40,6 +41,7 @@ NAMES = {
     EventReason.ROLLBACK_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
     EventReason.ROLLOUT_COMPLETED: "SERVICE_DEPLOYMENT_COMPLETED",
     EventReason.CIRCUIT_BREAKER_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
+    EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER: "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED",
     EventReason.ROLLBACK_FAILED: "SERVICE_DEPLOYMENT_FAILED",
     EventReason.ROLLBACK_COMPLETED: "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
 }
@@ -239,7 +241,7 @@ def build_cloud_event(
     return {
         "specversion": "1.0",
         "id": f"{about.uid}/{told}/{event.reason.value}/{started}",
-        "source": f"/apis/{GROUP}/namespaces/{quote(namespace)}/guardeddeployments/{quote(owner)}",
+        "source": f"/apis/{GROUP}/namespaces/{quote(namespace)}/{about.kind.lower()}s/{quote(owner)}",
         "type": f"dev.tripswitch.{name}",
         "subject": f"{namespace}/{owner}",
         "time": format_time(now),
@@ -252,6 +254,7 @@ def build_cloud_event(
             "deploymentId": f"{about.uid}/{told}",
             "namespace": namespace,
             "name": owner,
+            "workload": _find_workload(about),
             "revision": told,
             "images": [] if record is None else list(record.images),
             "kind": None if rollout is None else rollout.kind.value,
@@ -261,6 +264,14 @@ def build_cloud_event(
             "threshold": status.circuit_breaker.threshold,
         },
     }
+
+
+def _find_workload(about: Record) -> dict[str, str]:
+    """Return which workload is rolled out: the object itself, or the target of a circuit breaker."""
+    if about.kind != BREAKER_KIND:
+        return {"kind": about.kind, "name": about.key.name}
+    target = field(about.decode(), "spec", "targetRef")
+    return {"kind": text(field(target, "kind")), "name": text(field(target, "name"))}
 
 
 def find_revision(event: Event, rollout: Rollout | None) -> int | None:

@@ -190,6 +190,10 @@ class Store:
         del record  # the ReplicaSets of a GuardedDeployment have no readers
         return None
 
+    def series_of(self, record: Record) -> Key:
+        """Return the namespace and the name under which an object's metrics are found."""
+        return record.key
+
     def pod_labels(self, record: Record, check: Check) -> str:
         """Return the label selector of the pods that a check is about."""
         del record  # all ReplicaSets of ours carry the same label

@@ -76,8 +76,9 @@ class WorkloadIndex:
         elif before is not None:
             self._targets.pop(before.uid, None)  # deleted and made again while nobody looked
         known_view = before.view if before is not None and before.uid == uid else None
-        # Typed lists leave the kind of their items out.
-        view = see_workload({**raw, "kind": kind}, known_view) if guarded else None
+        # Typed lists leave the kind of their items out. One that is being deleted is as good as gone.
+        wanted = guarded and not field(metadata, "deletionTimestamp")
+        view = see_workload({**raw, "kind": kind}, known_view) if wanted else None
         wish = text(field(metadata, "labels", OPT_IN))
         self._briefs[target] = Brief(target, uid, new, wish, view)
         self._targets[uid] = target

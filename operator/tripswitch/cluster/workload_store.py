@@ -165,6 +165,11 @@ class WorkloadStore(Store):
         enforces = field(record.decode(), "spec", "mode") != Mode.OBSERVE
         return _as_record(brief) if enforces and self._most is Mode.ENFORCE else None
 
+    def series_of(self, record: Record) -> Key:
+        """Return the namespace and the workload, as ``Deployment/web``."""
+        target = self.target_of(record)
+        return Key(target.namespace, f"{target.kind}/{target.name}")
+
     def pod_labels(self, record: Record, check: Check) -> str:
         """Return the label selector of the pods of one revision."""
         if self.target_of(record).kind == WorkloadKind.STATEFUL_SET:

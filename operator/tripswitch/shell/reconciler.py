@@ -126,7 +126,7 @@ class Reconciler:
         self.progress_seconds = PROGRESS_SECONDS
         self.burst_seconds = BURST_SECONDS
         self._memories = PerObject(store, _Memory)
-        store.when_gone(lambda record: metrics.forget(record.key))
+        store.when_gone(lambda record: metrics.forget(store.series_of(record)))
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -241,7 +241,7 @@ class Reconciler:
                     self._recorder.say(one, event.reason, words, warning=event.warning, topic=topic)
         self._background.tell(record, decision)
         if self._store.holds(record):
-            self._metrics.take(record.key, decision, seconds)
+            self._metrics.take(self._store.series_of(record), decision, seconds)
 
 
 def _dump(snapshot: Snapshot, status: Status) -> dict[str, Any]:

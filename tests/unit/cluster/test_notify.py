@@ -20,10 +20,11 @@ from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.support.manual_cluster import ManualCluster, completed
+from tests.unit.cluster.guard_raws import breaker
 from tests.unit.cluster.raws import T0, at, guarded
 from tripswitch.cluster import notify
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, check_key
+from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, build_cloud_event, check_key
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.inquiry import Evidence, Finding
@@ -123,6 +124,19 @@ def test_ecs_names_are_used_and_a_finished_rollback_has_its_own() -> None:
             assert it.outcomes == {"sent": 4}
 
     asyncio.run(main())
+
+
+def test_a_circuit_breaker_is_told_of_with_its_workload() -> None:
+    """G7: also what it only would have done."""
+    store = Store(lambda _: None, lambda: T0)
+    store.upsert_guarded(breaker("web", target="StatefulSet/db"))
+    about = store.find(Key("shop", "web"))
+    assert about is not None
+    decision = said(EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER)
+    event = build_cloud_event(about, decision, decision.events[0], T0)
+    assert event["data"]["eventName"] == "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED"
+    assert event["data"]["workload"] == {"kind": "StatefulSet", "name": "db"}
+    assert event["source"].endswith("/namespaces/shop/deploymentcircuitbreakers/web")
 
 
 def test_a_completed_rollout_is_told_and_pods_that_fail_are_not() -> None:

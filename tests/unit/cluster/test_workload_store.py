@@ -150,6 +150,15 @@ def test_a_workload_that_is_made_again_is_another_one() -> None:
     assert views.store.workloads.find_target("uid-web") is None
 
 
+def test_a_workload_that_is_being_deleted_is_as_good_as_gone() -> None:
+    views = guarded()
+    leaving = {"deletionTimestamp": "2027-01-15T09:00:00Z"}
+    views.deployments.upsert(raws.deployment(version=30, metadata=leaving))
+    protected = views.snapshot().protected
+    assert protected is not None
+    assert protected.workload is None
+
+
 def test_two_breakers_of_one_workload_the_older_acts() -> None:
     """G1."""
     views = guarded()

@@ -36,7 +36,7 @@ def deleted(world: GuardedWorld) -> list[str]:
 def test_a_trip_sets_the_partition_and_deletes_the_failed_pod() -> None:
     """G4."""
     world = rolling(crashing_pod("web-v2-2", runs=3))
-    actions = world.look().actions
+    actions = [*world.look().actions, *world.look().actions]
     assert [type(action) for action in actions] == [HoldWorkload, ReportTrip, DeletePod]
     assert deleted(world) == ["web-v2-2"]
     assert world.workload is not None
@@ -46,10 +46,21 @@ def test_a_trip_sets_the_partition_and_deletes_the_failed_pod() -> None:
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
 
 
+def test_nothing_is_deleted_before_the_controller_has_seen_the_partition() -> None:
+    world = rolling(crashing_pod("web-v2-2", runs=3))
+    world.look()
+    world.change(generation=2)
+    assert world.look().actions == ()
+    world.change(observed_generation=2)
+    world.look()
+    assert deleted(world) == ["web-v2-2"]
+
+
 def test_failed_pods_go_one_at_a_time_from_the_highest_ordinal() -> None:
     """G4: each when the one before is healthy again."""
     bad = [crashing_pod(f"web-v2-{ordinal}", runs=3) for ordinal in (1, 2)]
     world = rolling(*bad, good=1)
+    world.look()
     world.look()
     assert deleted(world) == ["web-v2-2"]
     world.resize(2, bad[0], terminating(bad[1]))
@@ -68,6 +79,7 @@ def test_a_failed_pod_that_serves_nobody_goes_while_one_above_is_missing() -> No
     """OrderedReady makes no pod above one that is not Ready."""
     bad = [crashing_pod(f"web-v2-{ordinal}", runs=3) for ordinal in (1, 2)]
     world = rolling(*bad, good=1)
+    world.look()
     world.look()
     world.look()
     assert deleted(world) == ["web-v2-2", "web-v2-1"]
@@ -149,5 +161,6 @@ def test_what_its_controller_makes_no_pods_of_is_no_candidate(current: str) -> N
 
 def test_pods_without_an_ordinal_are_last() -> None:
     world = rolling(crashing_pod("odd", runs=3))
+    world.look()
     world.look()
     assert deleted(world) == ["odd"]

@@ -107,11 +107,14 @@ def _plan_sizes(draft: Draft) -> list[Action]:
 def _plan_deletions(draft: Draft) -> list[Action]:
     """G4: one pod of another revision, from the highest ordinal; the ones above it are healthy again.
 
-    With ``OrderedReady`` the controller makes no pod above one that is not Ready. A pod that serves
+    The StatefulSet controller has to have seen the partition first: by an older view it would make the pod of
+    the failed revision again. With ``OrderedReady`` the controller makes no pod above one that is not Ready. A pod that serves
     nobody therefore goes also while one above it is missing.
     """
     target = draft.target
-    if target is None or draft.rollout.status not in rollout_states.RUNNING:
+    one = draft.workload
+    seen = is_held(one, draft.snapshot.guarded.uid) and one.observed_generation >= one.generation
+    if target is None or not seen or draft.rollout.status not in rollout_states.RUNNING:
         return []
     good = {pod.uid for pod in target.pods}
     unhealthy = {pod.uid for pod in draft.find_unhealthy(target)}

@@ -206,8 +206,8 @@ which of them it was shows below, in how far the first failure and the one that 
 
 `never-ready` runs and never answers. Its readiness probe has the kubelet's defaults, a budget of 31 s. By rule F4 a \
 pod has {READY_SECONDS:.0f} s from the moment at which its container is seen to have started, because the revision \
-before it was Ready within seconds; before its pod counts as late the operator reads the pods anew (V1). A pod that is \
-late is replaced, so with one replica three of them are waited for one after the other. That is what patience with \
+before it was Ready within seconds; before its pod counts as late the pod's node has to renew its Lease, which takes \
+10 s and now and then 20 s (V3), and the operator reads the pods anew (V1). A pod that is late is replaced, so with one replica three of them are waited for one after the other. That is what patience with \
 slow starters costs: with the probe's own budget alone, as before, these trips came after 95, 32 and 33 s. A first \
 rollout has no experience to go by; each of its pods has 300 s.
 
@@ -216,7 +216,8 @@ rollout has no experience to go by; each of its pods has 300 s.
 The same rollouts, medians, seen by a watch of the test's own on the pods: seconds from before `kubectl apply` \
 until the first failure was visible (for `never-ready`: until a pod's time was over) and until the one that \
 reached the threshold was, and from there milliseconds to the trip being visible in the status. The last is \
-the operator's; what is before it is kubectl's, the scheduler's, the kubelet's and the container runtime's.
+the operator's (for `never-ready` it waits in it for the node's Lease); what is before it is kubectl's, the \
+scheduler's, the kubelet's and the container runtime's.
 
 | image | replicas | first failure | threshold reached | then the trip |
 |---|---|---|---|---|

@@ -60,7 +60,7 @@ def test_the_rows_of_the_real_node_are_read_from_its_page() -> None:
 |---|---|---|---|
 | exit-2: trip / restored | 15.5 / 0.3 | 3.9 / 0.4 | |
 | good: completed | 1.0 | 1.2 | 2.0 |
-| never-ready: trip / restored | | 33.0 / 0.2 | 34.0 / 0.4 |
+| never-ready: trip / restored | | 53.0 / 0.2 | 54.2 / 0.2 |
 
 | image | replicas | first failure | threshold reached | then the trip |
 |---|---|---|---|---|
@@ -71,6 +71,6 @@ def test_the_rows_of_the_real_node_are_read_from_its_page() -> None:
     assert [(row.ours, row.target, row.met) for row in rows] == [
         ("15.8 s", "16 s", True),
         ("4.3 s", "4 s", False),
-        ("33.2 s, 0.3 s after the health deadline", "health deadline + 1 s", True),
-        ("34.4 s, 1.2 s after the health deadline", "health deadline + 1 s", False),
+        ("53.2 s, 20.3 s after the health deadline", "health deadline + 21 s", True),
+        ("54.4 s, 21.2 s after the health deadline", "health deadline + 21 s", False),
     ]

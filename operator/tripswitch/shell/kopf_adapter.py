@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -41,18 +40,21 @@ class Pacer:
         """For each path, lists and watches apart: the last begin, how many came too soon, and from
         which version it went on."""
 
-    def hook(self) -> aiohttp.TraceConfig:
-        """Return what a session needs to ask here."""
-        config = aiohttp.TraceConfig()
-        config.on_request_start.append(self._pace)
-        return config
+    async def middleware(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send a request of kopf's session when its pause is over.
 
-    async def _pace(
-        self,
-        _session: aiohttp.ClientSession,
-        _context: SimpleNamespace,
-        request: aiohttp.TraceRequestStartParams,
-    ) -> None:
+        Raises:
+            RuntimeError: kopf has closed the session meanwhile, because the credentials of another watch
+                were refused. kopf logs in again on this error, and on no other that aiohttp raises here.
+        """
+        await self._pace(request)
+        if request.session.closed:
+            raise RuntimeError("Session is closed")
+        return await send(request)
+
+    async def _pace(self, request: aiohttp.ClientRequest) -> None:
         query = request.url.query
         if "continue" in query:
             return  # the next page of one list
@@ -152,6 +154,6 @@ def _open_session(found: Connection, pacer: Pacer) -> kopf.AiohttpSession:
         connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
         headers=info.as_http_headers(),
         trust_env=True,
-        trace_configs=[pacer.hook()],
+        middlewares=[pacer.middleware],
     )
     return kopf.AiohttpSession(server=found.server, aiohttp_session=session)

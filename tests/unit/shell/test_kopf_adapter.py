@@ -31,6 +31,12 @@ GUARDED = {
     "namespaced": True,
     "verbs": ["get", "list", "watch", "patch"],
 }
+BREAKERS = {
+    **GUARDED,
+    "name": "deploymentcircuitbreakers",
+    "singularName": "deploymentcircuitbreaker",
+    "kind": "DeploymentCircuitBreaker",
+}
 GROUP = {
     "name": "tripswitch.dev",
     "versions": [{"version": "v1alpha1"}],
@@ -39,10 +45,11 @@ GROUP = {
 
 
 class Server:
-    """Discovery, and one scripted collection."""
+    """Discovery, and two scripted collections."""
 
     def __init__(self) -> None:
         self.script = ScriptedApi()
+        self.breakers = ScriptedApi()
         self.writes: list[str] = []
         self.tokens: set[str] = set()
 
@@ -52,16 +59,22 @@ class Server:
             self.writes.append(f"{request.method} {request.path}")
         if request.path.endswith("/guardeddeployments"):
             return await self.script.handle(request)
+        if request.path.endswith("/deploymentcircuitbreakers"):
+            return await self.breakers.handle(request)
         found: dict[str, Any] = {
             "/api": {"versions": ["v1"]},
             "/apis": {"groups": [GROUP]},
             "/api/v1": {"resources": [NAMESPACES]},
-            "/apis/tripswitch.dev/v1alpha1": {"resources": [GUARDED]},
+            "/apis/tripswitch.dev/v1alpha1": {"resources": [GUARDED, BREAKERS]},
         }
         return answer(found.get(request.path, {}))
 
 
-async def watch(server: Server, seen: list[tuple[str | None, str]]) -> None:
+async def watch(
+    server: Server,
+    seen: list[tuple[str | None, str]],
+    breakers: list[tuple[str | None, str]] | None = None,
+) -> None:
     """Run kopf until the script is played out, or kopf ends by itself."""
     stop = asyncio.Event()
     async with serve(server.handle) as client:
@@ -73,15 +86,25 @@ async def watch(server: Server, seen: list[tuple[str | None, str]]) -> None:
         def take(kind: str | None, raw: Mapping[str, Any]) -> None:
             seen.append((kind, raw["metadata"]["name"]))
 
+        def take_breaker(kind: str | None, raw: Mapping[str, Any]) -> None:
+            assert breakers is not None
+            breakers.append((kind, raw["metadata"]["name"]))
+
         running = asyncio.create_task(
             kopf.operator(
-                registry=build_registry(take, connect),
+                registry=build_registry(take, connect, None if breakers is None else take_breaker),
                 settings=build_settings(),
                 clusterwide=True,
                 stop_flag=stop,
             )
         )
-        finished = asyncio.create_task(server.script.exhausted.wait())
+        scripts = [server.script] if breakers is None else [server.script, server.breakers]
+
+        async def play_out() -> None:
+            for script in scripts:
+                await script.exhausted.wait()
+
+        finished = asyncio.create_task(play_out())
         await asyncio.wait([running, finished], timeout=10, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         finished.cancel()
@@ -144,3 +167,14 @@ def test_credentials_that_are_refused_are_asked_for_again_in_no_hot_loop() -> No
     asyncio.run(watch(server, seen))
     assert seen == [(None, "web")]
     assert time.monotonic() - began >= 0.1 + 0.2
+
+
+def test_two_watches_whose_credentials_are_refused_go_on_with_new_ones() -> None:
+    """kopf closes the session that both use while the other one still waits for its turn."""
+    server = Server()
+    server.script.lists = [refuse(401), refuse(401), [guarded()]]
+    server.breakers.lists = [refuse(401), refuse(401), refuse(401), [guarded(name="dcb")]]
+    seen: list[tuple[str | None, str]] = []
+    breakers: list[tuple[str | None, str]] = []
+    asyncio.run(watch(server, seen, breakers))
+    assert (seen, breakers) == ([(None, "web")], [(None, "dcb")])

@@ -19,7 +19,7 @@ from tests.e2e.guards import (
     until,
     until_guard,
 )
-from tests.e2e.namespace import Namespace, conditions
+from tests.e2e.namespace import Namespace, Object, conditions
 from tools.cluster.audit import AuditLog
 from tools.operator_process import USER
 
@@ -36,6 +36,16 @@ def find_writes(world: Namespace) -> set[str]:
         and request.writes
         and request.resource.partition("/")[0] in ("deployments", "replicasets", "pods")
     }
+
+
+def find_write_count(world: Namespace) -> int:
+    """Return how many writes of the operator on workloads there have been, of any kind."""
+    log = AuditLog(Path(world.environment.audit_log), whole=True)
+    return sum(
+        request.writes and request.resource.partition("/")[0] == "deployments"
+        for request in log.read()
+        if (request.user, request.namespace) == (USER, world.namespace)
+    )
 
 
 def start(world: Namespace, workload: dict[str, object], **spec: object) -> None:
@@ -133,4 +143,84 @@ def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: Nam
     assert world.until_event("CircuitBreakerWouldTrigger", "web-deployment")
     assert find_writes(world) == set()
     world.kubectl("label", "deployment", "web", f"{LABEL}-")
+    until(lambda: guard_status(world, "web-deployment"), lambda status: not status)
+
+
+def trip(world: Namespace) -> Object:
+    """Trip a guarded Deployment and wait until it is rolled back; return the bad manifest."""
+    start(world, deployment())
+    bad = deployment("crash", image="web:2")
+    world.apply(bad)
+    until_guard(world, "ROLLBACK_SUCCESSFUL")
+    return bad
+
+
+def test_scaling_and_the_same_manifest_again_change_nothing_about_a_trip(world: Namespace) -> None:
+    """Autoscaling goes on, and what a GitOps tool applies again and again is no news (G5)."""
+    bad = trip(world)
+    del bad["spec"]["replicas"]
+    world.kubectl("scale", "deployment/web", "--replicas=6")
+    until(lambda: {"images": images(world)}, lambda seen: seen["images"] == ["web:1"] * 6)
+    until(lambda: guard_status(world), lambda status: status["replicas"] == 6)
+    before = find_write_count(world)
+    for _ in range(3):
+        world.apply(bad)
+        world.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "--filename", "-"),
+            stdin=json.dumps(bad),
+        )
+    assert find(world, "deployment")["spec"]["paused"] is True
+    assert images(world) == ["web:1"] * 6
+    assert guard_status(world)["rollout"]["status"] == "ROLLBACK_SUCCESSFUL"
+    assert find_write_count(world) == before
+
+
+def test_who_resumes_a_tripped_deployment_gets_a_retry_and_is_told(world: Namespace) -> None:
+    """G5."""
+    trip(world)
+    world.kubectl("rollout", "resume", "deployment/web")
+    assert "was resumed" in world.until_event("WorkloadResumed")
+    until(
+        lambda: guard_status(world),
+        lambda status: (
+            status.get("resumes") == 1 and status["rollout"]["status"] == "ROLLBACK_SUCCESSFUL"
+        ),
+    )
+    assert images(world) == ["web:1"] * 4
+
+
+def test_a_breaker_that_is_deleted_during_a_trip_leaves_the_good_revision(
+    world: Namespace,
+) -> None:
+    """G9."""
+    trip(world)
+    world.kubectl("delete", "deploymentcircuitbreaker", "web")
+    assert "how-to-go-on" in world.until_event("CircuitBreakerDeleted")
+    left = find(world, "deployment")
+    assert left["spec"]["paused"] is True
+    advice = left["metadata"]["annotations"]["tripswitch.dev/how-to-go-on"]
+    assert "kubectl rollout resume deployment/web" in advice
+    assert images(world) == ["web:1"] * 4
+
+
+def test_a_pause_of_a_person_is_left_alone(world: Namespace) -> None:
+    """G6: nothing is counted and nothing is written while it lasts."""
+    start(world, deployment())
+    world.apply(deployment("crash", image="web:2"))
+    world.kubectl("rollout", "pause", "deployment/web")
+    until(
+        lambda: guard_status(world),
+        lambda status: conditions(status)["Progressing"]["reason"] == "Paused",
+    )
+    assert find_writes(world) == set()
+    world.kubectl("rollout", "resume", "deployment/web")
+    until_guard(world, "ROLLBACK_SUCCESSFUL")
+
+
+def test_a_namespaces_label_guards_what_is_in_it_but_what_opts_out(world: Namespace) -> None:
+    """G8."""
+    world.kubectl("label", "namespace", world.namespace, f"{LABEL}=enforce")
+    world.apply(deployment())
+    until_guard(world, "SUCCESSFUL", "web-deployment")
+    world.kubectl("label", "deployment", "web", f"{LABEL}=off")
     until(lambda: guard_status(world, "web-deployment"), lambda status: not status)

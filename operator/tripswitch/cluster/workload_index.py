@@ -36,11 +36,16 @@ class WorkloadIndex:
     Args:
         is_guarded: Whether the full view of a workload is wanted.
         changed: Called with a workload that changed, appeared or went.
+        relabelled: Called with a workload that appeared, or whose label changed.
     """
 
     def __init__(
-        self, is_guarded: Callable[[Target], bool], changed: Callable[[Target], None]
+        self,
+        is_guarded: Callable[[Target], bool],
+        changed: Callable[[Target], None],
+        relabelled: Callable[[Target], None] = lambda _: None,
     ) -> None:
+        self._relabelled = relabelled
         self._is_guarded = is_guarded
         self._changed = changed
         self._briefs: dict[Target, Brief] = {}
@@ -83,6 +88,8 @@ class WorkloadIndex:
         self._briefs[target] = Brief(target, uid, new, wish, view)
         self._targets[uid] = target
         relabelled = before is None or before.uid != uid or before.wish != wish
+        if relabelled:
+            self._relabelled(target)
         if relabelled or view != known_view:
             self._changed(target)
 

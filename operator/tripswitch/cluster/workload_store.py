@@ -6,7 +6,7 @@ not guarded are dropped as soon as their few fields that tell are read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from tripswitch.cluster.workloads import (
 )
 from tripswitch.domain.rules.workloads import adapt
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
+from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import Mode, WorkloadKind
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import Check, Standstill
@@ -65,7 +66,7 @@ class WorkloadStore(Store):
         self.controller_revisions: Table[SeenReplicaSet] = Table(
             see_controller_revision, self._mark_owner, label=""
         )
-        self.workloads = WorkloadIndex(self.is_guarded, self._mark_target)
+        self.workloads = WorkloadIndex(self.is_guarded, self._mark_target, self._tell_relabelled)
         self._guards: dict[Target, dict[str, tuple[float, str]]] = {}
         """By target: the UIDs of its breakers, each with its time of creation and its name."""
         self._target_of: dict[str, Target] = {}
@@ -90,8 +91,12 @@ class WorkloadStore(Store):
         """Take a version of a DeploymentCircuitBreaker; its target never changes."""
         super().upsert_guarded(raw)
         uid = text(field(raw, "metadata", "uid"))
-        record = next((one for one in self.records() if one.uid == uid), None)
-        if record is None or uid in self._target_of:
+        key = self._keys.get(uid)
+        record = None if key is None else self.find(key)
+        if record is None:
+            return
+        if uid in self._target_of:
+            self.changed(self._target_of[uid])
             return
         reference = field(raw, "spec", "targetRef")
         kind, name = text(field(reference, "kind")), text(field(reference, "name"))
@@ -99,6 +104,7 @@ class WorkloadStore(Store):
         created = parse_instant(field(raw, "metadata", "creationTimestamp")) or 0.0
         self._target_of[uid] = target
         self._guards.setdefault(target, {})[uid] = (created, record.key.name)
+        self.changed(target)
         self._mark_target(target)
         if target not in self._loaded:
             self.load(record)
@@ -113,11 +119,11 @@ class WorkloadStore(Store):
             return
         others = self._guards[target]
         others.pop(uid)
+        self.changed(target)
         if others:
             self._mark_target(target)  # the next one acts now
             return
         del self._guards[target]
-        self.changed(target)
         self._loaded.discard(target)
         self._drop_children(target)
         self.workloads.forget_view(target)
@@ -199,11 +205,17 @@ class WorkloadStore(Store):
         return "" if oldest == guards[record.uid] else oldest[1]
 
     def _find_revisions(self, target: Target, uid: str) -> list[ReplicaSetView]:
-        table = self._revisions_of(target)
+        """A reference to an owner in another namespace means nothing, whoever wrote it."""
         return [
-            replace(seen.view, pods=tuple(pod.view for pod in self.pods.owned_by(seen.view.uid)))
-            for seen in table.owned_by(uid)
+            replace(seen.view, pods=tuple(self._find_pods(target, seen.view.uid)))
+            for seen in self._revisions_of(target).owned_by(uid)
+            if seen.namespace == target.namespace
         ]
+
+    def _find_pods(self, target: Target, revision: str) -> Iterator[PodView]:
+        for pod in self.pods.owned_by(revision):
+            if pod.namespace == target.namespace:
+                yield pod.view
 
     def _revisions_of(self, target: Target) -> Table[SeenReplicaSet]:
         deployment = target.kind == WorkloadKind.DEPLOYMENT
@@ -223,8 +235,10 @@ class WorkloadStore(Store):
         keys = [self._keys.get(uid) for uid in self._guards.get(target, ())]
         return [record for key in keys if key is not None and (record := self.find(key))]
 
+    def _tell_relabelled(self, target: Target) -> None:
+        self.changed(target)  # it is set later
+
     def _mark_target(self, target: Target) -> None:
-        self.changed(target)
         for uid in self._guards.get(target, ()):
             key = self._keys.get(uid)
             if key is not None:

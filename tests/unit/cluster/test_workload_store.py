@@ -77,6 +77,24 @@ def test_a_snapshot_has_the_workload_its_revisions_and_their_pods() -> None:
     assert [[pod.name for pod in rs.pods] for rs in snapshot.replica_sets] == [["web-6f8c-a"]]
 
 
+def test_an_owner_in_another_namespace_means_nothing() -> None:
+    """Somebody guards a Deployment of the same name elsewhere, and forges the owner's UID."""
+    views = guarded()
+    elsewhere = raws.breaker("web", "uid-2")
+    elsewhere["metadata"]["namespace"] = "evil"
+    views.store.upsert_guarded(elsewhere)
+    for sink, raw in (
+        (views.sets, raws.replica_set("0bad", "web:bad")),
+        (views.pods, raws.pod("web-6f8c-b")),
+    ):
+        raw["metadata"]["namespace"] = "evil"
+        raw["metadata"]["uid"] += "-2"
+        sink.upsert(raw)
+    assert [[pod.name for pod in rs.pods] for rs in views.snapshot().replica_sets] == [
+        ["web-6f8c-a"]
+    ]
+
+
 def test_a_snapshot_of_a_stateful_set() -> None:
     snapshot = guarded(target="StatefulSet/db").snapshot()
     assert snapshot.protected is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import OwnCluster
 from tests.e2e.guards import (
     LABEL,
     circuit_breaker,
@@ -21,7 +22,7 @@ from tests.e2e.guards import (
 )
 from tests.e2e.namespace import Namespace, Object, conditions
 from tools.cluster.audit import AuditLog
-from tools.operator_process import USER
+from tools.operator_process import USER, install
 
 
 def find_writes(world: Namespace) -> set[str]:
@@ -158,7 +159,7 @@ def trip(world: Namespace) -> Object:
 def test_scaling_and_the_same_manifest_again_change_nothing_about_a_trip(world: Namespace) -> None:
     """Autoscaling goes on, and what a GitOps tool applies again and again is no news (G5)."""
     bad = trip(world)
-    del bad["spec"]["replicas"]
+    bad["spec"]["replicas"] = 6
     world.kubectl("scale", "deployment/web", "--replicas=6")
     until(lambda: {"images": images(world)}, lambda seen: seen["images"] == ["web:1"] * 6)
     until(lambda: guard_status(world), lambda status: status["replicas"] == 6)
@@ -224,3 +225,26 @@ def test_a_namespaces_label_guards_what_is_in_it_but_what_opts_out(world: Namesp
     until_guard(world, "SUCCESSFUL", "web-deployment")
     world.kubectl("label", "deployment", "web", f"{LABEL}=off")
     until(lambda: guard_status(world, "web-deployment"), lambda status: not status)
+
+
+def test_an_operator_that_is_killed_in_the_middle_of_a_trip_goes_on(own: OwnCluster) -> None:
+    """W1: the status says that the workload is to be held, and the next process does it."""
+    world = own.world
+    start(world, deployment())
+    # The operator may read the Deployment, and not patch it: the trip is decided and cannot be done.
+    roles = json.loads(own.cluster.kubectl("get", "clusterrole/tripswitch", "-ojson"))
+    for rule in roles["rules"]:
+        if "deployments" in rule["resources"]:
+            rule["verbs"].remove("patch")
+    own.cluster.kubectl("replace", "-f", "-", input=json.dumps(roles))
+    world.apply(deployment("crash", image="web:2"))
+    until(
+        lambda: guard_status(world), lambda status: status.get("hold", {}).get("state") == "Wanted"
+    )
+    own.operator.kill()
+    assert "paused" not in find(world, "deployment")["spec"]
+    install(own.cluster.kubectl)
+    own.operator.start()
+    until_guard(world, "ROLLBACK_SUCCESSFUL")
+    assert images(world) == ["web:1"] * 4
+    assert find(world, "deployment")["spec"]["paused"] is True

@@ -22,7 +22,7 @@ import kopf
 from tripswitch.api.tolerant import field, text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.credentials import Credentials
-from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
@@ -212,16 +212,17 @@ class Process:
         return [*self._own_reflectors, *guards]
 
     async def _fill_guards(self) -> None:
-        """Read the DeploymentCircuitBreakers; without their CRD no workload is guarded in place."""
+        """Read the DeploymentCircuitBreakers; without their CRD or the right no workload is guarded."""
         if self._guards is None:
             return
         try:
             await self._guards.fill()
-        except NotFoundError:
+        except (NotFoundError, ForbiddenError) as error:
             self._guards = None
             logger.warning(
-                "no DeploymentCircuitBreakers on this server: existing workloads are not guarded; "
-                "apply the CRD and start again"
+                "existing workloads are not guarded, because DeploymentCircuitBreakers cannot be read; "
+                "apply the CRD and the rights, and start again: %s",
+                error,
             )
 
     def _start_guards(self) -> list[asyncio.Task[None]]:

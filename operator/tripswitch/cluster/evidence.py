@@ -35,16 +35,7 @@ logger = logging.getLogger(__name__)
 
 MAX_WAITING = 200
 TASKS = 2
-TIMEOUT_SECONDS = 5.0
-"""For one request: a kubelet that does not answer must not keep the others waiting."""
 MAX_TRIES = 3
-TRY_AGAIN_SECONDS = 5.0
-WAITING_AGAIN_SECONDS = 50.0
-"""The words of pods that are being set up may change: they are asked again, but not often."""
-EVENT_SECONDS = 0.25
-"""So long a pod's event may come after the status that it explains."""
-LATE_EVENT_SECONDS = 2.0
-"""So much longer is waited for the event of a container that was killed: whoever kills tells why."""
 LOG_LINES = 40
 LOG_BYTES = 16 * 1024
 
@@ -60,6 +51,25 @@ _REASON_ONLY = re.compile(r"Error: \w+")
 """Words of an event that are a reason of the status again, such as ``Error: ImagePullBackOff``."""
 CONTAINER_PATH = re.compile(r"spec\.(?:initContainers|containers)\{(?P<name>.+)\}")
 """How an event says which container of its pod it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The waits of a collector, in seconds."""
+
+    request: float = 5.0
+    """For one request: a kubelet that does not answer must not keep the others waiting."""
+    try_again: float = 5.0
+    """Between two tries of one question."""
+    waiting_again: float = 50.0
+    """Until a pod that is being set up is asked about again: its events may say something else."""
+    event: float = 0.25
+    """How much later than the status a pod's event may come."""
+    late_event: float = 2.0
+    """How much longer the event of a container that was killed may take."""
+
+
+USUAL = Timing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +91,26 @@ class Collector:
         store: Where findings go; it then has the GuardedDeployment looked at again.
         clock: The time.
         logs: Whether logs may be read at all.
+        timing: How long it waits for what.
+        max_waiting: How many questions may wait; more are put off.
     """
 
     def __init__(
-        self, client: Client, store: Store, clock: Callable[[], Instant], *, logs: bool = True
+        self,
+        client: Client,
+        store: Store,
+        clock: Callable[[], Instant],
+        *,
+        logs: bool = True,
+        timing: Timing = USUAL,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._client = client
         self._store = store
         self._clock = clock
         self._logs = logs
-        self.event_seconds = EVENT_SECONDS
-        self.late_event_seconds = LATE_EVENT_SECONDS
-        self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(MAX_WAITING)
+        self._timing = timing
+        self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(max_waiting)
         self._known: PerObject[dict[str, _Known]] = PerObject(store, dict)
         """By the topic of the inquiry."""
         self._forbidden: set[str] = set()
@@ -141,8 +159,8 @@ class Collector:
             return False
         passed = self._clock() - known.asked_at
         if known.done:
-            return inquiry.lasting and passed >= WAITING_AGAIN_SECONDS
-        return known.tries == 0 or passed >= TRY_AGAIN_SECONDS
+            return inquiry.lasting and passed >= self._timing.waiting_again
+        return known.tries == 0 or passed >= self._timing.try_again
 
     def _enqueue(self, about: Record, inquiry: Inquiry) -> bool:
         try:
@@ -209,11 +227,11 @@ class Collector:
         if inquiry.container:
             tail, complete = await self._try_log(namespace, inquiry, inquiry.container)
             self._lay_ready(about, inquiry, tail)
-            await asyncio.sleep(self.event_seconds)
+            await asyncio.sleep(self._timing.event)
         try:
             event, named = await self._find_event(namespace, inquiry)
             if inquiry.killed and not event:
-                await asyncio.sleep(self.late_event_seconds)
+                await asyncio.sleep(self._timing.late_event)
                 event, named = await self._find_event(namespace, inquiry)
         except (ApiError, TimeoutError) as error:
             named = None
@@ -237,7 +255,7 @@ class Collector:
         """Return the words of the pod's most telling Warning event, and the container it names."""
         selector = f"involvedObject.kind=Pod,involvedObject.name={inquiry.pod},type=Warning"
         query = {"fieldSelector": selector}
-        async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with asyncio.timeout(self._timing.request):
             answer = await self._client.request("GET", EVENTS.path(namespace), query=query)
         return select_event(objects(answer.get("items")), inquiry)
 
@@ -249,13 +267,15 @@ class Collector:
             "limitBytes": str(LOG_BYTES),
         }
         if not inquiry.ended:
-            return cut_log(await self._client.read_text(path, query, seconds=TIMEOUT_SECONDS))
+            return cut_log(await self._client.read_text(path, query, seconds=self._timing.request))
         try:
             previous = {**query, "previous": "true"}
-            return cut_log(await self._client.read_text(path, previous, seconds=TIMEOUT_SECONDS))
+            return cut_log(
+                await self._client.read_text(path, previous, seconds=self._timing.request)
+            )
         except InvalidError:
             # It has not been started again: the run that ended is the only one.
-            return cut_log(await self._client.read_text(path, query, seconds=TIMEOUT_SECONDS))
+            return cut_log(await self._client.read_text(path, query, seconds=self._timing.request))
 
     def _explain(self, error: ApiError | TimeoutError, what: str, namespace: str, pod: str) -> bool:
         """Log why there is no evidence; return whether asking again would be of no use."""

@@ -57,7 +57,6 @@ GIVEN_UP = "notification %s given up: %s"
 TRIED_AGAIN = "notification %s is tried again: %s"
 
 MAX_WAITING = 500
-TIMEOUT_SECONDS = 10.0
 MAX_TRIES = 6
 RETRY = Backoff(first=1.0, most=30.0)
 
@@ -86,6 +85,19 @@ class _Message:
     body: str
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The waits of a notifier, in seconds."""
+
+    request: float = 10.0
+    """For one try, from the connection to the end of the answer."""
+    retry: Backoff = RETRY
+    """Between two tries of one notification."""
+
+
+USUAL = Timing()
+
+
 class Notifier:
     """Sends notifications in the background. Run :meth:`run` as a task.
 
@@ -93,7 +105,8 @@ class Notifier:
         target: Where to.
         clock: The time.
         observe: Told what became of each.
-        retry: Delays between tries.
+        timing: How long it waits for what.
+        max_waiting: How many notifications may wait; more are dropped.
     """
 
     def __init__(
@@ -102,13 +115,14 @@ class Notifier:
         clock: Callable[[], Instant],
         observe: Outcome = lambda _outcome: None,
         *,
-        retry: Backoff = RETRY,
+        timing: Timing = USUAL,
+        max_waiting: int = MAX_WAITING,
     ) -> None:
         self._target = target
         self._clock = clock
         self._observe = observe
-        self._retry = retry
-        self._waiting: asyncio.Queue[_Message] = asyncio.Queue(MAX_WAITING)
+        self._timing = timing
+        self._waiting: asyncio.Queue[_Message] = asyncio.Queue(max_waiting)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -158,7 +172,7 @@ class Notifier:
                 logger.warning(GIVEN_UP, message.name, problem, extra=message.about)
                 return False
             logger.info(TRIED_AGAIN, message.name, problem, extra=message.about)
-            await asyncio.sleep(self._retry.delay(tries))
+            await asyncio.sleep(self._timing.retry.delay(tries))
         return False
 
     async def _post(self, message: _Message) -> tuple[str, bool]:
@@ -170,7 +184,7 @@ class Notifier:
         if self._target.secret:
             headers |= sign(self._target.secret, message.id, message.body, self._clock())
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+            timeout = aiohttp.ClientTimeout(total=self._timing.request)
             self._session = aiohttp.ClientSession(timeout=timeout, trust_env=True)
         try:
             async with self._session.post(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Unpack
+from collections.abc import Callable, Coroutine
+from typing import Any, Unpack
 
 import click
 
 try:
     from tripswitch.shell.logs import configure_logging
-    from tripswitch.shell.options import Flags, operator_flags, read_options
+    from tripswitch.shell.options import Flags, Options, operator_flags, read_options
     from tripswitch.shell.process import run
 except ModuleNotFoundError as error:
     if error.name not in ("kopf", "prometheus_client", "standardwebhooks"):
@@ -20,13 +21,25 @@ except ModuleNotFoundError as error:
     )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@operator_flags
-def main(**flags: Unpack[Flags]) -> None:
-    """Run the Tripswitch operator: GuardedDeployments with a deployment circuit breaker."""
-    options = read_options(flags)
-    configure_logging(options.log_level, options.log_format)
-    sys.exit(asyncio.run(run(options)))
+Run = Callable[[Options], Coroutine[Any, Any, int]]
+"""Runs the operator until it ends; returns the exit code."""
+
+
+def build_command(run: Run) -> click.Command:
+    """Return the command line of an operator that ``run`` runs."""
+
+    @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+    @operator_flags
+    def main(**flags: Unpack[Flags]) -> None:
+        """Run the Tripswitch operator: GuardedDeployments with a deployment circuit breaker."""
+        options = read_options(flags)
+        configure_logging(options.log_level, options.log_format)
+        sys.exit(asyncio.run(run(options)))
+
+    return main
+
+
+main = build_command(run)
 
 
 if __name__ == "__main__":

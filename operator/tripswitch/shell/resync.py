@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tripswitch.api.tolerant import field, number, objects, text, version
 from tripswitch.cluster.client import METADATA_ONLY, Client
@@ -24,9 +25,18 @@ from tripswitch.cluster.store import Key, Store
 
 logger = logging.getLogger(__name__)
 
-EVERY_SECONDS = 600.0
-SETTLE_SECONDS = 3.0
-"""A re-list comes as a burst of events; the comparison waits for its end."""
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When comparisons happen, in seconds."""
+
+    every: float = 600.0
+    """Between two comparisons that nobody asked for; each time up to a fifth more or less."""
+    settle: float = 3.0
+    """After a re-list: it comes as a burst of events, and the comparison waits for its end."""
+
+
+USUAL = Timing()
 
 
 class Resync:
@@ -39,7 +49,10 @@ class Resync:
         executor: Executor,
         namespaces: Sequence[str | None],
         resource: Resource = GUARDED_DEPLOYMENTS,
+        *,
+        timing: Timing = USUAL,
     ) -> None:
+        self._timing = timing
         self._resource = resource
         self._client = client
         self._store = store
@@ -79,9 +92,9 @@ class Resync:
         """Compare until cancelled."""
         while True:
             try:
-                async with asyncio.timeout(EVERY_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+                async with asyncio.timeout(self._draw_interval()):
                     await self._relisted.wait()
-                await asyncio.sleep(SETTLE_SECONDS)
+                await asyncio.sleep(self._timing.settle)
             except TimeoutError:
                 pass  # nobody asked, it is just time
             self._relisted.clear()
@@ -90,6 +103,10 @@ class Resync:
                     await self.compare(namespace)
                 except ApiError as error:
                     logger.warning("comparison with the API server failed: %s", error)
+
+    def _draw_interval(self) -> float:
+        """Return when the next comparison is due: replicas of the operator spread theirs."""
+        return self._timing.every * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
     async def catch_up(self) -> None:
         """Make sure that everything written until now is known: somebody else has led until now.

@@ -27,7 +27,7 @@ from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.resources import PODS, describe_request
 
 
-def test_a_write_carries_its_body_type_and_our_name() -> None:
+async def test_a_write_carries_its_body_type_and_our_name() -> None:
     async def handle(request: web.Request) -> web.Response:
         return answer(
             {
@@ -39,35 +39,27 @@ def test_a_write_carries_its_body_type_and_our_name() -> None:
             }
         )
 
-    async def main() -> None:
-        async with serve(handle) as client:
-            path = PODS.path("shop", "web-1")
-            echoed = await client.request(
-                "PATCH", path, body={"spec": None}, content_type=MERGE_PATCH
-            )
-            assert echoed == {
-                "method": "PATCH",
-                "path": "/api/v1/namespaces/shop/pods/web-1",
-                "query": {"fieldManager": "tripswitch"},
-                "type": "application/merge-patch+json",
-                "body": {"spec": None},
-            }
-
-    asyncio.run(main())
+    async with serve(handle) as client:
+        path = PODS.path("shop", "web-1")
+        echoed = await client.request("PATCH", path, body={"spec": None}, content_type=MERGE_PATCH)
+        assert echoed == {
+            "method": "PATCH",
+            "path": "/api/v1/namespaces/shop/pods/web-1",
+            "query": {"fieldManager": "tripswitch"},
+            "type": "application/merge-patch+json",
+            "body": {"spec": None},
+        }
 
 
-def test_an_error_status_is_never_taken_for_an_answer() -> None:
+async def test_an_error_status_is_never_taken_for_an_answer() -> None:
     counted: list[tuple[str, ...]] = []
 
     async def handle(_: web.Request) -> web.Response:
         return refuse(409, "Conflict", "the object has been modified")
 
-    async def main() -> None:
-        async with serve(handle, lambda *labels: counted.append(labels)) as client:
-            with pytest.raises(ConflictError, match="the object has been modified"):
-                await client.request("GET", PODS.path("shop", "web-1"))
-
-    asyncio.run(main())
+    async with serve(handle, lambda *labels: counted.append(labels)) as client:
+        with pytest.raises(ConflictError, match="the object has been modified"):
+            await client.request("GET", PODS.path("shop", "web-1"))
     assert counted == [("get", "pods", "409")]
 
 
@@ -129,83 +121,66 @@ def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool,
     return told
 
 
-def test_retry_after_is_read_from_the_header() -> None:
+async def test_retry_after_is_read_from_the_header() -> None:
     async def handle(_: web.Request) -> web.Response:
         return answer("slow down", 429, Retry_After="9")
 
-    async def main() -> None:
-        async with serve(handle) as client:
-            with pytest.raises(ThrottledError) as caught:
-                await client.request("GET", PODS.path())
-            assert caught.value.retry_after == 9.0
-
-    asyncio.run(main())
+    async with serve(handle) as client:
+        with pytest.raises(ThrottledError) as caught:
+            await client.request("GET", PODS.path())
+        assert caught.value.retry_after == 9.0
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "7", '{"kind": "Pod'])
-def test_an_answer_that_is_no_object_counts_as_none(text: str) -> None:
+async def test_an_answer_that_is_no_object_counts_as_none(text: str) -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(text=text)
 
-    async def main() -> None:
-        async with serve(handle) as client:
-            with pytest.raises(UnreachableError):
-                await client.request("GET", PODS.path())
-
-    asyncio.run(main())
+    async with serve(handle) as client:
+        with pytest.raises(UnreachableError):
+            await client.request("GET", PODS.path())
 
 
-def test_a_server_that_is_not_there_is_unreachable_and_counted() -> None:
+async def test_a_server_that_is_not_there_is_unreachable_and_counted() -> None:
     counted: list[tuple[str, ...]] = []
 
-    async def main() -> None:
-        credentials = Credentials("there is no such file")
-        credentials.configuration.host = "http://127.0.0.1:1"
-        async with Client(
-            HttpTransport(credentials), lambda *labels: counted.append(labels)
-        ) as client:
-            with pytest.raises(UnreachableError) as caught:
-                await client.request("GET", PODS.path())
-            assert caught.value.__cause__ is not None
-
-    asyncio.run(main())
+    credentials = Credentials("there is no such file")
+    credentials.configuration.host = "http://127.0.0.1:1"
+    async with Client(HttpTransport(credentials), lambda *labels: counted.append(labels)) as client:
+        with pytest.raises(UnreachableError) as caught:
+            await client.request("GET", PODS.path())
+        assert caught.value.__cause__ is not None
     assert counted == [("list", "pods", "0")]
 
 
-def test_without_a_permit_nothing_is_written_and_everything_is_read() -> None:
+async def test_without_a_permit_nothing_is_written_and_everything_is_read() -> None:
     methods: list[str] = []
 
     async def handle(request: web.Request) -> web.Response:
         methods.append(request.method)
         return answer({})
 
-    async def main() -> None:
-        path = PODS.path("shop", "web-1")
-        async with serve(handle, permit=lambda: 0.0) as client:
-            for method in ("POST", "PUT", "PATCH", "DELETE"):
-                with pytest.raises(NotLeadingError):
-                    await client.request(method, path, body={})
-            await client.request("GET", path)
-        assert methods == ["GET"]
-
-    asyncio.run(main())
+    path = PODS.path("shop", "web-1")
+    async with serve(handle, permit=lambda: 0.0) as client:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            with pytest.raises(NotLeadingError):
+                await client.request(method, path, body={})
+        await client.request("GET", path)
+    assert methods == ["GET"]
 
 
-def test_a_write_is_given_up_when_its_permit_ends() -> None:
+async def test_a_write_is_given_up_when_its_permit_ends() -> None:
     async def handle(_: web.Request) -> web.Response:
         await asyncio.sleep(1)
         return answer({})
 
-    async def main() -> None:
-        async with serve(handle, permit=lambda: 0.1) as client:
-            with pytest.raises(UnreachableError, match="Timeout"):
-                await client.request("DELETE", PODS.path("shop", "web-1"))
-            assert await client.request("GET", PODS.path("shop", "web-1")) == {}
-
-    asyncio.run(main())
+    async with serve(handle, permit=lambda: 0.1) as client:
+        with pytest.raises(UnreachableError, match="Timeout"):
+            await client.request("DELETE", PODS.path("shop", "web-1"))
+        assert await client.request("GET", PODS.path("shop", "web-1")) == {}
 
 
-def test_watches_of_very_many_namespaces_leave_room_for_requests() -> None:
+async def test_watches_of_very_many_namespaces_leave_room_for_requests() -> None:
     """The client's own limit of 100 connections would stop everything here."""
     streams = 110
     opened = asyncio.Semaphore(0)
@@ -220,36 +195,30 @@ def test_watches_of_very_many_namespaces_leave_room_for_requests() -> None:
         await done.wait()
         return stream
 
-    async def main() -> None:
-        async with serve(handle) as client:
+    async with serve(handle) as client:
 
-            async def follow(namespace: str) -> None:
-                async for _ in client.stream(PODS.path(namespace), {}, stall_seconds=60):
-                    pass
+        async def follow(namespace: str) -> None:
+            async for _ in client.stream(PODS.path(namespace), {}, stall_seconds=60):
+                pass
 
-            watches = [asyncio.create_task(follow(f"n{number}")) for number in range(streams)]
-            for _ in range(streams):
-                await asyncio.wait_for(opened.acquire(), 30)
-            await asyncio.wait_for(client.request("GET", PODS.path("shop", "web-1")), 15)
-            done.set()
-            await asyncio.gather(*watches)
-
-    asyncio.run(main())
+        watches = [asyncio.create_task(follow(f"n{number}")) for number in range(streams)]
+        for _ in range(streams):
+            await asyncio.wait_for(opened.acquire(), 30)
+        await asyncio.wait_for(client.request("GET", PODS.path("shop", "web-1")), 15)
+        done.set()
+        await asyncio.gather(*watches)
 
 
-def test_the_audit_log_of_the_server_tells_which_replica_it_was() -> None:
+async def test_the_audit_log_of_the_server_tells_which_replica_it_was() -> None:
     async def handle(request: web.Request) -> web.Response:
         return answer({"agent": request.headers["User-Agent"]})
 
-    async def main() -> None:
-        async with serve(handle, agent="pod-1") as client:
-            told = await client.request("GET", PODS.path())
-            assert told == {"agent": "tripswitch/pod-1"}
-
-    asyncio.run(main())
+    async with serve(handle, agent="pod-1") as client:
+        told = await client.request("GET", PODS.path())
+        assert told == {"agent": "tripswitch/pod-1"}
 
 
-def test_no_token_and_no_body_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_token_and_no_body_gets_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the level, also of the libraries below, and whether it is taken or refused."""
     refused: list[bool] = []
 
@@ -260,22 +229,19 @@ def test_no_token_and_no_body_gets_into_the_log(caplog: pytest.LogCaptureFixture
             return refuse(422, "Invalid", "no such field")
         return answer(await request.json())
 
-    async def main() -> None:
+    with caplog.at_level(logging.DEBUG):
         async with serve(handle, token="top-secret") as client:
             path = PODS.path("shop", "web-1")
             for _ in range(2):
                 with contextlib.suppress(InvalidError):
                     await client.request("PATCH", path, body={"spec": "body-words"})
-
-    with caplog.at_level(logging.DEBUG):
-        asyncio.run(main())
     assert refused
     assert caplog.records, "nothing is logged at all: this shows nothing"
     assert "top-secret" not in caplog.text
     assert "body-words" not in caplog.text
 
 
-def test_a_silent_stream_counts_as_dead() -> None:
+async def test_a_silent_stream_counts_as_dead() -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse()
         await stream.prepare(request)
@@ -283,32 +249,26 @@ def test_a_silent_stream_counts_as_dead() -> None:
         await asyncio.sleep(30)
         return stream
 
-    async def main() -> None:
-        async with serve(handle) as client:
-            stream = client.stream(PODS.path(), {}, stall_seconds=0.05)
-            assert await anext(stream) == {"type": "BOOKMARK"}
-            with pytest.raises(UnreachableError):
-                await anext(stream)
-
-    asyncio.run(main())
+    async with serve(handle) as client:
+        stream = client.stream(PODS.path(), {}, stall_seconds=0.05)
+        assert await anext(stream) == {"type": "BOOKMARK"}
+        with pytest.raises(UnreachableError):
+            await anext(stream)
 
 
-def test_pages_follow_the_continue_token() -> None:
+async def test_pages_follow_the_continue_token() -> None:
     async def handle(request: web.Request) -> web.Response:
         assert request.query["limit"] == "100"
         assert request.query["labelSelector"] == "app in (web)"
         more = {"a b/c=": "", None: "a b/c="}[request.query.get("continue")]
         return answer({"metadata": {"continue": more}, "items": [{"more": more}]})
 
-    async def main() -> None:
-        async with serve(handle) as client:
-            pages = client.pages(PODS.path(), {"labelSelector": "app in (web)"})
-            assert [page["items"] async for page in pages] == [[{"more": "a b/c="}], [{"more": ""}]]
-
-    asyncio.run(main())
+    async with serve(handle) as client:
+        pages = client.pages(PODS.path(), {"labelSelector": "app in (web)"})
+        assert [page["items"] async for page in pages] == [[{"more": "a b/c="}], [{"more": ""}]]
 
 
-def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: Path) -> None:
+async def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "kubeconfig"
 
     def write(server: str, token: str) -> None:
@@ -329,21 +289,18 @@ def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: 
             return refuse(401, "Unauthorized")
         return answer({"kind": "PodList"})
 
-    async def main() -> None:
-        async with serve(handle) as other:
-            server = host_of(other)
-            write(server, "old")
-            credentials = Credentials(str(kubeconfig))
-            await credentials.load()
-            write(server, "new")
-            async with Client(HttpTransport(credentials)) as client:
-                with pytest.raises(UnauthorizedError):
-                    await client.request("GET", PODS.path())
-                assert await client.request("GET", PODS.path()) == {"kind": "PodList"}
-            connection = await credentials.connection()
-            assert (connection.server, connection.authorization) == (server, "Bearer new")
-
-    asyncio.run(main())
+    async with serve(handle) as other:
+        server = host_of(other)
+        write(server, "old")
+        credentials = Credentials(str(kubeconfig))
+        await credentials.load()
+        write(server, "new")
+        async with Client(HttpTransport(credentials)) as client:
+            with pytest.raises(UnauthorizedError):
+                await client.request("GET", PODS.path())
+            assert await client.request("GET", PODS.path()) == {"kind": "PodList"}
+        connection = await credentials.connection()
+        assert (connection.server, connection.authorization) == (server, "Bearer new")
 
 
 def test_missing_credentials_are_told_as_such(tmp_path: Path) -> None:

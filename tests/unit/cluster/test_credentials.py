@@ -65,7 +65,7 @@ def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
     assert credentials.configuration.proxy == "http://own.example:3128"
 
 
-def test_a_netrc_file_takes_no_part_in_a_request(
+async def test_a_netrc_file_takes_no_part_in_a_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -75,9 +75,6 @@ def test_a_netrc_file_takes_no_part_in_a_request(
     async def handle(request: web.Request) -> web.Response:
         return answer({"authorization": request.headers["Authorization"]})
 
-    async def main() -> None:
-        async with serve(handle, token="secret") as client:
-            answered = await client.request("GET", PODS.path("shop", "web-1"))
-            assert answered == {"authorization": "Bearer secret"}
-
-    asyncio.run(main())
+    async with serve(handle, token="secret") as client:
+        answered = await client.request("GET", PODS.path("shop", "web-1"))
+        assert answered == {"authorization": "Bearer secret"}

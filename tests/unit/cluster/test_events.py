@@ -65,153 +65,123 @@ async def bench() -> AsyncIterator[Bench]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def test_an_event_names_its_object() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.say("it crashed")
-            (event,) = it.posted
-            assert event["involvedObject"] == {
-                "apiVersion": "tripswitch.dev/v1alpha1",
-                "kind": "GuardedDeployment",
-                "namespace": "shop",
-                "name": "web",
-                "uid": "gd-1",
-                "resourceVersion": "10",
-            }
-            assert (event["type"], event["reason"]) == ("Warning", "PodLaunchFailed")
-            assert (event["message"], event["count"]) == ("it crashed", 1)
-            assert event["metadata"]["name"].startswith("web.")
-
-    asyncio.run(main())
+async def test_an_event_names_its_object() -> None:
+    async with bench() as it:
+        await it.say("it crashed")
+        (event,) = it.posted
+        assert event["involvedObject"] == {
+            "apiVersion": "tripswitch.dev/v1alpha1",
+            "kind": "GuardedDeployment",
+            "namespace": "shop",
+            "name": "web",
+            "uid": "gd-1",
+            "resourceVersion": "10",
+        }
+        assert (event["type"], event["reason"]) == ("Warning", "PodLaunchFailed")
+        assert (event["message"], event["count"]) == ("it crashed", 1)
+        assert event["metadata"]["name"].startswith("web.")
 
 
-def test_a_repeat_raises_the_count_of_the_same_event() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            for _ in range(3):
-                await it.say("it crashed", later=60)
-            (event,) = it.posted
-            name = event["metadata"]["name"]
-            assert [(where, what["count"]) for where, what in it.patched] == [(name, 2), (name, 3)]
-            last = it.patched[-1][1]["lastTimestamp"]
-            assert last == at(180).replace("Z", ".000Z")
-
-    asyncio.run(main())
+async def test_a_repeat_raises_the_count_of_the_same_event() -> None:
+    async with bench() as it:
+        for _ in range(3):
+            await it.say("it crashed", later=60)
+        (event,) = it.posted
+        name = event["metadata"]["name"]
+        assert [(where, what["count"]) for where, what in it.patched] == [(name, 2), (name, 3)]
+        last = it.patched[-1][1]["lastTimestamp"]
+        assert last == at(180).replace("Z", ".000Z")
 
 
-def test_what_comes_in_one_burst_is_one_event_in_the_latest_words() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            for number in (1, 2, 3):
-                it.tell(f"pod {number} crashed ({number}/9)", topic="crashed", later=0.1)
-            it.tell("another object", uid="gd-2")
-            it.tell("something else")
-            await it.recorder.drain(5)
-            first, *others = it.posted
-            assert (first["message"], first["count"]) == ("pod 3 crashed (3/9)", 3)
-            assert first["firstTimestamp"] == at(0.1)
-            assert first["firstTimestamp"] < first["lastTimestamp"]
-            assert [event["message"] for event in others] == ["another object", "something else"]
-            it.tell("pod 4 crashed (4/9)", topic="crashed", later=60)
-            await it.recorder.drain(5)
-            ((where, what),) = it.patched
-            assert where == first["metadata"]["name"]
-            assert (what["message"], what["count"]) == ("pod 4 crashed (4/9)", 4)
-
-    asyncio.run(main())
+async def test_what_comes_in_one_burst_is_one_event_in_the_latest_words() -> None:
+    async with bench() as it:
+        for number in (1, 2, 3):
+            it.tell(f"pod {number} crashed ({number}/9)", topic="crashed", later=0.1)
+        it.tell("another object", uid="gd-2")
+        it.tell("something else")
+        await it.recorder.drain(5)
+        first, *others = it.posted
+        assert (first["message"], first["count"]) == ("pod 3 crashed (3/9)", 3)
+        assert first["firstTimestamp"] == at(0.1)
+        assert first["firstTimestamp"] < first["lastTimestamp"]
+        assert [event["message"] for event in others] == ["another object", "something else"]
+        it.tell("pod 4 crashed (4/9)", topic="crashed", later=60)
+        await it.recorder.drain(5)
+        ((where, what),) = it.patched
+        assert where == first["metadata"]["name"]
+        assert (what["message"], what["count"]) == ("pod 4 crashed (4/9)", 4)
 
 
-def test_events_are_posted_without_anybody_waiting_for_them() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.recorder.hold_seconds = 0.02
-            for number in (1, 2):
-                it.tell(f"pod {number} crashed")
-                await until(lambda: len(it.posted) == number)  # noqa: B023 - called right here
-
-    asyncio.run(main())
+async def test_events_are_posted_without_anybody_waiting_for_them() -> None:
+    async with bench() as it:
+        it.recorder.hold_seconds = 0.02
+        for number in (1, 2):
+            it.tell(f"pod {number} crashed")
+            await until(lambda: len(it.posted) == number)  # noqa: B023 - called right here
 
 
-def test_after_ten_quiet_minutes_it_is_a_new_event() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.say("it crashed")
-            await it.say("it crashed", later=601)
-            assert len(it.posted) == 2
-            await it.say("it crashed", later=1)
-            assert it.patched[0][0] == it.posted[1]["metadata"]["name"]
-
-    asyncio.run(main())
+async def test_after_ten_quiet_minutes_it_is_a_new_event() -> None:
+    async with bench() as it:
+        await it.say("it crashed")
+        await it.say("it crashed", later=601)
+        assert len(it.posted) == 2
+        await it.say("it crashed", later=1)
+        assert it.patched[0][0] == it.posted[1]["metadata"]["name"]
 
 
-def test_an_event_that_has_expired_on_the_server_is_made_again() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.say("it crashed")
-            it.refusal = refuse(404, "NotFound")
-            await it.say("it crashed")
-            assert len(it.posted) == 2
-
-    asyncio.run(main())
+async def test_an_event_that_has_expired_on_the_server_is_made_again() -> None:
+    async with bench() as it:
+        await it.say("it crashed")
+        it.refusal = refuse(404, "NotFound")
+        await it.say("it crashed")
+        assert len(it.posted) == 2
 
 
-def test_many_messages_of_one_reason_are_combined() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            for number in range(MAX_MESSAGES + 5):
-                await it.say(f"pod {number} crashed")
-            assert len(it.posted) == MAX_MESSAGES + 1
-            combined = it.posted[-1]
-            assert combined["message"] == "(combined from similar events) pod 10 crashed"
-            assert it.patched[-1] == (
-                combined["metadata"]["name"],
-                {
-                    "count": 5,
-                    "lastTimestamp": at(0).replace("Z", ".000Z"),
-                    "message": "(combined from similar events) pod 14 crashed",
-                },
-            )
-            await it.say("pod 3 crashed")
-            assert it.patched[-1][1]["count"] == 2
-            await it.say("another object has events of its own", uid="gd-2")
-            assert len(it.posted) == MAX_MESSAGES + 2
-
-    asyncio.run(main())
+async def test_many_messages_of_one_reason_are_combined() -> None:
+    async with bench() as it:
+        for number in range(MAX_MESSAGES + 5):
+            await it.say(f"pod {number} crashed")
+        assert len(it.posted) == MAX_MESSAGES + 1
+        combined = it.posted[-1]
+        assert combined["message"] == "(combined from similar events) pod 10 crashed"
+        assert it.patched[-1] == (
+            combined["metadata"]["name"],
+            {
+                "count": 5,
+                "lastTimestamp": at(0).replace("Z", ".000Z"),
+                "message": "(combined from similar events) pod 14 crashed",
+            },
+        )
+        await it.say("pod 3 crashed")
+        assert it.patched[-1][1]["count"] == 2
+        await it.say("another object has events of its own", uid="gd-2")
+        assert len(it.posted) == MAX_MESSAGES + 2
 
 
-def test_one_that_is_refused_is_lost_and_the_next_goes_out(
+async def test_one_that_is_refused_is_lost_and_the_next_goes_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
+    with caplog.at_level(logging.WARNING):
         async with bench() as it:
             it.refusal = refuse(403, "Forbidden", "namespace is being terminated")
             await it.say("first")
             await it.say("second")
             assert [event["message"] for event in it.posted] == ["second"]
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert "namespace is being terminated" in caplog.text
 
 
-def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
+async def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
         async with serve(Bench().handle) as client:
             recorder = Recorder(client, lambda: T0)
             for number in range(MAX_WAITING + 1):
                 recorder.say(record(), "PodLaunchFailed", str(number), warning=True)
             await recorder.drain(0.01)
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert "dropped" in caplog.text
     assert "1000 events were not posted in time" in caplog.text
 
 
-def test_what_steers_a_terminal_is_left_out() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.say("no \u202esuch\u2069 \x9b31mtable\x85")
-            assert it.posted[0]["message"] == "no such 31mtable"
-
-    asyncio.run(main())
+async def test_what_steers_a_terminal_is_left_out() -> None:
+    async with bench() as it:
+        await it.say("no \u202esuch\u2069 \x9b31mtable\x85")
+        assert it.posted[0]["message"] == "no such 31mtable"

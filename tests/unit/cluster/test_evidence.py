@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,7 @@ from aiohttp import web
 
 from tests.unit.cluster.fake_api import answer, refuse, serve, until
 from tests.unit.cluster.raws import T0, guarded
-from tripswitch.cluster import evidence
-from tripswitch.cluster.evidence import MAX_TRIES, Collector, cut_log, select_event
+from tripswitch.cluster.evidence import MAX_TRIES, Collector, Timing, cut_log, select_event
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
@@ -36,6 +36,9 @@ def warning(reason: str, message: str, *, container: str = "", at: str = "") -> 
         "lastTimestamp": at,
         "involvedObject": {"kind": "Pod", "name": "web-1", **path},
     }
+
+
+AT_ONCE = Timing(event=0.0, late_event=0.0)
 
 
 class Bench:
@@ -88,201 +91,158 @@ def _again(response: web.Response) -> web.Response:
 
 
 @asynccontextmanager
-async def bench(*, logs: bool = True) -> AsyncIterator[Bench]:
+async def bench(*, logs: bool = True, timing: Timing = AT_ONCE) -> AsyncIterator[Bench]:
     made = Bench()
     async with serve(made.handle) as client:
-        made.collector = Collector(client, made.store, lambda: made.now, logs=logs)
-        made.collector.event_seconds = made.collector.late_event_seconds = 0.0
+        made.collector = Collector(client, made.store, lambda: made.now, logs=logs, timing=timing)
         task = asyncio.create_task(made.collector.run())
         yield made
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
-def test_the_log_of_the_run_that_ended_comes_back_with_the_next_snapshot() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.ask(CRASH)
-            assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
-            assert it.marked == [Key("shop", "web")]
-            path, query = it.asked[0]
-            assert (path, query["container"], query["previous"]) == (LOG, "web", "true")
-            assert int(query["tailLines"]) <= 100
-            assert int(query["limitBytes"]) <= 64 * 1024
-            [(_, events)] = [asked for asked in it.asked if asked[0] == EVENTS]
-            assert events["fieldSelector"] == (
-                "involvedObject.kind=Pod,involvedObject.name=web-1,type=Warning"
-            )
-
-    asyncio.run(main())
+async def test_the_log_of_the_run_that_ended_comes_back_with_the_next_snapshot() -> None:
+    async with bench() as it:
+        await it.ask(CRASH)
+        assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
+        assert it.marked == [Key("shop", "web")]
+        path, query = it.asked[0]
+        assert (path, query["container"], query["previous"]) == (LOG, "web", "true")
+        assert int(query["tailLines"]) <= 100
+        assert int(query["limitBytes"]) <= 64 * 1024
+        [(_, events)] = [asked for asked in it.asked if asked[0] == EVENTS]
+        assert events["fieldSelector"] == (
+            "involvedObject.kind=Pod,involvedObject.name=web-1,type=Warning"
+        )
 
 
-def test_a_trip_does_not_wait_for_a_log_but_tells_it_if_it_is_there() -> None:
+async def test_a_trip_does_not_wait_for_a_log_but_tells_it_if_it_is_there() -> None:
     """The event may be a moment away; nothing is written for a log that comes before it."""
 
-    async def main() -> None:
-        async with bench() as it:
-            it.collector.event_seconds = 3600.0
-            it.collector.ask(it.record, [CRASH])
-            await until(lambda: it.findings)
-            assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
-            assert it.marked == []
-
-    asyncio.run(main())
+    async with bench(timing=replace(AT_ONCE, event=3600.0)) as it:
+        it.collector.ask(it.record, [CRASH])
+        await until(lambda: it.findings)
+        assert it.findings == (Finding(CRASH.topic, Evidence("web-1", log_tail="boom")),)
+        assert it.marked == []
 
 
-def test_a_container_that_was_not_started_again_has_only_one_log() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.previous = refuse(400, "BadRequest", "previous terminated container not found")
-            await it.ask(CRASH)
-            assert it.findings[0].evidence.log_tail == "now"
-
-    asyncio.run(main())
+async def test_a_container_that_was_not_started_again_has_only_one_log() -> None:
+    async with bench() as it:
+        it.previous = refuse(400, "BadRequest", "previous terminated container not found")
+        await it.ask(CRASH)
+        assert it.findings[0].evidence.log_tail == "now"
 
 
-def test_a_pod_that_is_not_ready_tells_its_probes_words_and_its_containers_log() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
-            await it.ask(UNREADY)
-            [finding] = it.findings
-            assert finding.evidence == Evidence("web-1", "Readiness probe failed: 503", "now")
-            assert "previous" not in it.asked[-1][1]
-            assert it.asked[-1][1]["container"] == "web"
-
-    asyncio.run(main())
+async def test_a_pod_that_is_not_ready_tells_its_probes_words_and_its_containers_log() -> None:
+    async with bench() as it:
+        it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
+        await it.ask(UNREADY)
+        [finding] = it.findings
+        assert finding.evidence == Evidence("web-1", "Readiness probe failed: 503", "now")
+        assert "previous" not in it.asked[-1][1]
+        assert it.asked[-1][1]["container"] == "web"
 
 
-def test_logs_can_be_switched_off() -> None:
-    async def main() -> None:
-        async with bench(logs=False) as it:
-            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
-            await it.ask(CRASH, UNREADY)
-            assert all(path == EVENTS for path, _ in it.asked)
-            assert {f.evidence.log_tail for f in it.findings} == {""}
-
-    asyncio.run(main())
+async def test_logs_can_be_switched_off() -> None:
+    async with bench(logs=False) as it:
+        it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+        await it.ask(CRASH, UNREADY)
+        assert all(path == EVENTS for path, _ in it.asked)
+        assert {f.evidence.log_tail for f in it.findings} == {""}
 
 
-def test_a_question_is_asked_once_while_it_stands() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            for _ in range(5):
-                await it.ask(CRASH, later=60)
-            assert len(it.asked) == 2
-            assert it.marked == [Key("shop", "web")]
-
-    asyncio.run(main())
+async def test_a_question_is_asked_once_while_it_stands() -> None:
+    async with bench() as it:
+        for _ in range(5):
+            await it.ask(CRASH, later=60)
+        assert len(it.asked) == 2
+        assert it.marked == [Key("shop", "web")]
 
 
-def test_an_answer_is_kept_until_the_decision_that_holds_it_is_written() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
-            await it.ask(CRASH)
-            it.collector.ask(it.record, [])  # it has its answer, but only in memory
-            it.collector.ask(it.record, [CRASH, UNREADY])
-            await it.collector.drain()
-            assert [finding.topic for finding in it.findings] == sorted(
-                [CRASH.topic, UNREADY.topic]
-            )
-            assert len([path for path, _ in it.asked if path == LOG]) == 2, "each is asked once"
-
-    asyncio.run(main())
+async def test_an_answer_is_kept_until_the_decision_that_holds_it_is_written() -> None:
+    async with bench() as it:
+        it.events = [warning("Unhealthy", "Readiness probe failed: 503", container="web")]
+        await it.ask(CRASH)
+        it.collector.ask(it.record, [])  # it has its answer, but only in memory
+        it.collector.ask(it.record, [CRASH, UNREADY])
+        await it.collector.drain()
+        assert [finding.topic for finding in it.findings] == sorted([CRASH.topic, UNREADY.topic])
+        assert len([path for path, _ in it.asked if path == LOG]) == 2, "each is asked once"
 
 
-def test_an_event_that_comes_while_the_log_is_being_written_is_the_next_looks() -> None:
+async def test_an_event_that_comes_while_the_log_is_being_written_is_the_next_looks() -> None:
     """The status then has the evidence of the log, so that nothing is asked any more."""
 
-    async def main() -> None:
-        async with bench() as it:
-            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
-            it.collector.event_seconds = 0.05
-            it.collector.ask(it.record, [KILL])
-            await until(lambda: it.findings)
-            before = it.findings
-            await until(lambda: it.marked)
-            it.collector.ask(it.record, [], before)
-            [finding] = it.findings
-            assert finding.evidence == Evidence("web-1", "Liveness probe failed: 500", "boom")
-            await it.ask()
-            assert it.findings == ()
-
-    asyncio.run(main())
+    async with bench(timing=replace(AT_ONCE, event=0.05)) as it:
+        it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+        it.collector.ask(it.record, [KILL])
+        await until(lambda: it.findings)
+        before = it.findings
+        await until(lambda: it.marked)
+        it.collector.ask(it.record, [], before)
+        [finding] = it.findings
+        assert finding.evidence == Evidence("web-1", "Liveness probe failed: 500", "boom")
+        await it.ask()
+        assert it.findings == ()
 
 
 @pytest.mark.parametrize(("inquiry", "words"), [(CRASH, ""), (KILL, "Liveness probe failed: 500")])
-def test_the_event_of_a_container_that_was_killed_may_come_late(
+async def test_the_event_of_a_container_that_was_killed_may_come_late(
     inquiry: Inquiry, words: str
 ) -> None:
     """Nobody has anything to say about one that ended by itself: that is not asked twice."""
 
-    async def main() -> None:
-        async with bench() as it:
-            it.collector.late_event_seconds = 0.1
-            it.collector.ask(it.record, [inquiry])
-            await until(lambda: [path for path, _ in it.asked if path == EVENTS])
-            it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
-            await it.collector.drain()
-            assert it.findings == (Finding(inquiry.topic, Evidence("web-1", words, "boom")),)
-
-    asyncio.run(main())
+    async with bench(timing=replace(AT_ONCE, late_event=0.1)) as it:
+        it.collector.ask(it.record, [inquiry])
+        await until(lambda: [path for path, _ in it.asked if path == EVENTS])
+        it.events = [warning("Unhealthy", "Liveness probe failed: 500", container="web")]
+        await it.collector.drain()
+        assert it.findings == (Finding(inquiry.topic, Evidence("web-1", words, "boom")),)
 
 
-def test_an_answer_is_forgotten_once_nobody_asks_for_it() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await it.ask(CRASH)
-            await it.ask()
-            assert it.findings == ()
-            await it.ask(CRASH)
-            assert len(it.asked) == 4
-
-    asyncio.run(main())
+async def test_an_answer_is_forgotten_once_nobody_asks_for_it() -> None:
+    async with bench() as it:
+        await it.ask(CRASH)
+        await it.ask()
+        assert it.findings == ()
+        await it.ask(CRASH)
+        assert len(it.asked) == 4
 
 
-def test_nothing_found_marks_nothing_and_is_not_asked_again() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.previous = it.current = ""
-            for _ in range(3):
-                await it.ask(CRASH, later=60)
-            assert len(it.asked) == 2
-            assert (it.findings, it.marked) == ((), [])
-
-    asyncio.run(main())
+async def test_nothing_found_marks_nothing_and_is_not_asked_again() -> None:
+    async with bench() as it:
+        it.previous = it.current = ""
+        for _ in range(3):
+            await it.ask(CRASH, later=60)
+        assert len(it.asked) == 2
+        assert (it.findings, it.marked) == ((), [])
 
 
-def test_a_pod_that_is_gone_is_asked_for_a_few_times_and_not_in_a_hurry() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.previous = refuse(404, "NotFound", "pods web-1 not found")
-            for _ in range(10):
-                await it.ask(CRASH, later=1)
-            assert len(it.asked) == 4
-            for _ in range(10):
-                await it.ask(CRASH, later=60)
-            assert len(it.asked) == 2 * MAX_TRIES
-            assert it.findings == ()
-
-    asyncio.run(main())
+async def test_a_pod_that_is_gone_is_asked_for_a_few_times_and_not_in_a_hurry() -> None:
+    async with bench() as it:
+        it.previous = refuse(404, "NotFound", "pods web-1 not found")
+        for _ in range(10):
+            await it.ask(CRASH, later=1)
+        assert len(it.asked) == 4
+        for _ in range(10):
+            await it.ask(CRASH, later=60)
+        assert len(it.asked) == 2 * MAX_TRIES
+        assert it.findings == ()
 
 
-def test_when_the_next_pod_of_the_cause_answers_that_is_the_evidence() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.previous = refuse(404, "NotFound", "pods web-1 not found")
-            await it.ask(CRASH)
-            it.previous = "boom"
-            await it.ask(Inquiry(CRASH.topic, "web-1", "web", log=True), later=10)
-            assert it.findings[0].evidence.log_tail == "boom"
-
-    asyncio.run(main())
+async def test_when_the_next_pod_of_the_cause_answers_that_is_the_evidence() -> None:
+    async with bench() as it:
+        it.previous = refuse(404, "NotFound", "pods web-1 not found")
+        await it.ask(CRASH)
+        it.previous = "boom"
+        await it.ask(Inquiry(CRASH.topic, "web-1", "web", log=True), later=10)
+        assert it.findings[0].evidence.log_tail == "boom"
 
 
-def test_without_the_rights_it_says_so_once_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
+async def test_without_the_rights_it_says_so_once_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.WARNING):
         async with bench() as it:
             it.events = refuse(403, "Forbidden", "cannot list events")
             await it.ask(CRASH)
@@ -293,45 +253,36 @@ def test_without_the_rights_it_says_so_once_and_goes_on(caplog: pytest.LogCaptur
             await it.ask(other)
             await it.ask(other, later=60)
             assert len(it.asked) == 4
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert len([r for r in caplog.records if "no right to read events" in r.message]) == 1
     assert len([r for r in caplog.records if "no right to read pods/log" in r.message]) == 1
 
 
-def test_a_kubelet_that_does_not_answer_costs_a_short_time_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(evidence, "TIMEOUT_SECONDS", 0.05)
-
+async def test_a_kubelet_that_does_not_answer_costs_a_short_time_only() -> None:
     async def hang(_: web.Request) -> web.Response:
         await asyncio.sleep(30)
         raise AssertionError("nobody waits that long")
 
-    async def main() -> None:
-        it = Bench()
-        async with serve(hang) as client:
-            collector = Collector(client, it.store, lambda: it.now)
-            task = asyncio.create_task(collector.run())
-            collector.ask(it.record, [CRASH])
-            await asyncio.wait_for(collector.drain(), 5)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        assert it.findings == ()
-
-    asyncio.run(main())
+    it = Bench()
+    async with serve(hang) as client:
+        timing = replace(AT_ONCE, request=0.05)
+        collector = Collector(client, it.store, lambda: it.now, timing=timing)
+        task = asyncio.create_task(collector.run())
+        collector.ask(it.record, [CRASH])
+        await asyncio.wait_for(collector.drain(), 5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert it.findings == ()
 
 
-def test_asking_never_waits_and_drops_what_is_too_much(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_asking_never_waits_and_drops_what_is_too_much(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(evidence, "MAX_WAITING", 2)
-
-    async def main() -> None:
+    with caplog.at_level(logging.WARNING):
         made = Bench()
         async with serve(made.handle) as client:
-            collector = Collector(client, made.store, lambda: made.now)
+            collector = Collector(
+                client, made.store, lambda: made.now, timing=AT_ONCE, max_waiting=2
+            )
             asked = [Inquiry(f"2/{n}", "web-1", "web", log=True) for n in range(3)]
             collector.ask(made.record, asked)
             task = asyncio.create_task(collector.run())
@@ -342,102 +293,81 @@ def test_asking_never_waits_and_drops_what_is_too_much(
             assert len(made.findings) == 3
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert "put off" in caplog.text
 
 
-def test_pods_that_are_being_set_up_are_asked_again_and_only_news_is_marked() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.events = [warning("FailedMount", 'configmap "conf" not found')]
-            for _ in range(3):
-                await it.ask(WAITING, later=30)
-            assert len(it.asked) == 2
-            assert it.marked == [Key("shop", "web")]
-            it.events = [warning("FailedMount", 'secret "key" not found')]
-            await it.ask(WAITING, later=60)
-            assert it.findings[0].evidence.event == 'secret "key" not found'
-            assert len(it.marked) == 2
-
-    asyncio.run(main())
+async def test_pods_that_are_being_set_up_are_asked_again_and_only_news_is_marked() -> None:
+    async with bench() as it:
+        it.events = [warning("FailedMount", 'configmap "conf" not found')]
+        for _ in range(3):
+            await it.ask(WAITING, later=30)
+        assert len(it.asked) == 2
+        assert it.marked == [Key("shop", "web")]
+        it.events = [warning("FailedMount", 'secret "key" not found')]
+        await it.ask(WAITING, later=60)
+        assert it.findings[0].evidence.event == 'secret "key" not found'
+        assert len(it.marked) == 2
 
 
-def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            record = it.record
-            await it.ask(CRASH)
-            it.store.remove_guarded(record.uid)
-            it.store.find_out(record, (Finding("late", Evidence("web-1", "x")),))
-            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
-            assert it.findings == ()
-
-    asyncio.run(main())
+async def test_an_object_that_is_gone_leaves_nothing_behind() -> None:
+    async with bench() as it:
+        record = it.record
+        await it.ask(CRASH)
+        it.store.remove_guarded(record.uid)
+        it.store.find_out(record, (Finding("late", Evidence("web-1", "x")),))
+        it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+        assert it.findings == ()
 
 
 @pytest.mark.parametrize("deletion_seen", [True, False])
-def test_the_next_object_of_the_same_name_is_not_told_what_was_found_about_the_one_before(
+async def test_the_next_object_of_the_same_name_is_not_told_what_was_found_about_the_one_before(
     *, deletion_seen: bool
 ) -> None:
     """Two marks of one name may fold into one look: no look ever saw the object gone."""
 
-    async def main() -> None:
-        async with bench() as it:
-            old = it.record
-            await it.ask(CRASH)
-            assert it.tails == ["boom"]
-            if deletion_seen:
-                it.store.remove_guarded(old.uid)
-            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
-            await it.ask()  # the first look asks nothing
-            assert it.findings == ()
-            it.collector.ask(old, [CRASH])  # the look at the old object ends late
-            await it.collector.drain()
-            await it.ask()
-            assert it.findings == ()
-            it.previous = "bang\n"
-            await it.ask(CRASH)  # the same cause, of the new object
-            assert it.tails == ["bang"]
-
-    asyncio.run(main())
+    async with bench() as it:
+        old = it.record
+        await it.ask(CRASH)
+        assert it.tails == ["boom"]
+        if deletion_seen:
+            it.store.remove_guarded(old.uid)
+        it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+        await it.ask()  # the first look asks nothing
+        assert it.findings == ()
+        it.collector.ask(old, [CRASH])  # the look at the old object ends late
+        await it.collector.drain()
+        await it.ask()
+        assert it.findings == ()
+        it.previous = "bang\n"
+        await it.ask(CRASH)  # the same cause, of the new object
+        assert it.tails == ["bang"]
 
 
-def test_an_answer_that_comes_after_the_object_has_gone_is_dropped() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.collector.ask(it.record, [CRASH])
-            await until(lambda: it.asked != [])
-            it.store.upsert_guarded(guarded(uid="gd-2", version=50))
-            it.marked.clear()
-            await it.collector.drain()
-            await it.ask()
-            assert it.findings == ()
-            assert it.marked == []
-
-    asyncio.run(main())
+async def test_an_answer_that_comes_after_the_object_has_gone_is_dropped() -> None:
+    async with bench() as it:
+        it.collector.ask(it.record, [CRASH])
+        await until(lambda: it.asked != [])
+        it.store.upsert_guarded(guarded(uid="gd-2", version=50))
+        it.marked.clear()
+        await it.collector.drain()
+        await it.ask()
+        assert it.findings == ()
+        assert it.marked == []
 
 
-def test_a_question_about_an_object_that_went_meanwhile_is_not_asked() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.collector.ask(it.record, [CRASH])
-            it.store.remove_guarded(it.record.uid)
-            await it.collector.drain()
-            assert it.asked == []
-
-    asyncio.run(main())
+async def test_a_question_about_an_object_that_went_meanwhile_is_not_asked() -> None:
+    async with bench() as it:
+        it.collector.ask(it.record, [CRASH])
+        it.store.remove_guarded(it.record.uid)
+        await it.collector.drain()
+        assert it.asked == []
 
 
-def test_events_that_make_no_sense_cost_their_evidence_and_nothing_else() -> None:
-    async def main() -> None:
-        async with bench() as it:
-            it.events = [{"reason": 7, "message": ["x"], "involvedObject": "pod"}]
-            await it.ask(CRASH)
-            assert it.findings[0].evidence == Evidence("web-1", log_tail="boom")
-
-    asyncio.run(main())
+async def test_events_that_make_no_sense_cost_their_evidence_and_nothing_else() -> None:
+    async with bench() as it:
+        it.events = [{"reason": 7, "message": ["x"], "involvedObject": "pod"}]
+        await it.ask(CRASH)
+        assert it.findings[0].evidence == Evidence("web-1", log_tail="boom")
 
 
 # --- which event, how much of a log ----------------------------------------------------------------

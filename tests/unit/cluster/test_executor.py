@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 from typing import Any
@@ -55,93 +54,77 @@ def created(name: str = "web-new", digest: str = "", **more: Any) -> dict[str, A
 
 
 class TestStatus:
-    def test_it_is_fenced_and_nothing_else_of_the_object_is_sent(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
-                await it.executor.write_status(it.record, {"replicas": 4})
-                assert it.bodies(f"PUT {GUARD}/status") == [
-                    {
-                        "apiVersion": "tripswitch.dev/v1alpha1",
-                        "kind": "GuardedDeployment",
-                        "metadata": {
-                            "name": "web",
-                            "namespace": "shop",
-                            "uid": "gd-1",
-                            "resourceVersion": "10",
-                        },
-                        "status": {"replicas": 4},
-                    }
-                ]
-                assert it.record.version == 11
+    async def test_it_is_fenced_and_nothing_else_of_the_object_is_sent(self) -> None:
+        async with bench() as it:
+            it.on(f"PUT {GUARD}/status", answer(guarded(version=11)))
+            await it.executor.write_status(it.record, {"replicas": 4})
+            assert it.bodies(f"PUT {GUARD}/status") == [
+                {
+                    "apiVersion": "tripswitch.dev/v1alpha1",
+                    "kind": "GuardedDeployment",
+                    "metadata": {
+                        "name": "web",
+                        "namespace": "shop",
+                        "uid": "gd-1",
+                        "resourceVersion": "10",
+                    },
+                    "status": {"replicas": 4},
+                }
+            ]
+            assert it.record.version == 11
 
-        asyncio.run(main())
+    async def test_a_conflict_fetches_the_latest_version(self) -> None:
+        async with bench() as it:
+            it.on(f"PUT {GUARD}/status", refuse(409, "Conflict"))
+            it.on(f"GET {GUARD}", answer(guarded(version=12, replicas=9)))
+            with pytest.raises(ConflictError):
+                await it.executor.write_status(it.record, {})
+            assert it.snapshot.guarded.spec.replicas == 9
 
-    def test_a_conflict_fetches_the_latest_version(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PUT {GUARD}/status", refuse(409, "Conflict"))
-                it.on(f"GET {GUARD}", answer(guarded(version=12, replicas=9)))
-                with pytest.raises(ConflictError):
-                    await it.executor.write_status(it.record, {})
-                assert it.snapshot.guarded.spec.replicas == 9
-
-        asyncio.run(main())
-
-    def test_an_object_that_is_gone_is_forgotten(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PUT {GUARD}/status", refuse(404, "NotFound"))
-                it.on(f"GET {GUARD}", refuse(404, "NotFound"))
-                with pytest.raises(ApiError):
-                    await it.executor.write_status(it.record, {})
-                assert it.store.find(WEB) is None
-
-        asyncio.run(main())
+    async def test_an_object_that_is_gone_is_forgotten(self) -> None:
+        async with bench() as it:
+            it.on(f"PUT {GUARD}/status", refuse(404, "NotFound"))
+            it.on(f"GET {GUARD}", refuse(404, "NotFound"))
+            with pytest.raises(ApiError):
+                await it.executor.write_status(it.record, {})
+            assert it.store.find(WEB) is None
 
 
 class TestActions:
-    def test_scaling_has_preconditions_and_its_answer_is_known_at_once(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=51, size=2)))
-                assert await it.act(SCALE) is None
-                assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
-                    {
-                        "metadata": {
-                            "uid": "rs-1",
-                            "resourceVersion": "50",
-                            "annotations": {"tripswitch.dev/desired-replicas": "2"},
-                        },
-                        "spec": {"replicas": 2},
-                    }
-                ]
-                assert it.snapshot.replica_sets[0].size == 2
+    async def test_scaling_has_preconditions_and_its_answer_is_known_at_once(self) -> None:
+        async with bench() as it:
+            it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=51, size=2)))
+            assert await it.act(SCALE) is None
+            assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
+                {
+                    "metadata": {
+                        "uid": "rs-1",
+                        "resourceVersion": "50",
+                        "annotations": {"tripswitch.dev/desired-replicas": "2"},
+                    },
+                    "spec": {"replicas": 2},
+                }
+            ]
+            assert it.snapshot.replica_sets[0].size == 2
 
-        asyncio.run(main())
+    async def test_actions_on_one_object_follow_each_other_with_its_new_version(self) -> None:
+        async with bench() as it:
+            path = f"PATCH {SETS}/web-6f8c"
+            it.on(path, answer(replica_set(version=51)), answer(replica_set(version=52)))
+            await it.act(SCALE, MARK)
+            versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
+            assert versions == ["50", "51"]
 
-    def test_actions_on_one_object_follow_each_other_with_its_new_version(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                path = f"PATCH {SETS}/web-6f8c"
-                it.on(path, answer(replica_set(version=51)), answer(replica_set(version=52)))
-                await it.act(SCALE, MARK)
-                versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
-                assert versions == ["50", "51"]
-
-        asyncio.run(main())
-
-    def test_when_one_fails_the_next_on_that_object_is_left_and_all_others_are_done(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
-                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(ready_pod(version=101)))
-                with pytest.raises(ConflictError):
-                    await it.act(SCALE, MARK, KILL)
-                assert len(it.bodies(f"PATCH {SETS}/web-6f8c")) == 1
-                assert len(it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")) == 1
-
-        asyncio.run(main())
+    async def test_when_one_fails_the_next_on_that_object_is_left_and_all_others_are_done(
+        self,
+    ) -> None:
+        async with bench() as it:
+            it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+            it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(ready_pod(version=101)))
+            with pytest.raises(ConflictError):
+                await it.act(SCALE, MARK, KILL)
+            assert len(it.bodies(f"PATCH {SETS}/web-6f8c")) == 1
+            assert len(it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")) == 1
 
     @pytest.mark.parametrize(
         ("second", "expected"),
@@ -151,23 +134,20 @@ class TestActions:
             (refuse(403), ForbiddenError),
         ],
     )
-    def test_the_worst_of_several_errors_is_told(
+    async def test_the_worst_of_several_errors_is_told(
         self, second: web.Response, expected: type[ApiError]
     ) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
-                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", second)
-                with pytest.raises(expected):
-                    await it.act(SCALE, KILL)
-
-        asyncio.run(main())
+        async with bench() as it:
+            it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+            it.on(f"DELETE {PODS}/web-6f8c-x2x9k", second)
+            with pytest.raises(expected):
+                await it.act(SCALE, KILL)
 
     @pytest.mark.parametrize("reverse", [False, True])
-    def test_every_one_of_several_errors_is_told_and_a_request_for_patience_is_kept(
+    async def test_every_one_of_several_errors_is_told_and_a_request_for_patience_is_kept(
         self, caplog: pytest.LogCaptureFixture, *, reverse: bool
     ) -> None:
-        async def main() -> None:
+        with caplog.at_level(logging.WARNING):
             async with bench() as it:
                 it.on(f"PATCH {SETS}/web-6f8c", refuse(403, "Forbidden", "no right to scale"))
                 slow = refuse(429, message="slow down")
@@ -186,19 +166,16 @@ class TestActions:
                 notes = "\n".join(caught.value.__notes__)
                 for words in ("no right to scale", "slow down", "has moved on"):
                     assert words in notes
-
-        with caplog.at_level(logging.WARNING):
-            asyncio.run(main())
         told = [record.getMessage() for record in caplog.records]
         assert f"PATCH {SETS}/web-6f8c: no right to scale" in told
         assert f"DELETE {PODS}/web-6f8c-x2x9k: slow down" in told
         assert {read_about(record) for record in caplog.records} == {About("shop", "web")}
         assert not any("has moved on" in words for words in told)  # which is normal
 
-    def test_a_bug_is_worse_than_everything_and_a_second_one_is_traced(
+    async def test_a_bug_is_worse_than_everything_and_a_second_one_is_traced(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async def main() -> None:
+        with caplog.at_level(logging.WARNING):
             async with bench() as it:
                 it.on(f"DELETE {PODS}/web-6f8c-x2x9k", refuse(403, "Forbidden", "no right"))
                 bug = MarkCompleted("web-6f8c", "rs-1", "50", math.nan)  # no time at all
@@ -206,75 +183,57 @@ class TestActions:
                 with pytest.raises(ValueError, match="NaN") as caught:
                     await it.act(KILL, bug, second)
                 assert any("no right" in note for note in caught.value.__notes__)
-
-        with caplog.at_level(logging.WARNING):
-            asyncio.run(main())
         assert f"DELETE {PODS}/web-6f8c-x2x9k: no right" in caplog.text
         (traced,) = [record for record in caplog.records if record.exc_info]
         assert "NaN" in traced.getMessage()
 
-    def test_deleting_a_pod_has_preconditions_and_it_counts_as_going_at_once(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                going = ready_pod(version=101, metadata={"deletionTimestamp": at(1000)})
-                it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(going))
-                await it.act(KILL)
-                (options,) = it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")
-                assert options["preconditions"] == {"uid": "pod-1", "resourceVersion": "100"}
-                assert it.snapshot.replica_sets[0].pods[0].deleting
-
-        asyncio.run(main())
+    async def test_deleting_a_pod_has_preconditions_and_it_counts_as_going_at_once(self) -> None:
+        async with bench() as it:
+            going = ready_pod(version=101, metadata={"deletionTimestamp": at(1000)})
+            it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(going))
+            await it.act(KILL)
+            (options,) = it.bodies(f"DELETE {PODS}/web-6f8c-x2x9k")
+            assert options["preconditions"] == {"uid": "pod-1", "resourceVersion": "100"}
+            assert it.snapshot.replica_sets[0].pods[0].deleting
 
     @pytest.mark.parametrize("action", [SCALE, MARK, PRUNE])
-    def test_what_turns_out_to_be_gone_is_forgotten(self, action: Action) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                method = "DELETE" if isinstance(action, DeleteReplicaSet) else "PATCH"
-                it.on(f"{method} {SETS}/web-6f8c", refuse(404, "NotFound"))
-                with pytest.raises(ConflictError, match="is gone"):
-                    await it.act(action)
-                assert it.snapshot.replica_sets == ()
+    async def test_what_turns_out_to_be_gone_is_forgotten(self, action: Action) -> None:
+        async with bench() as it:
+            method = "DELETE" if isinstance(action, DeleteReplicaSet) else "PATCH"
+            it.on(f"{method} {SETS}/web-6f8c", refuse(404, "NotFound"))
+            with pytest.raises(ConflictError, match="is gone"):
+                await it.act(action)
+            assert it.snapshot.replica_sets == ()
 
-        asyncio.run(main())
+    async def test_a_replica_set_deleted_at_once_is_forgotten_and_stays_so(self) -> None:
+        async with bench() as it:
+            it.on(f"DELETE {SETS}/web-6f8c", status_of_deletion())
+            await it.act(PRUNE)
+            it.store.replica_sets.upsert(replica_set(version=50))  # the watch lags
+            assert it.snapshot.replica_sets == ()
 
-    def test_a_replica_set_deleted_at_once_is_forgotten_and_stays_so(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"DELETE {SETS}/web-6f8c", status_of_deletion())
-                await it.act(PRUNE)
-                it.store.replica_sets.upsert(replica_set(version=50))  # the watch lags
-                assert it.snapshot.replica_sets == ()
-
-        asyncio.run(main())
-
-    def test_one_that_waits_for_finalizers_is_still_there(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                going = replica_set(version=51, metadata={"deletionTimestamp": at(1000)})
-                going["metadata"]["uid"] = "rs-1"
-                it.on(f"DELETE {SETS}/web-6f8c", answer(going))
-                await it.act(PRUNE)
-                assert it.snapshot.replica_sets[0].deleting
-
-        asyncio.run(main())
+    async def test_one_that_waits_for_finalizers_is_still_there(self) -> None:
+        async with bench() as it:
+            going = replica_set(version=51, metadata={"deletionTimestamp": at(1000)})
+            going["metadata"]["uid"] = "rs-1"
+            it.on(f"DELETE {SETS}/web-6f8c", answer(going))
+            await it.act(PRUNE)
+            assert it.snapshot.replica_sets[0].deleting
 
 
 class TestAdoption:
     def orphaned(self, it: Bench) -> None:
         it.store.replica_sets.upsert(replica_set(version=60, guard=None))
 
-    def test_it_adds_an_owner_after_asking_whether_there_still_is_one(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                self.orphaned(it)
-                it.on(f"GET {GUARD}", answer(guarded()))
-                it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=61)))
-                await it.act(ADOPT)
-                (patch,) = it.bodies(f"PATCH {SETS}/web-6f8c")
-                assert [ref["uid"] for ref in patch["metadata"]["ownerReferences"]] == ["gd-1"]
-                assert it.snapshot.replica_sets[0].owned
-
-        asyncio.run(main())
+    async def test_it_adds_an_owner_after_asking_whether_there_still_is_one(self) -> None:
+        async with bench() as it:
+            self.orphaned(it)
+            it.on(f"GET {GUARD}", answer(guarded()))
+            it.on(f"PATCH {SETS}/web-6f8c", answer(replica_set(version=61)))
+            await it.act(ADOPT)
+            (patch,) = it.bodies(f"PATCH {SETS}/web-6f8c")
+            assert [ref["uid"] for ref in patch["metadata"]["ownerReferences"]] == ["gd-1"]
+            assert it.snapshot.replica_sets[0].owned
 
     @pytest.mark.parametrize(
         "latest",
@@ -293,130 +252,106 @@ class TestAdoption:
         ],
         ids=["gone", "another", "going"],
     )
-    def test_orphans_of_one_that_is_going_stay_orphans(self, latest: web.Response) -> None:
+    async def test_orphans_of_one_that_is_going_stay_orphans(self, latest: web.Response) -> None:
         """Else ``kubectl delete --cascade=orphan`` would delete what it is to keep."""
 
-        async def main() -> None:
-            async with bench() as it:
-                self.orphaned(it)
-                it.on(f"GET {GUARD}", latest)
-                with pytest.raises(ConflictError, match="orphans stay orphans"):
-                    await it.act(ADOPT)
-                assert it.bodies(f"PATCH {SETS}/web-6f8c") == []
-
-        asyncio.run(main())
+        async with bench() as it:
+            self.orphaned(it)
+            it.on(f"GET {GUARD}", latest)
+            with pytest.raises(ConflictError, match="orphans stay orphans"):
+                await it.act(ADOPT)
+            assert it.bodies(f"PATCH {SETS}/web-6f8c") == []
 
 
 class TestRelease:
-    def test_it_removes_our_reference_only_and_the_replica_set_is_nobodys(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                labels = {"labels": {"app": "other", HASH_LABEL: "6f8c"}}
-                it.store.replica_sets.upsert(replica_set(version=60, metadata=labels))
-                it.on(
-                    f"PATCH {SETS}/web-6f8c",
-                    answer(replica_set(version=61, guard=None, metadata=labels)),
-                )
-                await it.act(ReleaseReplicaSet("web-6f8c", "rs-1", "60"))
-                assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
-                    {
-                        "metadata": {
-                            "uid": "rs-1",
-                            "resourceVersion": "60",
-                            "ownerReferences": [{"$patch": "delete", "uid": "gd-1"}],
-                        }
+    async def test_it_removes_our_reference_only_and_the_replica_set_is_nobodys(self) -> None:
+        async with bench() as it:
+            labels = {"labels": {"app": "other", HASH_LABEL: "6f8c"}}
+            it.store.replica_sets.upsert(replica_set(version=60, metadata=labels))
+            it.on(
+                f"PATCH {SETS}/web-6f8c",
+                answer(replica_set(version=61, guard=None, metadata=labels)),
+            )
+            await it.act(ReleaseReplicaSet("web-6f8c", "rs-1", "60"))
+            assert it.bodies(f"PATCH {SETS}/web-6f8c") == [
+                {
+                    "metadata": {
+                        "uid": "rs-1",
+                        "resourceVersion": "60",
+                        "ownerReferences": [{"$patch": "delete", "uid": "gd-1"}],
                     }
-                ]
-                assert (it.snapshot.replica_sets, it.snapshot.strays) == ((), ())
-
-        asyncio.run(main())
+                }
+            ]
+            assert (it.snapshot.replica_sets, it.snapshot.strays) == ((), ())
 
 
 class TestCreation:
-    def test_it_is_known_at_once(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
-                assert await it.act(CREATE) is None
-                (body,) = it.bodies(f"POST {SETS}")
-                marks = body["metadata"]["annotations"]
-                assert marks["tripswitch.dev/template-digest"] == it.digest
-                assert {view.name for view in it.snapshot.replica_sets} == {"web-6f8c", "web-new"}
-
-        asyncio.run(main())
+    async def test_it_is_known_at_once(self) -> None:
+        async with bench() as it:
+            it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
+            assert await it.act(CREATE) is None
+            (body,) = it.bodies(f"POST {SETS}")
+            marks = body["metadata"]["annotations"]
+            assert marks["tripswitch.dev/template-digest"] == it.digest
+            assert {view.name for view in it.snapshot.replica_sets} == {"web-6f8c", "web-new"}
 
     @pytest.mark.parametrize("status", [400, 403, 422])
-    def test_a_refusal_is_remembered_in_the_servers_words_and_not_asked_for_hot(
+    async def test_a_refusal_is_remembered_in_the_servers_words_and_not_asked_for_hot(
         self, status: int
     ) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", refuse(status, message="the server's words"))
-                retry_at = await it.act(CREATE)
-                error = it.snapshot.create_error
-                assert error is not None
-                assert (error.message, error.name_taken) == ("the server's words", False)
-                assert retry_at is not None
-                assert it.now < retry_at <= it.now + 1
-                assert await it.act(CREATE) == retry_at  # no request: it is too early
-                it.now = retry_at
-                it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
-                assert await it.act(CREATE) is None
-                assert it.snapshot.create_error is None
+        async with bench() as it:
+            it.on(f"POST {SETS}", refuse(status, message="the server's words"))
+            retry_at = await it.act(CREATE)
+            error = it.snapshot.create_error
+            assert error is not None
+            assert (error.message, error.name_taken) == ("the server's words", False)
+            assert retry_at is not None
+            assert it.now < retry_at <= it.now + 1
+            assert await it.act(CREATE) == retry_at  # no request: it is too early
+            it.now = retry_at
+            it.on(f"POST {SETS}", answer(created(digest=it.digest), 201))
+            assert await it.act(CREATE) is None
+            assert it.snapshot.create_error is None
 
-        asyncio.run(main())
-
-    def test_trouble_that_passes_is_no_refusal(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", refuse(500))
-                with pytest.raises(UnreachableError):
-                    await it.act(CREATE)
-                assert it.snapshot.create_error is None
-
-        asyncio.run(main())
-
-    def test_our_own_of_an_earlier_try_is_taken(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
-                it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest)))
+    async def test_trouble_that_passes_is_no_refusal(self) -> None:
+        async with bench() as it:
+            it.on(f"POST {SETS}", refuse(500))
+            with pytest.raises(UnreachableError):
                 await it.act(CREATE)
-                assert len(it.snapshot.replica_sets) == 2
-                assert it.snapshot.create_error is None
+            assert it.snapshot.create_error is None
 
-        asyncio.run(main())
+    async def test_our_own_of_an_earlier_try_is_taken(self) -> None:
+        async with bench() as it:
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest)))
+            await it.act(CREATE)
+            assert len(it.snapshot.replica_sets) == 2
+            assert it.snapshot.create_error is None
 
-    def test_our_own_without_its_label_gets_it_back(self) -> None:
+    async def test_our_own_without_its_label_gets_it_back(self) -> None:
         """The operator sees only what carries the label: without it, every look would POST again."""
 
-        async def main() -> None:
-            async with bench() as it:
-                found = created(digest=it.digest)
-                bare = {**found, "metadata": {**found["metadata"], "labels": {"app": "web"}}}
-                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
-                it.on(f"GET {SETS}/web-new", answer(bare))
-                it.on(f"PATCH {SETS}/web-new", answer(found))
-                await it.act(CREATE)
-                [body] = it.bodies(f"PATCH {SETS}/web-new")
-                assert body["metadata"] == {
-                    "uid": found["metadata"]["uid"],
-                    "resourceVersion": found["metadata"]["resourceVersion"],
-                    "labels": {HASH_LABEL: "new"},
-                }
-                assert len(it.snapshot.replica_sets) == 2
+        async with bench() as it:
+            found = created(digest=it.digest)
+            bare = {**found, "metadata": {**found["metadata"], "labels": {"app": "web"}}}
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/web-new", answer(bare))
+            it.on(f"PATCH {SETS}/web-new", answer(found))
+            await it.act(CREATE)
+            [body] = it.bodies(f"PATCH {SETS}/web-new")
+            assert body["metadata"] == {
+                "uid": found["metadata"]["uid"],
+                "resourceVersion": found["metadata"]["resourceVersion"],
+                "labels": {HASH_LABEL: "new"},
+            }
+            assert len(it.snapshot.replica_sets) == 2
 
-        asyncio.run(main())
-
-    def test_an_orphan_of_ours_is_taken_note_of(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
-                it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest, guard=None)))
-                await it.act(CREATE)
-                assert [view.owned for view in it.snapshot.replica_sets] == [True, False]
-
-        asyncio.run(main())
+    async def test_an_orphan_of_ours_is_taken_note_of(self) -> None:
+        async with bench() as it:
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/web-new", answer(created(digest=it.digest, guard=None)))
+            await it.act(CREATE)
+            assert [view.owned for view in it.snapshot.replica_sets] == [True, False]
 
     @pytest.mark.parametrize(
         "found",
@@ -428,30 +363,24 @@ class TestCreation:
         ],
         ids=["another template", "another owner", "released", "about to be released"],
     )
-    def test_a_name_that_is_taken_is_told(self, found: dict[str, Any]) -> None:
+    async def test_a_name_that_is_taken_is_told(self, found: dict[str, Any]) -> None:
         """W5: also by a ReplicaSet of the same template that the selector does not match."""
 
-        async def main() -> None:
-            async with bench() as it:
-                found["metadata"]["annotations"] = {
-                    mark: it.digest if value == "ours" else value
-                    for mark, value in found["metadata"]["annotations"].items()
-                }
-                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
-                it.on(f"GET {SETS}/web-new", answer(found))
+        async with bench() as it:
+            found["metadata"]["annotations"] = {
+                mark: it.digest if value == "ours" else value
+                for mark, value in found["metadata"]["annotations"].items()
+            }
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/web-new", answer(found))
+            await it.act(CREATE)
+            error = it.snapshot.create_error
+            assert error is not None
+            assert (error.replica_set, error.name_taken) == ("web-new", True)
+
+    async def test_one_that_has_just_gone_is_tried_again(self) -> None:
+        async with bench() as it:
+            it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
+            it.on(f"GET {SETS}/web-new", refuse(404, "NotFound"))
+            with pytest.raises(ConflictError):
                 await it.act(CREATE)
-                error = it.snapshot.create_error
-                assert error is not None
-                assert (error.replica_set, error.name_taken) == ("web-new", True)
-
-        asyncio.run(main())
-
-    def test_one_that_has_just_gone_is_tried_again(self) -> None:
-        async def main() -> None:
-            async with bench() as it:
-                it.on(f"POST {SETS}", refuse(409, "AlreadyExists"))
-                it.on(f"GET {SETS}/web-new", refuse(404, "NotFound"))
-                with pytest.raises(ConflictError):
-                    await it.act(CREATE)
-
-        asyncio.run(main())

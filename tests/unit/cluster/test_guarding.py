@@ -52,62 +52,53 @@ def a_list(*items: dict[str, Any]) -> web.Response:
     return answer({"metadata": {"resourceVersion": "90"}, "items": list(items)})
 
 
-def test_a_trip_is_written_in_order_each_on_the_version_of_the_one_before() -> None:
+async def test_a_trip_is_written_in_order_each_on_the_version_of_the_one_before() -> None:
     """G4."""
 
-    async def main() -> None:
-        views = holding()
-        async with table(views) as (server, client):
-            held = {**raws.deployment(version=11), "kind": "Deployment"}
-            server.on(f"PATCH {WEB}", answer(held))
-            server.on(
-                f"PATCH {WEB}/status",
-                answer({**held, "metadata": {**held["metadata"], "resourceVersion": "12"}}),
-            )
-            server.on(f"PATCH {SET}", answer(raws.replica_set(version=13)))
-            executor = HoldExecutor(client, views.store, lambda: 0.0)
-            await executor.act(views.record(), "", [HOLD, REPORT, RAISE])
-            assert [name for name, _ in server.requests] == [
-                f"PATCH {WEB}",
-                f"PATCH {WEB}/status",
-                f"PATCH {SET}",
-            ]
-            versions = [body["metadata"]["resourceVersion"] for _, body in server.requests]
-            assert versions == ["10", "11", "10"]
-            found = views.store.replica_sets.find("rs-6f8c")
-            assert found is not None
-            assert found.view.resource_version == "13"
-
-    asyncio.run(main())
+    views = holding()
+    async with table(views) as (server, client):
+        held = {**raws.deployment(version=11), "kind": "Deployment"}
+        server.on(f"PATCH {WEB}", answer(held))
+        server.on(
+            f"PATCH {WEB}/status",
+            answer({**held, "metadata": {**held["metadata"], "resourceVersion": "12"}}),
+        )
+        server.on(f"PATCH {SET}", answer(raws.replica_set(version=13)))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        await executor.act(views.record(), "", [HOLD, REPORT, RAISE])
+        assert [name for name, _ in server.requests] == [
+            f"PATCH {WEB}",
+            f"PATCH {WEB}/status",
+            f"PATCH {SET}",
+        ]
+        versions = [body["metadata"]["resourceVersion"] for _, body in server.requests]
+        assert versions == ["10", "11", "10"]
+        found = views.store.replica_sets.find("rs-6f8c")
+        assert found is not None
+        assert found.view.resource_version == "13"
 
 
 @pytest.mark.parametrize("code", [404, 409])
-def test_after_a_write_that_failed_no_other_follows(code: int) -> None:
-    async def main() -> None:
-        views = holding()
-        async with table(views) as (server, client):
-            server.on(f"PATCH {WEB}", refuse(code, "NotFound" if code == 404 else "Conflict"))
-            executor = HoldExecutor(client, views.store, lambda: 0.0)
-            with pytest.raises(ConflictError):
-                await executor.act(views.record(), "", [HOLD, REPORT, RAISE])
-            assert len(server.requests) == 1
-
-    asyncio.run(main())
+async def test_after_a_write_that_failed_no_other_follows(code: int) -> None:
+    views = holding()
+    async with table(views) as (server, client):
+        server.on(f"PATCH {WEB}", refuse(code, "NotFound" if code == 404 else "Conflict"))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        with pytest.raises(ConflictError):
+            await executor.act(views.record(), "", [HOLD, REPORT, RAISE])
+        assert len(server.requests) == 1
 
 
-def test_a_pod_is_deleted_on_the_version_that_was_looked_at() -> None:
-    async def main() -> None:
-        views = holding()
-        async with table(views) as (server, client):
-            server.on(f"DELETE {POD}", answer({"kind": "Status"}))
-            executor = HoldExecutor(client, views.store, lambda: 0.0)
-            delete = DeletePod("web-6f8c-a", "uid-web-6f8c-a", "10")
-            await executor.act(views.record(), "", [delete])
-            ((_, body),) = server.requests
-            assert body["preconditions"] == {"uid": "uid-web-6f8c-a", "resourceVersion": "10"}
-            assert len(views.store.pods) == 0
-
-    asyncio.run(main())
+async def test_a_pod_is_deleted_on_the_version_that_was_looked_at() -> None:
+    views = holding()
+    async with table(views) as (server, client):
+        server.on(f"DELETE {POD}", answer({"kind": "Status"}))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        delete = DeletePod("web-6f8c-a", "uid-web-6f8c-a", "10")
+        await executor.act(views.record(), "", [delete])
+        ((_, body),) = server.requests
+        assert body["preconditions"] == {"uid": "uid-web-6f8c-a", "resourceVersion": "10"}
+        assert len(views.store.pods) == 0
 
 
 async def in_background(run: Callable[[], Awaitable[None]], reached: Callable[[], object]) -> None:
@@ -119,56 +110,47 @@ async def in_background(run: Callable[[], Awaitable[None]], reached: Callable[[]
         task.cancel()
 
 
-def test_the_workload_of_a_new_breaker_is_read() -> None:
-    async def main() -> None:
-        views = Views().fill()
-        async with table(views) as (server, client):
-            loader = Loader(client, views.store, retry_seconds=0.01)
-            views.store.load = loader.ask
-            sets, pods = "/apis/apps/v1/namespaces/shop/replicasets", "/api/v1/namespaces/shop/pods"
-            server.on(f"GET {WEB}", refuse(500), answer(raws.deployment()))
-            server.on(f"GET {sets}", a_list(raws.replica_set()))
-            server.on(f"GET {pods}", a_list(raws.pod(), raws.stateful_pod()))
-            views.store.upsert_guarded(raws.breaker())
-            await in_background(loader.run, lambda: views.store.is_ready(views.record()))
-            (revision,) = views.snapshot().replica_sets
-            assert [pod.name for pod in revision.pods] == ["web-6f8c-a"]
-
-    asyncio.run(main())
+async def test_the_workload_of_a_new_breaker_is_read() -> None:
+    views = Views().fill()
+    async with table(views) as (server, client):
+        loader = Loader(client, views.store, retry_seconds=0.01)
+        views.store.load = loader.ask
+        sets, pods = "/apis/apps/v1/namespaces/shop/replicasets", "/api/v1/namespaces/shop/pods"
+        server.on(f"GET {WEB}", refuse(500), answer(raws.deployment()))
+        server.on(f"GET {sets}", a_list(raws.replica_set()))
+        server.on(f"GET {pods}", a_list(raws.pod(), raws.stateful_pod()))
+        views.store.upsert_guarded(raws.breaker())
+        await in_background(loader.run, lambda: views.store.is_ready(views.record()))
+        (revision,) = views.snapshot().replica_sets
+        assert [pod.name for pod in revision.pods] == ["web-6f8c-a"]
 
 
-def test_a_stateful_set_is_read_with_its_controller_revisions() -> None:
-    async def main() -> None:
-        views = Views()
-        async with table(views) as (server, client):
-            loader = Loader(client, views.store)
-            views.store.load = loader.ask
-            apps = "/apis/apps/v1/namespaces/shop"
-            server.on(f"GET {apps}/statefulsets/db", answer(raws.stateful_set(selector={})))
-            server.on(f"GET {apps}/controllerrevisions", a_list(raws.controller_revision()))
-            server.on("GET /api/v1/namespaces/shop/pods", a_list(raws.stateful_pod()))
-            views.store.upsert_guarded(raws.breaker(target="StatefulSet/db"))
-            await in_background(loader.run, lambda: views.store.is_ready(views.record()))
-            assert len(views.store.pods) == 1
-
-    asyncio.run(main())
+async def test_a_stateful_set_is_read_with_its_controller_revisions() -> None:
+    views = Views()
+    async with table(views) as (server, client):
+        loader = Loader(client, views.store)
+        views.store.load = loader.ask
+        apps = "/apis/apps/v1/namespaces/shop"
+        server.on(f"GET {apps}/statefulsets/db", answer(raws.stateful_set(selector={})))
+        server.on(f"GET {apps}/controllerrevisions", a_list(raws.controller_revision()))
+        server.on("GET /api/v1/namespaces/shop/pods", a_list(raws.stateful_pod()))
+        views.store.upsert_guarded(raws.breaker(target="StatefulSet/db"))
+        await in_background(loader.run, lambda: views.store.is_ready(views.record()))
+        assert len(views.store.pods) == 1
 
 
-def test_a_target_that_does_not_exist_is_known_not_to() -> None:
-    async def main() -> None:
-        views = Views()
-        async with table(views) as (server, client):
-            loader = Loader(client, views.store)
-            views.store.load = loader.ask
-            views.store.upsert_guarded(raws.breaker("gone", "uid-2", target="Deployment/gone"))
-            views.store.remove_guarded("uid-2")  # before it could be read
-            server.on(f"GET {WEB}", refuse(404, "NotFound"))
-            views.store.upsert_guarded(raws.breaker())
-            await in_background(loader.run, lambda: views.store.is_ready(views.record()))
-            await loader.drain()
-            assert len(server.requests) == 1
-
-    asyncio.run(main())
+async def test_a_target_that_does_not_exist_is_known_not_to() -> None:
+    views = Views()
+    async with table(views) as (server, client):
+        loader = Loader(client, views.store)
+        views.store.load = loader.ask
+        views.store.upsert_guarded(raws.breaker("gone", "uid-2", target="Deployment/gone"))
+        views.store.remove_guarded("uid-2")  # before it could be read
+        server.on(f"GET {WEB}", refuse(404, "NotFound"))
+        views.store.upsert_guarded(raws.breaker())
+        await in_background(loader.run, lambda: views.store.is_ready(views.record()))
+        await loader.drain()
+        assert len(server.requests) == 1
 
 
 def labelled(value: str, version: int = 11) -> dict[str, Any]:
@@ -195,82 +177,70 @@ def made(mode: str, version: int = 20) -> dict[str, Any]:
     )
 
 
-def test_a_label_makes_a_breaker_that_its_workload_owns() -> None:
+async def test_a_label_makes_a_breaker_that_its_workload_owns() -> None:
     """G8. A write that failed is tried again."""
 
-    async def main() -> None:
-        views = Views()
-        async with opting_in(views) as (server, _):
-            taken = refuse(409, "AlreadyExists")
-            server.on(f"POST {BREAKERS}", refuse(500), answer({}, 201), taken)
-            views.deployments.upsert(labelled("observe"))
-            await until(lambda: len(server.requests) == 2)
-            body = server.requests[1][1]
-            assert body["metadata"]["name"] == "web-deployment"
-            assert body["metadata"]["ownerReferences"][0]["uid"] == "uid-web"
-            assert body["spec"]["mode"] == "Observe"
-            assert body["spec"]["targetRef"]["name"] == "web"
-            views.deployments.upsert(labelled("enforce", 12))
-            await until(lambda: len(server.requests) == 3)
-
-    asyncio.run(main())
+    views = Views()
+    async with opting_in(views) as (server, _):
+        taken = refuse(409, "AlreadyExists")
+        server.on(f"POST {BREAKERS}", refuse(500), answer({}, 201), taken)
+        views.deployments.upsert(labelled("observe"))
+        await until(lambda: len(server.requests) == 2)
+        body = server.requests[1][1]
+        assert body["metadata"]["name"] == "web-deployment"
+        assert body["metadata"]["ownerReferences"][0]["uid"] == "uid-web"
+        assert body["spec"]["mode"] == "Observe"
+        assert body["spec"]["targetRef"]["name"] == "web"
+        views.deployments.upsert(labelled("enforce", 12))
+        await until(lambda: len(server.requests) == 3)
 
 
-def test_another_label_changes_the_mode_and_none_deletes_what_it_made() -> None:
-    async def main() -> None:
-        views = Views()
-        async with opting_in(views) as (server, _):
-            name = f"{BREAKERS}/web-deployment"
-            views.store.upsert_guarded(made("Observe"))
-            server.on(f"PATCH {name}", answer({}))
-            views.deployments.upsert(labelled("enforce"))
-            await until(lambda: server.requests)
-            assert server.requests[0][1]["spec"] == {"mode": "Enforce"}
-            views.store.upsert_guarded(made("Enforce", 21))
-            server.on(f"DELETE {name}", answer({}), refuse(404, "NotFound"))
-            views.deployments.upsert(labelled("off", 12))
-            await until(lambda: len(server.requests) == 2)
-            views.deployments.upsert(labelled("", 13))
-            await until(lambda: len(server.requests) == 3)
-            assert server.requests[2][1]["preconditions"] == {"uid": raws.BREAKER_UID}
-
-    asyncio.run(main())
+async def test_another_label_changes_the_mode_and_none_deletes_what_it_made() -> None:
+    views = Views()
+    async with opting_in(views) as (server, _):
+        name = f"{BREAKERS}/web-deployment"
+        views.store.upsert_guarded(made("Observe"))
+        server.on(f"PATCH {name}", answer({}))
+        views.deployments.upsert(labelled("enforce"))
+        await until(lambda: server.requests)
+        assert server.requests[0][1]["spec"] == {"mode": "Enforce"}
+        views.store.upsert_guarded(made("Enforce", 21))
+        server.on(f"DELETE {name}", answer({}), refuse(404, "NotFound"))
+        views.deployments.upsert(labelled("off", 12))
+        await until(lambda: len(server.requests) == 2)
+        views.deployments.upsert(labelled("", 13))
+        await until(lambda: len(server.requests) == 3)
+        assert server.requests[2][1]["preconditions"] == {"uid": raws.BREAKER_UID}
 
 
-def test_a_breaker_that_a_person_made_is_left_alone() -> None:
-    async def main() -> None:
-        views = Views()
-        async with opting_in(views) as (server, opt_in):
-            views.store.upsert_guarded(raws.breaker(mode="Observe"))
-            views.deployments.upsert(labelled("enforce"))
-            views.deployments.upsert(labelled("off", 12))
-            views.deployments.remove(labelled("off", 13))
-            await until(lambda: not opt_in._waiting)  # noqa: SLF001
-            assert server.requests == []
-
-    asyncio.run(main())
+async def test_a_breaker_that_a_person_made_is_left_alone() -> None:
+    views = Views()
+    async with opting_in(views) as (server, opt_in):
+        views.store.upsert_guarded(raws.breaker(mode="Observe"))
+        views.deployments.upsert(labelled("enforce"))
+        views.deployments.upsert(labelled("off", 12))
+        views.deployments.remove(labelled("off", 13))
+        await until(lambda: not opt_in._waiting)  # noqa: SLF001
+        assert server.requests == []
 
 
 def namespace(**labels: str) -> dict[str, Any]:
     return {"metadata": {"name": "shop", "uid": "ns", "labels": labels}}
 
 
-def test_a_namespaces_label_is_for_all_its_workloads_and_comes_after_their_own() -> None:
+async def test_a_namespaces_label_is_for_all_its_workloads_and_comes_after_their_own() -> None:
     """G8."""
 
-    async def main() -> None:
-        views = Views()
-        async with opting_in(views) as (server, opt_in):
-            views.deployments.upsert(labelled("off"))
-            views.stateful_sets.upsert(raws.stateful_set())
-            server.on(f"POST {BREAKERS}", answer({}, 201))
-            opt_in.namespaces.upsert(namespace(**{OPT_IN: "enforce"}))
-            opt_in.namespaces.upsert(namespace(**{OPT_IN: "enforce"}))
-            await until(lambda: server.requests and not opt_in._waiting)  # noqa: SLF001
-            ((_, body),) = server.requests
-            assert body["metadata"]["name"] == "db-statefulset"
-            opt_in.namespaces.retain(None, set(), 5)
-            opt_in.namespaces.remove(namespace())
-            assert opt_in.namespaces.find("shop") == ""
-
-    asyncio.run(main())
+    views = Views()
+    async with opting_in(views) as (server, opt_in):
+        views.deployments.upsert(labelled("off"))
+        views.stateful_sets.upsert(raws.stateful_set())
+        server.on(f"POST {BREAKERS}", answer({}, 201))
+        opt_in.namespaces.upsert(namespace(**{OPT_IN: "enforce"}))
+        opt_in.namespaces.upsert(namespace(**{OPT_IN: "enforce"}))
+        await until(lambda: server.requests and not opt_in._waiting)  # noqa: SLF001
+        ((_, body),) = server.requests
+        assert body["metadata"]["name"] == "db-statefulset"
+        opt_in.namespaces.retain(None, set(), 5)
+        opt_in.namespaces.remove(namespace())
+        assert opt_in.namespaces.find("shop") == ""

@@ -41,67 +41,52 @@ async def standby(catch_up: CatchUp) -> AsyncIterator[tuple[Leadership, Server]]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_without_a_lease_it_leads_from_the_start() -> None:
-    async def main() -> None:
-        catch_up = CatchUp()
-        leadership = Leadership(None, catch_up, catch_up.begun.append)
-        assert leadership.start() == []
-        await leadership.gain()
-        await leadership.give_back(finished=True)
+async def test_without_a_lease_it_leads_from_the_start() -> None:
+    catch_up = CatchUp()
+    leadership = Leadership(None, catch_up, catch_up.begun.append)
+    assert leadership.start() == []
+    await leadership.gain()
+    await leadership.give_back(finished=True)
+    assert leadership.leads()
+    assert not leadership.is_lost
+    assert leadership.find_stuck(0) == []
+    assert catch_up.calls == 0, "there is nobody to catch up with"
+    assert catch_up.begun == [None]
+
+
+async def test_it_begins_when_it_has_the_lease_and_has_caught_up_whatever_that_takes() -> None:
+    catch_up = CatchUp(fails=2)
+    async with standby(catch_up) as (leadership, server):
+        gaining = asyncio.create_task(leadership.gain())
+        await asyncio.sleep(0.1)
+        assert catch_up.calls == 0
+        assert not leadership.leads()
+        assert catch_up.begun == []
+        server.hold("")
+        await asyncio.wait_for(gaining, 30)
+        assert catch_up.calls == 3
+        assert catch_up.begun == [parse_instant(RENEWED)]
         assert leadership.leads()
-        assert not leadership.is_lost
-        assert leadership.find_stuck(0) == []
-        assert catch_up.calls == 0, "there is nobody to catch up with"
-        assert catch_up.begun == [None]
-
-    asyncio.run(main())
+        assert leadership.find_stuck(30) == []
 
 
-def test_it_begins_when_it_has_the_lease_and_has_caught_up_whatever_that_takes() -> None:
-    async def main() -> None:
-        catch_up = CatchUp(fails=2)
-        async with standby(catch_up) as (leadership, server):
-            gaining = asyncio.create_task(leadership.gain())
-            await asyncio.sleep(0.1)
-            assert catch_up.calls == 0
-            assert not leadership.leads()
-            assert catch_up.begun == []
-            server.hold("")
-            await asyncio.wait_for(gaining, 30)
-            assert catch_up.calls == 3
-            assert catch_up.begun == [parse_instant(RENEWED)]
-            assert leadership.leads()
-            assert leadership.find_stuck(30) == []
-
-    asyncio.run(main())
+async def test_the_lease_is_given_back_when_everything_is_written() -> None:
+    async with standby(CatchUp()) as (leadership, server):
+        server.hold("")
+        await asyncio.wait_for(leadership.gain(), 30)
+        await leadership.give_back(finished=True)
+        assert server.spec["holderIdentity"] == ""
+        assert not leadership.leads()
 
 
-def test_the_lease_is_given_back_when_everything_is_written() -> None:
-    async def main() -> None:
-        async with standby(CatchUp()) as (leadership, server):
-            server.hold("")
-            await asyncio.wait_for(leadership.gain(), 30)
-            await leadership.give_back(finished=True)
-            assert server.spec["holderIdentity"] == ""
-            assert not leadership.leads()
-
-    asyncio.run(main())
+async def test_after_a_write_that_was_cut_off_the_lease_is_left_to_expire() -> None:
+    async with standby(CatchUp()) as (leadership, server):
+        server.hold("")
+        await asyncio.wait_for(leadership.gain(), 30)
+        await leadership.give_back(finished=False)
+        assert server.spec["holderIdentity"] == "me"
 
 
-def test_after_a_write_that_was_cut_off_the_lease_is_left_to_expire() -> None:
-    async def main() -> None:
-        async with standby(CatchUp()) as (leadership, server):
-            server.hold("")
-            await asyncio.wait_for(leadership.gain(), 30)
-            await leadership.give_back(finished=False)
-            assert server.spec["holderIdentity"] == "me"
-
-    asyncio.run(main())
-
-
-def test_an_election_without_a_sign_of_life_is_told() -> None:
-    async def main() -> None:
-        async with standby(CatchUp()) as (leadership, _):
-            assert leadership.find_stuck(-1) == ["election is stuck"]
-
-    asyncio.run(main())
+async def test_an_election_without_a_sign_of_life_is_told() -> None:
+    async with standby(CatchUp()) as (leadership, _):
+        assert leadership.find_stuck(-1) == ["election is stuck"]

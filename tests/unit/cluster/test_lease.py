@@ -105,75 +105,63 @@ async def candidate() -> AsyncIterator[Bench]:
         await asyncio.gather(it.task, return_exceptions=True)
 
 
-def test_where_there_is_no_lease_it_is_made_and_held() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            await it.until_leading()
-            assert it.lease.remaining() == 7
-            assert it.server.spec == {
-                "holderIdentity": "me",
-                "leaseDurationSeconds": 10,
-                "leaseTransitions": 0,
-                "acquireTime": "2026-11-24T05:00:00.000000Z",
-                "renewTime": "2026-11-24T05:00:00.000000Z",
-            }
-
-    asyncio.run(main())
+async def test_where_there_is_no_lease_it_is_made_and_held() -> None:
+    async with candidate() as it:
+        await it.until_leading()
+        assert it.lease.remaining() == 7
+        assert it.server.spec == {
+            "holderIdentity": "me",
+            "leaseDurationSeconds": 10,
+            "leaseTransitions": 0,
+            "acquireTime": "2026-11-24T05:00:00.000000Z",
+            "renewTime": "2026-11-24T05:00:00.000000Z",
+        }
 
 
-def test_a_holder_renews_and_leaves_alone_what_others_have_put_there() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            it.server.hold("", preferredHolder="somebody", leaseTransitions=4)
-            await it.until_leading()
-            writes = len(it.server.writes)
-            it.now += 5
-            await until(lambda: len(it.server.writes) > writes + 1)
-            assert it.lease.remaining() == 7
-            assert it.server.spec["leaseTransitions"] == 5
-            assert it.server.spec["preferredHolder"] == "somebody"
-            assert it.server.lease is not None
-            assert it.server.lease["metadata"]["labels"] == {"kept": "yes"}
-
-    asyncio.run(main())
+async def test_a_holder_renews_and_leaves_alone_what_others_have_put_there() -> None:
+    async with candidate() as it:
+        it.server.hold("", preferredHolder="somebody", leaseTransitions=4)
+        await it.until_leading()
+        writes = len(it.server.writes)
+        it.now += 5
+        await until(lambda: len(it.server.writes) > writes + 1)
+        assert it.lease.remaining() == 7
+        assert it.server.spec["leaseTransitions"] == 5
+        assert it.server.spec["preferredHolder"] == "somebody"
+        assert it.server.lease is not None
+        assert it.server.lease["metadata"]["labels"] == {"kept": "yes"}
 
 
-def test_another_s_lease_is_taken_only_when_it_has_not_changed_for_its_duration() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            it.server.hold("other", renewTime="1", leaseTransitions=2)
-            await it.looks()
-            it.now += 9.9
-            it.server.hold("other", renewTime="2", leaseTransitions=2)
-            await it.looks()
-            it.now += 9.9
-            await it.looks()
-            assert it.server.writes == []
-            assert it.lease.remaining() <= 0
-            it.now += 0.2
-            await it.until_leading()
-            assert it.server.spec["holderIdentity"] == "me"
-            assert it.server.spec["leaseTransitions"] == 3
-
-    asyncio.run(main())
+async def test_another_s_lease_is_taken_only_when_it_has_not_changed_for_its_duration() -> None:
+    async with candidate() as it:
+        it.server.hold("other", renewTime="1", leaseTransitions=2)
+        await it.looks()
+        it.now += 9.9
+        it.server.hold("other", renewTime="2", leaseTransitions=2)
+        await it.looks()
+        it.now += 9.9
+        await it.looks()
+        assert it.server.writes == []
+        assert it.lease.remaining() <= 0
+        it.now += 0.2
+        await it.until_leading()
+        assert it.server.spec["holderIdentity"] == "me"
+        assert it.server.spec["leaseTransitions"] == 3
 
 
-def test_who_loses_the_race_does_not_lead() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            it.server.hold("")
-            it.server.troubles = [refuse(409, "Conflict")]
-            await until(lambda: not it.server.troubles)
-            assert not it.lease.leading.is_set()
-            await it.until_leading()  # nobody else wanted it after all
-
-    asyncio.run(main())
+async def test_who_loses_the_race_does_not_lead() -> None:
+    async with candidate() as it:
+        it.server.hold("")
+        it.server.troubles = [refuse(409, "Conflict")]
+        await until(lambda: not it.server.troubles)
+        assert not it.lease.leading.is_set()
+        await it.until_leading()  # nobody else wanted it after all
 
 
-def test_a_holder_that_cannot_renew_leads_until_its_deadline_and_not_longer(
+async def test_a_holder_that_cannot_renew_leads_until_its_deadline_and_not_longer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
+    with caplog.at_level(logging.WARNING):
         async with candidate() as it:
             await it.until_leading()
             it.server.away = True
@@ -185,88 +173,70 @@ def test_a_holder_that_cannot_renew_leads_until_its_deadline_and_not_longer(
             assert it.lease.remaining() <= 0
             with pytest.raises(LeaseLostError, match="away"):
                 await asyncio.wait_for(it.task, 20)
-
-    with caplog.at_level(logging.WARNING):
-        asyncio.run(main())
     assert caplog.text.count("the lease cannot be had: away") == 1, "each trouble is said once"
 
 
-def test_a_holder_that_sees_another_s_name_has_lost_at_once_and_for_good() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            await it.until_leading()
-            it.server.hold("other")
-            with pytest.raises(LeaseLostError):
-                await asyncio.wait_for(it.task, 20)
-            assert it.lease.remaining() <= 0
-            writes = len(it.server.writes)
-            await it.lease.release()
-            assert len(it.server.writes) == writes
-            assert it.server.spec["holderIdentity"] == "other"
-
-    asyncio.run(main())
+async def test_a_holder_that_sees_another_s_name_has_lost_at_once_and_for_good() -> None:
+    async with candidate() as it:
+        await it.until_leading()
+        it.server.hold("other")
+        with pytest.raises(LeaseLostError):
+            await asyncio.wait_for(it.task, 20)
+        assert it.lease.remaining() <= 0
+        writes = len(it.server.writes)
+        await it.lease.release()
+        assert len(it.server.writes) == writes
+        assert it.server.spec["holderIdentity"] == "other"
 
 
-def test_who_was_asleep_does_not_lead_again_even_if_the_lease_is_free_by_then() -> None:
+async def test_who_was_asleep_does_not_lead_again_even_if_the_lease_is_free_by_then() -> None:
     """What it knows is from before another has led."""
 
-    async def main() -> None:
-        async with candidate() as it:
-            await it.until_leading()
-            it.now += 60
-            it.server.hold("")
-            with pytest.raises(LeaseLostError):
-                await asyncio.wait_for(it.task, 20)
-
-    asyncio.run(main())
+    async with candidate() as it:
+        await it.until_leading()
+        it.now += 60
+        it.server.hold("")
+        with pytest.raises(LeaseLostError):
+            await asyncio.wait_for(it.task, 20)
 
 
-def test_a_holder_whose_lease_was_edited_or_deleted_goes_on() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            await it.until_leading()
-            assert it.server.lease is not None
-            it.server.hold("me", **{**it.server.spec, "comment": "by hand"})
-            writes = len(it.server.writes)
-            await until(lambda: len(it.server.writes) > writes)
-            it.server.lease = None
-            await until(lambda: it.server.lease is not None)
-            assert it.server.spec["holderIdentity"] == "me"
-            assert not it.task.done()
-            assert it.lease.remaining() > 0
-
-    asyncio.run(main())
+async def test_a_holder_whose_lease_was_edited_or_deleted_goes_on() -> None:
+    async with candidate() as it:
+        await it.until_leading()
+        assert it.server.lease is not None
+        it.server.hold("me", **{**it.server.spec, "comment": "by hand"})
+        writes = len(it.server.writes)
+        await until(lambda: len(it.server.writes) > writes)
+        it.server.lease = None
+        await until(lambda: it.server.lease is not None)
+        assert it.server.spec["holderIdentity"] == "me"
+        assert not it.task.done()
+        assert it.lease.remaining() > 0
 
 
-def test_a_lost_answer_does_not_cost_the_lease() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            it.server.lose_answers = True
-            await until(lambda: it.server.writes)
-            assert it.lease.remaining() <= 0, "it does not know that it leads"
-            it.server.lose_answers = False
-            await it.until_leading()
-            assert it.server.spec["leaseTransitions"] == 0
-
-    asyncio.run(main())
+async def test_a_lost_answer_does_not_cost_the_lease() -> None:
+    async with candidate() as it:
+        it.server.lose_answers = True
+        await until(lambda: it.server.writes)
+        assert it.lease.remaining() <= 0, "it does not know that it leads"
+        it.server.lose_answers = False
+        await it.until_leading()
+        assert it.server.spec["leaseTransitions"] == 0
 
 
-def test_it_is_given_back_for_the_next_to_take_at_once() -> None:
-    async def main() -> None:
-        async with candidate() as it:
-            await it.until_leading()
-            it.task.cancel()
-            await asyncio.gather(it.task, return_exceptions=True)
-            await it.lease.release()
-            assert it.lease.remaining() <= 0
-            assert it.server.spec["holderIdentity"] == ""
-            assert it.server.spec["leaseTransitions"] == 0
-
-    asyncio.run(main())
+async def test_it_is_given_back_for_the_next_to_take_at_once() -> None:
+    async with candidate() as it:
+        await it.until_leading()
+        it.task.cancel()
+        await asyncio.gather(it.task, return_exceptions=True)
+        await it.lease.release()
+        assert it.lease.remaining() <= 0
+        assert it.server.spec["holderIdentity"] == ""
+        assert it.server.spec["leaseTransitions"] == 0
 
 
-def test_a_release_that_fails_is_left_to_expire(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
+async def test_a_release_that_fails_is_left_to_expire(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
         async with candidate() as it:
             await it.until_leading()
             it.task.cancel()
@@ -274,9 +244,6 @@ def test_a_release_that_fails_is_left_to_expire(caplog: pytest.LogCaptureFixture
             it.server.away = True
             await it.lease.release()
             assert it.lease.remaining() <= 0
-
-    with caplog.at_level(logging.INFO):
-        asyncio.run(main())
     assert "it will expire" in caplog.text
 
 

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,16 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from tests.support.manual_cluster import ManualCluster, completed
 from tests.unit.cluster.guard_raws import breaker
 from tests.unit.cluster.raws import T0, at, guarded
-from tripswitch.cluster import notify
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.cluster.notify import MAX_TRIES, Notifier, Target, build_cloud_event, check_key
+from tripswitch.cluster.notify import (
+    MAX_TRIES,
+    MAX_WAITING,
+    Notifier,
+    Target,
+    Timing,
+    build_cloud_event,
+    check_key,
+)
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.inquiry import Evidence, Finding
@@ -32,7 +40,7 @@ from tripswitch.domain.values.status import Status
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/notifications.md"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-QUICK = Backoff(first=0.001, most=0.001)
+QUICK = Timing(retry=Backoff(first=0.001, most=0.001))
 
 
 def record() -> Record:
@@ -78,7 +86,13 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver(*, secret: str = SECRET, run: bool = True) -> AsyncIterator[Receiver]:
+async def receiver(
+    *,
+    secret: str = SECRET,
+    run: bool = True,
+    timing: Timing = QUICK,
+    max_waiting: int = MAX_WAITING,
+) -> AsyncIterator[Receiver]:
     made = Receiver()
     application = web.Application()
     application.router.add_post("/hook", made.handle)
@@ -89,7 +103,7 @@ async def receiver(*, secret: str = SECRET, run: bool = True) -> AsyncIterator[R
     def note(outcome: str) -> None:
         made.outcomes[outcome] += 1
 
-    made.notifier = Notifier(target, lambda: made.now, note, retry=QUICK)
+    made.notifier = Notifier(target, lambda: made.now, note, timing=timing, max_waiting=max_waiting)
     task = asyncio.create_task(made.notifier.run()) if run else None
     try:
         yield made
@@ -101,29 +115,26 @@ async def receiver(*, secret: str = SECRET, run: bool = True) -> AsyncIterator[R
         await server.close()
 
 
-def test_ecs_names_are_used_and_a_finished_rollback_has_its_own() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            world = completed()
-            await it.tell(world.apply("v2").look(1.0))
-            world.settle()
-            await it.tell(world.crash("v2").look(1.0))
-            await it.tell(*(world.look() for _ in range(4)))
-            assert [event["data"]["eventName"] for event in it.events] == [
-                "SERVICE_DEPLOYMENT_IN_PROGRESS",
-                "SERVICE_DEPLOYMENT_FAILED",
-                "SERVICE_DEPLOYMENT_IN_PROGRESS",
-                "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
-            ]
-            failed, rolling = it.events[1]["data"], it.events[2]["data"]
-            assert (failed["eventType"], failed["revision"]) == ("ERROR", 2)
-            assert "container web exited 1" in failed["reason"]
-            assert failed["images"] == ["shop:v2"]
-            assert (rolling["eventType"], rolling["revision"]) == ("INFO", 1)
-            assert (rolling["kind"], rolling["failedRevision"]) == ("ROLLBACK", 2)
-            assert it.outcomes == {"sent": 4}
-
-    asyncio.run(main())
+async def test_ecs_names_are_used_and_a_finished_rollback_has_its_own() -> None:
+    async with receiver() as it:
+        world = completed()
+        await it.tell(world.apply("v2").look(1.0))
+        world.settle()
+        await it.tell(world.crash("v2").look(1.0))
+        await it.tell(*(world.look() for _ in range(4)))
+        assert [event["data"]["eventName"] for event in it.events] == [
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "SERVICE_DEPLOYMENT_FAILED",
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
+        ]
+        failed, rolling = it.events[1]["data"], it.events[2]["data"]
+        assert (failed["eventType"], failed["revision"]) == ("ERROR", 2)
+        assert "container web exited 1" in failed["reason"]
+        assert failed["images"] == ["shop:v2"]
+        assert (rolling["eventType"], rolling["revision"]) == ("INFO", 1)
+        assert (rolling["kind"], rolling["failedRevision"]) == ("ROLLBACK", 2)
+        assert it.outcomes == {"sent": 4}
 
 
 def test_a_circuit_breaker_is_told_of_with_its_workload() -> None:
@@ -139,86 +150,72 @@ def test_a_circuit_breaker_is_told_of_with_its_workload() -> None:
     assert event["source"].endswith("/namespaces/shop/deploymentcircuitbreakers/web")
 
 
-def test_a_completed_rollout_is_told_and_pods_that_fail_are_not() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            await it.tell(
-                said(EventReason.ROLLOUT_COMPLETED),
-                said(EventReason.POD_LAUNCH_FAILED),
-                said(EventReason.ROLLOUT_STOPPED),
-            )
-            assert [event["data"]["eventName"] for event in it.events] == [
-                "SERVICE_DEPLOYMENT_COMPLETED"
-            ]
-
-    asyncio.run(main())
+async def test_a_completed_rollout_is_told_and_pods_that_fail_are_not() -> None:
+    async with receiver() as it:
+        await it.tell(
+            said(EventReason.ROLLOUT_COMPLETED),
+            said(EventReason.POD_LAUNCH_FAILED),
+            said(EventReason.ROLLOUT_STOPPED),
+        )
+        assert [event["data"]["eventName"] for event in it.events] == [
+            "SERVICE_DEPLOYMENT_COMPLETED"
+        ]
 
 
-def test_it_is_a_cloud_event_in_structured_mode() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            world = ManualCluster()
-            await it.tell(world.look())
-            [(headers, _)] = it.got
-            [event] = it.events
-            assert headers["Content-Type"].startswith("application/cloudevents+json")
-            assert event["specversion"] == "1.0"
-            assert event["type"] == "dev.tripswitch.SERVICE_DEPLOYMENT_IN_PROGRESS"
-            assert event["source"] == (
-                "/apis/tripswitch.dev/namespaces/shop/guardeddeployments/web"
-            )
-            assert event["id"].startswith("gd-1/1/RolloutStarted/")
-            assert event["time"] == at(0).replace("Z", ".000Z")
-            assert event["datacontenttype"] == "application/json"
-
-    asyncio.run(main())
+async def test_it_is_a_cloud_event_in_structured_mode() -> None:
+    async with receiver() as it:
+        world = ManualCluster()
+        await it.tell(world.look())
+        [(headers, _)] = it.got
+        [event] = it.events
+        assert headers["Content-Type"].startswith("application/cloudevents+json")
+        assert event["specversion"] == "1.0"
+        assert event["type"] == "dev.tripswitch.SERVICE_DEPLOYMENT_IN_PROGRESS"
+        assert event["source"] == ("/apis/tripswitch.dev/namespaces/shop/guardeddeployments/web")
+        assert event["id"].startswith("gd-1/1/RolloutStarted/")
+        assert event["time"] == at(0).replace("Z", ".000Z")
+        assert event["datacontenttype"] == "application/json"
 
 
-def test_the_body_is_signed_and_without_a_key_it_is_not() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            it.now = time.time()  # the library of the receiver compares with its own clock
-            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
-            [(headers, body)] = it.got
-            assert Webhook(SECRET).verify(body, headers) == it.events[0]
-            other = Webhook(base64.b64encode(bytes(24)).decode())
-            example = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-            assert example is not None
-            documented: dict[str, Any] = {}
-            exec(example[1], documented)
-            assert documented["read_notification"](SECRET, body, headers) == it.events[0]
-            changed = {
-                "another key": (other, body, headers),
-                "another body": (Webhook(SECRET), body + b" ", headers),
-                "another id": (Webhook(SECRET), body, {**headers, "webhook-id": "msg_1"}),
-                "no signature": (Webhook(SECRET), body, {**headers, "webhook-signature": ""}),
-            }
-            for webhook, text, given in changed.values():
-                with pytest.raises(WebhookVerificationError):
-                    webhook.verify(text, given)
-        async with receiver(secret="") as it:
-            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
-            assert not [name for name in it.got[0][0] if name.lower().startswith("webhook-")]
-
-    asyncio.run(main())
+async def test_the_body_is_signed_and_without_a_key_it_is_not() -> None:
+    async with receiver() as it:
+        it.now = time.time()  # the library of the receiver compares with its own clock
+        await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+        [(headers, body)] = it.got
+        assert Webhook(SECRET).verify(body, headers) == it.events[0]
+        other = Webhook(base64.b64encode(bytes(24)).decode())
+        example = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        assert example is not None
+        documented: dict[str, Any] = {}
+        exec(example[1], documented)
+        assert documented["read_notification"](SECRET, body, headers) == it.events[0]
+        changed = {
+            "another key": (other, body, headers),
+            "another body": (Webhook(SECRET), body + b" ", headers),
+            "another id": (Webhook(SECRET), body, {**headers, "webhook-id": "msg_1"}),
+            "no signature": (Webhook(SECRET), body, {**headers, "webhook-signature": ""}),
+        }
+        for webhook, text, given in changed.values():
+            with pytest.raises(WebhookVerificationError):
+                webhook.verify(text, given)
+    async with receiver(secret="") as it:
+        await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+        assert not [name for name in it.got[0][0] if name.lower().startswith("webhook-")]
 
 
-def test_a_recorded_request_is_refused_later_and_a_second_try_is_signed_anew() -> None:
+async def test_a_recorded_request_is_refused_later_and_a_second_try_is_signed_anew() -> None:
     """The library of the receiver compares the time of the request with its own clock."""
 
-    async def main() -> None:
-        async with receiver() as it:
-            it.answers = [503]
-            it.now = time.time() - 400
-            it.after = lambda: setattr(it, "now", time.time())
-            await it.tell(said(EventReason.ROLLOUT_COMPLETED))
-            (old, body), (new, again) = it.got
-            assert (old["webhook-id"], body) == (new["webhook-id"], again)
-            with pytest.raises(WebhookVerificationError, match="too old"):
-                Webhook(SECRET).verify(body, old)
-            Webhook(SECRET).verify(again, new)
-
-    asyncio.run(main())
+    async with receiver() as it:
+        it.answers = [503]
+        it.now = time.time() - 400
+        it.after = lambda: setattr(it, "now", time.time())
+        await it.tell(said(EventReason.ROLLOUT_COMPLETED))
+        (old, body), (new, again) = it.got
+        assert (old["webhook-id"], body) == (new["webhook-id"], again)
+        with pytest.raises(WebhookVerificationError, match="too old"):
+            Webhook(SECRET).verify(body, old)
+        Webhook(SECRET).verify(again, new)
 
 
 @pytest.mark.parametrize(
@@ -251,118 +248,93 @@ def test_a_key_that_receivers_cannot_use_is_refused(key: str, problem: str) -> N
         check_key(key)
 
 
-def test_what_fails_is_tried_again_unchanged_and_in_order() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            it.answers = [503, 429, 408]
-            await it.tell(
-                said(EventReason.ROLLOUT_STARTED), said(EventReason.CIRCUIT_BREAKER_TRIGGERED)
-            )
-            bodies = [body for _, body in it.got]
-            assert len(bodies) == 5
-            assert len(set(bodies[:4])) == 1
-            assert it.events[-1]["data"]["eventName"] == "SERVICE_DEPLOYMENT_FAILED"
-            assert it.outcomes == {"sent": 2}
-
-    asyncio.run(main())
+async def test_what_fails_is_tried_again_unchanged_and_in_order() -> None:
+    async with receiver() as it:
+        it.answers = [503, 429, 408]
+        await it.tell(
+            said(EventReason.ROLLOUT_STARTED), said(EventReason.CIRCUIT_BREAKER_TRIGGERED)
+        )
+        bodies = [body for _, body in it.got]
+        assert len(bodies) == 5
+        assert len(set(bodies[:4])) == 1
+        assert it.events[-1]["data"]["eventName"] == "SERVICE_DEPLOYMENT_FAILED"
+        assert it.outcomes == {"sent": 2}
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
-def test_what_the_receiver_refuses_for_good_is_not_tried_again(
+async def test_what_the_receiver_refuses_for_good_is_not_tried_again(
     status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            it.answers = [status]
-            await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
-            assert len(it.got) == 2
-            assert it.outcomes == {"failed": 1, "sent": 1}
-
-    asyncio.run(main())
+    async with receiver() as it:
+        it.answers = [status]
+        await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
+        assert len(it.got) == 2
+        assert it.outcomes == {"failed": 1, "sent": 1}
     assert f"given up: HTTP status {status}" in caplog.text
 
 
-def test_it_gives_up_in_the_end_and_goes_on_with_the_next() -> None:
-    async def main() -> None:
-        async with receiver() as it:
-            it.answers = [500] * MAX_TRIES
-            await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
-            assert len(it.got) == MAX_TRIES + 1
-            assert it.outcomes == {"failed": 1, "sent": 1}
-
-    asyncio.run(main())
+async def test_it_gives_up_in_the_end_and_goes_on_with_the_next() -> None:
+    async with receiver() as it:
+        it.answers = [500] * MAX_TRIES
+        await it.tell(said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_COMPLETED))
+        assert len(it.got) == MAX_TRIES + 1
+        assert it.outcomes == {"failed": 1, "sent": 1}
 
 
-def test_a_receiver_that_is_not_there_keeps_its_address_out_of_the_log(
+async def test_a_receiver_that_is_not_there_keeps_its_address_out_of_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
-        notifier = Notifier(Target("http://127.0.0.1:1/?token=hush"), lambda: T0, retry=QUICK)
+    with caplog.at_level(logging.DEBUG, logger="tripswitch"):
+        notifier = Notifier(Target("http://127.0.0.1:1/?token=hush"), lambda: T0, timing=QUICK)
         task = asyncio.create_task(notifier.run())
         notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
         await notifier.drain(10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await notifier.close()
-
-    with caplog.at_level(logging.DEBUG, logger="tripswitch"):
-        asyncio.run(main())
     assert "given up" in caplog.text
     assert "hush" not in caplog.text
 
 
-def test_a_receiver_that_hangs_is_given_a_short_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify, "TIMEOUT_SECONDS", 0.1)
+async def test_a_receiver_that_hangs_is_given_a_short_time() -> None:
+    async with receiver(timing=replace(QUICK, request=0.1)) as it:
+        released = asyncio.Event()
 
-    async def main() -> None:
-        async with receiver() as it:
-            released = asyncio.Event()
+        async def wait() -> None:
+            await released.wait()
 
-            async def wait() -> None:
-                await released.wait()
-
-            it.before = wait
-            it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
-            await it.notifier.drain(10)
-            assert it.outcomes == {"failed": 1}
-            released.set()
-
-    asyncio.run(main())
+        it.before = wait
+        it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
+        await it.notifier.drain(10)
+        assert it.outcomes == {"failed": 1}
+        released.set()
 
 
-def test_telling_never_waits_and_drops_what_is_too_much(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_telling_never_waits_and_drops_what_is_too_much(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(notify, "MAX_WAITING", 3)
-
-    async def main() -> None:
-        async with receiver(run=False) as it:
-            for _ in range(5):
-                it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
-            assert it.outcomes == {"dropped": 2}
-            await it.notifier.drain(0.01)
-            task = asyncio.create_task(it.notifier.run())
-            await it.notifier.drain(10)
-            assert len(it.got) == 3
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(main())
+    async with receiver(run=False, max_waiting=3) as it:
+        for _ in range(5):
+            it.notifier.tell(record(), said(EventReason.ROLLOUT_COMPLETED))
+        assert it.outcomes == {"dropped": 2}
+        await it.notifier.drain(0.01)
+        task = asyncio.create_task(it.notifier.run())
+        await it.notifier.drain(10)
+        assert len(it.got) == 3
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert "dropped: too many wait" in caplog.text
     assert "were not sent in time" in caplog.text
 
 
-def test_of_a_log_no_more_than_its_last_line_leaves_the_cluster() -> None:
+async def test_of_a_log_no_more_than_its_last_line_leaves_the_cluster() -> None:
     """A trip quotes it, as its event does; with --log-evidence=false there is none to quote."""
 
-    async def main() -> None:
-        async with receiver() as it:
-            world = completed().apply("v2").settle(1.0).crash("v2", count=1)
-            [inquiry] = world.look(1.0).inquiries
-            found = Evidence("web-1", log_tail="user=joe\nFATAL: no such table")
-            world.findings = (Finding(inquiry.topic, found),)
-            await it.tell(world.crash("v2").look(1.0))
-            assert "FATAL: no such table" in it.events[0]["data"]["reason"]
-            assert all(b"joe" not in body for _, body in it.got)
-
-    asyncio.run(main())
+    async with receiver() as it:
+        world = completed().apply("v2").settle(1.0).crash("v2", count=1)
+        [inquiry] = world.look(1.0).inquiries
+        found = Evidence("web-1", log_tail="user=joe\nFATAL: no such table")
+        world.findings = (Finding(inquiry.topic, found),)
+        await it.tell(world.crash("v2").look(1.0))
+        assert "FATAL: no such table" in it.events[0]["data"]["reason"]
+        assert all(b"joe" not in body for _, body in it.got)

@@ -236,57 +236,48 @@ def test_a_server_that_is_away_for_long_costs_no_new_list() -> None:
     assert script.listed == 1
 
 
-def test_a_storage_that_went_back_ends_everything() -> None:
+async def test_a_storage_that_went_back_ends_everything() -> None:
     """What is known looks newer than what is true; only a new process can forget it."""
 
-    async def main() -> None:
-        script = ScriptedApi(version=100)
-        script.lists = [[pod("a")]]
-        script.watches = [[event("ADDED", pod("b", 120)), failure(410, "Expired")]]
-        async with serve(script.handle) as client:
-            reflector = Reflector(client, PODS, Names(), backoff=QUICK)
-            task = asyncio.create_task(reflector.run())
-            script.lists.append(answer({"metadata": {"resourceVersion": "119"}, "items": []}))
-            with pytest.raises(WentBackError, match="from 120 to 119"):
-                await asyncio.wait_for(task, 20)
-
-    asyncio.run(main())
+    script = ScriptedApi(version=100)
+    script.lists = [[pod("a")]]
+    script.watches = [[event("ADDED", pod("b", 120)), failure(410, "Expired")]]
+    async with serve(script.handle) as client:
+        reflector = Reflector(client, PODS, Names(), backoff=QUICK)
+        task = asyncio.create_task(reflector.run())
+        script.lists.append(answer({"metadata": {"resourceVersion": "119"}, "items": []}))
+        with pytest.raises(WentBackError, match="from 120 to 119"):
+            await asyncio.wait_for(task, 20)
 
 
-def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
+async def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
     """A proxy in the way: kopf asks 2,400 times a second, this one a handful of times."""
     script = ScriptedApi()
     script.lists = [[]]
     script.watches = [[] for _ in range(1000)]
 
-    async def main() -> None:
-        async with serve(script.handle) as client:
-            reflector = Reflector(client, PODS, Names(), backoff=Backoff(first=0.05, most=10.0))
-            task = asyncio.create_task(reflector.run())
-            await asyncio.sleep(0.5)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(main())
+    async with serve(script.handle) as client:
+        reflector = Reflector(client, PODS, Names(), backoff=Backoff(first=0.05, most=10.0))
+        task = asyncio.create_task(reflector.run())
+        await asyncio.sleep(0.5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert len(script.watched_from) <= 6
 
 
-def test_a_stream_that_closes_after_every_event_still_brings_them_soon() -> None:
+async def test_a_stream_that_closes_after_every_event_still_brings_them_soon() -> None:
     """Doubling pauses would take 2 ** 10 times the first one until the last of ten events."""
     script = ScriptedApi()
     script.lists = [[]]
     script.watches = [[event("ADDED", pod(f"p{n}", 200 + n))] for n in range(10)]
     sink = Names()
 
-    async def main() -> None:
-        async with serve(script.handle) as client, asyncio.timeout(20):
-            reflector = Reflector(client, PODS, sink, backoff=Backoff(first=0.02, most=60.0))
-            task = asyncio.create_task(reflector.run())
-            await script.exhausted.wait()
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(main())
+    async with serve(script.handle) as client, asyncio.timeout(20):
+        reflector = Reflector(client, PODS, sink, backoff=Backoff(first=0.02, most=60.0))
+        task = asyncio.create_task(reflector.run())
+        await script.exhausted.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     assert len(sink.known) == 10
 
 
@@ -303,20 +294,17 @@ def test_a_stream_that_lived_long_enough_resets_the_back_off(
     assert caplog.records == []
 
 
-def test_synced_is_told_only_after_a_complete_list() -> None:
-    async def main() -> None:
-        script = ScriptedApi()
-        more = answer({"metadata": {"continue": "x"}, "items": [pod("a")]})
-        script.lists = [more, refuse(500), [pod("a"), pod("b")]]
-        sink = Names()
-        async with serve(script.handle) as client:
-            reflector = Reflector(client, PODS, sink, backoff=QUICK)
-            task = asyncio.create_task(reflector.run())
-            await asyncio.wait_for(reflector.synced.wait(), 5)
-            assert set(sink.known.values()) == {"a", "b"}
-            assert script.listed == 3
-            assert reflector.last_turn > 0
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    asyncio.run(main())
+async def test_synced_is_told_only_after_a_complete_list() -> None:
+    script = ScriptedApi()
+    more = answer({"metadata": {"continue": "x"}, "items": [pod("a")]})
+    script.lists = [more, refuse(500), [pod("a"), pod("b")]]
+    sink = Names()
+    async with serve(script.handle) as client:
+        reflector = Reflector(client, PODS, sink, backoff=QUICK)
+        task = asyncio.create_task(reflector.run())
+        await asyncio.wait_for(reflector.synced.wait(), 5)
+        assert set(sink.known.values()) == {"a", "b"}
+        assert script.listed == 3
+        assert reflector.last_turn > 0
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 
 import aiohttp
@@ -26,25 +25,17 @@ def free_port() -> int:
         ("elsewhere", 404, "404: Not Found"),
     ],
 )
-def test_each_path_answers(path: str, status: int, text: str) -> None:
-    async def main() -> None:
-        port = free_port()
-        server = HealthServer(
-            list, lambda: ["not yet", "not this either"], lambda: b"a_metric 1.0\n"
-        )
-        await server.start(port)
-        url = f"http://127.0.0.1:{port}/{path}"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            assert (answer.status, await answer.text()) == (status, text)
-        await server.stop()
-
-    asyncio.run(main())
+async def test_each_path_answers(path: str, status: int, text: str) -> None:
+    port = free_port()
+    server = HealthServer(list, lambda: ["not yet", "not this either"], lambda: b"a_metric 1.0\n")
+    await server.start(port)
+    url = f"http://127.0.0.1:{port}/{path}"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert (answer.status, await answer.text()) == (status, text)
+    await server.stop()
 
 
-def test_port_0_means_none() -> None:
-    async def main() -> None:
-        server = HealthServer(list, list, lambda: b"")
-        await server.start(0)
-        await server.stop()
-
-    asyncio.run(main())
+async def test_port_0_means_none() -> None:
+    server = HealthServer(list, list, lambda: b"")
+    await server.start(0)
+    await server.stop()

@@ -45,12 +45,12 @@ def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         given.append(options)
         return 3
 
-    monkeypatch.setattr(command, "run", keep)
+    main = command.build_command(keep)
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     line = (
         "-n shop --namespace bank --kubeconfig file --workers 2 --health-port 0 --log-level debug"
     )
-    result = CliRunner().invoke(command.main, line.split())
+    result = CliRunner().invoke(main, line.split())
     assert result.exit_code == 3
     assert given == [Options(("shop", "bank"), "file", workers=2, health_port=0, log_level="debug")]
 
@@ -60,11 +60,11 @@ def test_nonsense_is_refused(line: str) -> None:
     assert CliRunner().invoke(command.main, line.split()).exit_code == 2
 
 
-def test_without_credentials_it_says_so_and_ends(
+async def test_without_credentials_it_says_so_and_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     options = Options(kubeconfig=str(tmp_path / "nothing"), health_port=0)
-    assert asyncio.run(run(options)) == 1
+    assert await run(options) == 1
     assert "cannot start: no usable credentials" in caplog.text
 
 
@@ -87,37 +87,34 @@ def write_kubeconfig(folder: Path, server: str) -> Path:
     return kubeconfig
 
 
-def test_without_an_api_server_it_says_so_and_ends(
+async def test_without_an_api_server_it_says_so_and_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubeconfig = write_kubeconfig(tmp_path, "http://127.0.0.1:1")
-    assert asyncio.run(run(Options(kubeconfig=str(kubeconfig), health_port=0))) == 1
+    assert await run(Options(kubeconfig=str(kubeconfig), health_port=0)) == 1
     assert "cannot start" in caplog.text
 
 
-def test_a_health_port_in_use_ends_in_one_clear_line_before_anything_runs(
+async def test_a_health_port_in_use_ends_in_one_clear_line_before_anything_runs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        application = web.Application()
-        application.router.add_get(
-            "/apis/tripswitch.dev/v1alpha1/guardeddeployments",
-            list_nothing,
-        )
-        server = TestServer(application)
-        await server.start_server()
-        with socket.create_server(("", 0)) as taken:
-            port = taken.getsockname()[1]
-            kubeconfig = write_kubeconfig(tmp_path, str(server.make_url("")))
-            assert await run(Options(kubeconfig=str(kubeconfig), health_port=port)) == 1
-            (line,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
-            assert line.getMessage().startswith(f"cannot start: health port {port}: ")
-            assert "in use" in line.getMessage()
-            assert line.exc_info is None
-        await server.close()
-        assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"watch", "kopf"})
-
-    asyncio.run(main())
+    application = web.Application()
+    application.router.add_get(
+        "/apis/tripswitch.dev/v1alpha1/guardeddeployments",
+        list_nothing,
+    )
+    server = TestServer(application)
+    await server.start_server()
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        kubeconfig = write_kubeconfig(tmp_path, str(server.make_url("")))
+        assert await run(Options(kubeconfig=str(kubeconfig), health_port=port)) == 1
+        (line,) = [one for one in caplog.records if one.levelno >= logging.ERROR]
+        assert line.getMessage().startswith(f"cannot start: health port {port}: ")
+        assert "in use" in line.getMessage()
+        assert line.exc_info is None
+    await server.close()
+    assert {task.get_name() for task in asyncio.all_tasks()}.isdisjoint({"watch", "kopf"})
 
 
 def test_json_lines_can_be_read_by_machines() -> None:
@@ -191,13 +188,13 @@ def test_evidence_and_notifications_are_options_and_the_key_is_no_argument(
         given.append(options)
         return 0
 
-    monkeypatch.setattr(command, "run", keep)
+    main = command.build_command(keep)
     monkeypatch.setenv("TRIPSWITCH_NOTIFY_SECRET", KEY)
     line = "--log-evidence=false --notify-url=http://hook.example/a?b"
-    assert CliRunner().invoke(command.main, line.split()).exit_code == 0
+    assert CliRunner().invoke(main, line.split()).exit_code == 0
     assert not given[0].log_evidence
     assert given[0].notify == Target("http://hook.example/a?b", KEY)
-    CliRunner().invoke(command.main, [])
+    CliRunner().invoke(main, [])
     assert given[1].log_evidence
     assert given[1].notify is None
 

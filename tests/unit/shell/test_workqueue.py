@@ -1,41 +1,18 @@
-"""The work queue folds, orders, delays and isolates, on a clock that a test moves."""
+"""The work queue folds, orders, delays and isolates, on a clock that jumps to the next timer."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.shell.workqueue import TryAgainError, WorkQueue
 
-
-class SteppedLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next timer instead of waiting for it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def time(self) -> float:
-        return self.now
-
-    def _run_once(self) -> None:
-        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
-        due = [timer.when() for timer in scheduled if not timer.cancelled()]
-        if not self._ready and due:  # type: ignore[attr-defined]
-            self.now = max(self.now, min(due))
-        super()._run_once()  # type: ignore[misc]
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=SteppedLoop) as runner:
-        runner.run(main)
-
+pytestmark = pytest.mark.looptime
 
 Work = Callable[[str, float], Awaitable[float | None]]
 
@@ -89,132 +66,108 @@ class Log:
         return [time for _, time in self.done]
 
 
-def test_marks_that_wait_are_one_mark() -> None:
-    async def main() -> None:
-        log = Log()
-        async with queue(log) as marks:
-            for _ in range(5):
-                marks.mark("web")
-            assert marks.depth == 1
-            await asyncio.sleep(1)
-        assert log.done == [("web", 0)]
-
-    run(main())
-
-
-def test_a_key_is_never_worked_on_twice_at_once_and_a_mark_meanwhile_is_not_lost() -> None:
-    async def main() -> None:
-        log = Log(takes=10)
-        async with queue(log) as marks:
+async def test_marks_that_wait_are_one_mark() -> None:
+    log = Log()
+    async with queue(log) as marks:
+        for _ in range(5):
             marks.mark("web")
-            await asyncio.sleep(1)
-            marks.mark("web")
-            marks.mark("web")
-            await asyncio.sleep(40)
-        assert log.done == [("web", 0), ("web", 10)]
-        assert log.most_at_once == 1
-
-    run(main())
-
-
-def test_different_keys_are_worked_on_at_the_same_time_by_as_many_as_there_are_workers() -> None:
-    async def main() -> None:
-        log = Log(takes=1)
-        async with queue(log, workers=3) as marks:
-            for number in range(7):
-                marks.mark(str(number))
-            await asyncio.sleep(10)
-        assert len(log.done) == 7
-        assert log.most_at_once == 3
-
-    run(main())
-
-
-def test_nothing_is_taken_before_the_gate_opens() -> None:
-    async def main() -> None:
-        log = Log()
-        gate = asyncio.Event()
-        marks = WorkQueue(log, gate)
-        marks.start()
-        marks.mark("web")
-        await asyncio.sleep(5)
-        assert log.done == []
-        gate.set()
+        assert marks.depth == 1
         await asyncio.sleep(1)
-        assert log.done == [("web", 5)]
-        await marks.stop(1)
-
-    run(main())
+    assert log.done == [("web", 0)]
 
 
-def test_a_result_brings_the_key_back_at_that_very_time() -> None:
-    async def main() -> None:
-        log = Log(2.5, 0.25, None)
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(100)
-        assert log.times == [0, 2.5, 2.75]
-
-    run(main())
-
-
-def test_a_later_delay_replaces_an_earlier_one() -> None:
-    async def main() -> None:
-        log = Log()
-        async with queue(log) as marks:
-            marks.mark_after("web", 5)
-            marks.mark_after("web", 20)
-            await asyncio.sleep(100)
-        assert log.times == [20]
-
-    run(main())
+async def test_a_key_is_never_worked_on_twice_at_once_and_a_mark_meanwhile_is_not_lost() -> None:
+    log = Log(takes=10)
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.mark("web")
+        marks.mark("web")
+        await asyncio.sleep(40)
+    assert log.done == [("web", 0), ("web", 10)]
+    assert log.most_at_once == 1
 
 
-def test_a_mark_before_its_time_takes_the_place_of_the_delay() -> None:
-    async def main() -> None:
-        log = Log(30.0, 30.0)
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(10)
-            marks.mark("web")
-            await asyncio.sleep(80)
-        assert log.times == [0, 10, 40]
+async def test_different_keys_are_worked_on_at_the_same_time_by_as_many_as_there_are_workers() -> (
+    None
+):
 
-    run(main())
-
-
-def test_failures_come_back_later_and_later_until_one_success() -> None:
-    async def main() -> None:
-        failures = [TryAgainError("conflict") for _ in range(6)]
-        log = Log(*failures, None, TryAgainError("conflict"))
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(100)
-            gaps = [late - early for early, late in zip(log.times, log.times[1:], strict=False)]
-            for gap, longest in zip(gaps, (1, 2, 4, 8, 8, 8), strict=True):
-                assert longest / 2 <= gap <= longest + 0.001
-            marks.mark("web")
-            await asyncio.sleep(100)
-            assert log.times[-1] - log.times[-2] <= 1.001
-
-    run(main())
+    log = Log(takes=1)
+    async with queue(log, workers=3) as marks:
+        for number in range(7):
+            marks.mark(str(number))
+        await asyncio.sleep(10)
+    assert len(log.done) == 7
+    assert log.most_at_once == 3
 
 
-def test_the_server_may_ask_for_more_patience() -> None:
-    async def main() -> None:
-        log = Log(TryAgainError("throttled", at_least=30))
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(100)
-        assert log.times == [0, 30]
+async def test_nothing_is_taken_before_the_gate_opens() -> None:
+    log = Log()
+    gate = asyncio.Event()
+    marks = WorkQueue(log, gate)
+    marks.start()
+    marks.mark("web")
+    await asyncio.sleep(5)
+    assert log.done == []
+    gate.set()
+    await asyncio.sleep(1)
+    assert log.done == [("web", 5)]
+    await marks.stop(1)
 
-    run(main())
+
+async def test_a_result_brings_the_key_back_at_that_very_time() -> None:
+    log = Log(2.5, 0.25, None)
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(100)
+    assert log.times == [0, 2.5, 2.75]
 
 
-def test_a_bug_in_one_object_is_told_and_the_others_go_on(
+async def test_a_later_delay_replaces_an_earlier_one() -> None:
+    log = Log()
+    async with queue(log) as marks:
+        marks.mark_after("web", 5)
+        marks.mark_after("web", 20)
+        await asyncio.sleep(100)
+    assert log.times == [20]
+
+
+async def test_a_mark_before_its_time_takes_the_place_of_the_delay() -> None:
+    log = Log(30.0, 30.0)
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(10)
+        marks.mark("web")
+        await asyncio.sleep(80)
+    assert log.times == [0, 10, 40]
+
+
+async def test_failures_come_back_later_and_later_until_one_success() -> None:
+    failures = [TryAgainError("conflict") for _ in range(6)]
+    log = Log(*failures, None, TryAgainError("conflict"))
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(100)
+        gaps = [late - early for early, late in zip(log.times, log.times[1:], strict=False)]
+        for gap, longest in zip(gaps, (1, 2, 4, 8, 8, 8), strict=True):
+            assert longest / 2 <= gap <= longest + 0.001
+        marks.mark("web")
+        await asyncio.sleep(100)
+        assert log.times[-1] - log.times[-2] <= 1.001
+
+
+async def test_the_server_may_ask_for_more_patience() -> None:
+    log = Log(TryAgainError("throttled", at_least=30))
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(100)
+    assert log.times == [0, 30]
+
+
+async def test_a_bug_in_one_object_is_told_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
+    with caplog.at_level(logging.ERROR):
         done: list[str] = []
 
         async def work(key: str, _marked: float) -> None:
@@ -227,152 +180,125 @@ def test_a_bug_in_one_object_is_told_and_the_others_go_on(
             marks.mark("good")
             await asyncio.sleep(0.1)
         assert done == ["good"]
-
-    with caplog.at_level(logging.ERROR):
-        run(main())
     (record,) = caplog.records
     assert record.exc_info is not None
     assert "unexpected error about bad" in record.getMessage()
 
 
-def test_a_bug_is_handed_on_and_its_key_is_not_worked_on_hot_however_often_it_is_marked() -> None:
-    async def main() -> None:
-        log = Log(*[ZeroDivisionError() for _ in range(3)], None)
-        broken: list[tuple[str, Exception]] = []
-        gate = asyncio.Event()
-        gate.set()
-        marks = WorkQueue(log, gate, broken=lambda key, error: broken.append((key, error)))
-        marks.start()
-        for _ in range(40):
+async def test_a_bug_is_handed_on_and_its_key_is_not_worked_on_hot_however_often_it_is_marked() -> (
+    None
+):
+
+    log = Log(*[ZeroDivisionError() for _ in range(3)], None)
+    broken: list[tuple[str, Exception]] = []
+    gate = asyncio.Event()
+    gate.set()
+    marks = WorkQueue(log, gate, broken=lambda key, error: broken.append((key, error)))
+    marks.start()
+    for _ in range(40):
+        marks.mark("web")
+        await asyncio.sleep(0.1)
+    assert log.times[:4] == [0, 1, 2, 3], "once a second, and no mark is lost"
+    assert [key for key, _ in broken] == ["web"] * 3
+    assert isinstance(broken[0][1], ZeroDivisionError)
+    await marks.stop(1)
+
+
+async def test_where_the_server_asks_for_patience_marks_wait() -> None:
+    log = Log(TryAgainError("throttled", at_least=30))
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(10)
+        marks.mark("web")
+        await asyncio.sleep(100)
+    assert log.times == [0, 30]
+
+
+async def test_after_a_conflict_a_mark_does_not_wait() -> None:
+    log = Log(*[TryAgainError("conflict") for _ in range(4)])
+    async with queue(log) as marks:
+        for _ in range(4):
             marks.mark("web")
-            await asyncio.sleep(0.1)
-        assert log.times[:4] == [0, 1, 2, 3], "once a second, and no mark is lost"
-        assert [key for key, _ in broken] == ["web"] * 3
-        assert isinstance(broken[0][1], ZeroDivisionError)
-        await marks.stop(1)
-
-    run(main())
+            await asyncio.sleep(0.01)
+    assert log.times == [0, 0.01, 0.02, 0.03]
 
 
-def test_where_the_server_asks_for_patience_marks_wait() -> None:
-    async def main() -> None:
-        log = Log(TryAgainError("throttled", at_least=30))
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(10)
-            marks.mark("web")
-            await asyncio.sleep(100)
-        assert log.times == [0, 30]
+async def test_work_is_told_since_when_its_key_was_marked() -> None:
+    seen: list[float] = []
 
-    run(main())
+    async def work(_key: str, marked: float) -> None:
+        seen.append(marked)
+        await asyncio.sleep(10)
 
-
-def test_after_a_conflict_a_mark_does_not_wait() -> None:
-    async def main() -> None:
-        log = Log(*[TryAgainError("conflict") for _ in range(4)])
-        async with queue(log) as marks:
-            for _ in range(4):
-                marks.mark("web")
-                await asyncio.sleep(0.01)
-        assert log.times == [0, 0.01, 0.02, 0.03]
-
-    run(main())
+    async with queue(work) as marks:
+        marks.mark("web")
+        await asyncio.sleep(4)
+        marks.mark("web")
+        await asyncio.sleep(30)
+    assert seen == [0, 4]
 
 
-def test_work_is_told_since_when_its_key_was_marked() -> None:
-    async def main() -> None:
-        seen: list[float] = []
-
-        async def work(_key: str, marked: float) -> None:
-            seen.append(marked)
-            await asyncio.sleep(10)
-
-        async with queue(work) as marks:
-            marks.mark("web")
-            await asyncio.sleep(4)
-            marks.mark("web")
-            await asyncio.sleep(30)
-        assert seen == [0, 4]
-
-    run(main())
+async def test_stopping_finishes_what_is_under_way_and_takes_nothing_more() -> None:
+    log = Log(takes=5)
+    async with queue(log, workers=1) as marks:
+        marks.mark("first")
+        marks.mark("second")
+        marks.mark_after("third", 1)
+        await asyncio.sleep(1)
+        assert await marks.stop(60)
+        assert log.running == 0
+        assert all(task.done() for task in marks.tasks)
+        await asyncio.sleep(60)
+    assert log.done == [("first", 0)]
 
 
-def test_stopping_finishes_what_is_under_way_and_takes_nothing_more() -> None:
-    async def main() -> None:
-        log = Log(takes=5)
-        async with queue(log, workers=1) as marks:
-            marks.mark("first")
-            marks.mark("second")
-            marks.mark_after("third", 1)
-            await asyncio.sleep(1)
-            assert await marks.stop(60)
-            assert log.running == 0
-            assert all(task.done() for task in marks.tasks)
-            await asyncio.sleep(60)
-        assert log.done == [("first", 0)]
-
-    run(main())
-
-
-def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
+async def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
         log = Log(takes=1000)
         async with queue(log, workers=1) as marks:
             marks.mark("web")
             await asyncio.sleep(1)
             assert not await marks.stop(3)
             assert asyncio.get_running_loop().time() == 4
-
-    with caplog.at_level(logging.WARNING):
-        run(main())
     assert "did not finish" in caplog.text
 
 
-def test_a_key_that_is_forgotten_owes_nothing_to_what_went_wrong_before() -> None:
+async def test_a_key_that_is_forgotten_owes_nothing_to_what_went_wrong_before() -> None:
     """The next object of the same name waits neither for the old one's holds nor for its back-off."""
 
-    async def main() -> None:
-        log = Log(*[RuntimeError("bug") for _ in range(4)], TryAgainError("conflict"))
-        async with queue(log) as marks:
-            marks.mark("web")
-            await log.wait(4)
-            await asyncio.sleep(0)  # the fourth has failed
-            marks.forget("web")
-            began = asyncio.get_running_loop().time()
-            marks.mark("web")
-            await asyncio.sleep(0.1)
-            assert log.times[4:] == [round(began, 3)]  # no hold
-            await asyncio.sleep(1.5)
-            assert len(log.done) == 6  # the first delay, not the fifth
-
-    run(main())
+    log = Log(*[RuntimeError("bug") for _ in range(4)], TryAgainError("conflict"))
+    async with queue(log) as marks:
+        marks.mark("web")
+        await log.wait(4)
+        await asyncio.sleep(0)  # the fourth has failed
+        marks.forget("web")
+        began = asyncio.get_running_loop().time()
+        marks.mark("web")
+        await asyncio.sleep(0.1)
+        assert log.times[4:] == [round(began, 3)]  # no hold
+        await asyncio.sleep(1.5)
+        assert len(log.done) == 6  # the first delay, not the fifth
 
 
-def test_work_on_a_key_that_was_forgotten_meanwhile_leaves_no_delay() -> None:
-    async def main() -> None:
-        log = Log(TryAgainError("be patient", 3600.0), takes=5.0)
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(1)
-            marks.forget("web")
-            marks.mark("web")
-            await asyncio.sleep(30)
-            assert log.times == [0, 5]
-            await asyncio.sleep(7200)
-            assert len(log.done) == 2
-
-    run(main())
+async def test_work_on_a_key_that_was_forgotten_meanwhile_leaves_no_delay() -> None:
+    log = Log(TryAgainError("be patient", 3600.0), takes=5.0)
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.forget("web")
+        marks.mark("web")
+        await asyncio.sleep(30)
+        assert log.times == [0, 5]
+        await asyncio.sleep(7200)
+        assert len(log.done) == 2
 
 
-def test_a_key_that_waits_for_a_hold_is_worked_on_when_it_is_forgotten() -> None:
-    async def main() -> None:
-        log = Log(TryAgainError("be patient", 3600.0))
-        async with queue(log) as marks:
-            marks.mark("web")
-            await asyncio.sleep(1)
-            marks.mark("web")  # held
-            marks.forget("web")
-            await asyncio.sleep(1)
-            assert log.times == [0, 1]
-
-    run(main())
+async def test_a_key_that_waits_for_a_hold_is_worked_on_when_it_is_forgotten() -> None:
+    log = Log(TryAgainError("be patient", 3600.0))
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.mark("web")  # held
+        marks.forget("web")
+        await asyncio.sleep(1)
+        assert log.times == [0, 1]

@@ -143,6 +143,12 @@ def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: Nam
     until_guard(world, "FAILED", "web-deployment")
     assert world.until_event("CircuitBreakerWouldTrigger", "web-deployment")
     assert find_writes(world) == set()
+    world.kubectl("label", "deployment", "web", f"{LABEL}=enforce", "--overwrite")
+    until(
+        lambda: json.loads(world.kubectl("get", "dcb", "web-deployment", "--output=json")),
+        lambda found: found["spec"]["mode"] == "Enforce",
+    )
+    assert "paused" not in find(world, "deployment")["spec"], "a trip of before is not acted on"
     world.kubectl("label", "deployment", "web", f"{LABEL}-")
     until(lambda: guard_status(world, "web-deployment"), lambda status: not status)
 
@@ -180,6 +186,8 @@ def test_who_resumes_a_tripped_deployment_gets_a_retry_and_is_told(world: Namesp
     """G5."""
     trip(world)
     world.kubectl("rollout", "resume", "deployment/web")
+    for number in range(30):  # a status that is written on an older version is decided again
+        world.kubectl("annotate", "dcb", "web", f"example.com/number={number}", "--overwrite")
     assert "was resumed" in world.until_event("WorkloadResumed")
     until(
         lambda: guard_status(world),

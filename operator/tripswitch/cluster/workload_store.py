@@ -165,9 +165,10 @@ class WorkloadStore(Store):
 
     def find_workload(self, record: Record) -> Record | None:
         """Return the workload as the object of an event, if a trip may change it (G4, G7)."""
-        brief = self.workloads.find(self.target_of(record))
+        target = self._target_of.get(record.uid)
+        brief = None if target is None else self.workloads.find(target)
         if brief is None or brief.view is None:
-            return None
+            return None  # or the breaker is gone by now
         enforces = field(record.decode(), "spec", "mode") != Mode.OBSERVE
         return _as_record(brief) if enforces and self._most is Mode.ENFORCE else None
 

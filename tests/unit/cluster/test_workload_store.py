@@ -243,7 +243,10 @@ def test_events_about_the_workload_name_it_unless_it_is_observed() -> None:
         "uid-web",
     )
     views.store.upsert_guarded(raws.breaker(version=21, mode="Observe"))
-    assert views.store.find_workload(views.record()) is None
+    record = views.record()
+    assert views.store.find_workload(record) is None
+    views.store.remove_guarded(raws.BREAKER_UID)
+    assert views.store.find_workload(record) is None
 
 
 @pytest.mark.parametrize(("by", "told"), [(raws.BREAKER_UID, ["web"]), ("uid-other", [])])

@@ -237,6 +237,15 @@ def test_f1_a_failure_says_which_container_failed_how_and_where() -> None:
             id="the end's own words come first",
         ),
         pytest.param(
+            container(
+                ended=Ended(159, "seccomp killed", message="Used forbidden syscalls: swapoff (3x)")
+            ),
+            "SeccompKilled",
+            159,
+            "Used forbidden syscalls: swapoff (3x)",
+            id="ended by CRI-O for a forbidden system call",
+        ),
+        pytest.param(
             waiting("PostStartHookError", last_ended=Ended(137, "Error")),
             "PostStartHookError",
             137,
@@ -986,6 +995,9 @@ def test_f5_running_but_not_ready_in_time_is_a_health_failure() -> None:
 TAKEN_AWAY = [
     pytest.param(terminating(crashing_pod(runs=2)), id="deletionTimestamp set"),
     pytest.param(replace(crashing_pod(runs=2), disrupted=True), id="DisruptionTarget=True"),
+    pytest.param(
+        pod("a", ended(159, reason="seccomp killed"), deleting=True), id="SeccompKilled, deleted"
+    ),
     pytest.param(
         failed_pod(reason="Evicted", message=STORAGE, disrupted=True), id="Evicted and disrupted"
     ),

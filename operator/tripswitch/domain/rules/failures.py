@@ -67,8 +67,14 @@ PULLS = frozenset(
 )
 """Reasons of failures of a container whose image is not there yet (F10)."""
 
-ENDED = frozenset({"Completed", "ContainerCannotRun", "Error", "OOMKilled", "StartError"})
-"""Reasons of an ended run that are passed on as they are; an unknown one counts as Error (F1)."""
+ENDED = frozenset(
+    {"Completed", "ContainerCannotRun", "Error", "OOMKilled", "SeccompKilled", "StartError"}
+)
+"""Reasons of an ended run (F1); an unknown one counts as Error."""
+
+IN_ONE_WORD = {"seccomp killed": "SeccompKilled"}
+"""Reasons of container runtimes that are no single word, and the word that stands for each. CRI-O ends a
+container with this one after forbidden system calls, if its pod asks for that by an annotation."""
 
 NOT_READY_IN_TIME = "NotReadyInTime"
 
@@ -292,8 +298,9 @@ def _ended_reason(container: ContainerView, ended: Ended | None) -> str:
         return container.waiting
     if ended is None:
         return "Error"
-    if ended.reason in ENDED:
-        return ended.reason
+    reason = IN_ONE_WORD.get(ended.reason, ended.reason)
+    if reason in ENDED:
+        return reason
     return "Completed" if ended.exit_code == 0 and not ended.signal else "Error"
 
 

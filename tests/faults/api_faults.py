@@ -188,7 +188,7 @@ def halved(lab: Lab, run: int) -> str:
         lists = on(["list"])
         trial.plan.set(
             Rule(Halve(clean=run % 2 == 1), lists, times=6),
-            Rule(Fail(410), on(["watch"]), times=3),
+            Rule(Fail(410), on(["watch"]), each=1),
         )
         trial.proxy.hang_up()
         trial.until(lambda: trial.plan.rules[0].hits >= 4)
@@ -211,7 +211,7 @@ def gone_while_deleted(lab: Lab, run: int) -> str:
         world.kubectl("delete", "gdeploy/api", "--wait=true")
         world.kubectl("scale", "gdeploy/web", "--replicas=6")
         world.kubectl("delete", "pods", "--all", "--wait=true", "--grace-period=0")
-        trial.plan.set(*(Rule(Fail(410), on(["watch"], [kind]), times=1) for kind in WATCHES))
+        trial.plan.set(*(Rule(Fail(410), on(["watch"], [kind]), each=1) for kind in WATCHES))
         trial.until(lambda: 'name="api"' not in trial.operator.metrics())
         trial.until(lambda: world.status("web").get("readyReplicas") == 6)
         trial.until(lambda: _shown(trial) == len(_alive(trial)) == 6)
@@ -225,9 +225,9 @@ def frozen(lab: Lab, run: int) -> str:
     """A load balancer that has forgotten the connection. 70 to 90 s until it is noticed."""
     with _trial(lab, "frozen", run) as trial:
         complete(trial, good())
-        trial.plan.set(Rule(Freeze(), on(["watch"]), times=3))
+        trial.plan.set(Rule(Freeze(), on(["watch"]), each=1))
         trial.proxy.hang_up()
-        trial.until(lambda: trial.plan.rules[0].hits == len(WATCHES))
+        trial.until(lambda: trial.plan.rules[0].hits == trial.plan.streams())
         began = time.monotonic()
         trial.world.apply(bad())
         trial.world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=200)

@@ -114,9 +114,9 @@ def _silent(name: str, kinds: Sequence[str], *, ci: int = 0) -> None:
     @scenario(GROUP, name, HARMLESS, ci=ci, waits=True)
     def attempt(lab: Lab, run: int) -> str:
         with _starting(lab, name) as trial:
-            trial.plan.set(Rule(Freeze(), on(["watch"], kinds), times=len(kinds)))
+            trial.plan.set(Rule(Freeze(), on(["watch"], kinds), each=1))
             trial.proxy.hang_up()
-            trial.until(lambda: trial.plan.rules[0].hits == len(kinds))
+            trial.until(lambda: trial.plan.rules[0].hits == trial.plan.streams(kinds))
             opened, began = trial.plan.count("watch", "pods"), time.monotonic()
             _become_ready(trial)
             trial.until(lambda: all(BEHAVIOUR not in _notes(pod) for pod in _pods(trial)))

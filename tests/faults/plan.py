@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from urllib.parse import parse_qs
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,11 @@ class Asked:
     def writes(self) -> bool:
         """Whether it changes something."""
         return self.verb in ("create", "update", "patch", "delete")
+
+    @property
+    def stream(self) -> tuple[str, str]:
+        """Which of the operator's watches it opens: pods, for example, are watched with several selectors."""
+        return self.path, parse_qs(self.query).get("labelSelector", [""])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +120,31 @@ Watched = Cut | Freeze | Replay | Fail | Bookmarks | Garble
 
 @dataclass(slots=True)
 class Rule:
-    """A fault befalls the requests that ``when`` holds for, at a rate, and at most so many times."""
+    """A fault befalls the requests that ``when`` holds for, at a rate, and at most so many times.
+
+    Args:
+        times: How many requests it befalls at most, None for any number.
+        each: How many requests of each of the operator's watches it befalls at most.
+    """
 
     fault: Fault | Watched
     when: Callable[[Asked], bool] = lambda _: True
     rate: float = 1.0
     times: int | None = None
+    each: int | None = None
     hits: int = 0
+    hit_streams: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def is_spent(self, asked: Asked) -> bool:
+        """Return whether it befalls this request no more."""
+        if self.each is not None and self.hit_streams[asked.stream] >= self.each:
+            return True
+        return self.times is not None and self.hits >= self.times
+
+    def hit(self, asked: Asked) -> None:
+        """Note that it befalls this request."""
+        self.hits += 1
+        self.hit_streams[asked.stream] += 1
 
 
 @dataclass
@@ -153,16 +178,22 @@ class FaultPlan:
         """Return what befalls a request."""
         with self._lock:
             for rule in self.rules:
-                spent = rule.times is not None and rule.hits >= rule.times
                 fits = isinstance(rule.fault, Watched) is (asked.verb == "watch") or isinstance(
                     rule.fault, Delay | Refuse | Reset
                 )
-                if spent or not fits or not rule.when(asked):
+                if rule.is_spent(asked) or not fits or not rule.when(asked):
                     continue
                 if rule.rate >= 1.0 or self._chance.random() < rule.rate:
-                    rule.hits += 1
+                    rule.hit(asked)
                     return rule.fault
             return None
+
+    def streams(self, resources: Iterable[str] = ()) -> int:
+        """Return how many different watches there were, of these resources or of all."""
+        wanted = frozenset(resources)
+        with self._lock:
+            watches = [one for one in self.asked if one.verb == "watch"]
+            return len({one.stream for one in watches if not wanted or one.resource in wanted})
 
     def count(self, verb: str, resource: str) -> int:
         """Return how many such requests there were."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tools.recordings import Version
-from tripswitch.api.tolerant import field, objects, text
+from tripswitch.api.tolerant import field, objects, read_text
 from tripswitch.cluster.pods import see_pod
 from tripswitch.domain.rules.failures import count_failures
 from tripswitch.domain.rules.health import Expectations, Experience
@@ -69,7 +69,7 @@ def _read_events(versions: Sequence[Version], now: float) -> tuple[AttemptEvent,
     pulls = sum(new == "ErrImagePull" != old for old, new in pairwise(["", *reasons]))
     return (
         AttemptEvent(
-            text(field(seen[0].pod, "metadata", "uid")), "", "Failed to pull image", pulls
+            read_text(field(seen[0].pod, "metadata", "uid")), "", "Failed to pull image", pulls
         ),
     )
 
@@ -77,7 +77,7 @@ def _read_events(versions: Sequence[Version], now: float) -> tuple[AttemptEvent,
 def _find_waiting_reason(pod: object) -> str:
     """Return what the first container waits for that waits for anything."""
     statuses = objects(field(pod, "status", "containerStatuses"))
-    reasons = (text(field(one, "state", "waiting", "reason")) for one in statuses)
+    reasons = (read_text(field(one, "state", "waiting", "reason")) for one in statuses)
     return next(filter(None, reasons), "")
 
 

@@ -7,16 +7,10 @@ from typing import Any
 
 from tripswitch.api.circuit_breaker_spec import CircuitBreakerSpec
 from tripswitch.api.circuit_breaker_status import CircuitBreakerStatus
-from tripswitch.api.codec import (
-    RETRY,
-    STOP,
-    dump_status,
-    read_breaker,
-    to_domain_status,
-    validate_spec,
-)
+from tripswitch.api.codec import dump_status, read_breaker, to_domain_status, validate_spec
+from tripswitch.api.identity import RETRY, STOP
 from tripswitch.api.lenient import read_leniently
-from tripswitch.api.text import clean
+from tripswitch.api.tolerant import mapping, read_optional_text
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.protection import Protection
 from tripswitch.domain.values.status import Status
@@ -29,8 +23,8 @@ def read_circuit_breaker(raw: Mapping[str, Any]) -> CircuitBreaker:
         InvalidObjectError: The spec cannot be understood (the CRD's schema refuses such objects;
             this is for those that were stored before it did).
     """
-    metadata = _mapping(raw.get("metadata"))
-    annotations = _mapping(metadata.get("annotations"))
+    metadata = mapping(raw.get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
     generation = metadata.get("generation")
     spec = validate_spec(CircuitBreakerSpec, raw.get("spec"))
     return CircuitBreaker(
@@ -47,8 +41,8 @@ def read_circuit_breaker(raw: Mapping[str, Any]) -> CircuitBreaker:
             progress_deadline=spec.progress_deadline_seconds,
         ),
         status=read_circuit_breaker_status(raw.get("status")),
-        retry=_text(annotations.get(RETRY)),
-        stop=_text(annotations.get(STOP)),
+        retry=read_optional_text(annotations.get(RETRY)),
+        stop=read_optional_text(annotations.get(STOP)),
     )
 
 
@@ -74,11 +68,3 @@ def write_circuit_breaker_status(
         update={"target": f"{protection.kind}/{protection.target}"}
     )
     return dump_status(written, generation)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    return clean(value) if isinstance(value, str) else None

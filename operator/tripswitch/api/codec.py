@@ -10,17 +10,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tripswitch.api import spec as api
 from tripswitch.api.breaker_settings import BreakerSettings, PolicyRule
+from tripswitch.api.identity import RETRY, STOP
 from tripswitch.api.lenient import read_leniently
 from tripswitch.api.status import CommonStatus
 from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
-from tripswitch.api.text import clean
+from tripswitch.api.tolerant import mapping, read_optional_text
 from tripswitch.domain.values import workload
 from tripswitch.domain.values.snapshot import Guarded
 from tripswitch.domain.values.status import Status
 
-RETRY = "tripswitch.dev/retry"
-STOP = "tripswitch.dev/stop"
 """Annotations with a person's commands (rules C1 and C2)."""
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -39,8 +38,8 @@ def read_guarded(raw: Mapping[str, Any]) -> Guarded:
         InvalidObjectError: The spec cannot be understood (the CRD's schema refuses such objects;
             this is for those that were stored before it did).
     """
-    metadata = _mapping(raw.get("metadata"))
-    annotations = _mapping(metadata.get("annotations"))
+    metadata = mapping(raw.get("metadata"))
+    annotations = mapping(metadata.get("annotations"))
     generation = metadata.get("generation")
     spec = validate_spec(api.Spec, raw.get("spec"))
     return Guarded(
@@ -49,8 +48,8 @@ def read_guarded(raw: Mapping[str, Any]) -> Guarded:
         generation=generation if isinstance(generation, int) else 0,
         spec=_read_spec(spec),
         status=read_status(raw.get("status")),
-        retry=_text(annotations.get(RETRY)),
-        stop=_text(annotations.get(STOP)),
+        retry=read_optional_text(annotations.get(RETRY)),
+        stop=read_optional_text(annotations.get(STOP)),
     )
 
 
@@ -208,11 +207,3 @@ def format_selector(selector: api.Selector) -> str:
             case api.SelectorOperator.DOES_NOT_EXIST:
                 parts.append(f"!{requirement.key}")
     return ",".join(parts)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str | None:
-    return clean(value) if isinstance(value, str) else None

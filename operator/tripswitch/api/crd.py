@@ -18,13 +18,12 @@ from pydantic import BaseModel
 from tripswitch.api import validation_rules
 from tripswitch.api.circuit_breaker_spec import CircuitBreakerSpec
 from tripswitch.api.circuit_breaker_status import CircuitBreakerStatus
+from tripswitch.api.identity import BREAKER_KIND, BREAKER_PLURAL, GROUP, KIND, PLURAL, VERSION
 from tripswitch.api.schema import UNSEEN as UNSEEN  # noqa: PLC0414 - exported on purpose
 from tripswitch.api.schema import Rules, add_rules, build_schema
 from tripswitch.api.spec import Spec
 from tripswitch.api.status import Status
 
-GROUP = "tripswitch.dev"
-VERSION = "v1alpha1"
 FOLDER = Path(__file__).parents[3] / "crds"
 
 Column = tuple[str, str, str, int]
@@ -62,8 +61,8 @@ class Definition:
 
 
 GUARDED_DEPLOYMENT = Definition(
-    kind="GuardedDeployment",
-    plural="guardeddeployments",
+    kind=KIND,
+    plural=PLURAL,
     short="gdeploy",
     description=(
         "A Deployment with a circuit breaker: a revision that fails too often is rolled back "
@@ -96,8 +95,8 @@ GUARDED_DEPLOYMENT = Definition(
     },
 )
 CIRCUIT_BREAKER = Definition(
-    kind="DeploymentCircuitBreaker",
-    plural="deploymentcircuitbreakers",
+    kind=BREAKER_KIND,
+    plural=BREAKER_PLURAL,
     short="dcb",
     description=(
         "A circuit breaker for a Deployment or a StatefulSet that exists already: a rollout that "
@@ -123,11 +122,7 @@ CIRCUIT_BREAKER = Definition(
 )
 DEFINITIONS = (GUARDED_DEPLOYMENT, CIRCUIT_BREAKER)
 
-PLURAL, NAME, PATH = (
-    GUARDED_DEPLOYMENT.plural,
-    GUARDED_DEPLOYMENT.name,
-    GUARDED_DEPLOYMENT.path,
-)
+NAME, PATH = GUARDED_DEPLOYMENT.name, GUARDED_DEPLOYMENT.path
 
 
 def build_crd(definition: Definition = GUARDED_DEPLOYMENT) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pydantic import (
     model_serializer,
 )
 
-from tripswitch.api.base import ApiModel, Time
+from tripswitch.api.base import ApiModel
+from tripswitch.api.times import Time
 from tripswitch.domain.values import status as domain
 from tripswitch.domain.values.failure import FailureKind
 

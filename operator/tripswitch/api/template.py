@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tripswitch.api.text import clean
+from tripswitch.api.tolerant import mapping, objects
 from tripswitch.domain.values.workload import Readiness, Template
 
 PROBE_DEFAULTS = {
@@ -37,10 +38,10 @@ def template_digest(template: Any) -> str:
 
 def read_template(template: Any, digest: str) -> Template:
     """Return what the rules need of a pod template. Images come in the order of the containers."""
-    spec = _mapping(_mapping(template).get("spec"))
-    containers = list(_mappings(spec.get("containers")))
+    spec = mapping(mapping(template).get("spec"))
+    containers = objects(spec.get("containers"))
     sidecars = [
-        c for c in _mappings(spec.get("initContainers")) if c.get("restartPolicy") == "Always"
+        c for c in objects(spec.get("initContainers")) if c.get("restartPolicy") == "Always"
     ]
     lasting = (*containers, *sidecars)
     budgets = [compute_probe_budget(container.get("readinessProbe")) for container in lasting]
@@ -96,12 +97,3 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mappings(value: Any) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, list):
-        yield from (item for item in value if isinstance(item, Mapping))

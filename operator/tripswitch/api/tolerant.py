@@ -7,11 +7,9 @@ missing or of another type than expected reads as empty.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from tripswitch.api.text import clean
-from tripswitch.domain.values.time import Instant
 
 MAX_MESSAGE = 1024
 """Messages are cut to so many characters: a status holds ten of them."""
@@ -40,38 +38,27 @@ def objects(value: object) -> list[Mapping[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def text(value: object) -> str:
-    """Return a string without control characters, cut to 1 KiB."""
-    return clean(value[:MAX_MESSAGE]) if isinstance(value, str) else ""
+def read_text(value: object, most: int = MAX_MESSAGE) -> str:
+    """Return a string without control characters, cut to ``most`` characters; empty if it is none."""
+    return clean(value[:most]) if isinstance(value, str) else ""
 
 
-def whole(value: object) -> int:
+def read_optional_text(value: object) -> str | None:
+    """Return a string of any length without control characters; None if it is none."""
+    return clean(value) if isinstance(value, str) else None
+
+
+def read_int(value: object) -> int:
     """Return a whole number, 0 if it is none (a JSON true is none)."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def number(value: object) -> int:
+def read_decimal(value: object) -> int:
     """Return a whole number written as a string, 0 if it is none."""
     fits = isinstance(value, str) and value.isdecimal() and len(value) < 20
     return int(str(value)) if fits else 0
 
 
-def version(raw: object) -> int:
+def read_version(raw: object) -> int:
     """Return an object's (or a list's) resourceVersion as a number: later is larger."""
-    return number(field(raw, "metadata", "resourceVersion"))
-
-
-def parse_instant(value: object) -> Instant | None:
-    """Return a Kubernetes time in seconds since the epoch, None if it is none.
-
-    >>> parse_instant("1970-01-01T00:01:00Z"), parse_instant("1970-01-01T00:00:00.250001Z")
-    (60.0, 0.25)
-    """
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        return round(moment.timestamp(), 3)
-    except (ValueError, OverflowError):
-        return None
+    return read_decimal(field(raw, "metadata", "resourceVersion"))

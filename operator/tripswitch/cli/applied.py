@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.api.tolerant import field, objects, text
+from tripswitch.api.tolerant import field, objects, read_text
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
@@ -29,7 +29,7 @@ def restate_applied(changed: Mapping[str, Any], template: Mapping[str, Any]) -> 
 def find_server_side_appliers(raw: Mapping[str, Any]) -> list[str]:
     """Return who applies the pod template on the server side: they remove only what they own."""
     return [
-        text(entry.get("manager"))
+        read_text(entry.get("manager"))
         for entry in objects(field(raw, "metadata", "managedFields"))
         if entry.get("operation") == "Apply"
         and field(entry, "fieldsV1", "f:spec", "f:template") is not None

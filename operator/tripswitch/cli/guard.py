@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.api.identity import API_VERSION, BREAKER_KIND
+from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cli.options import where_options, workload_argument
 from tripswitch.cli.output import emit
 from tripswitch.cli.problems import Exit, Problem
@@ -15,7 +16,7 @@ from tripswitch.cli.references import Reference
 from tripswitch.cli.session import Object, Session, converse
 from tripswitch.cli.subjects import KINDS, WORKLOADS, find_guards
 from tripswitch.cli.where import Where
-from tripswitch.cluster.resources import API_VERSION, BREAKER_KIND, CIRCUIT_BREAKERS
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS
 
 LABEL = "tripswitch.dev/circuit-breaker"
 """Label of a workload or a namespace that asks for a breaker (G8)."""
@@ -86,7 +87,7 @@ async def _guard(session: Session, target: Reference, mode: str) -> str:
 
 
 async def _create(session: Session, target: Reference, breakers: list[Object], mode: str) -> str:
-    taken = {text(field(one, "metadata", "name")) for one in breakers}
+    taken = {read_text(field(one, "metadata", "name")) for one in breakers}
     name = target.name
     if name in taken:  # that of another kind with the same name
         name = f"{target.name}-{KINDS[target.kind].lower()}"
@@ -95,7 +96,7 @@ async def _create(session: Session, target: Reference, breakers: list[Object], m
 
 
 async def _set_mode(session: Session, target: Reference, breaker: Object, mode: str) -> str:
-    name = text(field(breaker, "metadata", "name"))
+    name = read_text(field(breaker, "metadata", "name"))
     if field(breaker, "spec", "mode") == mode:
         return f"{target} is guarded already by dcb/{name}, mode {mode}"
     if _is_made_for_label(breaker):
@@ -116,13 +117,13 @@ async def _remove(session: Session, target: Reference) -> str:
         )
     said = []
     for breaker in found:
-        name = text(field(breaker, "metadata", "name"))
+        name = read_text(field(breaker, "metadata", "name"))
         if _is_made_for_label(breaker):
             raise Problem(
                 f"dcb/{name} was made for a label and would be made again; opt out: "
                 f"kubectl label {target} {LABEL}=off --overwrite"
             )
-        uid = text(field(breaker, "metadata", "uid"))
+        uid = read_text(field(breaker, "metadata", "uid"))
         await session.delete(CIRCUIT_BREAKERS, name, uid)
         said.append(f"{target} is no longer guarded by dcb/{name}")
         if mapping(field(breaker, "status", "hold")):

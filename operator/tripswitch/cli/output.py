@@ -7,12 +7,13 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 import click
 from rich.console import Console
+
+from tripswitch.api.times import format_short_time
 
 WIDE = 4000
 """Lines that go to a file or a pipe are not folded."""
@@ -56,7 +57,7 @@ def to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {
-            _camel(name): _moment(one) if name.endswith("_at") else to_plain(one)
+            _camel(name): format_short_time(one) if name.endswith("_at") else to_plain(one)
             for name, one in found.items()
             if one is not None
         }
@@ -67,10 +68,6 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_plain(one) for one in value]
     return value
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _camel(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.tolerant import field, read_text
 
 
 class Kind(StrEnum):
@@ -79,7 +79,7 @@ def refer_to(guarded: object) -> Reference:
     >>> str(refer_to({"spec": {"targetRef": {"kind": "StatefulSet", "name": "db"}}}))
     'sts/db'
     """
-    kind, name = (text(field(guarded, "spec", "targetRef", key)) for key in ("kind", "name"))
+    kind, name = (read_text(field(guarded, "spec", "targetRef", key)) for key in ("kind", "name"))
     if kind.lower() in SPELLINGS:
         return Reference(SPELLINGS[kind.lower()], name)
-    return Reference(Kind.GUARDED, text(field(guarded, "metadata", "name")))
+    return Reference(Kind.GUARDED, read_text(field(guarded, "metadata", "name")))

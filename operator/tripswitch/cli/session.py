@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from tripswitch.api.identity import API_VERSION, KIND
 from tripswitch.api.tolerant import field, objects
 from tripswitch.cli.problems import Exit, Problem, explain
 from tripswitch.cli.where import Where
@@ -14,13 +15,7 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError
 from tripswitch.cluster.http_transport import HttpTransport
-from tripswitch.cluster.resources import (
-    API_VERSION,
-    GUARDED_DEPLOYMENTS,
-    KIND,
-    NAMESPACES,
-    Resource,
-)
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, NAMESPACES, Resource
 
 SHORT_NAMES = {
     "guardeddeployments": "gdeploy",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tripswitch.api.codec import format_selector
 from tripswitch.api.spec import Selector
-from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.references import Kind, Reference
 from tripswitch.cli.session import Object, Session
@@ -40,13 +40,13 @@ class Subject:
     @property
     def name(self) -> str:
         """The name of the object that carries the breaker."""
-        return text(field(self.raw, "metadata", "name"))
+        return read_text(field(self.raw, "metadata", "name"))
 
     @property
     def selector(self) -> str:
         """The label selector of the pods; empty if it is not known."""
         if self.resource is GUARDED_DEPLOYMENTS:
-            return text(field(self.raw, "status", "selector"))
+            return read_text(field(self.raw, "status", "selector"))
         return read_selector(self.workload)
 
     @property
@@ -90,8 +90,8 @@ def find_guards(breakers: Iterable[Object], reference: Reference) -> list[Object
     return sorted(
         found,
         key=lambda one: (
-            text(field(one, "metadata", "creationTimestamp")),
-            text(field(one, "metadata", "uid")),
+            read_text(field(one, "metadata", "creationTimestamp")),
+            read_text(field(one, "metadata", "uid")),
         ),
     )
 
@@ -116,11 +116,11 @@ def read_selector(workload: Object | None) -> str:
 
 async def _find_workload(session: Session, breaker: Object) -> Object | None:
     target = mapping(field(breaker, "spec", "targetRef"))
-    resource = WORKLOADS.get(text(target.get("kind")))
+    resource = WORKLOADS.get(read_text(target.get("kind")))
     if resource is None:
         return None
     try:
-        return await session.read(resource, text(target.get("name")))
+        return await session.read(resource, read_text(target.get("name")))
     except Problem as problem:
         if problem.code is not Exit.NOT_FOUND:
             raise

@@ -14,7 +14,7 @@ from copy import deepcopy
 from typing import Any
 
 from tripswitch.api.template import template_digest
-from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 
 POD_HASH = "pod-template-hash"
@@ -44,7 +44,7 @@ def find_written(replica_set: Raw, written_now: Raw, held_now: Raw | None) -> Ra
         written_now: ``spec.template`` of the GuardedDeployment.
         held_now: The ReplicaSet made from that, if there is one.
     """
-    digest = text(field(replica_set, "metadata", "annotations", DIGEST))
+    digest = read_text(field(replica_set, "metadata", "annotations", DIGEST))
     held = read_template(replica_set)
     learned = {} if held_now is None else _learn(written_now, read_template(held_now))
     # The very defaults that were learned; then whatever stands in their places, for a default may

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from tripswitch.api.base import format_time
-from tripswitch.api.tolerant import field, mapping, objects, text
+from tripswitch.api.identity import API_VERSION, KIND
+from tripswitch.api.times import format_time
+from tripswitch.api.tolerant import field, mapping, objects, read_text
 from tripswitch.cluster.marks import (
     ASIDE,
     COMPLETED_AT,
@@ -24,7 +25,6 @@ from tripswitch.cluster.marks import (
     SIZED_FOR,
     hash_of,
 )
-from tripswitch.cluster.resources import API_VERSION, KIND
 from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -135,7 +135,7 @@ def build_set_aside(
     NetworkPolicy that selects by those isolates it as before. Its ReplicaSet goes as its owner: the
     GuardedDeployment owns it from now on, so that it goes with it.
     """
-    name = text(field(guarded, "metadata", "name"))
+    name = read_text(field(guarded, "metadata", "name"))
     dropped = dict.fromkeys(_find_dropped_labels(mapping(guarded.get("spec"))))
     return {
         "metadata": {
@@ -162,7 +162,7 @@ def _find_dropped_labels(spec: Mapping[str, Any]) -> list[str]:
     expressions = objects(selector.get("matchExpressions"))
     keys = {
         *mapping(selector.get("matchLabels")),
-        *(text(expression.get("key")) for expression in expressions),
-        *(text(key) for key in (listed if isinstance(listed, list) else ())),
+        *(read_text(expression.get("key")) for expression in expressions),
+        *(read_text(key) for key in (listed if isinstance(listed, list) else ())),
     }
     return sorted(keys - {""})

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from tripswitch.api.tolerant import field, mapping, number, text, version
+from tripswitch.api.tolerant import field, mapping, read_decimal, read_text, read_version
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.replicasets import SeenReplicaSet
@@ -89,11 +89,13 @@ class Table(Generic[Seen]):
         An answer that shows the object without the label of the watch's selector removes it: no
         event about it would follow.
         """
-        uid = text(field(raw, "metadata", "uid"))
+        uid = read_text(field(raw, "metadata", "uid"))
         before = self._seen.get(uid)
-        if not uid or self._gone.covers(uid, version(raw)):
+        if not uid or self._gone.covers(uid, read_version(raw)):
             return
-        if before is not None and 0 < version(raw) <= number(before.view.resource_version):
+        if before is not None and 0 < read_version(raw) <= read_decimal(
+            before.view.resource_version
+        ):
             return
         if self._label and self._label not in mapping(field(raw, "metadata", "labels")):
             self.remove(raw)
@@ -110,17 +112,17 @@ class Table(Generic[Seen]):
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Drop an object that was deleted or left the selector, in the version in which it did (W4)."""
-        uid = text(field(raw, "metadata", "uid"))
+        uid = read_text(field(raw, "metadata", "uid"))
         known = self._seen.get(uid)
-        if known is None or not 0 < version(raw) < number(known.view.resource_version):
-            self._bury(uid, version(raw))
+        if known is None or not 0 < read_version(raw) < read_decimal(known.view.resource_version):
+            self._bury(uid, read_version(raw))
 
     def forget(self, uid: str, looked_at: str) -> None:
         """Drop an object of which the server has just said that it is gone.
 
         ``looked_at`` is the resourceVersion that the request was about.
         """
-        self._bury(uid, number(looked_at))
+        self._bury(uid, read_decimal(looked_at))
 
     def retain(
         self,
@@ -136,7 +138,7 @@ class Table(Generic[Seen]):
         for uid, seen in list(self._seen.items()):
             if uid in uids or namespace not in (None, seen.namespace) or not listed(seen):
                 continue
-            if not listed_at or number(seen.view.resource_version) <= listed_at:
+            if not listed_at or read_decimal(seen.view.resource_version) <= listed_at:
                 self._bury(uid, listed_at)
 
     def drop_owned(self, owner: str) -> None:
@@ -148,13 +150,13 @@ class Table(Generic[Seen]):
         """Forget what a complete list of an owner's objects did not have, unless it is newer."""
         for seen in self.owned_by(owner):
             gone = seen.view.uid not in uids
-            if gone and number(seen.view.resource_version) <= listed_at:
+            if gone and read_decimal(seen.view.resource_version) <= listed_at:
                 self._bury(seen.view.uid, listed_at)
 
     def _bury(self, uid: str, gone_at: int) -> None:
         """Drop an object up to a version, and up to the one that is known."""
         known = self._seen.get(uid)
-        latest = 0 if known is None else number(known.view.resource_version)
+        latest = 0 if known is None else read_decimal(known.view.resource_version)
         self._gone.add(uid, max(gone_at, latest))
         self._drop(uid)
 

@@ -12,8 +12,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol, Self, TypeVar
 
+from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.errors import ApiError, NotLeadingError, UnreachableError, error_from
-from tripswitch.cluster.resources import FIELD_MANAGER, describe_request
+from tripswitch.cluster.resources import describe_request
 from tripswitch.cluster.transport import JSON, Answer, Call, Stream, Transport
 
 MERGE_PATCH = "application/merge-patch+json"

@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tripswitch.api.base import format_time
+from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.api.text import clean
+from tripswitch.api.times import format_time
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.log_context import about as log_about
-from tripswitch.cluster.resources import EVENTS, FIELD_MANAGER
+from tripswitch.cluster.resources import EVENTS
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.time import Instant
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.text import clean
-from tripswitch.api.tolerant import field, objects, text
+from tripswitch.api.tolerant import field, objects, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import (
     ApiError,
@@ -297,8 +297,8 @@ def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str
     """
     telling: list[tuple[int, str, str, str | None]] = []
     for event in events:
-        reason, words = text(event.get("reason")), text(event.get("message")).strip()
-        found = CONTAINER_PATH.fullmatch(text(field(event, "involvedObject", "fieldPath")))
+        reason, words = read_text(event.get("reason")), read_text(event.get("message")).strip()
+        found = CONTAINER_PATH.fullmatch(read_text(field(event, "involvedObject", "fieldPath")))
         container = found["name"] if found else None
         foreign = None not in (container, inquiry.container) and container != inquiry.container
         readiness = inquiry.ended and words.startswith("Readiness probe")
@@ -306,7 +306,7 @@ def select_event(events: list[Mapping[str, Any]], inquiry: Inquiry) -> tuple[str
         if not words or repeats or foreign or readiness:
             continue
         rank = RANK.index(reason) if reason in RANK else len(RANK)
-        seen = text(event.get("lastTimestamp")) or text(event.get("eventTime"))
+        seen = read_text(event.get("lastTimestamp")) or read_text(event.get("eventTime"))
         telling.append((-rank, seen, clean(words), container))
     if not telling:
         return "", None

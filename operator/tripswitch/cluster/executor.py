@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tripswitch.api.base import format_time
-from tripswitch.api.tolerant import field, mapping, text
+from tripswitch.api.identity import API_VERSION
+from tripswitch.api.times import format_time
+from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cluster.bodies import (
     build_label_patch,
     build_patch,
@@ -35,13 +36,7 @@ from tripswitch.cluster.errors import (
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 from tripswitch.cluster.replicasets import find_controller, find_guard
-from tripswitch.cluster.resources import (
-    API_VERSION,
-    GUARDED_DEPLOYMENTS,
-    PODS,
-    REPLICA_SETS,
-    Resource,
-)
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, PODS, REPLICA_SETS, Resource
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.values.decision import (
     Action,
@@ -172,7 +167,7 @@ class Executor:
                 await self._set_aside(record, fenced)
                 continue
             answer = await self._write(record, fenced)
-            versions[action.uid] = text(field(answer, "metadata", "resourceVersion"))
+            versions[action.uid] = read_text(field(answer, "metadata", "resourceVersion"))
         return retry_at
 
     async def _confirm(self, record: Record) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from tripswitch.api.base import format_time
+from tripswitch.api.times import format_time
 from tripswitch.cluster.resources import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
 from tripswitch.cluster.workloads import CHANGED, HOW_TO_GO_ON, MARKS, TRIPPED
 from tripswitch.domain.values.hold_actions import (

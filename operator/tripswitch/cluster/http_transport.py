@@ -14,9 +14,9 @@ import aiohttp
 from aiohttp.http import HttpProcessingError
 from kubernetes.aio.client import ApiClient
 
+from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import UnauthorizedError, UnreachableError
-from tripswitch.cluster.resources import FIELD_MANAGER
 from tripswitch.cluster.transport import JSON, Answer, Call, Stream
 
 UNAUTHORIZED = 401

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tripswitch.cluster.resources import GROUP
+from tripswitch.api.identity import GROUP
 
 HASH_LABEL = f"{GROUP}/template-hash"
 """On the ReplicaSet, in its selector and on its pods: it keeps revisions apart, and the operator

@@ -23,12 +23,12 @@ from urllib.parse import quote
 import aiohttp
 from standardwebhooks import Webhook
 
-from tripswitch.api.base import format_time
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.identity import BREAKER_KIND, FIELD_MANAGER, GROUP
+from tripswitch.api.times import format_time
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
-from tripswitch.cluster.resources import BREAKER_KIND, FIELD_MANAGER, GROUP
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.status import Rollout, RolloutKind
@@ -285,7 +285,7 @@ def _find_workload(about: Record) -> dict[str, str]:
     if about.kind != BREAKER_KIND:
         return {"kind": about.kind, "name": about.key.name}
     target = field(about.decode(), "spec", "targetRef")
-    return {"kind": text(field(target, "kind")), "name": text(field(target, "name"))}
+    return {"kind": read_text(field(target, "kind")), "name": read_text(field(target, "name"))}
 
 
 def find_revision(event: Event, rollout: Rollout | None) -> int | None:

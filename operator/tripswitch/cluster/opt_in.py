@@ -12,10 +12,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.identity import API_VERSION, BREAKER_KIND, GROUP
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import AlreadyExistsError, ApiError, NotFoundError
-from tripswitch.cluster.resources import API_VERSION, BREAKER_KIND, CIRCUIT_BREAKERS, GROUP
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS
 from tripswitch.cluster.store import Record
 from tripswitch.cluster.workload_index import OPT_IN, Brief
 from tripswitch.cluster.workload_store import WorkloadStore
@@ -45,7 +46,7 @@ class NamespaceLabels:
 
     def upsert(self, raw: Mapping[str, Any]) -> None:
         """Take a namespace that was listed, added or modified."""
-        self._set(_name(raw), text(field(raw, "metadata", "labels", OPT_IN)))
+        self._set(_name(raw), read_text(field(raw, "metadata", "labels", OPT_IN)))
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Drop a namespace that was deleted."""
@@ -198,4 +199,4 @@ def build_breaker(brief: Brief, mode: Mode) -> dict[str, Any]:
 
 
 def _name(raw: Mapping[str, Any]) -> str:
-    return text(field(raw, "metadata", "name"))
+    return read_text(field(raw, "metadata", "name"))

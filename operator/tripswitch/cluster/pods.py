@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.template import compute_probe_budget
-from tripswitch.api.tolerant import field, mapping, number, objects, parse_instant, text, whole
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.container_spec import (
     asks_to_restart_all,
     can_restart_all,
@@ -77,7 +78,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
     metadata, status = mapping(field(raw, "metadata")), mapping(field(raw, "status"))
     created = min(parse_instant(metadata.get("creationTimestamp")) or 0.0, now)
     look = _Look(before, created, now)
-    conditions = {text(item.get("type")): item for item in objects(status.get("conditions"))}
+    conditions = {read_text(item.get("type")): item for item in objects(status.get("conditions"))}
     restarting = field(conditions.get(RESTARTING_ALL), "status") == "True"
     spec = mapping(field(raw, "spec"))
     containers = tuple(_see_containers(spec, status, look, restarting=restarting))
@@ -85,13 +86,13 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
     is_ready = ready.get("status") == "True"
     by_node = not is_ready and _is_taken_by_node(ready, conditions)
     view = PodView(
-        name=text(metadata.get("name")),
-        uid=text(metadata.get("uid")),
-        resource_version=text(metadata.get("resourceVersion")),
+        name=read_text(metadata.get("name")),
+        uid=read_text(metadata.get("uid")),
+        resource_version=read_text(metadata.get("resourceVersion")),
         created_at=created,
         phase=_see_phase(status.get("phase")),
-        reason=text(status.get("reason")),
-        message=text(status.get("message")),
+        reason=read_text(status.get("reason")),
+        message=read_text(status.get("message")),
         deleting=bool(metadata.get("deletionTimestamp")),
         disrupted=field(conditions.get("DisruptionTarget"), "status") == "True",
         ready_since=_ready_since(ready, look) if is_ready else None,
@@ -99,18 +100,18 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         unready_by_node=by_node,
         waiting_for=_see_waiting_for(conditions, containers),
         gated=bool(field(raw, "spec", "readinessGates")),
-        node=text(field(raw, "spec", "nodeName")),
+        node=read_text(field(raw, "spec", "nodeName")),
         scheduled=bool(field(raw, "spec", "nodeName")) or "PodScheduled" in conditions,
         containers=containers,
-        generation=whole(metadata.get("generation")),
+        generation=read_int(metadata.get("generation")),
     )
     return SeenPod(
         view=view,
-        namespace=text(metadata.get("namespace")),
-        owner=text(field(find_controller(raw), "uid")),
-        ready_mark=text(ready.get("lastTransitionTime")),
+        namespace=read_text(metadata.get("namespace")),
+        owner=read_text(field(find_controller(raw), "uid")),
+        ready_mark=read_text(ready.get("lastTransitionTime")),
         until=_see_until(metadata, now),
-        revision=number(field(metadata, "annotations", REVISION)),
+        revision=read_decimal(field(metadata, "annotations", REVISION)),
     )
 
 
@@ -124,7 +125,7 @@ def _see_until(metadata: Mapping[str, Any], now: Instant) -> Instant | None:
 
 def _see_phase(phase: object) -> PodPhase:
     try:
-        return PodPhase(text(phase))
+        return PodPhase(read_text(phase))
     except ValueError:
         return PodPhase.UNKNOWN if phase else PodPhase.PENDING
 
@@ -133,7 +134,7 @@ def _ready_since(ready: Mapping[str, Any], look: _Look) -> Instant:
     written = ready.get("lastTransitionTime")
     before = look.before
     if before is not None and before.view.ready_since is not None:
-        if before.ready_mark == text(written):
+        if before.ready_mark == read_text(written):
             return before.view.ready_since
         return look.now  # it was lost and came back while nobody looked
     return look.since(written)
@@ -179,15 +180,15 @@ def _is_taken_by_node(ready: Mapping[str, Any], conditions: Mapping[str, Any]) -
 def _see_waiting_for(conditions: Mapping[str, Any], containers: tuple[ContainerView, ...]) -> str:
     scheduled = mapping(conditions.get("PodScheduled"))
     if scheduled.get("status") == "False":
-        reason = text(scheduled.get("reason")) or "Unschedulable"
-        words = text(scheduled.get("message"))
-        return text(f"{reason}: {words}" if words else reason)
+        reason = read_text(scheduled.get("reason")) or "Unschedulable"
+        words = read_text(scheduled.get("message"))
+        return read_text(f"{reason}: {words}" if words else reason)
     waiting = [container for container in containers if container.waiting is not None]
     creating = [container for container in waiting if container.waiting == "ContainerCreating"]
     if not creating or any(container.waiting not in SETTING_UP for container in waiting):
         return ""
     words = creating[0].message or "image, volumes or network are not there yet"
-    return text(f"ContainerCreating: {words}")
+    return read_text(f"ContainerCreating: {words}")
 
 
 def _see_containers(
@@ -200,15 +201,15 @@ def _see_containers(
     for listed, role in (("initContainers", ContainerRole.INIT), ("containers", ContainerRole.APP)):
         for one in objects(spec.get(listed)):
             lasting = role is ContainerRole.INIT and one.get("restartPolicy") == "Always"
-            specs[text(one.get("name"))] = one
-            roles[text(one.get("name"))] = ContainerRole.SIDECAR if lasting else role
+            specs[read_text(one.get("name"))] = one
+            roles[read_text(one.get("name"))] = ContainerRole.SIDECAR if lasting else role
     for listed, role in (
         ("initContainerStatuses", ContainerRole.INIT),
         ("containerStatuses", ContainerRole.APP),
     ):
         for one in objects(status.get(listed)):
-            statuses[text(one.get("name"))] = one
-            roles.setdefault(text(one.get("name")), role)
+            statuses[read_text(one.get("name"))] = one
+            roles.setdefault(read_text(one.get("name")), role)
     known = () if look.before is None else look.before.view.containers
     before = {container.name: container for container in known}
     slow = {name for name, one in specs.items() if one.get("startupProbe")}
@@ -260,7 +261,7 @@ def _see_container(
 ) -> ContainerView:
     if raw is None:
         return ContainerView(name, role)
-    restarts = max(0, whole(raw.get("restartCount")))
+    restarts = max(0, read_int(raw.get("restartCount")))
     state = mapping(raw.get("state"))
     running, ended = state.get("running"), _see_end(state.get("terminated"))
     waiting = mapping(state.get("waiting"))
@@ -275,8 +276,8 @@ def _see_container(
         role=role,
         restarts=restarts,
         # A status without a state is one that waits, by the API's own definition.
-        waiting=None if is_running or ended else text(waiting.get("reason")),
-        message=text(waiting.get("message")),
+        waiting=None if is_running or ended else read_text(waiting.get("reason")),
+        message=read_text(waiting.get("message")),
         running_since=since,
         started=is_running and raw.get("started") is not False,  # older servers do not say
         ended=None if is_running else ended,
@@ -297,10 +298,10 @@ def _see_end(terminated: object) -> Ended | None:
     if not isinstance(terminated, dict):
         return None
     return Ended(
-        exit_code=whole(terminated.get("exitCode")),
-        reason=text(terminated.get("reason")),
-        signal=whole(terminated.get("signal")),
-        message=text(terminated.get("message")),
+        exit_code=read_int(terminated.get("exitCode")),
+        reason=read_text(terminated.get("reason")),
+        signal=read_int(terminated.get("signal")),
+        message=read_text(terminated.get("message")),
         seconds=_see_length(terminated),
     )
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from tripswitch.api.tolerant import field, number, objects, text, whole
+from tripswitch.api.tolerant import field, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, GoneError, error_from
@@ -123,13 +123,13 @@ class Reflector:
         listed = ""
         async for page in self._client.pages(self.path, self._query):
             self.last_turn = asyncio.get_running_loop().time()
-            listed = text(field(page, "metadata", "resourceVersion"))
+            listed = read_text(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
-                seen.add(text(field(raw, "metadata", "uid")))
+                seen.add(read_text(field(raw, "metadata", "uid")))
                 self._sink.upsert(raw)
-        if number(listed) < self._newest:
+        if read_decimal(listed) < self._newest:
             raise WentBackError(f"{self.path} went back from {self._newest} to {listed}")
-        self._sink.retain(self._namespace, seen, number(listed))
+        self._sink.retain(self._namespace, seen, read_decimal(listed))
         self._go_on_from(listed)
 
     async def _watch(self) -> None:
@@ -144,21 +144,21 @@ class Reflector:
         async with aclosing(stream) as events:
             async for event in events:
                 self.last_turn = asyncio.get_running_loop().time()
-                self._take(text(event.get("type")), event.get("object"))
+                self._take(read_text(event.get("type")), event.get("object"))
 
     def _take(self, kind: str, raw: Any) -> None:
         if kind == "ERROR":
             # Whatever it is, going on from the same version could end the same way for ever.
             self._version = ""
-            raise error_from(whole(field(raw, "code")), raw)
+            raise error_from(read_int(field(raw, "code")), raw)
         if kind in ("ADDED", "MODIFIED"):
             self._sink.upsert(raw)
         elif kind == "DELETED":
             self._sink.remove(raw)
         self._refused = 0
-        if number(field(raw, "metadata", "resourceVersion")):
+        if read_decimal(field(raw, "metadata", "resourceVersion")):
             self._go_on_from(raw["metadata"]["resourceVersion"])
 
     def _go_on_from(self, version: str) -> None:
         self._version = version
-        self._newest = max(self._newest, number(version))
+        self._newest = max(self._newest, read_decimal(version))

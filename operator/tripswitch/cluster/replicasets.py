@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from dataclasses import field as field_of
 from typing import Any
 
+from tripswitch.api.identity import GROUP, KIND
 from tripswitch.api.template import read_template, template_digest
-from tripswitch.api.tolerant import field, mapping, number, objects, parse_instant, text, whole
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.marks import (
     COMPLETED_AT,
     DIGEST,
@@ -16,7 +18,6 @@ from tripswitch.cluster.marks import (
     REVISION,
     SIZED_FOR,
 )
-from tripswitch.cluster.resources import GROUP, KIND
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.workload import Template
 
@@ -46,29 +47,21 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
     body = mapping(raw)
     metadata, spec = mapping(body.get("metadata")), mapping(body.get("spec"))
     annotations = mapping(metadata.get("annotations"))
-    conditions = objects(field(body, "status", "conditions"))
-    namespace, guard = text(metadata.get("namespace")), find_guard(body)
+    namespace, guard = read_text(metadata.get("namespace")), find_guard(body)
     sized_for = annotations.get(SIZED_FOR)
     view = ReplicaSetView(
-        name=text(metadata.get("name")),
-        uid=text(metadata.get("uid")),
-        revision=number(annotations.get(REVISION)),
-        template=_see_template(spec.get("template"), text(annotations.get(DIGEST)), before),
-        size=max(0, whole(spec.get("replicas"))),
-        resource_version=text(metadata.get("resourceVersion")),
+        name=read_text(metadata.get("name")),
+        uid=read_text(metadata.get("uid")),
+        revision=read_decimal(annotations.get(REVISION)),
+        template=_see_template(spec.get("template"), read_text(annotations.get(DIGEST)), before),
+        size=max(0, read_int(spec.get("replicas"))),
+        resource_version=read_text(metadata.get("resourceVersion")),
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
         completed_at=parse_instant(annotations.get(COMPLETED_AT)),
         owned=guard is not None,
         deleting=bool(metadata.get("deletionTimestamp")),
-        create_error=next(
-            (
-                text(condition.get("message"))
-                for condition in conditions
-                if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True"
-            ),
-            "",
-        ),
-        sized_for=number(sized_for) if text(sized_for).isdecimal() else None,
+        create_error=find_create_error(body),
+        sized_for=read_decimal(sized_for) if read_text(sized_for).isdecimal() else None,
     )
     labels = dict(mapping(metadata.get("labels")))
     if guard is not None:
@@ -76,6 +69,14 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
     if find_controller(body) is not None:
         return SeenReplicaSet(view, namespace)
     return SeenReplicaSet(view, namespace, orphan_owner(namespace), labels)
+
+
+def find_create_error(raw: object) -> str:
+    """Return why the ReplicaSet controller cannot create pods, in its words; empty if it can."""
+    for condition in objects(field(raw, "status", "conditions")):
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return read_text(condition.get("message"))
+    return ""
 
 
 def orphan_owner(namespace: str) -> str:
@@ -107,5 +108,5 @@ def find_guard(raw: object) -> str | None:
     controller = find_controller(raw)
     if controller is None or controller.get("kind") != KIND:
         return None
-    ours = text(controller.get("apiVersion")).partition("/")[0] == GROUP
-    return text(controller.get("uid")) or None if ours else None
+    ours = read_text(controller.get("apiVersion")).partition("/")[0] == GROUP
+    return read_text(controller.get("uid")) or None if ours else None

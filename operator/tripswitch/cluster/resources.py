@@ -5,12 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-GROUP = "tripswitch.dev"
-VERSION = "v1alpha1"
-KIND = "GuardedDeployment"
-BREAKER_KIND = "DeploymentCircuitBreaker"
-API_VERSION = f"{GROUP}/{VERSION}"
-FIELD_MANAGER = "tripswitch"
+from tripswitch.api.identity import API_VERSION, BREAKER_PLURAL, PLURAL
 
 _PATH = re.compile(
     r"/apis?(?:/[^/]+){1,2}?"
@@ -37,8 +32,8 @@ class Resource:
         return "/".join([*parts, *(part for part in (self.plural, name, subresource) if part)])
 
 
-GUARDED_DEPLOYMENTS = Resource(f"/apis/{API_VERSION}", "guardeddeployments")
-CIRCUIT_BREAKERS = Resource(f"/apis/{API_VERSION}", "deploymentcircuitbreakers")
+GUARDED_DEPLOYMENTS = Resource(f"/apis/{API_VERSION}", PLURAL)
+CIRCUIT_BREAKERS = Resource(f"/apis/{API_VERSION}", BREAKER_PLURAL)
 DEPLOYMENTS = Resource("/apis/apps/v1", "deployments")
 STATEFUL_SETS = Resource("/apis/apps/v1", "statefulsets")
 CONTROLLER_REVISIONS = Resource("/apis/apps/v1", "controllerrevisions")

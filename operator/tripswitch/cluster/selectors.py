@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.api.tolerant import mapping, objects, text
+from tripswitch.api.tolerant import mapping, objects, read_text
 
 
 def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
@@ -24,7 +24,7 @@ def selector_matches(selector: Mapping[str, Any], labels: Mapping[str, Any]) -> 
 
 
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
-    key, listed = text(expression.get("key")), expression.get("values")
+    key, listed = read_text(expression.get("key")), expression.get("values")
     values = listed if isinstance(listed, list) else []
     match expression.get("operator"):
         case "In":

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from tripswitch.api.codec import read_guarded
-from tripswitch.api.tolerant import field, mapping, text, version
+from tripswitch.api.identity import API_VERSION, KIND
+from tripswitch.api.tolerant import field, mapping, read_text, read_version
 from tripswitch.cluster.child_index import Table, Tombstones
 from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.refusals import Refusals
 from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
-from tripswitch.cluster.resources import API_VERSION, KIND
 from tripswitch.cluster.selectors import selector_matches
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
@@ -313,13 +313,13 @@ def _record(raw: Mapping[str, Any]) -> Record:
     selector = dict(mapping(field(raw, "spec", "selector")))
     labels = mapping(field(raw, "spec", "template", "metadata", "labels"))
     return Record(
-        key=Key(text(metadata.get("namespace")), text(metadata.get("name"))),
-        uid=text(metadata.get("uid")),
-        resource_version=text(metadata.get("resourceVersion")),
-        version=version(raw),
+        key=Key(read_text(metadata.get("namespace")), read_text(metadata.get("name"))),
+        uid=read_text(metadata.get("uid")),
+        resource_version=read_text(metadata.get("resourceVersion")),
+        version=read_version(raw),
         deleting=bool(metadata.get("deletionTimestamp")),
         selector=selector,
         coherent=selector_matches(selector, {**labels, HASH_LABEL: ""}),
         document=json.dumps({**raw, "metadata": metadata}),
-        kind=text(raw.get("kind")) or KIND,
+        kind=read_text(raw.get("kind")) or KIND,
     )

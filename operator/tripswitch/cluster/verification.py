@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tripswitch.api.tolerant import field, number, objects, parse_instant, text, whole
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import field, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.evidence import CONTAINER_PATH
@@ -120,9 +121,9 @@ class Verifier:
         uids: set[str] = set()
         listed_at = 0
         async for page in self._client.pages(PODS.path(about.key.namespace), query):
-            listed_at = number(field(page, "metadata", "resourceVersion"))
+            listed_at = read_decimal(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
-                uids.add(text(field(raw, "metadata", "uid")))
+                uids.add(read_text(field(raw, "metadata", "uid")))
                 self._store.pods.upsert(raw)
         self._store.pods.retain_owned(check.uid, uids, listed_at)
         return uids
@@ -189,12 +190,12 @@ class Verifier:
 def read_attempts(events: Iterable[Mapping[str, Any]], pods: set[str]) -> Iterable[AttemptEvent]:
     """Yield what events say about attempts to start containers of some pods, given by UID."""
     for event in events:
-        pod = text(field(event, "involvedObject", "uid"))
+        pod = read_text(field(event, "involvedObject", "uid"))
         if pod in pods:
-            found = CONTAINER_PATH.fullmatch(text(field(event, "involvedObject", "fieldPath")))
-            times = whole(event.get("count")) or whole(field(event, "series", "count"))
+            found = CONTAINER_PATH.fullmatch(read_text(field(event, "involvedObject", "fieldPath")))
+            times = read_int(event.get("count")) or read_int(field(event, "series", "count"))
             container = found["name"] if found else ""
-            yield AttemptEvent(pod, container, text(event.get("message")), max(1, times))
+            yield AttemptEvent(pod, container, read_text(event.get("message")), max(1, times))
 
 
 def is_node_ready(raw: Mapping[str, Any]) -> bool:
@@ -206,6 +207,6 @@ def is_node_ready(raw: Mapping[str, Any]) -> bool:
 def read_renewal(lease: Mapping[str, Any]) -> Renewal | None:
     """Return what a node's Lease says of its latest renewal; None if it was never renewed."""
     renewed = parse_instant(field(lease, "spec", "renewTime"))
-    told = whole(field(lease, "spec", "leaseDurationSeconds"))
+    told = read_int(field(lease, "spec", "leaseDurationSeconds"))
     duration = told if told > 0 else LEASE_DURATION_SECONDS
     return None if renewed is None else Renewal(renewed, duration / RENEWALS_PER_DURATION)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tripswitch.api.tolerant import field, text, version
-from tripswitch.cluster.resources import GROUP
+from tripswitch.api.identity import GROUP
+from tripswitch.api.tolerant import field, read_text, read_version
 from tripswitch.cluster.workloads import Target, see_workload
 from tripswitch.domain.values.protection import Workload, WorkloadKind
 
@@ -70,8 +70,10 @@ class WorkloadIndex:
     def upsert(self, kind: WorkloadKind, raw: Mapping[str, Any]) -> None:
         """Take a version of a workload, unless one that is at least as new is known."""
         metadata = field(raw, "metadata")
-        uid, new = text(field(metadata, "uid")), version(raw)
-        target = Target(kind, text(field(metadata, "namespace")), text(field(metadata, "name")))
+        uid, new = read_text(field(metadata, "uid")), read_version(raw)
+        target = Target(
+            kind, read_text(field(metadata, "namespace")), read_text(field(metadata, "name"))
+        )
         before = self._briefs.get(target)
         guarded = self._is_guarded(target)
         if before is not None and before.uid == uid:
@@ -84,7 +86,7 @@ class WorkloadIndex:
         # Typed lists leave the kind of their items out. One that is being deleted is as good as gone.
         wanted = guarded and not field(metadata, "deletionTimestamp")
         view = see_workload({**raw, "kind": kind}, known_view) if wanted else None
-        wish = text(field(metadata, "labels", OPT_IN))
+        wish = read_text(field(metadata, "labels", OPT_IN))
         self._briefs[target] = Brief(target, uid, new, wish, view)
         self._targets[uid] = target
         relabelled = before is None or before.uid != uid or before.wish != wish
@@ -130,7 +132,7 @@ class KindSink:
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Drop an object that was deleted."""
-        self._index.remove(text(field(raw, "metadata", "uid")))
+        self._index.remove(read_text(field(raw, "metadata", "uid")))
 
     def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:
         """Drop every object of the namespace (None: of all) that a complete list did not have."""

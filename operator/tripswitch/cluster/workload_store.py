@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from tripswitch.api.circuit_breakers import read_circuit_breaker
-from tripswitch.api.tolerant import field, parse_instant, text
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.replicasets import SeenReplicaSet
@@ -90,7 +91,7 @@ class WorkloadStore(Store):
     def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
         """Take a version of a DeploymentCircuitBreaker; its target never changes."""
         super().upsert_guarded(raw)
-        uid = text(field(raw, "metadata", "uid"))
+        uid = read_text(field(raw, "metadata", "uid"))
         key = self._keys.get(uid)
         record = None if key is None else self.find(key)
         if record is None:
@@ -99,7 +100,7 @@ class WorkloadStore(Store):
             self.changed(self._target_of[uid])
             return
         reference = field(raw, "spec", "targetRef")
-        kind, name = text(field(reference, "kind")), text(field(reference, "name"))
+        kind, name = read_text(field(reference, "kind")), read_text(field(reference, "name"))
         target = Target(kind, record.key.namespace, name)
         created = parse_instant(field(raw, "metadata", "creationTimestamp")) or 0.0
         self._target_of[uid] = target
@@ -312,4 +313,4 @@ class GuardedSink:
         self._table.retain(namespace, uids, listed_at, self._listed)
 
     def _knows(self, raw: Mapping[str, Any]) -> bool:
-        return self._table.find(text(field(raw, "metadata", "uid"))) is not None
+        return self._table.find(read_text(field(raw, "metadata", "uid"))) is not None

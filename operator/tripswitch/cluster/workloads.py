@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from tripswitch.api.identity import GROUP
 from tripswitch.api.template import read_template, template_digest
-from tripswitch.api.tolerant import field, mapping, number, objects, parse_instant, text, whole
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.replicasets import SeenReplicaSet, find_controller
-from tripswitch.cluster.resources import GROUP
 from tripswitch.domain.values.protection import Mark, Workload, WorkloadKind
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import Reason
@@ -56,21 +57,23 @@ def see_workload(raw: object, before: Workload | None = None) -> Workload:
 
     ``before`` only saves reading the same template again.
     """
-    kind = WorkloadKind(text(field(raw, "kind")) or WorkloadKind.DEPLOYMENT)
+    kind = WorkloadKind(read_text(field(raw, "kind")) or WorkloadKind.DEPLOYMENT)
     metadata, spec = mapping(field(raw, "metadata")), mapping(field(raw, "spec"))
     replicas = spec.get("replicas")
-    conditions = {text(one.get("type")): one for one in objects(field(raw, "status", "conditions"))}
+    conditions = {
+        read_text(one.get("type")): one for one in objects(field(raw, "status", "conditions"))
+    }
     view = Workload(
         kind=kind,
-        name=text(metadata.get("name")),
-        uid=text(metadata.get("uid")),
-        resource_version=text(metadata.get("resourceVersion")),
-        generation=whole(metadata.get("generation")),
-        observed_generation=whole(field(raw, "status", "observedGeneration")),
-        replicas=1 if replicas is None else max(0, whole(replicas)),
+        name=read_text(metadata.get("name")),
+        uid=read_text(metadata.get("uid")),
+        resource_version=read_text(metadata.get("resourceVersion")),
+        generation=read_int(metadata.get("generation")),
+        observed_generation=read_int(field(raw, "status", "observedGeneration")),
+        replicas=1 if replicas is None else max(0, read_int(replicas)),
         template=_see_template(spec.get("template"), None if before is None else before.template),
         strategy=_see_strategy(kind, spec),
-        min_ready_seconds=max(0, whole(spec.get("minReadySeconds"))),
+        min_ready_seconds=max(0, read_int(spec.get("minReadySeconds"))),
         progress_deadline=_see_deadline(spec.get("progressDeadlineSeconds")),
         revision_history_limit=_see_limit(spec.get("revisionHistoryLimit")),
         complete=_is_complete(raw),
@@ -87,9 +90,9 @@ def see_workload(raw: object, before: Workload | None = None) -> Workload:
     partition = field(spec, "updateStrategy", "rollingUpdate", "partition")
     return replace(
         view,
-        update_revision=text(field(raw, "status", "updateRevision")),
-        current_revision=text(field(raw, "status", "currentRevision")),
-        partition=None if partition is None else max(0, whole(partition)),
+        update_revision=read_text(field(raw, "status", "updateRevision")),
+        current_revision=read_text(field(raw, "status", "currentRevision")),
+        partition=None if partition is None else max(0, read_int(partition)),
         on_delete=field(spec, "updateStrategy", "type") == "OnDelete",
         holder=_find_manager(metadata, "f:updateStrategy"),
     )
@@ -107,10 +110,10 @@ def find_target(raw: object) -> Target | None:
     Target(kind='Deployment', namespace='shop', name='web')
     """
     owner = find_controller(raw) or {}
-    kind, name = text(owner.get("kind")), text(owner.get("name"))
-    namespace = text(field(raw, "metadata", "namespace"))
+    kind, name = read_text(owner.get("kind")), read_text(owner.get("name"))
+    namespace = read_text(field(raw, "metadata", "namespace"))
     if kind == "ReplicaSet":
-        ending = "-" + text(field(raw, "metadata", "labels", POD_HASH))
+        ending = "-" + read_text(field(raw, "metadata", "labels", POD_HASH))
         if len(ending) == 1 or not name.endswith(ending):
             return None
         return Target(WorkloadKind.DEPLOYMENT, namespace, name.removesuffix(ending))
@@ -123,19 +126,19 @@ def see_guarded_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenR
     """Return the view of a Deployment's ReplicaSet; its owner is the Deployment's UID."""
     metadata, spec = mapping(field(raw, "metadata")), mapping(field(raw, "spec"))
     view = ReplicaSetView(
-        name=text(metadata.get("name")),
-        uid=text(metadata.get("uid")),
-        revision=number(field(metadata, "annotations", REVISION)),
+        name=read_text(metadata.get("name")),
+        uid=read_text(metadata.get("uid")),
+        revision=read_decimal(field(metadata, "annotations", REVISION)),
         template=_see_template(
             spec.get("template"), None if before is None else before.view.template
         ),
-        size=max(0, whole(spec.get("replicas"))),
-        resource_version=text(metadata.get("resourceVersion")),
+        size=max(0, read_int(spec.get("replicas"))),
+        resource_version=read_text(metadata.get("resourceVersion")),
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
         deleting=bool(metadata.get("deletionTimestamp")),
         create_error=_see_create_error(raw),
     )
-    return SeenReplicaSet(view, text(metadata.get("namespace")), _controller_uid(raw))
+    return SeenReplicaSet(view, read_text(metadata.get("namespace")), _controller_uid(raw))
 
 
 def see_controller_revision(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSet:
@@ -144,21 +147,21 @@ def see_controller_revision(raw: object, before: SeenReplicaSet | None) -> SeenR
     The UID is made of the StatefulSet's and the revision's name, as the owner of pods is in
     :func:`see_guarded_pod`. The digest is the name: equal templates have one ControllerRevision.
     """
-    metadata, name = mapping(field(raw, "metadata")), text(field(raw, "metadata", "name"))
+    metadata, name = mapping(field(raw, "metadata")), read_text(field(raw, "metadata", "name"))
     owner = _controller_uid(raw)
     template = field(raw, "data", "spec", "template")
     known = before is not None and before.view.name == name
     view = ReplicaSetView(
         name=name,
         uid=revision_uid(owner, name),
-        revision=max(0, whole(field(raw, "revision"))),
+        revision=max(0, read_int(field(raw, "revision"))),
         template=before.view.template if known and before else read_template(template, name),
         size=0,
-        resource_version=text(metadata.get("resourceVersion")),
+        resource_version=read_text(metadata.get("resourceVersion")),
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
         deleting=bool(metadata.get("deletionTimestamp")),
     )
-    return SeenReplicaSet(view, text(metadata.get("namespace")), owner)
+    return SeenReplicaSet(view, read_text(metadata.get("namespace")), owner)
 
 
 def see_guarded_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
@@ -167,7 +170,7 @@ def see_guarded_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPo
     controller = find_controller(raw) or {}
     if controller.get("kind") != WorkloadKind.STATEFUL_SET:
         return seen
-    revision = text(field(raw, "metadata", "labels", REVISION_HASH))
+    revision = read_text(field(raw, "metadata", "labels", REVISION_HASH))
     return replace(seen, owner=revision_uid(seen.owner, revision))
 
 
@@ -186,7 +189,7 @@ def revision_uid(workload: str, revision: str) -> str:
 
 
 def _controller_uid(raw: object) -> str:
-    return text(field(find_controller(raw), "uid"))
+    return read_text(field(find_controller(raw), "uid"))
 
 
 def _see_template(raw: object, before: Template | None) -> Template:
@@ -216,8 +219,8 @@ def _see_strategy(kind: WorkloadKind, spec: Mapping[str, Any]) -> Strategy:
 
 def _see_amount(value: object, default: Amount) -> Amount:
     if isinstance(value, str) and value.removesuffix("%").isdecimal():
-        return Amount(number(value.removesuffix("%")), percent=value.endswith("%"))
-    return Amount(whole(value)) if isinstance(value, int) else default
+        return Amount(read_decimal(value.removesuffix("%")), percent=value.endswith("%"))
+    return Amount(read_int(value)) if isinstance(value, int) else default
 
 
 MAX_DEADLINE = 2_147_483_647
@@ -225,22 +228,24 @@ MAX_DEADLINE = 2_147_483_647
 
 
 def _see_deadline(value: object) -> int | None:
-    seconds = whole(value)
+    seconds = read_int(value)
     if seconds == MAX_DEADLINE:
         return 0
     return seconds if seconds > 0 else None
 
 
 def _see_limit(value: object) -> int:
-    return 10 if value is None else max(0, whole(value))
+    return 10 if value is None else max(0, read_int(value))
 
 
 def _is_complete(raw: object) -> bool:
     status, spec = mapping(field(raw, "status")), mapping(field(raw, "spec"))
-    replicas = 1 if spec.get("replicas") is None else whole(spec.get("replicas"))
-    counts = [whole(status.get(name)) for name in ("replicas", "updatedReplicas")]
-    available = whole(status.get("availableReplicas"))
-    seen = whole(status.get("observedGeneration")) >= whole(field(raw, "metadata", "generation"))
+    replicas = 1 if spec.get("replicas") is None else read_int(spec.get("replicas"))
+    counts = [read_int(status.get(name)) for name in ("replicas", "updatedReplicas")]
+    available = read_int(status.get("availableReplicas"))
+    seen = read_int(status.get("observedGeneration")) >= read_int(
+        field(raw, "metadata", "generation")
+    )
     return seen and counts == [replicas, replicas] and available == replicas
 
 
@@ -248,14 +253,14 @@ def _see_mark(annotations: Mapping[str, Any]) -> Mark | None:
     if TRIPPED not in annotations:
         return None
     try:
-        changed = mapping(json.loads(text(annotations.get(CHANGED)) or "{}"))
+        changed = mapping(json.loads(read_text(annotations.get(CHANGED)) or "{}"))
     except ValueError:
         changed = {}
     partition = changed.get("partition")
     return Mark(
-        text(annotations.get(TRIPPED)),
-        text(changed.get("breaker")),
-        whole(partition) if isinstance(partition, int) else None,
+        read_text(annotations.get(TRIPPED)),
+        read_text(changed.get("breaker")),
+        read_int(partition) if isinstance(partition, int) else None,
     )
 
 
@@ -267,7 +272,7 @@ def _has_trip(condition: Mapping[str, Any] | None, status: str, reason: Reason) 
 def _see_create_error(raw: object) -> str:
     for condition in objects(field(raw, "status", "conditions")):
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return text(condition.get("message"))
+            return read_text(condition.get("message"))
     return ""
 
 
@@ -278,5 +283,5 @@ def _find_manager(metadata: Mapping[str, Any], name: str) -> str:
         for one in objects(metadata.get("managedFields"))
         if not one.get("subresource") and name in mapping(field(one, "fieldsV1", "f:spec"))
     ]
-    latest = max(entries, key=lambda one: text(one.get("time")), default=None)
-    return text(field(latest, "manager"))
+    latest = max(entries, key=lambda one: read_text(one.get("time")), default=None)
+    return read_text(field(latest, "manager"))

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
@@ -120,7 +120,7 @@ class GuardLine:
         if kind is None:
             self.sweep.soon()
         if kind == "DELETED":
-            self.store.remove_guarded(text(field(raw, "metadata", "uid")))
+            self.store.remove_guarded(read_text(field(raw, "metadata", "uid")))
         else:
             self.store.upsert_guarded(raw)
 

@@ -13,9 +13,10 @@ from typing import Any
 import aiohttp
 import kopf
 
+from tripswitch.api.identity import GROUP, VERSION
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.credentials import Connection
-from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GROUP, GUARDED_DEPLOYMENTS, VERSION
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS
 
 Seen = Callable[[str | None, Mapping[str, Any]], None]
 """Called with the type of a watch event (None: it was listed) and the raw object."""

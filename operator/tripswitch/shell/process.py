@@ -19,7 +19,7 @@ from typing import Any
 
 import kopf
 
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
@@ -291,7 +291,7 @@ class Process:
         if kind is None:
             self._sweep.soon()
         if kind == "DELETED":
-            self._store.remove_guarded(text(field(raw, "metadata", "uid")))
+            self._store.remove_guarded(read_text(field(raw, "metadata", "uid")))
         else:
             self._store.upsert_guarded(raw)
 

@@ -14,7 +14,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tripswitch.api.tolerant import field, number, objects, text, version
+from tripswitch.api.tolerant import field, objects, read_decimal, read_text, read_version
 from tripswitch.cluster.client import METADATA_ONLY, Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.executor import Executor
@@ -126,9 +126,11 @@ class Resync:
         behind: list[str] = []
         async for page in pages:
             for raw in objects(page.get("items")):
-                known = self._store.replica_sets.find(text(field(raw, "metadata", "uid")))
-                if known is None or number(known.view.resource_version) < version(raw):
-                    place, name = (text(field(raw, "metadata", k)) for k in ("namespace", "name"))
+                known = self._store.replica_sets.find(read_text(field(raw, "metadata", "uid")))
+                if known is None or read_decimal(known.view.resource_version) < read_version(raw):
+                    place, name = (
+                        read_text(field(raw, "metadata", k)) for k in ("namespace", "name")
+                    )
                     behind.append(REPLICA_SETS.path(place, name))
         for path in behind:
             try:
@@ -144,12 +146,14 @@ class Resync:
         known = {record.uid: record for record in self._store.records()}
         pages = self._client.pages(self._resource.path(namespace), accept=METADATA_ONLY)
         async for page in pages:
-            listed_at = number(field(page, "metadata", "resourceVersion"))
+            listed_at = read_decimal(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
-                uid = text(field(raw, "metadata", "uid"))
-                versions[uid] = version(raw)
+                uid = read_text(field(raw, "metadata", "uid"))
+                versions[uid] = read_version(raw)
                 if uid not in known or known[uid].version < versions[uid]:
-                    place, name = (text(field(raw, "metadata", k)) for k in ("namespace", "name"))
+                    place, name = (
+                        read_text(field(raw, "metadata", k)) for k in ("namespace", "name")
+                    )
                     behind.append((Key(place, name), versions[uid]))
         for record in self._store.records():
             gone = record.uid not in versions and namespace in (None, record.key.namespace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tripswitch.domain.decide import decide
+from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.values.decision import Decision, Event
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
@@ -26,8 +27,6 @@ EPOCH: Instant = 1_800_000_000.0
 
 ROUNDS = 20
 """Looks at one moment until nothing more is decided; more would be a hot loop."""
-
-OPEN = frozenset({"PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class SimulatedCluster:
         """Return when something changes next, None if the rollout has ended or nothing ever does."""
         if self.guarded.status.rollout is None:
             return self._wake_at
-        if str(self.guarded.status.rollout.status) not in OPEN:
+        if str(self.guarded.status.rollout.status) not in rollout_states.OPEN:
             return None
         changes = [life.next_change(self.now) for life in self._living()]
         ahead = [at for at in (*changes, self._wake_at) if at is not None and at > self.now]

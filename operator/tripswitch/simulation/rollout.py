@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.scaling import Bounds, compute_bounds
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.values.decision import Event
 from tripswitch.domain.values.snapshot import Guarded
 from tripswitch.domain.values.status import Status
-from tripswitch.simulation.cluster import OPEN, Look, SimulatedCluster
+from tripswitch.simulation.cluster import Look, SimulatedCluster
 from tripswitch.simulation.script import Script
 
 
@@ -80,7 +81,7 @@ def simulate_rollout(
         steps=steps,
         reason=cluster.guarded.status.rollout_state_reason,
         completed=rollout == "SUCCESSFUL",
-        ended=rollout not in OPEN,
+        ended=rollout not in rollout_states.OPEN,
         looks=tuple(cluster.looks),
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tripswitch.api.tolerant import field, version
+from tripswitch.api.tolerant import field, read_version
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.http_transport import HttpTransport
@@ -111,7 +111,7 @@ class ScriptedApi:
         await stream.prepare(request)
         for event in step or ():
             line = event if isinstance(event, str) else json.dumps(event) + "\n"
-            self.version = max(self.version, version(field(event, "object")))
+            self.version = max(self.version, read_version(field(event, "object")))
             await stream.write(line.encode())
         if step is None:
             await asyncio.sleep(30)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tripswitch.api.base import format_time
+from tripswitch.api.times import format_time
 from tripswitch.cluster.marks import HASH_LABEL
 
 T0 = 1_764_000_000.0

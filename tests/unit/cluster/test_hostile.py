@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import JSON
 from tests.unit.cluster.raws import T0, guarded, pod, ready_pod, replica_set, waiting
-from tripswitch.api.codec import RETRY, InvalidObjectError, write_status
+from tripswitch.api.codec import InvalidObjectError, write_status
+from tripswitch.api.identity import RETRY
 from tripswitch.cluster.errors import error_from
 from tripswitch.cluster.pods import see_pod
 from tripswitch.cluster.store import Store

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from tests.unit.cluster.fake_api import serve
 from tests.unit.cluster.test_lease import RENEWED, TERMS, WALL, Server
-from tripswitch.api.tolerant import parse_instant
+from tripswitch.api.times import parse_instant
 from tripswitch.cluster.errors import UnreachableError
 from tripswitch.cluster.leader_election.leadership import Leadership
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease

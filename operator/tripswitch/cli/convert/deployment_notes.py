@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from tripswitch.api.identity import API_VERSION, KIND
 from tripswitch.api.template import read_template
-from tripswitch.api.tolerant import field, mapping, objects, text, whole
-from tripswitch.cluster.resources import API_VERSION, KIND
+from tripswitch.api.tolerant import field, mapping, objects, read_int, read_text
 from tripswitch.cluster.selectors import selector_matches
 from tripswitch.domain.rules.health import (
     FIRST_PATIENCE,
@@ -35,7 +35,7 @@ def describe_differences(deployment: Raw) -> Iterator[str]:
 def _describe_missing_probes(spec: Any) -> Iterator[str]:
     """Rule H1: without a probe a pod must be Ready for some time."""
     containers = objects(field(spec, "template", "spec", "containers"))
-    bare = [text(one.get("name")) for one in containers if one.get("readinessProbe") is None]
+    bare = [read_text(one.get("name")) for one in containers if one.get("readinessProbe") is None]
     if bare and field(spec, "minReadySeconds") is None:
         yield (
             f"no readiness probe in container {', '.join(bare)}: a pod counts as healthy after "
@@ -49,14 +49,14 @@ def _describe_progress(spec: Any, template: Template) -> Iterator[str]:
     given = field(spec, "progressDeadlineSeconds")
     needed = compute_progress_deadline(Spec(1, template), readiness)
     settling = PROOF_SECONDS if readiness.all_probed else UNPROBED_READY_SECONDS
-    if field(spec, "minReadySeconds") is None and 0 < whole(given) <= settling:
+    if field(spec, "minReadySeconds") is None and 0 < read_int(given) <= settling:
         yield (
             f"progressDeadlineSeconds {given} is refused: it must be more than the {settling:.0f} s "
             "after which a pod counts as healthy; raise it or set minReadySeconds"
         )
     elif given is None and needed > DEFAULT_SECONDS:
         yield f"progressDeadlineSeconds is not given and {needed} by default, for the startup probe"
-    elif readiness.startup and 0 < whole(given) < needed:
+    elif readiness.startup and 0 < read_int(given) < needed:
         yield (
             f"the startup probe gives a pod {readiness.startup:.0f} s to start, and a rollout fails "
             f"after progressDeadlineSeconds {given} without one more healthy pod: leave it out, or "
@@ -68,7 +68,8 @@ def _describe_slow_start(spec: Any, readiness: Readiness) -> Iterator[str]:
     """Rule F4: a pod that is not Ready in time fails. A patient liveness probe hints at that."""
     containers = objects(field(spec, "template", "spec", "containers"))
     patience = max(
-        (whole(field(one, "livenessProbe", "initialDelaySeconds")) for one in containers), default=0
+        (read_int(field(one, "livenessProbe", "initialDelaySeconds")) for one in containers),
+        default=0,
     )
     later = max(readiness.budget, LEAST_PATIENCE)
     if readiness.startup or patience <= later:
@@ -88,7 +89,7 @@ def _describe_repeats(pod: Any) -> Iterator[str]:
     for one in _repeated(field(pod, "hostAliases"), "ip"):
         yield f"host alias {one} is given more than once, as a Deployment takes it"
     for container in (*objects(field(pod, "initContainers")), *objects(field(pod, "containers"))):
-        of = f"of container {text(container.get('name'))}"
+        of = f"of container {read_text(container.get('name'))}"
         for one in _repeated(container.get("env"), "name"):
             yield (
                 f"variable {one} {of} is given more than once: the last one wins, as in a Deployment"
@@ -108,10 +109,10 @@ def describe_references(other: Raw, names: frozenset[str]) -> Iterator[str]:
     for path in (("spec", "scaleTargetRef"), ("spec", "targetRef"), ("spec", "workloadRef")):
         target = field(other, *path)
         # KEDA's ScaledObject means a Deployment where it names no kind.
-        named = text(field(target, "name"))
-        if named in names and (text(field(target, "kind")) or "Deployment") == "Deployment":
+        named = read_text(field(target, "name"))
+        if named in names and (read_text(field(target, "kind")) or "Deployment") == "Deployment":
             yield (
-                f"{text(field(other, 'kind'))}/{text(field(other, 'metadata', 'name'))}: its "
+                f"{read_text(field(other, 'kind'))}/{read_text(field(other, 'metadata', 'name'))}: its "
                 f"{path[-1]} is the Deployment {named}; make it apiVersion {API_VERSION}, kind {KIND}"
             )
 
@@ -122,7 +123,7 @@ def describe_budget(budget: Raw, deployments: Iterable[Raw]) -> Iterator[str]:
     Kubernetes knows how many pods a Deployment should have. For a custom resource it adds up the
     sizes of all ReplicaSets, unless the budget is a number of pods that must stay.
     """
-    if text(budget.get("kind")) != "PodDisruptionBudget":
+    if read_text(budget.get("kind")) != "PodDisruptionBudget":
         return
     name = "minAvailable" if field(budget, "spec", "minAvailable") is not None else "maxUnavailable"
     given, selector = field(budget, "spec", name), field(budget, "spec", "selector")
@@ -131,14 +132,14 @@ def describe_budget(budget: Raw, deployments: Iterable[Raw]) -> Iterator[str]:
     for one in deployments:
         if _namespace(one) == _namespace(budget) and _selects(selector, one):
             yield (
-                f"PodDisruptionBudget/{text(field(budget, 'metadata', 'name'))}: {name} {given} counts "
-                f"the pods of both revisions while {text(field(one, 'metadata', 'name'))} rolls out, "
+                f"PodDisruptionBudget/{read_text(field(budget, 'metadata', 'name'))}: {name} {given} counts "
+                f"the pods of both revisions while {read_text(field(one, 'metadata', 'name'))} rolls out, "
                 "so kubectl drain waits until the rollout has ended; give minAvailable as a number"
             )
 
 
 def _namespace(manifest: Raw) -> str:
-    return text(field(manifest, "metadata", "namespace"))
+    return read_text(field(manifest, "metadata", "namespace"))
 
 
 def _selects(selector: Any, deployment: Raw) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
+from tripswitch.api.identity import API_VERSION, KIND
 from tripswitch.cli.convert.deployment_notes import (
     describe_budget,
     describe_differences,
@@ -17,7 +18,6 @@ from tripswitch.cli.convert.deployment_notes import (
 from tripswitch.cli.convert.edits import NULL, Editor
 from tripswitch.cli.convert.loading import to_value
 from tripswitch.cli.convert.nodes import find, text_of
-from tripswitch.cluster.resources import API_VERSION, KIND
 
 WRITTEN_BY_THE_SERVER = frozenset(
     {

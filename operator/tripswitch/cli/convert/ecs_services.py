@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from tripswitch.api.identity import API_VERSION, KIND
 from tripswitch.cli.convert.ecs_containers import read_containers
 from tripswitch.cli.convert.ecs_model import PERCENTAGES, Service, Task, look_up
 from tripswitch.cli.convert.fields import Fields, Notes, open_fields
 from tripswitch.cli.convert.values import EMPTY, plain, show
-from tripswitch.cluster.resources import API_VERSION, KIND
 
 INSTEAD = {
     "alarms": "CloudWatch alarms have none: failures of pods are counted, no metrics system is used",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tripswitch.api.tolerant import field as at
-from tripswitch.api.tolerant import objects, text, whole
+from tripswitch.api.tolerant import objects, read_int, read_text
 from tripswitch.cli.status.pod_lines import PodLine, Tone, describe_pod
 from tripswitch.cluster.pods import see_pod
 from tripswitch.cluster.replicasets import find_controller, find_guard
@@ -48,15 +48,15 @@ def read_replica_sets(
     now: Instant,
 ) -> dict[str, ReplicaSetLine]:
     """Return the ReplicaSets of a GuardedDeployment or a Deployment by name; strangers are left out."""
-    by_owner = _group(pods, lambda raw: text(at(find_controller(raw), "uid")), now)
-    owner = text(at(guarded if workload is None else workload, "metadata", "uid"))
+    by_owner = _group(pods, lambda raw: read_text(at(find_controller(raw), "uid")), now)
+    owner = read_text(at(guarded if workload is None else workload, "metadata", "uid"))
     found = {}
     for raw in replica_sets:
         theirs = find_guard(raw) if workload is None else at(find_controller(raw), "uid")
         if not owner or theirs != owner:
             continue
-        name, uid = text(at(raw, "metadata", "name")), text(at(raw, "metadata", "uid"))
-        desired = whole(at(raw, "spec", "replicas"))
+        name, uid = read_text(at(raw, "metadata", "name")), read_text(at(raw, "metadata", "uid"))
+        desired = read_int(at(raw, "spec", "replicas"))
         found[name] = ReplicaSetLine(name, desired, by_owner.get(uid, ()), _find_failure(raw))
     return found
 
@@ -65,9 +65,11 @@ def read_controller_revisions(
     stateful_set: Raw, pods: Iterable[Raw], now: Instant
 ) -> dict[str, ReplicaSetLine]:
     """Return the pods of a StatefulSet by the name of their ControllerRevision."""
-    owner = text(at(stateful_set, "metadata", "uid"))
+    owner = read_text(at(stateful_set, "metadata", "uid"))
     ours = [raw for raw in pods if owner and at(find_controller(raw), "uid") == owner]
-    by_revision = _group(ours, lambda raw: text(at(raw, "metadata", "labels", REVISION_HASH)), now)
+    by_revision = _group(
+        ours, lambda raw: read_text(at(raw, "metadata", "labels", REVISION_HASH)), now
+    )
     return {
         name: ReplicaSetLine(name, None, lines, kind="ControllerRevision")
         for name, lines in by_revision.items()
@@ -89,7 +91,7 @@ def _group(
 def _find_failure(replica_set: Raw) -> str:
     return next(
         (
-            text(one.get("message"))
+            read_text(one.get("message"))
             for one in objects(at(replica_set, "status", "conditions"))
             if one.get("type") == "ReplicaFailure" and one.get("status") == "True"
         ),

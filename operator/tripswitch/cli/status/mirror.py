@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tripswitch.api.tolerant import field, text, version
+from tripswitch.api.tolerant import field, read_text, read_version
 from tripswitch.cluster.reflector import Reflector
 
 TICK_SECONDS = 1.0
@@ -30,16 +30,16 @@ class Mirror:
 
     def upsert(self, raw: Raw) -> None:
         """Take an object, unless a newer one is known or it has another name than is wanted."""
-        uid = text(field(raw, "metadata", "uid"))
+        uid = read_text(field(raw, "metadata", "uid"))
         if self._only and field(raw, "metadata", "name") != self._only:
             return
-        if version(raw) >= version(self.found.get(uid)):
+        if read_version(raw) >= read_version(self.found.get(uid)):
             self.found[uid] = raw
             self._changed()
 
     def remove(self, raw: Raw) -> None:
         """Drop an object."""
-        self.found.pop(text(field(raw, "metadata", "uid")), None)
+        self.found.pop(read_text(field(raw, "metadata", "uid")), None)
         self._changed()
 
     def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:

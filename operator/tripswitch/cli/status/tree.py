@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from tripswitch.api.tolerant import parse_instant, text, whole
+from tripswitch.api.times import parse_instant
+from tripswitch.api.tolerant import read_int, read_text
 from tripswitch.cli.formatting import clean, format_age, format_lasting, one_line, plural
 from tripswitch.cli.status.holders import ReplicaSetLine
 from tripswitch.cli.status.pod_lines import PodLine, Tone
@@ -176,14 +177,14 @@ def _bar(breaker: BreakerLine) -> Text:
 
 
 def _add_failure(branch: Tree, failure: Raw, now: Instant) -> None:
-    line = Text.assemble(("✖ ", "red"), (text(failure.get("reason")) or "?", "red bold"))
-    line.append(f" x{whole(failure.get('count'))}", "bold")
+    line = Text.assemble(("✖ ", "red"), (read_text(failure.get("reason")) or "?", "red bold"))
+    line.append(f" x{read_int(failure.get('count'))}", "bold")
     line.append(f"  {describe_failure(failure)}")
     seen = parse_instant(failure.get("lastSeen"))
     if seen is not None:
         line.append(f"  {format_age(now - seen)} ago", "dim")
     leaf = branch.add(line)
-    message = text(failure.get("message"))
+    message = read_text(failure.get("message"))
     if message:
         leaf.add(Text(one_line(message)))
     for name, words in _more_fields(failure):
@@ -223,8 +224,8 @@ def describe_failure(failure: Raw) -> str:
     if failure.get("revision"):
         words.append(f"revision {failure['revision']}")
     node = f" on {failure['node']}" if failure.get("node") else ""
-    words.append(f"pod {text(failure.get('pod'))}{node}")
-    return one_line(f"{text(failure.get('kind'))}: {', '.join(words)}")
+    words.append(f"pod {read_text(failure.get('pod'))}{node}")
+    return one_line(f"{read_text(failure.get('kind'))}: {', '.join(words)}")
 
 
 def _spaced(name: str) -> str:

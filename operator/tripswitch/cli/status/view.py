@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tripswitch.api.identity import RETRY, STOP
+from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field as at
-from tripswitch.api.tolerant import mapping, objects, parse_instant, text, whole
+from tripswitch.api.tolerant import mapping, objects, read_int, read_text
 from tripswitch.cli.references import refer_to
 from tripswitch.cli.status.holders import (
     ReplicaSetLine,
     read_controller_revisions,
     read_replica_sets,
 )
+from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.values.time import Instant
 
-RETRY = "tripswitch.dev/retry"
-STOP = "tripswitch.dev/stop"
 Raw = Mapping[str, Any]
 
 
@@ -33,8 +34,8 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
-_OPEN = frozenset({"", "PENDING", "IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
-_SUCCEEDED = frozenset({"SUCCESSFUL", "ROLLBACK_SUCCESSFUL"})
+_OPEN = rollout_states.OPEN | {""}
+"""A rollout that the operator has not written yet is open, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,28 +142,28 @@ def build_view(
     else:
         seen = (workload or {}) if target else None
         holders = read_replica_sets(guarded, seen, replica_sets, pods, now)
-    current, desired = is_current(guarded), whole(status.get("desiredRevision"))
+    current, desired = is_current(guarded), read_int(status.get("desiredRevision"))
     held = bool(status.get("hold"))
     sized = mapping(at(workload, "spec")) if target else spec
     return View(
-        namespace=text(metadata.get("namespace")),
-        name=text(metadata.get("name")),
+        namespace=read_text(metadata.get("namespace")),
+        name=read_text(metadata.get("name")),
         label=str(refer_to(guarded)),
         replicas=_read_replicas(sized, status, known=workload is not None or not target),
-        healthy=whole(status.get("availableReplicas")),
+        healthy=read_int(status.get("availableReplicas")),
         paused=sized.get("paused") is True and not held,
         current=current,
         outcome=judge(rollout, desired) if current else Outcome.RUNNING,
         rollout=rollout,
         breaker=_read_breaker(mapping(status.get("circuitBreaker"))),
         desired_revision=desired,
-        last_completed=whole(status.get("lastCompletedRevision")),
-        reason=text(status.get("rolloutStateReason")),
+        last_completed=read_int(status.get("lastCompletedRevision")),
+        reason=read_text(status.get("rolloutStateReason")),
         problem=_find_problem(status),
-        mode=text(spec.get("mode")),
+        mode=read_text(spec.get("mode")),
         held=held,
         revisions=tuple(
-            _read_revision(one, holders.get(text(one.get("replicaSet"))))
+            _read_revision(one, holders.get(read_text(one.get("replicaSet"))))
             for one in objects(status.get("revisions"))
         ),
     )
@@ -170,8 +171,8 @@ def build_view(
 
 def _read_replicas(spec: Raw, status: Raw, *, known: bool) -> int:
     if not known:
-        return whole(status.get("replicas"))
-    return whole(spec.get("replicas")) if "replicas" in spec else 1
+        return read_int(status.get("replicas"))
+    return read_int(spec.get("replicas")) if "replicas" in spec else 1
 
 
 def judge(rollout: RolloutLine, desired_revision: int) -> Outcome:
@@ -179,7 +180,11 @@ def judge(rollout: RolloutLine, desired_revision: int) -> Outcome:
     if rollout.status in _OPEN:
         return Outcome.RUNNING
     wanted = rollout.revision == desired_revision
-    return Outcome.COMPLETED if rollout.status in _SUCCEEDED and wanted else Outcome.FAILED
+    return (
+        Outcome.COMPLETED
+        if rollout.status in rollout_states.SUCCEEDED and wanted
+        else Outcome.FAILED
+    )
 
 
 def is_current(guarded: Raw) -> bool:
@@ -187,7 +192,8 @@ def is_current(guarded: Raw) -> bool:
     status = mapping(guarded.get("status"))
     annotations = mapping(at(guarded, "metadata", "annotations"))
     return (
-        whole(status.get("observedGeneration")) >= whole(at(guarded, "metadata", "generation"))
+        read_int(status.get("observedGeneration"))
+        >= read_int(at(guarded, "metadata", "generation"))
         and status.get("rollout") is not None
         and status.get("observedRetry") == annotations.get(RETRY)
         and status.get("observedStop") == annotations.get(STOP)
@@ -196,11 +202,11 @@ def is_current(guarded: Raw) -> bool:
 
 def _read_rollout(raw: Raw) -> RolloutLine:
     return RolloutLine(
-        status=text(raw.get("status")),
-        kind=text(raw.get("kind")),
-        revision=whole(raw.get("revision")),
-        failed_revision=whole(raw.get("failedRevision")),
-        message=text(raw.get("message")),
+        status=read_text(raw.get("status")),
+        kind=read_text(raw.get("kind")),
+        revision=read_int(raw.get("revision")),
+        failed_revision=read_int(raw.get("failedRevision")),
+        message=read_text(raw.get("message")),
         started_at=parse_instant(raw.get("startedAt")),
         finished_at=parse_instant(raw.get("finishedAt")),
     )
@@ -208,10 +214,10 @@ def _read_rollout(raw: Raw) -> RolloutLine:
 
 def _read_breaker(raw: Raw) -> BreakerLine:
     return BreakerLine(
-        status=text(raw.get("status")),
-        stage=text(raw.get("stage")),
-        count=whole(raw.get("failureCount")),
-        threshold=whole(raw.get("threshold")),
+        status=read_text(raw.get("status")),
+        stage=read_text(raw.get("stage")),
+        count=read_int(raw.get("failureCount")),
+        threshold=read_int(raw.get("threshold")),
         failures=tuple(objects(raw.get("failures"))),
     )
 
@@ -219,19 +225,19 @@ def _read_breaker(raw: Raw) -> BreakerLine:
 def _read_revision(raw: Raw, replica_set: ReplicaSetLine | None) -> RevisionLine:
     images = raw.get("images")
     return RevisionLine(
-        number=whole(raw.get("revision")),
-        state=text(raw.get("rolloutState")),
-        status=text(raw.get("status")),
-        images=tuple(text(one) for one in images) if isinstance(images, list) else (),
-        desired=whole(raw.get("desired")),
-        running=whole(raw.get("running")),
-        healthy=whole(raw.get("healthy")),
-        failures=whole(raw.get("failedTasks")),
-        reason=text(raw.get("reason")),
+        number=read_int(raw.get("revision")),
+        state=read_text(raw.get("rolloutState")),
+        status=read_text(raw.get("status")),
+        images=tuple(read_text(one) for one in images) if isinstance(images, list) else (),
+        desired=read_int(raw.get("desired")),
+        running=read_int(raw.get("running")),
+        healthy=read_int(raw.get("healthy")),
+        failures=read_int(raw.get("failedTasks")),
+        reason=read_text(raw.get("reason")),
         created_at=parse_instant(raw.get("createdAt")),
         finished_at=parse_instant(raw.get("finishedAt")),
         completed_at=parse_instant(raw.get("completedAt")),
-        replica_set_name=text(raw.get("replicaSet")),
+        replica_set_name=read_text(raw.get("replicaSet")),
         replica_set=replica_set,
     )
 
@@ -243,5 +249,5 @@ PROBLEMS = frozenset({"ReplicaSetCreateError", "TargetNotFound", "TargetTaken", 
 def _find_problem(status: Raw) -> str:
     for one in objects(status.get("conditions")):
         if one.get("reason") in PROBLEMS or one.get("type") == "RollbackAtRisk":
-            return text(one.get("message"))
+            return read_text(one.get("message"))
     return ""

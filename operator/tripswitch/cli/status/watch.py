@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tripswitch.api.tolerant import field, text
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cli.clock import read_clock
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.references import Reference
@@ -60,8 +60,8 @@ class _Family:
         self._guarded.upsert(subject.raw)
         start(subject.resource, self._guarded, "")
         ref: Mapping[str, Any] = field(subject.raw, "spec", "targetRef") or {}
-        self._workload = Mirror(news.tell, only=text(ref.get("name")))
-        if kind := WORKLOADS.get(text(ref.get("kind"))):
+        self._workload = Mirror(news.tell, only=read_text(ref.get("name")))
+        if kind := WORKLOADS.get(read_text(ref.get("kind"))):
             if subject.workload is not None:
                 self._workload.upsert(subject.workload)
             start(kind, self._workload, "")

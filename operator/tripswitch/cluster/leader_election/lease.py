@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tripswitch.api import tolerant
-from tripswitch.api.base import format_time
+from tripswitch.api.times import format_micro_time, parse_instant
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from tripswitch.cluster.leader_election.rules import (
@@ -149,7 +149,7 @@ class Lease:
             if step is Step.WAIT:
                 return
             if step is Step.TAKE and claim is not None:
-                self.held_until = tolerant.parse_instant(claim.renewed)
+                self.held_until = parse_instant(claim.renewed)
             mine = next_claim(claim, me, terms, self._now())
             write = self._post if step is Step.CREATE else self._put
             self._seen = Sighting(await write(mine), self._clock())
@@ -204,8 +204,7 @@ class Lease:
         return LEASES.path(self.candidacy.namespace, self.candidacy.name)
 
     def _now(self) -> str:
-        # The API wants exactly six digits behind the second.
-        return format_time(self._wall()).replace("Z", "000Z")
+        return format_micro_time(self._wall())
 
     def _complain(self, words: str) -> None:
         """Say each trouble once, not at every try."""
@@ -217,11 +216,11 @@ class Lease:
 def _read(lease: Mapping[str, Any]) -> Claim:
     spec = tolerant.field(lease, "spec")
     return Claim(
-        holder=tolerant.text(tolerant.field(spec, "holderIdentity")),
-        duration=tolerant.whole(tolerant.field(spec, "leaseDurationSeconds")),
-        transitions=tolerant.whole(tolerant.field(spec, "leaseTransitions")),
-        acquired=tolerant.text(tolerant.field(spec, "acquireTime")),
-        renewed=tolerant.text(tolerant.field(spec, "renewTime")),
+        holder=tolerant.read_text(tolerant.field(spec, "holderIdentity")),
+        duration=tolerant.read_int(tolerant.field(spec, "leaseDurationSeconds")),
+        transitions=tolerant.read_int(tolerant.field(spec, "leaseTransitions")),
+        acquired=tolerant.read_text(tolerant.field(spec, "acquireTime")),
+        renewed=tolerant.read_text(tolerant.field(spec, "renewTime")),
     )
 
 

@@ -150,7 +150,7 @@ class Referee:
         rollout, total = status.rollout, sum(sizes.values())
         assert rollout is not None
         if rollout.status in SUCCEEDED:
-            largest, *others = sorted(sizes.values(), reverse=True)
+            largest, *others = sorted(sizes.values(), reverse=True) or [0]
             # A revision that came back late keeps what R3 asks for while pods of the other one fail.
             lower = compute_bounds(guarded.spec.strategy, wanted).lower
             return largest == wanted and (

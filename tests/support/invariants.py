@@ -387,13 +387,15 @@ def _check_upper_bound(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
     spec = snapshot.guarded.spec
     sizes = {a.uid: a.size for a in decision.actions if isinstance(a, ScaleReplicaSet)}
     made = [a.size for a in decision.actions if isinstance(a, CreateReplicaSet)]
-    raised = [rs for rs in snapshot.replica_sets if sizes.get(rs.uid, rs.size) > rs.size]
+    raised = False
     planned = sum(made)
     for rs in snapshot.replica_sets:
         live = sum(pod.live for pod in rs.pods)
+        # One that has as many pods already, and was to lose them, makes none.
+        raised = raised or sizes.get(rs.uid, 0) > max(live, rs.size)
         planned += live if rs.deleting else max(live, rs.size, sizes.get(rs.uid, 0))
     upper = compute_bounds(spec.strategy, spec.replicas).upper
-    if planned > upper and (raised or sum(made)):
+    if planned > upper and (raised or any(made)):
         yield f"{planned} pods planned, at most {upper} allowed (R3)"
 
 

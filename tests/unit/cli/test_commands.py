@@ -194,6 +194,42 @@ def test_undo_goes_to_the_next_older_revision_that_can_be_had_and_says_so(server
     assert the_write(server)[2]["spec"]["template"] == good
 
 
+def test_undo_prefers_what_runs_after_a_rollback_to_a_newer_one_that_completed(
+    server: Server,
+) -> None:
+    """Revision 1 was wanted again after 2 and completed; then 3 failed and was rolled back to it."""
+    status, good = three_revisions(), {"metadata": {"labels": {"app": "web"}}}
+    status["revisions"][0] |= {"rolloutState": "FAILED", "completedAt": None}
+    status["rolloutState"] = "FAILED"
+    status["rollout"] = {
+        **status["rollout"],
+        "revision": 1,
+        "kind": "ROLLBACK",
+        "status": "ROLLBACK_SUCCESSFUL",
+        "failedRevision": 3,
+    }
+    server.has(WEB, guarded(status))
+    server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
+    server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"older": True}}))
+    server.has(WEB, {}, method="PUT")
+    assert (
+        server.run("undo", "web").output == "gdeploy/web wants the template of revision 1 again\n"
+    )
+    assert the_write(server)[2]["spec"]["template"] == good
+
+
+def test_undo_passes_over_a_revision_that_never_completed(server: Server) -> None:
+    status, good = three_revisions(), {"metadata": {"labels": {"app": "web"}}}
+    status["revisions"][1] |= {"rolloutState": "STOPPED", "completedAt": None}
+    server.has(WEB, guarded(status))
+    server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
+    server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"stopped": True}}))
+    server.has(WEB, {}, method="PUT")
+    assert (
+        server.run("undo", "web").output == "gdeploy/web wants the template of revision 1 again\n"
+    )
+
+
 def test_undo_without_any_revision_that_can_be_had_says_which_are_lost(server: Server) -> None:
     server.has(WEB, guarded(three_revisions()))
     result = server.run("undo", "web")

@@ -673,3 +673,13 @@ STORIES: list[Callable[[], Any]] = [
 def test_what_decide_decides_has_no_violation(story: Callable[[], Any]) -> None:
     told = story()
     assert check_decision(told.snapshot, decide(told.snapshot, told.now), told.now) == []
+
+
+def test_r3_a_replica_set_raised_to_no_more_than_its_live_pods_makes_none() -> None:
+    """Its size was 0, and the ReplicaSet controller has not come to its pods yet."""
+    full = replace(OLD, size=0)
+    seen = replace(world(), replica_sets=(replace(NEW, size=0, pods=ready_pods(4)), full, EMPTY))
+    seen = replace(seen, guarded=replace(seen.guarded, spec=replace(seen.guarded.spec, replicas=2)))
+    for size, told in ((4, False), (5, True)):
+        found = any("pods planned" in one for one in check(decision(scale(NEW, size)), seen))
+        assert found is told

@@ -64,7 +64,7 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
 
 
 def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str] | None:
-    """Return why nothing can be watched, and None if it can."""
+    """Return why nothing can be watched (G1), and None if it can."""
     asked, workload = protected.protection, protected.workload
     target = f"{asked.kind} {asked.target}"
     if workload is None:

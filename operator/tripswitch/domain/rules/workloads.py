@@ -54,7 +54,7 @@ def adapt(
 
 
 def find_current(workload: Workload, revisions: Iterable[ReplicaSetView]) -> ReplicaSetView | None:
-    """Return the revision of the workload's template, if its controller has made it.
+    """Return the revision of the workload's template, if its controller has made it (G2).
 
     Of two ReplicaSets with the same template a Deployment takes the older one.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import serve
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, guarded, ready_pod, replica_set
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.executor import Executor
@@ -75,7 +75,7 @@ async def bench(
     *, filled: bool = True, permit: Callable[[], float] = lambda: math.inf
 ) -> AsyncIterator[Bench]:
     made = Bench(filled=filled)
-    async with serve(made.handle, permit=permit) as client:
+    async with serve_in_memory(made.handle, permit=permit) as client:
         made.client = client
         made.executor = Executor(client, made.store, lambda: made.now)
         yield made

@@ -11,6 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.unit.cluster.memory_transport import open_stream
 from tripswitch.api.tolerant import field, read_version
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.credentials import Credentials
@@ -107,15 +108,14 @@ class ScriptedApi:
         step = self.watches.pop(0) if self.watches else None
         if isinstance(step, web.Response):
             return step
-        stream = web.StreamResponse()
-        await stream.prepare(request)
+        stream = await open_stream(request)
         for event in step or ():
             line = event if isinstance(event, str) else json.dumps(event) + "\n"
             self.version = max(self.version, read_version(field(event, "object")))
             await stream.write(line.encode())
         if step is None:
             await asyncio.sleep(30)
-        return stream
+        return stream if isinstance(stream, web.StreamResponse) else web.Response()
 
 
 def event(kind: str, raw: dict[str, Any]) -> dict[str, Any]:

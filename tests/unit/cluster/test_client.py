@@ -63,9 +63,9 @@ async def test_an_error_status_is_never_taken_for_an_answer() -> None:
     assert counted == [("get", "pods", "409")]
 
 
-def test_every_answer_tells_what_time_it_is_there() -> None:
+async def test_every_answer_tells_what_time_it_is_there() -> None:
     """Also one that refuses."""
-    ((stored, answered, date),) = _heard("GET", refuse(404, "NotFound"))
+    ((stored, answered, date),) = await _heard("GET", refuse(404, "NotFound"))
     assert (stored, answered) == (True, True)
     assert date is not None
     assert date.endswith("GMT")
@@ -83,21 +83,21 @@ def test_every_answer_tells_what_time_it_is_there() -> None:
         pytest.param(504, "timeout", False, id="it takes too long"),
     ],
 )
-def test_which_answers_come_from_a_server_that_takes_reports(
+async def test_which_answers_come_from_a_server_that_takes_reports(
     status: int,
     message: str,
     *,
     answered: bool,
 ) -> None:
-    told = _heard("PUT", refuse(status, message=message))
+    told = await _heard("PUT", refuse(status, message=message))
     assert [(stored, heard) for stored, heard, _ in told] == [(True, answered)]
 
 
-def test_a_server_that_is_not_there_does_not_answer() -> None:
-    assert _heard("PUT", None) == [(True, False, None)]
+async def test_a_server_that_is_not_there_does_not_answer() -> None:
+    assert await _heard("PUT", None) == [(True, False, None)]
 
 
-def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool, str | None]]:
+async def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool, str | None]]:
     """Return what one request told; None: the connection is closed instead of an answer."""
     told: list[tuple[bool, bool, str | None]] = []
 
@@ -112,12 +112,9 @@ def _heard(method: str, response: web.Response | None) -> list[tuple[bool, bool,
         assert seconds >= 0
         told.append((stored, answered, date))
 
-    async def main() -> None:
-        async with serve(handle, heard=hear) as client:
-            with pytest.raises(ApiError):
-                await client.request(method, PODS.path("shop", "web-1"), body={})
-
-    asyncio.run(main())
+    async with serve(handle, heard=hear) as client:
+        with pytest.raises(ApiError):
+            await client.request(method, PODS.path("shop", "web-1"), body={})
     return told
 
 
@@ -303,9 +300,9 @@ async def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_
         assert (connection.server, connection.authorization) == (server, "Bearer new")
 
 
-def test_missing_credentials_are_told_as_such(tmp_path: Path) -> None:
+async def test_missing_credentials_are_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(UnauthorizedError, match="no usable credentials"):
-        asyncio.run(Credentials(str(tmp_path / "nothing")).load())
+        await Credentials(str(tmp_path / "nothing")).load()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -37,7 +36,7 @@ def kubeconfig(tmp_path: Path) -> Path:
         ({"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "api.example"}, None),
     ],
 )
-def test_the_proxy_that_the_environment_names_is_used(
+async def test_the_proxy_that_the_environment_names_is_used(
     kubeconfig: Path,
     environment: dict[str, str],
     proxy: str | None,
@@ -49,11 +48,11 @@ def test_the_proxy_that_the_environment_names_is_used(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     credentials = Credentials(str(kubeconfig))
-    asyncio.run(credentials.load())
+    await credentials.load()
     assert credentials.configuration.proxy == proxy
 
 
-def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
+async def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
     kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = json.loads(kubeconfig.read_text())
@@ -61,7 +60,7 @@ def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
     kubeconfig.write_text(json.dumps(config))
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     credentials = Credentials(str(kubeconfig))
-    asyncio.run(credentials.load())
+    await credentials.load()
     assert credentials.configuration.proxy == "http://own.example:3128"
 
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, at, guarded
 from tripswitch.cluster.events import MAX_MESSAGES, MAX_WAITING, Recorder
 from tripswitch.cluster.store import Key, Record, Store
+
+pytestmark = pytest.mark.looptime
 
 
 def record(uid: str = "gd-1") -> Record:
@@ -57,7 +60,7 @@ class Bench:
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
     made = Bench()
-    async with serve(made.handle) as client:
+    async with serve_in_memory(made.handle) as client:
         made.recorder = Recorder(client, lambda: made.now)
         task = asyncio.create_task(made.recorder.run())
         yield made
@@ -172,7 +175,7 @@ async def test_one_that_is_refused_is_lost_and_the_next_goes_out(
 
 async def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        async with serve(Bench().handle) as client:
+        async with serve_in_memory(Bench().handle) as client:
             recorder = Recorder(client, lambda: T0)
             for number in range(MAX_WAITING + 1):
                 recorder.say(record(), "PodLaunchFailed", str(number), warning=True)

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, guarded
 from tripswitch.cluster.evidence import MAX_TRIES, Collector, Timing, cut_log, select_event
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
+
+pytestmark = pytest.mark.looptime
 
 CRASH = Inquiry("2/LAUNCH/Error/web/2/", "web-1", "web", log=True)
 KILL = Inquiry("2/HEALTH/Error/web/137/", "web-1", "web", log=True, killed=True)
@@ -93,7 +96,7 @@ def _again(response: web.Response) -> web.Response:
 @asynccontextmanager
 async def bench(*, logs: bool = True, timing: Timing = AT_ONCE) -> AsyncIterator[Bench]:
     made = Bench()
-    async with serve(made.handle) as client:
+    async with serve_in_memory(made.handle) as client:
         made.collector = Collector(client, made.store, lambda: made.now, logs=logs, timing=timing)
         task = asyncio.create_task(made.collector.run())
         yield made
@@ -263,7 +266,7 @@ async def test_a_kubelet_that_does_not_answer_costs_a_short_time_only() -> None:
         raise AssertionError("nobody waits that long")
 
     it = Bench()
-    async with serve(hang) as client:
+    async with serve_in_memory(hang) as client:
         timing = replace(AT_ONCE, request=0.05)
         collector = Collector(client, it.store, lambda: it.now, timing=timing)
         task = asyncio.create_task(collector.run())
@@ -279,7 +282,7 @@ async def test_asking_never_waits_and_drops_what_is_too_much(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         made = Bench()
-        async with serve(made.handle) as client:
+        async with serve_in_memory(made.handle) as client:
             collector = Collector(
                 client, made.store, lambda: made.now, timing=AT_ONCE, max_waiting=2
             )

@@ -32,6 +32,8 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
 )
 
+pytestmark = pytest.mark.looptime
+
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"
 PODS = "/api/v1/namespaces/shop/pods"
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"

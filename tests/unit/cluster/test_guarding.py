@@ -12,7 +12,8 @@ from aiohttp import web
 
 from tests.unit.cluster import guard_raws as raws
 from tests.unit.cluster.bench import Bench
-from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.test_workload_store import Views
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ConflictError
@@ -23,6 +24,8 @@ from tripswitch.cluster.workload_index import OPT_IN
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip, ResizeRevision
 from tripswitch.domain.values.protection import Mark, WorkloadKind
+
+pytestmark = pytest.mark.looptime
 
 WEB = "/apis/apps/v1/namespaces/shop/deployments/web"
 SET = "/apis/apps/v1/namespaces/shop/replicasets/web-6f8c"
@@ -38,7 +41,7 @@ RAISE = ResizeRevision("web-6f8c", "rs-6f8c", "10", 3, "uid-web")
 async def table(views: Views) -> AsyncIterator[tuple[Bench, Client]]:
     """Run a server that answers by a table."""
     made = Bench(filled=False)
-    async with serve(made.handle) as client:
+    async with serve_in_memory(made.handle) as client:
         yield made, client
 
 

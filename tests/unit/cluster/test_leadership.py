@@ -6,12 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.unit.cluster.fake_api import serve
+import pytest
+
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.test_lease import RENEWED, TERMS, WALL, Server
 from tripswitch.api.times import parse_instant
 from tripswitch.cluster.errors import UnreachableError
 from tripswitch.cluster.leader_election.leadership import Leadership
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease
+
+pytestmark = pytest.mark.looptime
 
 
 class CatchUp:
@@ -32,7 +36,7 @@ class CatchUp:
 async def standby(catch_up: CatchUp) -> AsyncIterator[tuple[Leadership, Server]]:
     server = Server()
     server.hold("other")
-    async with serve(server.handle) as client:
+    async with serve_in_memory(server.handle) as client:
         lease = Lease(client, Candidacy("system", "tripswitch", "me", TERMS), lambda: WALL)
         leadership = Leadership(lease, catch_up, catch_up.begun.append)
         tasks = leadership.start()

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease, LeaseLostError, steady_clock
 from tripswitch.cluster.leader_election.rules import Terms
+
+pytestmark = pytest.mark.looptime
 
 COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/system/leases"
 PATH = f"{COLLECTION}/tripswitch"
@@ -96,7 +99,7 @@ class Bench:
 @asynccontextmanager
 async def candidate() -> AsyncIterator[Bench]:
     it = Bench()
-    async with serve(it.server.handle) as client:
+    async with serve_in_memory(it.server.handle) as client:
         who = Candidacy("system", "tripswitch", "me", TERMS)
         it.lease = Lease(client, who, lambda: WALL, lambda: it.now)
         it.task = asyncio.create_task(it.lease.run())

@@ -17,6 +17,8 @@ from tripswitch.cluster.store import RETENTION_AGAIN_SECONDS
 from tripswitch.domain.values.decision import DropPod, ScaleReplicaSet, SetAsidePod
 from tripswitch.domain.values.pods import RetainedPod
 
+pytestmark = pytest.mark.looptime
+
 POD = "/api/v1/namespaces/shop/pods/web-6f8c-x2x9k"
 SET = "/apis/apps/v1/namespaces/shop/replicasets/web-6f8c"
 ASIDE = SetAsidePod("web-6f8c-x2x9k", "pod-1", "100", "rs-1", revision=3, ttl=600)

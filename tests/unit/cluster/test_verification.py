@@ -11,12 +11,15 @@ import pytest
 from aiohttp import web
 
 from tests.unit.cluster.bench import WEB
-from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set, unready_pod
 from tripswitch.cluster import verification
 from tripswitch.cluster.store import Key, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.values.sight import UNKNOWN, AttemptEvent, Check, Sight
+
+pytestmark = pytest.mark.looptime
 
 NODE = "node-1"
 NODE_PATH = f"/api/v1/nodes/{NODE}"
@@ -83,7 +86,7 @@ class Bench:
 @asynccontextmanager
 async def bench() -> AsyncIterator[Bench]:
     it = Bench()
-    async with serve(it.handle) as client:
+    async with serve_in_memory(it.handle) as client:
         it.verifier = Verifier(client, it.store, lambda: it.now)
         task = asyncio.create_task(it.verifier.run())
         yield it
@@ -91,18 +94,11 @@ async def bench() -> AsyncIterator[Bench]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def run(story: Callable[[Bench], Any]) -> None:
-    async def main() -> None:
-        async with bench() as it:
-            await story(it)
-
-    asyncio.run(main())
-
-
-def test_v1_one_list_shows_the_pods_as_they_are_and_when_it_was_begun() -> None:
+async def test_v1_one_list_shows_the_pods_as_they_are_and_when_it_was_begun() -> None:
     """The watch is silent: on the server the pod has been Ready for long."""
 
-    async def story(it: Bench) -> None:
+    async with bench() as it:
+
         def answer_slowly() -> web.Response:
             it.now += 8
             return listing(ready_pod(version=400))
@@ -119,11 +115,10 @@ def test_v1_one_list_shows_the_pods_as_they_are_and_when_it_was_begun() -> None:
         ]
         assert it.dirty.count(WEB) == 2, "the pod is another one, and more is known"
 
-    run(story)
 
+async def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> None:
 
-def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         it.store.pods.upsert(unready_pod(name="newer", uid="pod-2", version=501))
         it.answers[PODS_PATH] = lambda: listing(version=500)
         await it.check()
@@ -131,8 +126,6 @@ def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> No
         assert record is not None
         (pods,) = [rs.pods for rs in it.store.snapshot(record).replica_sets]
         assert [pod.name for pod in pods] == ["newer"]
-
-    run(story)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +143,14 @@ def test_v1_a_pod_that_the_list_does_not_have_is_gone_unless_it_is_newer() -> No
         pytest.param(lambda: refuse(404, "NotFound", 'nodes "node-1" not found'), lambda: lease(1002), False, id="it is gone"),
     ],
 )  # fmt: skip
-def test_v3_a_node_is_alive_that_renews_its_lease_after_the_first_look(
+async def test_v3_a_node_is_alive_that_renews_its_lease_after_the_first_look(
     node_answer: Callable[[], web.Response],
     lease_answer: Callable[[], web.Response],
     *,
     alive: bool,
 ) -> None:
-    async def story(it: Bench) -> None:
+
+    async with bench() as it:
         it.answers[LEASE_PATH] = lambda: lease(992)
         deadline = it.now
         sight = await it.check(NODE, pods=False)
@@ -165,8 +159,6 @@ def test_v3_a_node_is_alive_that_renews_its_lease_after_the_first_look(
         it.answers |= {NODE_PATH: node_answer, LEASE_PATH: lease_answer}
         assert not (await it.check(NODE, pods=False)).confirms(deadline, NODE)
         assert (await it.check()).confirms(deadline, NODE) is alive
-
-    run(story)
 
 
 @pytest.mark.parametrize(
@@ -180,23 +172,23 @@ def test_v3_a_node_is_alive_that_renews_its_lease_after_the_first_look(
         pytest.param(lambda: refuse(403, "Forbidden"), lambda: refuse(404, "NotFound"), True, id="no right to read the node"),
     ],
 )  # fmt: skip
-def test_v3_without_a_lease_the_first_look_says_whether_a_node_may_be_dead(
+async def test_v3_without_a_lease_the_first_look_says_whether_a_node_may_be_dead(
     node_answer: Callable[[], web.Response],
     lease_answer: Callable[[], web.Response],
     *,
     alive: bool,
 ) -> None:
-    async def story(it: Bench) -> None:
+
+    async with bench() as it:
         it.answers |= {NODE_PATH: node_answer, LEASE_PATH: lease_answer}
         sight = await it.check(NODE)
         assert sight.confirms(T0 + 1000, NODE) is alive
         assert sight.has_lost(NODE, T0 + 1000) is not alive
 
-    run(story)
 
+async def test_v3_one_look_at_each_node_and_one_list_serve_all_pods() -> None:
 
-def test_v3_one_look_at_each_node_and_one_list_serve_all_pods() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         await it.check(NODE, pods=False)
         assert [path for path, _ in it.asked] == [LEASE_PATH]
         it.now += 10
@@ -209,11 +201,10 @@ def test_v3_one_look_at_each_node_and_one_list_serve_all_pods() -> None:
         await it.check(NODE, pods=False)
         assert [path for path, _ in it.asked[3:]] == [LEASE_PATH], "a dead node costs one look"
 
-    run(story)
 
+async def test_v3_what_is_known_of_other_nodes_is_kept_for_a_while() -> None:
 
-def test_v3_what_is_known_of_other_nodes_is_kept_for_a_while() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         other = LEASE_PATH.replace(NODE, "node-2")
         it.answers[other] = lambda: lease(990)
         await it.check(NODE, pods=False)
@@ -222,13 +213,11 @@ def test_v3_what_is_known_of_other_nodes_is_kept_for_a_while() -> None:
         it.now += 1
         assert set((await it.check(pods=False)).lives or ()) == {"node-2"}
 
-    run(story)
 
-
-def test_v3_the_pods_are_read_after_the_lease() -> None:
+async def test_v3_the_pods_are_read_after_the_lease() -> None:
     """The kubelet renews its Lease first and then reports its pods, when it was cut off."""
 
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         await it.check(NODE)
         assert [path for path, _ in it.asked] == [LEASE_PATH, PODS_PATH]
         it.asked.clear()
@@ -236,11 +225,10 @@ def test_v3_the_pods_are_read_after_the_lease() -> None:
         before = await it.check(NODE, pods=False)
         assert before.as_of == T0 + 1000, "no pods were read"
 
-    run(story)
 
+async def test_f2_the_events_of_the_rollouts_pods_are_read_when_they_are_asked_for() -> None:
 
-def test_f2_the_events_of_the_rollouts_pods_are_read_when_they_are_asked_for() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         told = [
             failed(PULL, 3),
             failed(PULL, 7, pod="another's"),
@@ -254,19 +242,17 @@ def test_f2_the_events_of_the_rollouts_pods_are_read_when_they_are_asked_for() -
         )
         assert "reason=Failed" in it.asked[-1][1]["fieldSelector"]
 
-    run(story)
 
+async def test_without_the_right_to_read_events_the_rest_is_known_all_the_same() -> None:
 
-def test_without_the_right_to_read_events_the_rest_is_known_all_the_same() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         it.answers[EVENTS_PATH] = lambda: refuse(403, "Forbidden")
         assert await it.check(events=True) == Sight(as_of=T0 + 1000)
 
-    run(story)
 
+async def test_no_more_events_are_read_than_a_check_is_worth() -> None:
 
-def test_no_more_events_are_read_than_a_check_is_worth() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         pages = 0
 
         def page() -> web.Response:
@@ -279,23 +265,21 @@ def test_no_more_events_are_read_than_a_check_is_worth() -> None:
         await it.check(events=True)
         assert pages == verification.MAX_EVENTS // 1000
 
-    run(story)
-
 
 @pytest.mark.parametrize("path", [PODS_PATH, NODE_PATH, LEASE_PATH, EVENTS_PATH])
-def test_v1_what_cannot_be_read_proves_nothing(path: str) -> None:
-    async def story(it: Bench) -> None:
+async def test_v1_what_cannot_be_read_proves_nothing(path: str) -> None:
+
+    async with bench() as it:
         before = await it.check(NODE, pods=False)
         it.now += 10
         it.answers[LEASE_PATH] = lambda: lease(1000)
         it.answers[path] = lambda: refuse(503, message="away")
         assert await it.check(NODE, events=True) == before
 
-    run(story)
 
+async def test_after_a_check_that_failed_the_object_is_looked_at_again() -> None:
 
-def test_after_a_check_that_failed_the_object_is_looked_at_again() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         it.answers[PODS_PATH] = lambda: refuse(500, message="broken")
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -306,11 +290,10 @@ def test_after_a_check_that_failed_the_object_is_looked_at_again() -> None:
                 await asyncio.sleep(0.05)
         assert loop.time() - began >= verification.RETRY_SECONDS
 
-    run(story)
 
+async def test_one_check_of_an_object_at_a_time() -> None:
 
-def test_one_check_of_an_object_at_a_time() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         record = it.store.find(WEB)
         assert record is not None
         for _ in range(5):
@@ -322,11 +305,10 @@ def test_one_check_of_an_object_at_a_time() -> None:
         await it.verifier.drain()
         assert len(it.asked) == 2
 
-    run(story)
 
+async def test_an_answer_about_an_object_that_is_gone_has_nowhere_to_go() -> None:
 
-def test_an_answer_about_an_object_that_is_gone_has_nowhere_to_go() -> None:
-    async def story(it: Bench) -> None:
+    async with bench() as it:
         record = it.store.find(WEB)
         assert record is not None
         it.store.remove_guarded(record.uid)
@@ -335,5 +317,3 @@ def test_an_answer_about_an_object_that_is_gone_has_nowhere_to_go() -> None:
         await it.verifier.drain()
         it.store.upsert_guarded(guarded(uid="the-next", version=900))
         assert it.sight == UNKNOWN
-
-    run(story)

@@ -114,7 +114,7 @@ async def watch(
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
-def test_every_event_is_handed_on_and_nothing_is_ever_written() -> None:
+async def test_every_event_is_handed_on_and_nothing_is_ever_written() -> None:
     server = Server()
     server.script.lists = [[guarded(), guarded(name="api", uid="gd-2")]]
     server.script.watches = [
@@ -125,7 +125,7 @@ def test_every_event_is_handed_on_and_nothing_is_ever_written() -> None:
         ]
     ]
     seen: list[tuple[str | None, str]] = []
-    asyncio.run(watch(server, seen))
+    await watch(server, seen)
     assert sorted(seen, key=str) == [
         ("ADDED", "new"),
         ("DELETED", "web"),
@@ -137,44 +137,44 @@ def test_every_event_is_handed_on_and_nothing_is_ever_written() -> None:
     assert server.tokens == {"bearer secret"}
 
 
-def test_an_error_that_is_fatal_for_kopf_comes_out_of_it(
+async def test_an_error_that_is_fatal_for_kopf_comes_out_of_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = Server()
     server.script.lists = [[]]
     server.script.watches = [[failure(500, "InternalError")]]
     with caplog.at_level(logging.CRITICAL), pytest.raises(Exception, match="watch-stream"):
-        asyncio.run(watch(server, []))
+        await watch(server, [])
 
 
-def test_a_stream_that_always_closes_at_once_is_not_reopened_in_a_hot_loop() -> None:
+async def test_a_stream_that_always_closes_at_once_is_not_reopened_in_a_hot_loop() -> None:
     """kopf alone does so thousands of times a second. Four openings take at least three pauses."""
     server = Server()
     server.script.lists = [[]]
     server.script.watches = [[], [], []]
     began = time.monotonic()
-    asyncio.run(watch(server, []))
+    await watch(server, [])
     assert len(server.script.watched_from) == 4
     assert time.monotonic() - began >= 0.1 + 0.2 + 0.4
 
 
-def test_credentials_that_are_refused_are_asked_for_again_in_no_hot_loop() -> None:
+async def test_credentials_that_are_refused_are_asked_for_again_in_no_hot_loop() -> None:
     """And it goes on once they are accepted: a token that expired is an ordinary thing."""
     server = Server()
     server.script.lists = [refuse(401), refuse(401), [guarded()]]
     seen: list[tuple[str | None, str]] = []
     began = time.monotonic()
-    asyncio.run(watch(server, seen))
+    await watch(server, seen)
     assert seen == [(None, "web")]
     assert time.monotonic() - began >= 0.1 + 0.2
 
 
-def test_two_watches_whose_credentials_are_refused_go_on_with_new_ones() -> None:
+async def test_two_watches_whose_credentials_are_refused_go_on_with_new_ones() -> None:
     """kopf closes the session that both use while the other one still waits for its turn."""
     server = Server()
     server.script.lists = [refuse(401), refuse(401), [guarded()]]
     server.breakers.lists = [refuse(401), refuse(401), refuse(401), [guarded(name="dcb")]]
     seen: list[tuple[str | None, str]] = []
     breakers: list[tuple[str | None, str]] = []
-    asyncio.run(watch(server, seen, breakers))
+    await watch(server, seen, breakers)
     assert (seen, breakers) == ([(None, "web")], [(None, "dcb")])

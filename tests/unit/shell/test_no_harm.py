@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from tests.unit.cluster.bench import WEB
-from tests.unit.cluster.fake_api import answer, refuse, serve
+from tests.unit.cluster.fake_api import answer, refuse
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, guarded, ready_pod, replica_set, unready_pod
 from tripswitch.api.template import template_digest
 from tripswitch.cluster.client import Client
@@ -23,6 +26,8 @@ from tripswitch.cluster.verification import Verifier
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.reconciler import Background, Reconciler
 from tripswitch.shell.workqueue import TryAgainError
+
+pytestmark = pytest.mark.looptime
 
 TEMPLATE = guarded()["spec"]["template"]
 PODS = 4
@@ -108,25 +113,24 @@ class Cluster:
         return self.status["rollout"]["status"], self.status["circuitBreaker"]["failureCount"]
 
 
-def run(story: Callable[[Cluster], Awaitable[None]]) -> None:
-    async def main() -> None:
-        it = Cluster()
+@asynccontextmanager
+async def cluster() -> AsyncIterator[Cluster]:
+    it = Cluster()
 
-        def hear(*, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
-            it.reachability.note(stored=stored, answered=answered, seconds=seconds)
+    def hear(*, stored: bool, answered: bool, seconds: float, date: str | None) -> None:
+        it.reachability.note(stored=stored, answered=answered, seconds=seconds)
 
-        async with serve(it.handle, heard=hear) as client:
-            it.build(client)
-            reading = asyncio.create_task(it.verifier.run())
-            await story(it)
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
-
-    asyncio.run(main())
+    async with serve_in_memory(it.handle, heard=hear) as client:
+        it.build(client)
+        reading = asyncio.create_task(it.verifier.run())
+        yield it
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
 
 
-def test_v1_a_silent_watch_does_not_fail_a_good_rollout() -> None:
-    async def story(it: Cluster) -> None:
+async def test_v1_a_silent_watch_does_not_fail_a_good_rollout() -> None:
+
+    async with cluster() as it:
         await it.look()
         assert it.told == ("IN_PROGRESS", 0)
         it.ready = True  # and the watch is half open: nothing tells of it
@@ -138,24 +142,20 @@ def test_v1_a_silent_watch_does_not_fail_a_good_rollout() -> None:
         await it.look(60.0)
         assert it.told == ("SUCCESSFUL", 0)
 
-    run(story)
 
-
-def test_v1_what_a_fresh_view_shows_too_is_counted() -> None:
+async def test_v1_what_a_fresh_view_shows_too_is_counted() -> None:
     """The other way round, so that the story above proves something."""
 
-    async def story(it: Cluster) -> None:
+    async with cluster() as it:
         await it.look()
         await it.look(FIRST_PATIENCE)
         assert it.told == ("FAILED", PODS)
 
-    run(story)
 
-
-def test_v2_an_outage_in_which_nobody_could_report_does_not_fail_a_good_rollout() -> None:
+async def test_v2_an_outage_in_which_nobody_could_report_does_not_fail_a_good_rollout() -> None:
     """The first kubelets report up to 40 s after it; the pods' deadline would have passed in it."""
 
-    async def story(it: Cluster) -> None:
+    async with cluster() as it:
         await it.look()
         await it.look(FIRST_PATIENCE - 20)
         it.away = True
@@ -173,5 +173,3 @@ def test_v2_an_outage_in_which_nobody_could_report_does_not_fail_a_good_rollout(
         await it.look(0.5)
         await it.look(60.0)
         assert it.told == ("SUCCESSFUL", 0)
-
-    run(story)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from aiohttp import web
 
-from tests.unit.cluster.fake_api import answer, refuse, serve, until
+from tests.unit.cluster.fake_api import answer, refuse, until
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tripswitch.shell.pulse import Pulse
 
+pytestmark = pytest.mark.looptime
 
-def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
+
+async def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
     asked: list[str] = []
     heard: list[bool] = []
 
@@ -22,13 +26,10 @@ def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
         assert stored
         heard.append(answered)
 
-    async def ask() -> None:
-        async with serve(handle, heard=hear) as client:
-            task = asyncio.create_task(Pulse(client, "shop", every=0.0).run())
-            await until(lambda: len(heard) >= 3)
-            task.cancel()
-
-    asyncio.run(ask())
+    async with serve_in_memory(handle, heard=hear) as client:
+        task = asyncio.create_task(Pulse(client, "shop", every=0.0).run())
+        await until(lambda: len(heard) >= 3)
+        task.cancel()
     path = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments?limit=1"
     assert set(asked) == {path}
     assert heard[:3] == [False, True, True]

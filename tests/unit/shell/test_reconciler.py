@@ -19,6 +19,8 @@ from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.reconciler import Reconciler
 from tripswitch.shell.workqueue import TryAgainError
 
+pytestmark = pytest.mark.looptime
+
 GUARD = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments/web"
 NEWER = {"resourceVersion": "120"}
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"

@@ -16,6 +16,8 @@ from tripswitch.cluster.errors import NotFoundError
 from tripswitch.cluster.store import Key
 from tripswitch.shell.resync import USUAL, Resync, Timing
 
+pytestmark = pytest.mark.looptime
+
 ALL = "/apis/tripswitch.dev/v1alpha1/guardeddeployments"
 ALL_SETS = "/apis/apps/v1/replicasets"
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"

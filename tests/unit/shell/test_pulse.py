@@ -27,7 +27,7 @@ async def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
         heard.append(answered)
 
     async with serve_in_memory(handle, heard=hear) as client:
-        task = asyncio.create_task(Pulse(client, "shop", every=0.0).run())
+        task = asyncio.create_task(Pulse(client, "shop").run())
         await until(lambda: len(heard) >= 3)
         task.cancel()
     path = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/guardeddeployments?limit=1"

@@ -33,11 +33,10 @@ from tripswitch.domain.rules.breaker import (
     STATUS,
     Watched,
     begin,
-    describe,
-    describe_failures,
     rebase,
     watch,
 )
+from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
 from tripswitch.domain.values.pods import Ended, PodView
@@ -611,7 +610,7 @@ def test_a_record_says_which_signal_on_which_node() -> None:
     ],
 )
 def test_a_cause_in_words(failure: Failure | FailureRecord, words: str) -> None:
-    assert describe(failure) == words
+    assert describe_failure(failure) == words
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tripswitch.domain.rules import counted_pods
-from tripswitch.domain.rules.failures import CANNOT_START, UNKNOWN_BASE, judge
+from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
+from tripswitch.domain.rules.failures import UNKNOWN_BASE, judge
 from tripswitch.domain.rules.health import Experience, expect, running_at, started_at
 from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.rules.threshold import compute_threshold
@@ -161,36 +162,6 @@ def watch(
     )
 
 
-def describe_failures(records: tuple[FailureRecord, ...], most: int = 3) -> str:
-    """Return the causes as one clause, newest first: "container web exited 2 (x3)".
-
-    Records that read the same, a crash before and one after its pod was Ready, are one cause.
-    """
-    counts: dict[str, int] = {}
-    for record in records:
-        words = describe(record)
-        counts[words] = counts.get(words, 0) + record.count
-    shown = [f"{words} (x{count})" for words, count in counts.items()][:most]
-    if len(counts) > most:
-        shown.append(f"and {len(counts) - most} other causes")
-    return "; ".join(shown)
-
-
-def describe(failure: Failure | FailureRecord) -> str:
-    """Return one cause in words: which container failed how."""
-    if failure.container is None:
-        return f"{failure.reason}: {failure.message}" if failure.message else failure.reason
-    if failure.exit_code is None:
-        words = f": {failure.message}" if failure.message else ""
-        if failure.reason in CANNOT_START:
-            return f"container {failure.container} cannot start: {failure.reason}{words}"
-        return f"container {failure.container} ended, its exit code was not seen{words}"
-    how = f"exited {failure.exit_code}"
-    if failure.reason != "Error":
-        how += f" ({failure.reason})"
-    return f"container {failure.container} {how}"
-
-
 def _forget_attempts(seen: Counted, now: Instant) -> Counted:
     """Take the attempts to start a container until now as seen; how many there were is read later (F2)."""
     return replace(
@@ -206,7 +177,7 @@ def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) 
     """T5, and F6's FailNow."""
     for failure in failures:
         if failure.verdict is Verdict.FAIL_NOW:
-            return f"failurePolicy says FailNow: {describe(failure)} in pod {failure.pod}"
+            return f"failurePolicy says FailNow: {describe_failure(failure)} in pod {failure.pod}"
     if breaker.failure_count >= breaker.threshold:
         own = tuple(record for record in breaker.failures if record.revision == revision)
         plural = "" if breaker.failure_count == 1 else "s"
@@ -257,9 +228,9 @@ def _record(
     now: Instant,
 ) -> tuple[FailureRecord, ...]:
     """Add failures to the records for people: same causes together, newest first, at most 10."""
-    by_cause = {(r.revision, *_cause(r)): r for r in reversed(records)}
+    by_cause = {(r.revision, r.cause): r for r in reversed(records)}
     for failure in failures:
-        cause = (revision, *_cause(failure))
+        cause = (revision, failure.cause)
         earlier = by_cause.pop(cause, None)
         by_cause[cause] = FailureRecord(
             revision=revision,
@@ -276,14 +247,3 @@ def _record(
             evidence=None if earlier is None else earlier.evidence,
         )
     return tuple(reversed(by_cause.values()))[:MAX_RECORDS]
-
-
-def _cause(failure: Failure | FailureRecord) -> tuple[object, ...]:
-    """Return what makes two failures the same to a person."""
-    return (
-        failure.kind,
-        failure.reason,
-        failure.container,
-        failure.exit_code,
-        failure.signal,
-    )

@@ -59,15 +59,7 @@ def find_inquiry(record: FailureRecord, now: Instant) -> Inquiry | None:
 
 def compute_topic(record: FailureRecord) -> str:
     """Return what an inquiry is about: one cause in one revision, whichever pod shows it."""
-    parts = (
-        record.revision,
-        record.kind,
-        record.reason,
-        record.container or "",
-        "" if record.exit_code is None else record.exit_code,
-        record.signal or "",
-    )
-    return "/".join(map(str, parts))
+    return f"{record.revision}/{record.cause}"
 
 
 def waiting_topic(revision: int) -> str:

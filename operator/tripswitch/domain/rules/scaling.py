@@ -326,6 +326,22 @@ def _lowest(counts: PodCounts, spare: int) -> int:
     """Return the smallest size at which no more than ``spare`` healthy pods can be lost.
 
     Pods that are not Ready go first, so they never hold it up; it is never more than ``size``.
+
+    Four healthy pods, one to spare: three are left.
+
+    >>> _lowest(PodCounts("web-1", size=4, live=4, ready=4, healthy=4), spare=1)
+    3
+
+    Two of four are Ready and one of these is healthy; none is to spare. Lowered to 2, the ReplicaSet
+    deletes the two that are not Ready. Lowered to 1, it may delete the healthy one of the two Ready ones:
+
+    >>> _lowest(PodCounts("web-1", size=4, live=4, ready=2, healthy=1), spare=0)
+    2
+
+    Whatever is healthy is to spare, and then everything may go:
+
+    >>> _lowest(PodCounts("web-1", size=4, live=4, ready=2, healthy=1), spare=1)
+    0
     """
     left, spare = counts.surely_healthy(counts.size), max(0, spare)
     if left <= spare:

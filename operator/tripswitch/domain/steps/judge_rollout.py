@@ -8,6 +8,7 @@ from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
+from tripswitch.domain.rules.failure_words import describe_failure
 from tripswitch.domain.rules.failures import PULLS
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.scaling import is_complete
@@ -194,7 +195,7 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
     """One event for each kind and cause of this look, however many pods showed it."""
     by_cause: dict[tuple[FailureKind, str], list[Failure]] = {}
     for failure in failures:
-        by_cause.setdefault((failure.kind, breakers.describe(failure)), []).append(failure)
+        by_cause.setdefault((failure.kind, describe_failure(failure)), []).append(failure)
     for (kind, cause), same in by_cause.items():
         pods = sorted({failure.pod for failure in same})
         named = f"pod {pods[0]}" + (f" and {len(pods) - 1} more" if len(pods) > 1 else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.evidence import (
     CREATING,
@@ -13,6 +12,7 @@ from tripswitch.domain.rules.evidence import (
     take_findings,
     waiting_topic,
 )
+from tripswitch.domain.rules.failure_words import describe_failure
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import FailureKind
@@ -52,7 +52,7 @@ def take(draft: Draft) -> Draft:
 
 def _tell(draft: Draft, record: FailureRecord, pod: str) -> Draft:
     words = describe_evidence(record.evidence, record.message)
-    cause = breakers.describe(record)
+    cause = describe_failure(record)
     if not words:
         return draft
     if record.revision == draft.rollout.revision:
@@ -69,7 +69,7 @@ def tell_cause(draft: Draft, kind: FailureKind, cause: str, named: str) -> Draft
     evidence = (
         describe_evidence(record.evidence, record.message)
         for record in breaker.failures
-        if (record.revision, record.kind) == (revision, kind) and breakers.describe(record) == cause
+        if (record.revision, record.kind) == (revision, kind) and describe_failure(record) == cause
     )
     words = next((f"; {found}" for found in evidence if found), "")
     message = f"{named}: {cause} ({breaker.summary}){words}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tripswitch.domain.values.failure import FailureKind
+from tripswitch.domain.values.failure import FailureCause, FailureKind
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
 from tripswitch.domain.values.time import Instant
@@ -151,6 +151,11 @@ class FailureRecord:
     node: str | None = None
     message: str = ""
     evidence: Evidence | None = None
+
+    @property
+    def cause(self) -> FailureCause:
+        """What makes it the same as another failure of the revision."""
+        return FailureCause(self.kind, self.reason, self.container, self.exit_code, self.signal)
 
 
 @dataclass(frozen=True, slots=True)

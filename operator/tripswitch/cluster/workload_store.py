@@ -36,6 +36,8 @@ from tripswitch.domain.values.sight import Check, Standstill
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 
+KINDS = frozenset(kind.value for kind in WorkloadKind)
+
 
 class WorkloadStore(Store):
     """All views of guarded workloads.
@@ -107,8 +109,12 @@ class WorkloadStore(Store):
         self._guards.setdefault(target, {})[uid] = (created, record.key.name)
         self.changed(target)
         self._mark_target(target)
-        if target not in self._loaded:
+        if target in self._loaded:
+            return
+        if kind in KINDS and name:
             self.load(record)
+        else:
+            self.finish_loading(record)  # there is nothing to read; a look says what is wrong
 
     def remove_guarded(self, uid: str) -> None:
         """Forget a DeploymentCircuitBreaker, and its workload if no other names it."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules.conditions import compute_problem_conditions
 from tripswitch.domain.steps.crash_loops import report_crash_loops
-from tripswitch.domain.steps.draft import begin_draft
+from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
 from tripswitch.domain.steps.follow_spec import apply_commands, follow_spec, restore_history, resume
 from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
@@ -21,7 +21,7 @@ from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.values.decision import Decision
-from tripswitch.domain.values.protection import Protected
+from tripswitch.domain.values.protection import Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Reason
 from tripswitch.domain.values.time import Instant
@@ -53,13 +53,23 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
         draft = draft.wake(counts.next_healthy_at)
     draft, inquiries = ask_evidence(draft)
     return Decision(
-        status=report_status(draft),
+        status=report_status(draft, _describe_left(draft, protected)),
         actions=tuple(plan_hold(draft)),
         events=draft.events,
         failures=draft.failures,
         inquiries=inquiries,
         check=find_check(draft),
         wake_at=min(draft.wakes, default=None),
+    )
+
+
+def _describe_left(draft: Draft, protected: Protected) -> str:
+    """Return what an earlier trip left on a workload that is only observed by now (G7)."""
+    if draft.status.hold is None or protected.protection.mode is not Mode.OBSERVE:
+        return ""
+    one = f"{protected.protection.kind} {protected.protection.target}"
+    return (
+        f"{one} is still held by a trip, and mode Observe changes nothing back: resume it by hand"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster import guard_raws as raws
+from tripswitch.api.codec import InvalidObjectError
 from tripswitch.cluster.store import Key, Record
 from tripswitch.cluster.workload_index import KindSink
 from tripswitch.cluster.workload_store import GuardedSink, WorkloadStore
@@ -271,6 +272,19 @@ def test_the_pods_of_a_revision_have_a_label_of_their_own() -> None:
     views = guarded(target="StatefulSet/db")
     check = Check("db-1a", "uid-db/db-1a", frozenset(), events=False)
     assert views.store.pod_labels(views.record(), check) == "controller-revision-hash=db-1a"
+
+
+@pytest.mark.parametrize("target", ["DaemonSet/web", "Deployment/", "/"])
+def test_a_target_that_makes_no_sense_is_not_read_and_told_at_the_look(target: str) -> None:
+    """Such an object was stored under another CRD."""
+    views = Views()
+    asked: list[Record] = []
+    views.store.load = asked.append
+    views.store.upsert_guarded(raws.breaker(target=target))
+    assert asked == []
+    assert views.store.is_ready(views.record())
+    with pytest.raises(InvalidObjectError):
+        views.snapshot()
 
 
 def test_nothing_is_decided_before_a_new_workload_was_read() -> None:

@@ -350,6 +350,18 @@ def test_observe_writes_nothing_and_says_what_it_would_have_done() -> None:
     assert world.done == [], "a trip that was only reported is not acted on later"
 
 
+def test_observe_in_the_middle_of_a_trip_says_what_is_left() -> None:
+    """G7: also what an earlier trip changed is not changed back."""
+    world = tripped()
+    done = len(world.done)
+    world.settings(mode=Mode.OBSERVE).apply(3).settle()
+    assert len(world.done) == done
+    assert "still held by a trip" in world.status.rollout_state_reason
+    world.settings(mode=Mode.ENFORCE).settle()
+    assert world.status.hold is None
+    assert "still held" not in world.status.rollout_state_reason
+
+
 def test_observe_without_a_candidate_says_so() -> None:
     world = protect(mode=Mode.OBSERVE)
     world.roll(2, crashing_pod("web-v2-0", runs=1))

@@ -1,7 +1,7 @@
 """Fleets of any size in seconds: finished objects are copied inside etcd.
 
 One object is rolled out in the ordinary way; what the API server stored of it, of its ReplicaSet and
-of its pods is then written again and again under other names and UIDs. Whoever starts afterwards
+of its pods is then written again and again under other names and UIDs. A process that starts afterwards
 cannot tell the copies from objects that went the long way.
 """
 

@@ -16,7 +16,7 @@ from benchmarks.scale import Scale
 from benchmarks.testbed import Testbed
 
 CHURNED = 25
-"""So many objects of each fleet are rolled out, twice."""
+"""How many objects of each fleet are rolled out, twice."""
 START_SECONDS = 120.0
 MOST_MIB = 400.0
 

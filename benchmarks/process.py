@@ -25,7 +25,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def busy_seconds() -> float:
-    """Time that all cores of the machine have been busy so far, with whatever."""
+    """Time that all cores of the machine have been busy until now, with anything."""
     fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     user, nice, system, _idle, _waiting, interrupts, soft, *_ = (int(one) for one in fields)
     return (user + nice + system + interrupts + soft) / _TICKS

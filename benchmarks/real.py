@@ -32,8 +32,8 @@ def read_real_node(page: str) -> Result:
     return Result(
         "Read from [real-node.md](real-node.md), which `make bench-real` writes: real containers, a "
         "real kubelet, from `kubectl apply` to the last completed revision being COMPLETED again. Argo "
-        "Rollouts acts, and a Deployment says so, when `progressDeadlineSeconds` are over, whatever the "
-        "pods do; how soon after is measured in *rollback*.",
+        "Rollouts acts, and a Deployment says so, when `progressDeadlineSeconds` are over, in every "
+        "case; how soon after is measured in *rollback*.",
         rows,
     )
 

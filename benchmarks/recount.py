@@ -1,9 +1,9 @@
 """What the operator should have done, from the audit log: the soak's second opinion.
 
-Every object here has at most six replicas, so that the threshold is 3 whatever its size (rule T1), and
+Every object here has at most six replicas, so that the threshold is 3 for every size (rule T1), and
 bad pods never become healthy, so that nothing resets the count (rule H2). Counted are ended runs (F1)
 and one failure for each pod that cannot start (F2, without its back-offs): never more than the breaker
-counts. So whatever reaches the threshold here must have tripped.
+counts. An object that reaches the threshold here must therefore have tripped.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from benchmarks.scale import Scale
 from benchmarks.testbed import Testbed
 
 CROWD = 4
-"""So many objects trip again and again beside each other in the second part: 2 cores are full then."""
+"""How many objects trip again and again beside each other in the second part: 2 cores are full then."""
 BAD = ("crash", "config-error")
 REPLICAS = 4
 THRESHOLD = 3  # rule T1: 50 % of 4, but at least 3

@@ -47,7 +47,7 @@ def find_written(replica_set: Raw, written_now: Raw, held_now: Raw | None) -> Ra
     digest = read_text(field(replica_set, "metadata", "annotations", DIGEST))
     held = read_template(replica_set)
     learned = {} if held_now is None else _learn(written_now, read_template(held_now))
-    # The very defaults that were learned; then whatever stands in their places, for a default may
+    # The very defaults that were learned; then any values in their places, because a default may
     # follow from another field (imagePullPolicy follows from the tag).
     candidates = (held, _without(held, learned, same=True), _without(held, learned, same=False))
     return next(

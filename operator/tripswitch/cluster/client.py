@@ -27,7 +27,7 @@ REQUEST_SECONDS = 20.0
 """Longest time for one request. The API server's own limit is 60 s; nobody should wait that long."""
 
 MAX_REQUESTS = 64
-"""So many requests at the same time, streams aside; more would only queue up in the API server."""
+"""The most requests at the same time, without streams; more would only queue up in the API server."""
 
 Permit = Callable[[], float]
 """Returns for how many seconds from now writes may be under way; 0 or less: none may begin."""

@@ -64,7 +64,7 @@ class ThrottledError(ApiError):
 
 
 class UnreachableError(ApiError):
-    """No answer, one that makes no sense, or a 5xx: what became of a write is not known."""
+    """No answer, an answer that makes no sense, or a 5xx: a write may or may not have been applied."""
 
 
 class NotLeadingError(ApiError):

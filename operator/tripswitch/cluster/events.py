@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 WINDOW = 600.0
 """Repeats within so many seconds are aggregated."""
 MAX_MESSAGES = 10
-"""So many different messages of one reason become events of their own within the window."""
+"""The most different messages of one reason that become events of their own within the window."""
 HOLD_SECONDS = 1.0
-"""So long the first that waits waits for repeats: what fails together costs one request."""
+"""How long an event is held back so that repeats are merged into it, in seconds."""
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
 

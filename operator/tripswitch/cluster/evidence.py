@@ -211,7 +211,7 @@ class Collector:
         self._store.find_out(about, tuple(found))
 
     def _lay_ready(self, about: Record, inquiry: Inquiry, tail: str) -> None:
-        """Have the end of a log told with whatever is written next: a trip may be a moment away."""
+        """Put the end of a log into the next write of the status: a trip may be a moment away."""
         topics = self._known.of(about)
         known = topics.get(inquiry.topic)
         if tail and known is not None and known.evidence is None:

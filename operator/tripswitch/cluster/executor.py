@@ -88,7 +88,7 @@ class Executor:
         """Replace the status of the very version that was looked at.
 
         Only the parts that the status subresource reads are sent: the rest of the object stays as
-        it is on the server, and whatever is not in ``status`` is gone afterwards.
+        it is on the server, and a field that is not in ``status`` is gone afterwards.
 
         Raises:
             ConflictError: The object has moved on. The store knows its latest version now.

@@ -26,7 +26,7 @@ RETAINED_FOR = f"{GROUP}/retained-for"
 RETAINED_UNTIL = f"{GROUP}/retained-until"
 
 RETAINED_WHY = f"{GROUP}/retained-because"
-"""Annotations of such a pod. Whoever looks at it may write a later time."""
+"""Annotations of such a pod. A person who looks at it may write a later time."""
 
 ASIDE = "set-aside"
 """Value of the hash label of such a pod: no ReplicaSet selects it, and the operator still sees it."""

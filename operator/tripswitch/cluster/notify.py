@@ -104,7 +104,7 @@ class Notifier:
     Args:
         target: Where to.
         clock: The time.
-        observe: Told what became of each.
+        observe: Called with the outcome of each.
         timing: How long it waits for what.
         max_waiting: How many notifications may wait; more are dropped.
     """

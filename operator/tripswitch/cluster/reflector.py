@@ -31,7 +31,7 @@ STREAM_SECONDS = (240, 480)
 
 
 REFUSED_OFTEN = 5
-"""So many times in a row the server refused to go on from a version: it is listed again."""
+"""After this many refusals in a row to go on from a version, everything is listed again."""
 
 
 class WentBackError(Exception):
@@ -148,7 +148,7 @@ class Reflector:
 
     def _take(self, kind: str, raw: Any) -> None:
         if kind == "ERROR":
-            # Whatever it is, going on from the same version could end the same way for ever.
+            # Going on from the same version could end with this error again and again.
             self._version = ""
             raise error_from(read_int(field(raw, "code")), raw)
         if kind in ("ADDED", "MODIFIED"):

@@ -87,7 +87,7 @@ def orphan_owner(namespace: str) -> str:
 def _see_template(raw: object, digest: str, before: SeenReplicaSet | None) -> Template:
     template = dict(mapping(raw))
     if not digest:
-        # Somebody took the annotation away: whatever it was, it still is a revision of its own.
+        # Somebody took the annotation away; it still is a revision of its own.
         labels = dict(mapping(field(raw, "metadata", "labels")))
         labels.pop(HASH_LABEL, None)
         template["metadata"] = {**mapping(template.get("metadata")), "labels": labels}

@@ -1,6 +1,6 @@
 """What is known of the cluster, by owner, and how a snapshot of one GuardedDeployment is put together.
 
-Everything here is synchronous: a snapshot is one moment. Whatever changes in a way that a decision
+Everything here is synchronous: a snapshot is one moment. An object that changes in a way that a decision
 could depend on is reported by the key of the GuardedDeployment it concerns.
 """
 
@@ -251,7 +251,7 @@ class Store:
         return guarded
 
     def _owned_by(self, record: Record) -> Iterator[SeenReplicaSet]:
-        """A reference to an owner in another namespace means nothing, whoever wrote it."""
+        """A reference to an owner in another namespace means nothing."""
         for owned in self.replica_sets.owned_by(record.uid):
             if owned.namespace == record.key.namespace:
                 yield owned

@@ -1,4 +1,4 @@
-"""The transport: what the client needs from whatever carries its requests to an API server.
+"""The transport: what the client needs to send requests to an API server.
 
 Three calls and no policy. Limits, permits, the meaning of a status and the errors of the operator are the
 client's (:mod:`tripswitch.cluster.client`). The operator uses the one over HTTP

@@ -213,7 +213,7 @@ class WorkloadStore(Store):
         return "" if oldest == guards[record.uid] else oldest[1]
 
     def _find_revisions(self, target: Target, uid: str) -> list[ReplicaSetView]:
-        """A reference to an owner in another namespace means nothing, whoever wrote it."""
+        """A reference to an owner in another namespace means nothing."""
         return [
             replace(seen.view, pods=tuple(self._find_pods(target, seen.view.uid)))
             for seen in self._revisions_of(target).owned_by(uid)

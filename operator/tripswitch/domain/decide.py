@@ -50,7 +50,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     """Return the next status, the actions, the events, and when to look again.
 
     ``now`` is rounded to milliseconds, as the status will hold it. Pure: the same snapshot and
-    moment give the same decision, whatever was decided before.
+    moment give the same decision, independent of earlier ones.
     """
     if snapshot.protected is not None:
         return decide_guarded(snapshot, snapshot.protected, now)

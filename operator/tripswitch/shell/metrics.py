@@ -106,7 +106,7 @@ class Metrics:
         )
         self._notifications = Counter(
             "tripswitch_notifications",
-            "Notifications by what became of them: sent, failed (given up), dropped (too many).",
+            "Notifications by outcome: sent, failed (given up), dropped (too many waited).",
             ("result",),
             registry=registry,
         )
@@ -160,7 +160,7 @@ class Metrics:
         self._requests.labels(verb, resource, code).inc()
 
     def count_notification(self, result: str) -> None:
-        """Count what became of one notification."""
+        """Count the outcome of one notification."""
         self._notifications.labels(result).inc()
 
     def time_reconcile(self, seconds: float) -> None:

@@ -140,7 +140,7 @@ _FLAGS = (
         default="enforce",
         show_default=True,
         help="Circuit breakers for existing Deployments and StatefulSets. off: they are not looked at. "
-        "observe: every DeploymentCircuitBreaker only reports, whatever its mode. enforce: as its mode "
+        "observe: every DeploymentCircuitBreaker only reports, also where its mode is Enforce. enforce: as its mode "
         "says.",
     ),
     click.option(

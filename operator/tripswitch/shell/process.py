@@ -55,7 +55,7 @@ FINISH_SECONDS = 10.0
 """Time for the writes that are under way when the process is told to stop."""
 USUAL_COLLECTIONS = gc.get_threshold()
 RARE_COLLECTIONS = 50_000
-"""So many new objects start a garbage collection while the lists are read. Decoding a page of pods makes
+"""How many new objects start a garbage collection while the lists are read. Decoding a page of pods makes
 thousands that are all freed a moment later, and with Python's own threshold (700 to 2,000) what was kept
 of the pages before is gone through again and again (*start* in ``docs/benchmarks.md``)."""
 

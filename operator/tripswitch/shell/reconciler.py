@@ -60,7 +60,7 @@ OF_THE_WORKLOAD = frozenset(
 PROGRESS_SECONDS = 1.0
 """Mere progress of one object is written no more often than this; anything else at once."""
 BURST_SECONDS = 0.25
-"""So long failures wait for more of them, as long as they trip nothing: they come in bursts."""
+"""How long failures that trip nothing wait for more failures, in seconds: they come in bursts."""
 
 
 @dataclass(slots=True)

@@ -2,8 +2,8 @@
 
 After a re-list kopf does not say what vanished meanwhile. So some seconds after every re-list, and every
 ten minutes anyway, a list of names and versions (no contents) is compared with what is known. The same
-list, and one of the ReplicaSets, is what a process looks at before it begins to lead: whatever the
-one before it has written is known by then.
+list, and one of the ReplicaSets, is read before a process begins to lead: it then knows everything
+that the leader before it has written.
 """
 
 from __future__ import annotations

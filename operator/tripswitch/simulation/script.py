@@ -40,7 +40,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """So many pods (None: all that are left) do this, ``seconds`` after their start."""
+    """This many pods (None: all that are left) do this, ``seconds`` after their start."""
 
     act: Act
     pods: int | None = None

@@ -162,7 +162,7 @@ def test_s1_the_health_stage_begins_when_one_pod_has_been_running(
     assert found.wake_at == (None if wake_at is None else START + wake_at)
 
 
-def test_s1_a_pod_that_was_ready_for_long_enough_has_been_running_whoever_saw_it() -> None:
+def test_s1_a_pod_that_was_ready_for_long_enough_has_been_running_also_unseen() -> None:
     assert look(ready_pod()).breaker.stage is Stage.HEALTH
     known = Breaker(counted=(Counted("uid-a", seen=Seen.READY),))
     assert look(crashing_pod("a"), before=known).breaker.stage is Stage.HEALTH

@@ -14,7 +14,7 @@ from tripswitch.shell.pulse import Pulse
 pytestmark = pytest.mark.looptime
 
 
-async def test_v2_it_goes_on_asking_whatever_the_server_says() -> None:
+async def test_v2_it_goes_on_asking_after_every_answer_of_the_server() -> None:
     asked: list[str] = []
     heard: list[bool] = []
 

@@ -196,7 +196,7 @@ def _add_failure(branch: Tree, failure: Raw, now: Instant) -> None:
 
 
 def _more_fields(failure: Raw) -> Iterator[tuple[str, str]]:
-    """Yield what else there is, also one level down (the evidence), whatever it is called."""
+    """Yield the other fields, also those one level down (the evidence), of any name."""
     for name, value in failure.items():
         if name in KNOWN or value in (None, "", [], {}):
             continue

@@ -2,7 +2,7 @@
 
 The client's own election was measured unsafe (it goes on leading when the API server is away or hangs),
 so this is ours. The rules are in :mod:`tripswitch.cluster.leader_election.rules`; here are the requests. A Lease
-fences nothing by itself: whoever writes anything asks :meth:`Lease.remaining` right before it, and
+fences nothing by itself: every writer asks :meth:`Lease.remaining` right before its write, and
 every write carries its own precondition besides (rule W1).
 """
 

@@ -9,7 +9,7 @@ Lease says. A holder counts from before it *sent* its last renewal, and for a sh
     candidate        |------ duration (10 s) -----------| may take it
     seen at          >= 0
 
-So the holder has stopped 3 s before anybody else may begin, whatever the network does, and it has
+The holder has therefore stopped 3 s before another process may begin, also without a network, and it has
 stopped in time as long as its clock runs no more than 30 % slower than the candidate's. The other way
 round, a holder that dies is followed within 15 s as long as the API server answers each request within
 a second: :meth:`Terms.longest_gap`.

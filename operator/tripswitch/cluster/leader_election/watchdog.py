@@ -22,7 +22,7 @@ class Watchdog:
     Args:
         remaining: For how many seconds the process leads for certain; asked from the thread.
         grace: Seconds that the process has to end by itself once it leads no more.
-        end: Ends the process, whatever it is doing.
+        end: Ends the process at once.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Watchdog:
     def _run(self) -> None:
         while not self._called_off.wait(max(0.05, self._remaining() + self._grace)):
             if self._remaining() <= -self._grace:
-                # From yet another thread: whoever blocks the loop may hold the log, too.
+                # From another thread: the code that blocks the loop may hold the lock of the log.
                 words = threading.Thread(target=_say, daemon=True)
                 words.start()
                 words.join(0.5)

@@ -139,7 +139,7 @@ def watch(
     # Healthy pods without an entry are known as a number: one more of them is another healthy pod.
     healthy = sum(_became_healthy(look.after, known) for look in observed)
     resets = spec.breaker.reset_on_healthy_task and healthy > (breaker.unlisted or 0)
-    # S2: one counter, whatever kind of failure it is.
+    # S2: one counter for both kinds of failures.
     count = (0 if resets else breaker.failure_count) + sum(f.count for f in failures)
     records = tuple(r for r in breaker.failures if not resets or r.revision != target.revision)
     ran = any(look.after.seen is not Seen.NONE for look in observed)
@@ -212,7 +212,7 @@ def _became_healthy(after: Counted, known: dict[str, Counted]) -> bool:
 def _next_stage(
     stage: Stage, pods: tuple[PodView, ...], now: Instant, *, ran: bool
 ) -> tuple[Stage, list[Instant]]:
-    """S1. A pod that was Ready for long enough has been RUNNING, whoever saw it (``ran``)."""
+    """S1. A pod that was Ready for long enough has been RUNNING, also if no look saw it (``ran``)."""
     if stage is Stage.HEALTH:
         return stage, []
     moments = [at for pod in pods if (at := running_at(pod)) is not None]

@@ -44,7 +44,7 @@ class NewEnds:
 
 
 def compute_ended_runs(container: ContainerView) -> int:
-    """Return how many runs of a container have ended, for whatever reason (F1).
+    """Return how many runs of a container have ended, for any reason (F1).
 
     >>> crashed = Ended(exit_code=2, reason="Error")
     >>> compute_ended_runs(ContainerView("web", restarts=1, running_since=0.0, last_ended=crashed))

@@ -160,7 +160,7 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
         counted = replace(counted, seen=seen)
     return Observed(
         after=counted,
-        # F5: whatever a pod shows while it is being taken away is never its revision's fault. The
+        # F5: a failure that a pod shows while it is being taken away is never its revision's fault. The
         # marks move on all the same, so that it is not counted later either.
         failures=() if pod.deleting or pod.disrupted else tuple(failures),
         wake_at=min([*wakes, *seen_wakes], default=None),
@@ -208,7 +208,7 @@ def is_trouble_of_node(message: str) -> bool:
 
 
 def _advance(container: ContainerView, tally: Tally, now: Instant, attempts: int | None) -> Tally:
-    """Raise the marks of one container; none ever falls, whatever the pod's status says (F7).
+    """Raise the marks of one container; none ever falls, also when numbers of the pod's status fall (F7).
 
     ``attempts`` to start it are known from a reading of its pod's events; None without one.
     """

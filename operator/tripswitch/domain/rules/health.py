@@ -24,7 +24,7 @@ STEADY_SECONDS = 600.0
 """A run that lasted so long is part of no crash loop: the kubelet, too, forgets its back-off then."""
 
 LEAST_PATIENCE = 60.0
-"""The shortest time a pod has to become Ready, whatever its probe says (F4)."""
+"""The shortest time that a pod is given to become Ready, also if its probe asks for less (F4)."""
 
 FIRST_PATIENCE = 300.0
 """The same while no completed revision has shown how long its pods take (F4)."""

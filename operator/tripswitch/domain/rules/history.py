@@ -189,7 +189,7 @@ def select_remembered(
 
     A record whose ReplicaSet is gone is dropped, because nobody can go back to it; the newest one
     stays, so that its number is not given away again. Records of ReplicaSets that still have pods to
-    run stay whatever the limit says. The latest one that completed and has its ReplicaSet stays, too:
+    run stay, also beyond the limit. The latest one that completed and has its ReplicaSet stays, too:
     found there again, it would pass for the history of a lost status, and be a rollback target that
     it must not be (B1, W2).
     """

@@ -1,6 +1,6 @@
 """Rule F8: a pull that failed because the registry is in trouble says nothing about the revision.
 
-The kubelet's word for a failed pull is the same whatever the cause (``ErrImagePull``, ``ImagePullBackOff``);
+The kubelet's word for a failed pull is the same for every cause (``ErrImagePull``, ``ImagePullBackOff``);
 the cause stands in its message, in the words of the container runtime, of Go's network library, or of the
 registry itself.
 """

@@ -338,7 +338,7 @@ def _lowest(counts: PodCounts, spare: int) -> int:
     >>> _lowest(PodCounts("web-1", size=4, live=4, ready=2, healthy=1), spare=0)
     2
 
-    Whatever is healthy is to spare, and then everything may go:
+    Everything that is healthy is to spare, and then everything may go:
 
     >>> _lowest(PodCounts("web-1", size=4, live=4, ready=2, healthy=1), spare=1)
     0

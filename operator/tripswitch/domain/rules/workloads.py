@@ -89,7 +89,7 @@ def build_spec(breaker: CircuitBreaker, workload: Workload, template: Template) 
 
 
 def is_stopped(workload: Workload) -> bool:
-    """Return whether a workload's controller rolls nothing out, whoever stopped it."""
+    """Return whether a workload's controller is stopped and rolls nothing out."""
     if workload.kind is WorkloadKind.DEPLOYMENT:
         return workload.paused
     return bool(workload.partition)

@@ -58,7 +58,7 @@ def restore_history(draft: Draft) -> Draft:
             message="history was found again on the ReplicaSets",
             progressed_at=finished,
         )
-        # S1: it ran before, whatever was lost.
+        # S1: it ran before, also if that part of the status was lost.
         breaker = replace(status.circuit_breaker, stage=Stage.HEALTH)
         status = replace(
             status,

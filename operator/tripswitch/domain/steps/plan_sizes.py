@@ -1,4 +1,4 @@
-"""Rules R3, R4, R7 and B3: the next size of every ReplicaSet, whatever the rollout does."""
+"""Rules R3, R4, R7 and B3: the next size of every ReplicaSet, in each state of a rollout."""
 
 from __future__ import annotations
 

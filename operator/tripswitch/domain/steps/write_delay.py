@@ -3,8 +3,8 @@
 A rollout of ten pods changes the counters of its status twenty times in two seconds. All of that is
 computed again at every look, so it may be written a little later, in one go (rule W3: no more writes
 than are of use). Ten pods that crash do so within a tenth of a second; each of those failures still
-stands in its pod (rule F7), so they may be counted in one write, too. Whatever a restart could lose,
-and whatever somebody waits for, is never held back: a trip, a new state, a command, an answer to a
+stands in its pod (rule F7), so they may be counted in one write, too. News that a restart could lose,
+and news that a person or a tool waits for, are never held back: a trip, a new state, a command, an answer to a
 changed ``spec``, a pod to be replaced.
 """
 

@@ -99,7 +99,7 @@ class PodView:
     unready_by_node: bool = False
     waiting_for: str = ""
     gated: bool = False
-    """It has ``readinessGates``, of its template or of whatever changed the pod at its admission."""
+    """It has ``readinessGates``, from its template or from an admission webhook."""
     node: str = ""
     scheduled: bool = True
     containers: tuple[ContainerView, ...] = ()

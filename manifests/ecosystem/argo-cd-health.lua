@@ -1,8 +1,9 @@
--- Argo CD: the health of a GuardedDeployment. A tripped revision is Degraded at once, also while and
--- after the last completed one comes back. Into the configuration of Argo CD with
+-- Argo CD: the health of a GuardedDeployment or a DeploymentCircuitBreaker. A tripped revision is Degraded
+-- at once, also while and after the last completed one comes back. Into the configuration of Argo CD with
 --
 --   kubectl -n argocd create configmap argocd-cm --dry-run=client -o yaml \
---     --from-file=resource.customizations.health.tripswitch.dev_GuardedDeployment=argo-cd-health.lua |
+--     --from-file=resource.customizations.health.tripswitch.dev_GuardedDeployment=argo-cd-health.lua \
+--     --from-file=resource.customizations.health.tripswitch.dev_DeploymentCircuitBreaker=argo-cd-health.lua |
 --     kubectl apply --server-side --field-manager=tripswitch -f -
 
 local hs = { status = "Progressing", message = "waiting for the operator to look at it" }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -283,6 +284,44 @@ def test_whatever_a_deployment_gets_a_guarded_deployment_gets(
     assert guarded["metadata"] == deployment["metadata"]
     scaler = only(objects, "HorizontalPodAutoscaler")
     assert scaler["spec"]["scaleTargetRef"]["name"] == "prod-shop"
+
+
+PLAIN_DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: shop}
+spec:
+  selector: {matchLabels: {app: shop}}
+  template:
+    metadata: {labels: {app: shop}}
+    spec: {containers: [{name: server, image: "example.test/server:1"}]}
+---
+apiVersion: tripswitch.dev/v1alpha1
+kind: DeploymentCircuitBreaker
+metadata: {name: shop}
+spec: {targetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}}
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("components", "name"), [("components: [../component]\n", "prod-shop"), ("", "shop")]
+)
+def test_a_breaker_follows_the_name_of_its_deployment(
+    kustomize: Kustomize, tmp_path: Path, components: str, name: str
+) -> None:
+    """A prefix renames both; without the component the breaker would guard nothing."""
+    base, over = tmp_path / "base", tmp_path / "over"
+    for folder in (base, over):
+        folder.mkdir()
+    (base / "workload.yaml").write_text(PLAIN_DEPLOYMENT)
+    (base / "kustomization.yaml").write_text("resources: [workload.yaml]\n")
+    shutil.copytree(FOLDER, tmp_path / "component")
+    overlay = f"resources: [../base]\nnamePrefix: prod-\n{components}"
+    (over / "kustomization.yaml").write_text(overlay)
+    breaker = only(kustomize("over"), "DeploymentCircuitBreaker")
+    assert breaker["metadata"]["name"] == "prod-shop"
+    assert breaker["spec"]["targetRef"]["name"] == name
 
 
 @pytest.mark.cluster

@@ -221,7 +221,9 @@ def as_lua(value: Any) -> str:
     return str(value)
 
 
-def argo_cd_health(resource: Any, folder: Path) -> tuple[str, str]:
+def argo_cd_health(
+    resource: Any, folder: Path, check: str = "argo-cd-health.lua"
+) -> tuple[str, str]:
     """Run the check in the interpreter that Argo CD has built in; return status and message.
 
     As there, ``obj`` is a global, and none of the libraries but the basic ones are loaded.
@@ -230,8 +232,8 @@ def argo_cd_health(resource: Any, folder: Path) -> tuple[str, str]:
     script.write_text(
         f"obj = {as_lua(resource)}\n"
         "string, math, io, os, debug, package, require = nil\n"
-        f'local hs = dofile("{ECOSYSTEM / "argo-cd-health.lua"}")\n'
-        "print(hs.status)\nprint(hs.message)\n"
+        f'local hs = dofile("{ECOSYSTEM / check}")\n'
+        'print(hs.status)\nprint(hs.message or "")\n'
     )
     lua = str(ensure(["glua"])["glua"])
     done = subprocess.run([lua, str(script)], check=True, capture_output=True, text=True)
@@ -251,6 +253,10 @@ def argo_cd_health(resource: Any, folder: Path) -> tuple[str, str]:
         ("stalled", "Degraded", "ErrImagePull"),
         ("paused", "Suspended", "paused"),
         ("pods-lost", "Progressing", "of 4 pods are healthy"),
+        ("breaker-deployment-completed", "Healthy", "revision 1 completed"),
+        ("breaker-deployment-rolled-back", "Degraded", "container web exited 2"),
+        ("breaker-statefulset-completed", "Healthy", "revision 1 completed"),
+        ("breaker-statefulset-rolled-back", "Degraded", "container web exited 2"),
     ],
 )
 def test_argo_cd_shows_the_health(name: str, health: str, words: str, tmp_path: Path) -> None:
@@ -259,6 +265,83 @@ def test_argo_cd_shows_the_health(name: str, health: str, words: str, tmp_path: 
     status, message = argo_cd_health(resource, tmp_path)
     assert status == health
     assert words in message
+
+
+@pytest.mark.parametrize(
+    ("name", "health", "words"),
+    [
+        ("deployment-completed", "Healthy", ""),
+        ("deployment-in-progress", "Progressing", ""),
+        ("deployment-held", "Degraded", "container web exited 2"),
+        ("deployment-corrected", "Healthy", ""),
+        ("deployment-paused-by-a-person", "Suspended", "paused"),
+        ("statefulset-completed", "Healthy", ""),
+        ("statefulset-in-progress", "Progressing", ""),
+        ("statefulset-held", "Degraded", "container web exited 2"),
+        ("statefulset-corrected", "Healthy", ""),
+    ],
+)
+def test_argo_cd_shows_the_health_of_a_guarded_workload(
+    name: str, health: str, words: str, tmp_path: Path
+) -> None:
+    """A workload that Tripswitch holds is Degraded; all others are judged as Argo CD judges them."""
+    resource = json.loads((RECORDED / f"{name}.json").read_text())
+    status, message = argo_cd_health(resource, tmp_path, "argo-cd-health-workload.lua")
+    assert (status, words in message) == (health, True)
+
+
+def test_argo_cd_shows_a_held_stateful_set_without_its_condition(tmp_path: Path) -> None:
+    """Its controller drops the condition whenever it writes status; the annotation stays."""
+    resource = json.loads((RECORDED / "statefulset-held.json").read_text())
+    del resource["status"]["conditions"]
+    status, message = argo_cd_health(resource, tmp_path, "argo-cd-health-workload.lua")
+    assert status == "Degraded"
+    assert "keeps it from rolling out" in message
+
+
+DEPLOYED = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+EXCEEDED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+            "message": "too slow"}  # fmt: skip
+STATEFUL = {"observedGeneration": 1, "readyReplicas": 2, "updatedReplicas": 2}
+PARTITION = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "status", "health"),
+    [
+        ("Deployment", {}, DEPLOYED, "Healthy"),
+        ("Deployment", {}, {}, "Progressing"),
+        ("Deployment", {}, DEPLOYED | {"observedGeneration": 0}, "Progressing"),
+        ("Deployment", {}, DEPLOYED | {"updatedReplicas": 1}, "Progressing"),
+        ("Deployment", {}, DEPLOYED | {"replicas": 3}, "Progressing"),
+        ("Deployment", {}, DEPLOYED | {"availableReplicas": 1}, "Progressing"),
+        ("Deployment", {}, DEPLOYED | {"conditions": [EXCEEDED]}, "Degraded"),
+        ("Deployment", {"paused": True}, DEPLOYED, "Suspended"),
+        ("StatefulSet", {}, STATEFUL, "Healthy"),
+        ("StatefulSet", {}, {}, "Progressing"),
+        ("StatefulSet", {}, STATEFUL | {"readyReplicas": 1}, "Progressing"),
+        (
+            "StatefulSet",
+            {},
+            STATEFUL | {"updateRevision": "b", "currentRevision": "a"},
+            "Progressing",
+        ),
+        ("StatefulSet", PARTITION, STATEFUL | {"updatedReplicas": 0}, "Progressing"),
+        ("StatefulSet", PARTITION, STATEFUL | {"updatedReplicas": 1}, "Healthy"),
+        ("StatefulSet", {"updateStrategy": {"type": "OnDelete"}}, STATEFUL, "Healthy"),
+    ],
+)
+def test_a_workload_that_nobody_holds_is_judged_as_argo_cd_does(
+    kind: str, spec: dict[str, Any], status: dict[str, Any], health: str, tmp_path: Path
+) -> None:
+    """The check takes the place of the one that is built into Argo CD, for every workload."""
+    resource = {
+        "kind": kind,
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 2, **spec},
+        "status": status,
+    }
+    assert argo_cd_health(resource, tmp_path, "argo-cd-health-workload.lua")[0] == health
 
 
 def test_argo_cd_follows_a_trip_live(world: Namespace, tmp_path: Path) -> None:

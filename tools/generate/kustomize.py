@@ -20,6 +20,8 @@ from typing import Any
 import yaml
 
 from tools.cluster.programs import PROGRAMS
+from tripswitch.api.crd import CIRCUIT_BREAKER
+from tripswitch.domain.values.protection import WorkloadKind
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "manifests" / "kustomize"
@@ -56,7 +58,7 @@ _VERSIONED = {"ConfigMap": "v1", "Secret": "v1"}
 
 _HEAD = """\
 # Generated from the CRD by `make generate`; do not edit.
-# The fields of a GuardedDeployment in which kustomize puts labels, annotations, names and sizes.
+# The fields of our kinds in which kustomize puts labels, annotations, names and sizes.
 """
 
 
@@ -116,7 +118,16 @@ def render_configuration(crds: list[dict[str, Any]]) -> str:
         configuration["commonAnnotations"].append(field(annotations, create=True))
         configuration["replicas"].append(field("spec/replicas", create=True))
         configuration["nameReference"] += _name_references(group, kind, template)
+    configuration["nameReference"] += _target_references()
     return _HEAD + yaml.safe_dump(configuration, sort_keys=False, width=1000)
+
+
+def _target_references() -> Iterator[dict[str, Any]]:
+    """Yield that a DeploymentCircuitBreaker names a Deployment or a StatefulSet."""
+    group, kind = CIRCUIT_BREAKER.name.partition(".")[2], CIRCUIT_BREAKER.kind
+    for target in WorkloadKind:
+        field = {"path": "spec/targetRef/name", "group": group, "kind": kind}
+        yield {"kind": target.value, "group": "apps", "fieldSpecs": [field]}
 
 
 def _name_references(group: str, kind: str, template: list[str]) -> Iterator[dict[str, Any]]:

@@ -357,6 +357,34 @@ class TestFleet:
         assert "Observe" in lines[1]
         assert lines[-1] == "5 guarded: 3 need attention, 1 rollout running"
 
+    def test_a_target_that_is_gone_needs_attention_whatever_its_last_rollout_was(
+        self, server: Server
+    ) -> None:
+        self.fill(server)
+        condition = {"type": "Ready", "status": "False", "reason": "TargetNotFound",
+                     "message": "Deployment gone does not exist"}  # fmt: skip
+        lost = breaker(in_progress(0) | {"conditions": [condition]}, target="gone")
+        server.lists(f"{self.ALL}/deploymentcircuitbreakers", lost)
+        lines = server.run("status", "-A").output.splitlines()
+        assert "deploy/gone" in lines[1]
+        assert "Deployment gone does not exist" in lines[1]
+
+    def test_a_risk_hides_no_trip_and_is_shown_when_all_is_well(self, server: Server) -> None:
+        risk = {"type": "RollbackAtRisk", "status": "True", "reason": "RollbackAtRisk",
+                "message": "revisionHistoryLimit is 0"}  # fmt: skip
+        good = rolled_back(desiredRevision=1, conditions=[risk])
+        server.lists(f"{self.ALL}/guardeddeployments")
+        server.lists(
+            f"{self.ALL}/deploymentcircuitbreakers",
+            breaker(good, target="calm", name="calm"),
+            breaker(tripped(conditions=[risk])),
+        )
+        lines = server.run("status", "-A").output.splitlines()
+        assert "revision 2 failed and was rolled back" in lines[1]
+        assert "at risk: revisionHistoryLimit is 0" in lines[2]
+        guards(server, breaker(tripped(conditions=[risk])))
+        assert "at risk: revisionHistoryLimit is 0" in server.run("status", "dcb/web").output
+
     def test_for_programs_it_is_a_list(self, server: Server) -> None:
         self.fill(server)
         found = json.loads(server.run("status", "-A", "-o", "json").output)

@@ -24,24 +24,27 @@ class Rank(IntEnum):
     ROLLING_BACK = 1
     ROLLED_BACK = 2
     """The wanted revision failed; an earlier one runs."""
-    FAILING = 3
+    PROBLEM = 3
+    """Nothing is guarded: the target is missing or taken, or has no rollout to watch."""
+    FAILING = 4
     """A rollout that has failures."""
-    PROBLEM = 4
-    """Nothing is guarded: no target, or there is no rollout to watch."""
     ROLLING_OUT = 5
     UNSEEN = 6
     """The operator has not looked at the latest change."""
-    GOOD = 7
+    AT_RISK = 7
+    """All is well, but a trip could not roll back, or would come late."""
+    GOOD = 8
 
 
 TONES = {
     Rank.STALLED: Tone.BAD,
     Rank.ROLLING_BACK: Tone.BAD,
     Rank.ROLLED_BACK: Tone.BAD,
+    Rank.PROBLEM: Tone.BAD,
     Rank.FAILING: Tone.BAD,
-    Rank.PROBLEM: Tone.WAITING,
     Rank.ROLLING_OUT: Tone.WAITING,
     Rank.UNSEEN: Tone.WAITING,
+    Rank.AT_RISK: Tone.GOOD,
     Rank.GOOD: Tone.GOOD,
 }
 COLUMNS = (
@@ -52,6 +55,8 @@ COLUMNS = (
 def rank(view: View) -> Rank:
     """Return how urgent a row is."""
     status = view.rollout.status
+    if view.problem:
+        return Rank.PROBLEM
     if status == "ROLLBACK_IN_PROGRESS":
         return Rank.ROLLING_BACK
     if not view.current:
@@ -60,7 +65,7 @@ def rank(view: View) -> Rank:
         return Rank.ROLLED_BACK if status == "ROLLBACK_SUCCESSFUL" else Rank.STALLED
     if view.outcome is Outcome.RUNNING:
         return Rank.FAILING if view.breaker.count else Rank.ROLLING_OUT
-    return Rank.PROBLEM if view.problem else Rank.GOOD
+    return Rank.AT_RISK if view.risk else Rank.GOOD
 
 
 def sort_worst_first(views: Sequence[View]) -> list[View]:
@@ -99,8 +104,14 @@ def _row(view: View, now: Instant) -> list[Text]:
         Text(f"{breaker.count}/{breaker.threshold}" if breaker.threshold else "-"),
         Text(f"{view.healthy}/{view.replicas}"),
         Text("-" if since is None else format_age(now - since)),
-        Text(one_line(view.problem or view.reason)),
+        Text(one_line(_find_reason(view))),
     ]
+
+
+def _find_reason(view: View) -> str:
+    if rank(view) is Rank.AT_RISK:
+        return f"at risk: {view.risk}"
+    return view.problem or view.reason
 
 
 def _summary(views: Sequence[View]) -> str:

@@ -66,6 +66,8 @@ def render_status(view: View, now: Instant, *, all_pods: bool = False, note: str
     _add_breaker(root, view.breaker, now)
     if view.problem:
         root.add(Text(one_line(view.problem), style="red"))
+    if view.risk:
+        root.add(Text(f"at risk: {one_line(view.risk)}", style="yellow"))
     for revision in view.revisions:
         branch = root.add(_revision(revision, view, now))
         if revision.replica_set is not None and _is_shown(revision):

@@ -5,7 +5,7 @@ Reading is tolerant: the status may be of an older or newer operator, or not the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -105,6 +105,8 @@ class View:
     reason: str
     problem: str = ""
     """What a condition says that the rollout does not (a refused ReplicaSet, no target)."""
+    risk: str = ""
+    """What would keep a trip from rolling back, said before there is one."""
     mode: str = ""
     """``Enforce`` or ``Observe``; empty for a GuardedDeployment."""
     held: bool = False
@@ -159,7 +161,8 @@ def build_view(
         desired_revision=desired,
         last_completed=read_int(status.get("lastCompletedRevision")),
         reason=read_text(status.get("rolloutStateReason")),
-        problem=_find_problem(status),
+        problem=_find_message(status, lambda one: one.get("reason") in PROBLEMS),
+        risk=_find_message(status, lambda one: one.get("type") == "RollbackAtRisk"),
         mode=read_text(spec.get("mode")),
         held=held,
         revisions=tuple(
@@ -246,8 +249,8 @@ PROBLEMS = frozenset({"ReplicaSetCreateError", "TargetNotFound", "TargetTaken", 
 """Reasons of conditions whose message says what the rollout does not."""
 
 
-def _find_problem(status: Raw) -> str:
-    for one in objects(status.get("conditions")):
-        if one.get("reason") in PROBLEMS or one.get("type") == "RollbackAtRisk":
-            return read_text(one.get("message"))
-    return ""
+def _find_message(status: Raw, holds: Callable[[Raw], bool]) -> str:
+    found = (
+        read_text(one.get("message")) for one in objects(status.get("conditions")) if holds(one)
+    )
+    return next(found, "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -256,3 +257,31 @@ def test_an_operator_that_is_killed_in_the_middle_of_a_trip_goes_on(own: OwnClus
     until_guard(world, "ROLLBACK_SUCCESSFUL")
     assert images(world) == ["web:1"] * 4
     assert find(world, "deployment")["spec"]["paused"] is True
+
+
+def has_ended(resumes: int, status: Object) -> bool:
+    """Return whether the retry after so many resumes has ended."""
+    ended = status["rollout"]["status"] in ("ROLLBACK_SUCCESSFUL", "FAILED")
+    return status.get("resumes") == resumes and ended
+
+
+def test_a_tool_that_forces_paused_false_causes_no_loop(world: Namespace) -> None:
+    """G5: each time is a retry and told; after three of them a trip is only reported."""
+    bad = trip(world)
+    bad["spec"]["paused"] = False
+    for resumes in (1, 2, 3):
+        world.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "--filename", "-"),
+            *("--field-manager", "some-tool"),
+            stdin=json.dumps(bad),
+        )
+        until(lambda: guard_status(world), partial(has_ended, resumes))
+    status = guard_status(world)
+    assert status["rollout"]["status"] == "FAILED"
+    assert "nothing was changed" in status["rollout"]["message"]
+    assert "by some-tool" in world.until_event("WorkloadResumed")
+    free = find(world, "deployment")
+    assert "paused" not in free["spec"] or free["spec"]["paused"] is False
+    assert not [
+        key for key in free["metadata"].get("annotations", {}) if key.startswith("tripswitch")
+    ]

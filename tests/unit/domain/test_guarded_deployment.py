@@ -388,6 +388,21 @@ def test_without_rollback_a_trip_stops_the_rollout_and_moves_no_size() -> None:
     assert world.state() is RolloutStatus.FAILED
 
 
+def test_a_rollback_that_a_person_stops_moves_no_size_any_more() -> None:
+    """C2: the workload stays held."""
+    world = failing()
+    world.resize(1, *ready_many(1, 2))
+    world.resize(2, crashing_pod("web-v2-0", runs=3), *ready_many(2, 3)[1:])
+    world.settle()
+    assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
+    world.command(stop="1/ABORT").settle()
+    assert world.state() is RolloutStatus.STOPPED
+    world.resize(1, *ready_many(1, 4)).settle(later=30.0)
+    assert world.sizes() == {"v1": 4, "v2": 2}
+    assert world.workload is not None
+    assert world.workload.paused
+
+
 def test_an_abort_by_a_person_is_held_too() -> None:
     """C2."""
     world = completed()

@@ -24,7 +24,7 @@ from tripswitch.domain.values.hold_actions import (
 )
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import Hold, HoldState, Mode, WorkloadKind
-from tripswitch.domain.values.status import RolloutKind
+from tripswitch.domain.values.status import RolloutKind, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
 ORDINAL = re.compile(r"-(\d{1,9})$")
@@ -77,8 +77,10 @@ def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
 
 
 def _plan_pods(draft: Draft) -> list[Action]:
-    """Bring the last completed revision back, if there is to be a rollback."""
-    if draft.rollout.kind is not RolloutKind.ROLLBACK or draft.target is None:
+    """Bring the last completed revision back, unless there is no rollback or a person stopped it (C2)."""
+    rollout = draft.rollout
+    stopped = rollout.status is RolloutStatus.STOPPED
+    if rollout.kind is not RolloutKind.ROLLBACK or stopped or draft.target is None:
         return []
     if draft.workload.kind is WorkloadKind.DEPLOYMENT:
         return _plan_sizes(draft)

@@ -170,16 +170,17 @@ def test_a_failed_start_names_the_program_shows_its_log_and_leaves_no_process(
 
 
 def test_a_port_that_is_taken_in_the_last_moment_costs_another_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    real = layout.free_ports
     with socket.create_server((layout.LOOPBACK, 0)) as thief:
-        taken = {**real(), "kube-apiserver": thief.getsockname()[1]}
+        taken = {**layout.free_ports(), "kube-apiserver": thief.getsockname()[1]}
         choices = iter([taken])
-        monkeypatch.setattr(layout, "free_ports", lambda: next(choices, None) or real())
 
-        with ControlPlane(tmp_path / "cluster", report=said.append) as cluster:
+        def choose() -> dict[str, int]:
+            return next(choices, None) or layout.free_ports()
+
+        with ControlPlane(tmp_path / "cluster", report=said.append, choose_ports=choose) as cluster:
             assert cluster.layout.ports["kube-apiserver"] != taken["kube-apiserver"]
 
     assert said == ["a port was taken in the meantime: starting again with others"]

@@ -122,3 +122,14 @@ def test_the_standard_librarys_operator_is_found_from_the_project_folder() -> No
         [sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout == "3\n"
+
+
+def test_no_test_patches_a_module() -> None:
+    """What a test sets, such as a time or a collaborator, is an argument; the environment may be set."""
+    words = "monkeypatch" + ".setattr"
+    patching = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "tests").rglob("*.py")
+        if words in path.read_text()
+    ]
+    assert patching == []

@@ -33,9 +33,10 @@ def test_an_unknown_provider_is_told_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_an_image_is_the_same_bytes_whenever_it_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Else every run would bring new ones onto a node."""
-    monkeypatch.setattr("tools.cluster.images.BUSYBOX", Path(__file__))
-    first = write_archive(IMAGES["server"], tmp_path / "first.tar").read_bytes()
-    assert write_archive(IMAGES["server"], tmp_path / "second.tar").read_bytes() == first
+    busybox = Path(__file__)  # any file will do
+    first = write_archive(IMAGES["server"], tmp_path / "first.tar", busybox=busybox).read_bytes()
+    again = write_archive(IMAGES["server"], tmp_path / "second.tar", busybox=busybox).read_bytes()
+    assert again == first

@@ -9,7 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tools.cluster import ownership
@@ -22,7 +22,7 @@ from tools.cluster.components import (
     STORE,
     required_programs,
 )
-from tools.cluster.layout import REAL_NODES, Layout, prepare
+from tools.cluster.layout import REAL_NODES, Layout, free_ports, prepare
 from tools.cluster.nodes import simulated_node
 from tools.cluster.processes import Process, Startable
 from tools.cluster.real_node import RealNode, load_image
@@ -59,6 +59,7 @@ class ControlPlane(Startable):
         extra_arguments: Mapping[str, Sequence[str]] | None = None,
         audit_bodies: bool = False,
         report: Report = say,
+        choose_ports: Callable[[], Mapping[str, int]] = free_ports,
     ) -> None:
         """``node`` names a provider; ``extra_arguments`` go to the named programs, after ours.
 
@@ -70,6 +71,7 @@ class ControlPlane(Startable):
         self._extra = extra_arguments or {}
         self._audit_bodies = audit_bodies
         self._report = report
+        self._choose_ports = choose_ports
         self._claim: ownership.Claim | None = None
         self._layout: Layout | None = None
         self._binaries: dict[str, Path] = {}
@@ -247,7 +249,11 @@ class ControlPlane(Startable):
                 address for box in self._boxes for address in (box.host_address, box.address)
             ]
             self._layout = prepare(
-                self.directory, ownership.LOCK, addresses, audit_bodies=self._audit_bodies
+                self.directory,
+                ownership.LOCK,
+                self._choose_ports(),
+                addresses,
+                audit_bodies=self._audit_bodies,
             )
             try:
                 self._start_groups()

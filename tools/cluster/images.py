@@ -71,9 +71,11 @@ PULLED = _shell("server-pulled", f"sleep 0.2; {_SERVE}")
 pulled one does not trust the other, which was brought by hand, any more, and wants to pull it."""
 
 
-def write_archive(image: Image, path: Path, repository: str = REPOSITORY) -> Path:
+def write_archive(
+    image: Image, path: Path, repository: str = REPOSITORY, *, busybox: Path = BUSYBOX
+) -> Path:
     """Write the image as a file that ``ctr images import`` and ``docker load`` take."""
-    layer = _layer()
+    layer = _layer(busybox)
     config = json.dumps(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -103,7 +105,7 @@ def write_archive(image: Image, path: Path, repository: str = REPOSITORY) -> Pat
     return path
 
 
-def _layer() -> bytes:
+def _layer(busybox: Path) -> bytes:
     """Busybox, its commands as links, and what the server answers with; the same bytes always."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
@@ -111,7 +113,7 @@ def _layer() -> bytes:
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
             layer.addfile(entry)
-        _add(layer, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
+        _add(layer, "bin/busybox", busybox.read_bytes(), 0o755)
         for applet in APPLETS:
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"

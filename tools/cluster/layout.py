@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ class Layout:
     """Paths, ports and tokens of one cluster."""
 
     directory: Path
-    ports: dict[str, int]
+    ports: Mapping[str, int]
     tokens: dict[str, str]
     address: str = LOOPBACK
 
@@ -95,9 +95,14 @@ class Layout:
 
 
 def prepare(
-    directory: Path, lock_name: str, addresses: Sequence[str] = (), *, audit_bodies: bool = False
+    directory: Path,
+    lock_name: str,
+    ports: Mapping[str, int],
+    addresses: Sequence[str] = (),
+    *,
+    audit_bodies: bool = False,
 ) -> Layout:
-    """Empty the folder (all but the lock), choose ports and tokens, write every file.
+    """Empty the folder (all but the lock), choose tokens, write every file.
 
     The API server is at the first of the addresses, the others stand in its certificate, too.
     ``audit_bodies``: see :class:`~tools.cluster.control_plane.ControlPlane`.
@@ -108,7 +113,7 @@ def prepare(
         elif path.name != lock_name:
             path.unlink()
     tokens = {user: secrets.token_urlsafe(24) for user in USERS}
-    layout = Layout(directory, free_ports(), tokens, address=[*addresses, LOOPBACK][0])
+    layout = Layout(directory, ports, tokens, address=[*addresses, LOOPBACK][0])
     write_certificates(layout.certificates, [LOOPBACK, SERVICE_ADDRESS, *addresses])
     layout.settings("").mkdir()
     layout.logs.mkdir()

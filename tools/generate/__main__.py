@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from tools.generate import crd, diagrams, kustomize, manifests, reference, rules
+from tools.generate import crd, diagrams, kustomize, manifests, reference, rules, versions
 from tools.generate.files import settle
 
 Generator = Callable[[], Mapping[Path, str]]
 
 GENERATORS: tuple[Generator, ...] = (
+    versions.render_files,
     crd.render_files,
     diagrams.render_files,
     rules.render_files,

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from tools.image.archive import Config, write_archive
 from tools.image.dependencies import select_locked
+from tools.version import read_version
 
 ROOT = Path(__file__).parents[2]
 SUITE = "bookworm"
@@ -208,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.image.build")
     parser.add_argument("kind", choices=("image", "root"))
     parser.add_argument("target", type=Path)
-    parser.add_argument("--tag", default="tripswitch:0.1.0")
+    parser.add_argument("--tag", default=f"tripswitch:{read_version()}")
     options = parser.parse_args(arguments)
     try:
         if options.kind == "image":

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from tools.image.build import ROOT, ImageError, build_image
+from tools.version import read_version
 
-TAG = "tripswitch:0.1.0"
+TAG = f"tripswitch:{read_version()}"
 _SOURCES = ("operator/tripswitch", "tools/image", "requirements.lock", "pyproject.toml")
 
 

@@ -204,12 +204,12 @@ class Reconciler:
         """Return for how many seconds a decision may wait to be written with others, in one go."""
         if memory.undone:
             return 0.0  # such as the scale-down of a trip, which a newer version got in the way of
-        now = asyncio.get_running_loop().time()
+        loop_now = asyncio.get_running_loop().time()
         if is_mere_progress(before, decision):
-            return memory.written + self.progress_seconds - now
+            return memory.written + self.progress_seconds - loop_now
         if is_mere_failure(before, decision):
-            memory.failing = now if memory.failing is None else memory.failing
-            return memory.failing + self.burst_seconds - now
+            memory.failing = loop_now if memory.failing is None else memory.failing
+            return memory.failing + self.burst_seconds - loop_now
         return 0.0
 
     def _tell_invalid(self, record: Record, words: str) -> None:

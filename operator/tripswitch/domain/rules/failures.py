@@ -107,65 +107,112 @@ class Observed:
     """What has to be read anew before more can be said (rules V)."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one rule found: the marks after it, new failures, and when or what to read again."""
+
+    marks: Counted
+    failures: tuple[Failure, ...] = ()
+    wakes: tuple[Instant, ...] = ()
+    needs: tuple[Need, ...] = ()
+
+
 def count_failures(pod: PodView, before: Counted, expected: Expectations, now: Instant) -> Observed:
-    """Return what is new about a pod of the target revision since ``before``."""
+    """Return what is new about a pod of the target revision since ``before``.
+
+    Four rules look at it one after the other, each with the marks that the one before it left.
+    """
+    containers = _count_containers(pod, before, expected.sight, now)
+    whole_pod = _count_failed_pod(pod, containers.marks)
+    late = _count_lateness(pod, whole_pod.marks, expected, now)
+    best = _raise_best_seen(pod, late.marks, expected, now)
+    return _combine(pod, (containers, whole_pod, late, best))
+
+
+def _combine(pod: PodView, found: tuple[_Found, ...]) -> Observed:
+    """Return the findings of all rules as one look at the pod."""
+    failures = tuple(failure for one in found for failure in one.failures)
+    return Observed(
+        after=found[-1].marks,
+        # F5: a failure that a pod shows while it is being taken away is never its revision's fault. The
+        # marks move on all the same, so that it is not counted later either.
+        failures=() if pod.deleting or pod.disrupted else failures,
+        wake_at=min((at for one in found for at in one.wakes), default=None),
+        need=merge_needs(need for one in found for need in one.needs),
+    )
+
+
+def _count_containers(pod: PodView, before: Counted, sight: Sight, now: Instant) -> _Found:
+    """F1 and F2: ended runs, and attempts to start a container."""
     tallies = {tally.container: tally for tally in before.containers}
-    moved: dict[str, Tally] = {}
-    failures: list[Failure] = []
-    wakes: list[Instant] = []
-    needs: list[Need] = []
-    whole_pod = pod.phase is PodPhase.FAILED and bool(pod.reason)
     sandboxes = max(
         (count_new_sandboxes(c, tallies.get(c.name, NOTHING_YET).runs) for c in pod.containers),
         default=0,
     )
+    moved: dict[str, Tally] = {}
+    failures: list[Failure] = []
+    waiting_since: list[Instant] = []
     for container in pod.containers:
         tally = tallies.get(container.name, NOTHING_YET)
-        attempts = _find_attempts(pod, container, tally, expected.sight)
-        after = _advance(container, tally, now, attempts)
+        after = _advance(container, tally, now, _find_attempts(pod, container, tally, sight))
         rises = pod.generation - max(1, tally.generation)
         ends = find_new_ends(container, tally.runs, rises=rises, sandboxes=sandboxes)
         if ends.resized:
             after = replace(after, generation=pod.generation)
-        if after is not tally:
-            moved[container.name] = after
-            # In a pod that failed as a whole, ended containers are the consequence, not the cause.
-            if not whole_pod:
-                waits = after.waits - tally.waits
-                seen = _correct_seen(before.seen, container, tally, ends)
-                failures += _container_failures(pod, container, waits, ends, seen)
         if after.since is not None:
-            due = _next_reading_at(after.since, expected.sight)
-            wakes += [due] if due > now else []
-            needs += [Need(events=True)] if due <= now else []
-    counted = before
+            waiting_since.append(after.since)
+        if after != tally:
+            moved[container.name] = after
+            waits = after.waits - tally.waits
+            seen = _correct_seen(before.seen, container, tally, ends)
+            failures += _container_failures(pod, container, waits, ends, seen)
+    marks = before
     if moved:
         tallies |= moved
-        counted = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
-    if pod.phase is PodPhase.FAILED and not counted.failed and (whole_pod or not _marked(counted)):
-        counted = replace(counted, failed=True)
-        failures.append(_pod_failure(pod))
-    deadline = health_deadline(pod, expected)
-    if deadline is not None and deadline > now:
-        wakes.append(deadline)  # also of one that was counted: it is replaced when it is late again
-    elif deadline is not None and not expected.sight.confirms(deadline, pod.node):
-        due, need = expected.sight.find_need(deadline, pod.node)
-        wakes += [due] if due > now else []
-        needs += [need] if due <= now else []
-    elif deadline is not None and not counted.unhealthy:
-        counted = replace(counted, unhealthy=True)
-        failures.append(_health_failure(pod, expected, now))
-    seen, seen_wakes = _best_seen(pod, before.seen, expected, now)
-    if seen is not before.seen:
-        counted = replace(counted, seen=seen)
-    return Observed(
-        after=counted,
-        # F5: a failure that a pod shows while it is being taken away is never its revision's fault. The
-        # marks move on all the same, so that it is not counted later either.
-        failures=() if pod.deleting or pod.disrupted else tuple(failures),
-        wake_at=min([*wakes, *seen_wakes], default=None),
-        need=merge_needs(needs),
+        marks = replace(before, containers=tuple(tallies[name] for name in sorted(tallies)))
+    readings = [_next_reading_at(since, sight) for since in waiting_since]
+    return _Found(
+        marks,
+        # In a pod that failed as a whole, ended containers are the consequence, not the cause.
+        failures=() if _failed_as_a_whole(pod) else tuple(failures),
+        wakes=tuple(due for due in readings if due > now),
+        needs=tuple(Need(events=True) for due in readings if due <= now),
     )
+
+
+def _failed_as_a_whole(pod: PodView) -> bool:
+    """Whether the pod's own status says why it failed (an eviction, a lost node)."""
+    return pod.phase is PodPhase.FAILED and bool(pod.reason)
+
+
+def _count_failed_pod(pod: PodView, marks: Counted) -> _Found:
+    """F3: a pod that failed, once; where containers failed, they are what is counted."""
+    if pod.phase is not PodPhase.FAILED or marks.failed:
+        return _Found(marks)
+    if _marked(marks) and not _failed_as_a_whole(pod):
+        return _Found(marks)
+    return _Found(replace(marks, failed=True), (_pod_failure(pod),))
+
+
+def _count_lateness(pod: PodView, marks: Counted, expected: Expectations, now: Instant) -> _Found:
+    """F4: a pod that missed its health deadline, once, and only where a report would be known."""
+    deadline = health_deadline(pod, expected)
+    if deadline is None:
+        return _Found(marks)
+    if deadline > now:  # also of one that was counted: it is replaced when it is late again
+        return _Found(marks, wakes=(deadline,))
+    if not expected.sight.confirms(deadline, pod.node):
+        due, need = expected.sight.find_need(deadline, pod.node)
+        return _Found(marks, wakes=(due,)) if due > now else _Found(marks, needs=(need,))
+    if marks.unhealthy:
+        return _Found(marks)
+    return _Found(replace(marks, unhealthy=True), (_health_failure(pod, expected, now),))
+
+
+def _raise_best_seen(pod: PodView, marks: Counted, expected: Expectations, now: Instant) -> _Found:
+    """F5 and H2: the best that the pod has been, and when it will be better."""
+    seen, wakes = _best_seen(pod, marks.seen, expected, now)
+    return _Found(replace(marks, seen=seen), wakes=tuple(wakes))
 
 
 def judge(failure: Failure, policy: tuple[PolicyRule, ...]) -> Failure:

@@ -29,17 +29,27 @@ def restore_history(draft: Draft) -> Draft:
 
     Also one that began anew before its orphans could be seen: they are history, too.
     """
+    revisions = history.restore(draft.status.revisions, draft.snapshot.replica_sets)
+    if draft.status.rollout is None:
+        return _restore_lost_status(draft, revisions)
+    return _add_late_orphans(draft, revisions)
+
+
+def _add_late_orphans(draft: Draft, revisions: tuple[Revision, ...]) -> Draft:
+    """Add revisions found after a rollout had begun, and what it may roll back to."""
     known = draft.status.revisions
-    revisions = history.restore(known, draft.snapshot.replica_sets)
-    if draft.status.rollout is not None:
-        draft = draft.with_status(revisions=revisions)
-        proved_before = any(record.completed_at is not None for record in known)
-        if draft.rollout.kind is RolloutKind.ROLLBACK or proved_before:
-            return draft
-        found = history.select_last_completed(r for r in revisions if r not in known)
-        if found is None or found.revision == draft.rollout.revision:
-            return draft
-        return replace(draft, status=replace(draft.status, last_completed_revision=found.revision))
+    draft = draft.with_status(revisions=revisions)
+    proved_before = any(record.completed_at is not None for record in known)
+    if draft.rollout.kind is RolloutKind.ROLLBACK or proved_before:
+        return draft
+    found = history.select_last_completed(r for r in revisions if r not in known)
+    if found is None or found.revision == draft.rollout.revision:
+        return draft
+    return replace(draft, status=replace(draft.status, last_completed_revision=found.revision))
+
+
+def _restore_lost_status(draft: Draft, revisions: tuple[Revision, ...]) -> Draft:
+    """Begin from the ReplicaSets alone; if the wanted revision completed, it is what runs."""
     last = history.select_last_completed(revisions)
     status = replace(
         draft.status,

@@ -74,7 +74,7 @@ class ApiServer:
 
     def put_pod(self, pod: RawPod) -> RawPod:
         """Store a new version of a pod."""
-        pod = replace(pod, version=self._next())
+        pod = replace(pod, version=self.next_version())
         consistency.check_pod_change(self.pods.get(pod.uid), pod)
         self.pods[pod.uid] = pod
         self._tell(Change(pod))
@@ -82,7 +82,7 @@ class ApiServer:
 
     def drop_pod(self, uid: str) -> None:
         """Take a pod away for good."""
-        self._tell(Change(replace(self.pods.pop(uid), version=self._next()), gone=True))
+        self._tell(Change(replace(self.pods.pop(uid), version=self.next_version()), gone=True))
 
     def delete_pod(self, uid: str, version: int | None = None) -> RawPod:
         """Begin to delete a pod; the kubelet finishes it."""
@@ -124,7 +124,7 @@ class ApiServer:
             self.patch_set(uid, deleting=True)
             return
         del self.sets[uid]
-        self._tell(Change(replace(rs, version=self._next()), gone=True))
+        self._tell(Change(replace(rs, version=self.next_version()), gone=True))
 
     # The GuardedDeployment -------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class ApiServer:
 
     def set_guarded(self, guarded: RawGuarded) -> RawGuarded:
         """Store a new version of the GuardedDeployment."""
-        self.guarded = replace(guarded, version=self._next())
+        self.guarded = replace(guarded, version=self.next_version())
         self._tell(Change(self.guarded))
         return self.guarded
 
@@ -156,7 +156,7 @@ class ApiServer:
         """Take the GuardedDeployment away."""
         assert self.guarded is not None
         gone, self.guarded = self.guarded, None
-        self._tell(Change(replace(gone, version=self._next()), gone=True))
+        self._tell(Change(replace(gone, version=self.next_version()), gone=True))
 
     def _expect_set(self, uid: str, version: int | None) -> RawSet:
         rs = self.sets.get(uid)
@@ -167,13 +167,14 @@ class ApiServer:
         return rs
 
     def _put_set(self, rs: RawSet) -> RawSet:
-        rs = replace(rs, version=self._next())
+        rs = replace(rs, version=self.next_version())
         consistency.check_set_change(self.sets.get(rs.uid), rs)
         self.sets[rs.uid] = rs
         self._tell(Change(rs))
         return rs
 
-    def _next(self) -> int:
+    def next_version(self) -> int:
+        """Return the version of the next write."""
         if not self.writable:
             raise UnreachableError
         self.version += 1

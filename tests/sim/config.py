@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.sim.driver import Faults
+from tests.sim.faults import Faults
 from tests.sim.scripts import SCRIPTS
+from tests.sim.templates import BUDGETS, make_template
 from tests.sim.troubles import CLOCKS, TROUBLES
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.pods import ContainerRole, ContainerView
@@ -16,7 +17,6 @@ from tripswitch.domain.values.workload import (
     BreakerSpec,
     Percentages,
     PolicyRule,
-    Readiness,
     Recreate,
     RollingUpdate,
     Spec,
@@ -95,6 +95,7 @@ def draw_config(rng: Random) -> Config:
         slow=rng.choice((0.05, 0.3, 3.0)),
         adversary=rng.choice(("random", "oldest", "newest")),
         by_hand=rng.random() < 0.6,
+        leased=rng.random() < 0.5,
     )
 
 
@@ -208,9 +209,10 @@ def _draw_amount(rng: Random) -> Amount:
 
 
 def _draw_plan(rng: Random, number: int) -> Plan:
-    readiness = Readiness(rng.random() < 0.6, rng.choice((0.0, 3.0, 31.0, 60.0)))
-    template = Template(f"v{number}", (f"web:{number}",), readiness)
-    return Plan(template, rng.choice(SHAPES), draw_ways(rng, good=0.8 if number == 1 else 0.35))
+    shape, probed = rng.choice(SHAPES), rng.random() < 0.6
+    budget = rng.choice(BUDGETS) if probed or rng.random() < 0.5 else None
+    template = make_template(f"v{number}", shape, budget, probed=probed)
+    return Plan(template, shape, draw_ways(rng, good=0.8 if number == 1 else 0.35))
 
 
 def draw_ways(rng: Random, *, good: float) -> tuple[str, ...]:

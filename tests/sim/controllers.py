@@ -97,6 +97,7 @@ class Controllers:
                 containers=containers,
                 ledger=(0,) * len(containers),
                 attempts=(0,) * len(containers),
+                template=rs.template,
             )
             self.made(self._api.put_pod(pod))
         self._fails.pop(rs.uid, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tests.sim.driver import Decide
+from tests.sim.operator import Decide
 from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.snapshot import Snapshot

@@ -44,6 +44,7 @@ class RawPod:
     generation: int = 1
     starts_slowly: bool = False
     """Whether one of its containers has a startup probe."""
+    template: Template = Template("")
 
     @property
     def live(self) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tests.sim.driver import Look
 from tests.sim.objects import RawPod
+from tests.sim.operator import Look
 from tripswitch.domain.values.pods import ContainerView, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT

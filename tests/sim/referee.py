@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from tests.sim.api import ApiServer
-from tests.sim.driver import Decide, Look
 from tests.sim.laws import check_laws
+from tests.sim.operator import Decide, Look
 from tests.sim.recount import Recount, is_over, settling_seconds
 from tests.support.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED

@@ -27,7 +27,7 @@ from tests.properties.play import INPUTS, Play, possible
 from tests.sim.config import Config, draw_calm_config, draw_config, draw_good_config
 from tests.sim.referee import CounterexampleError
 from tests.sim.troubles import TROUBLES
-from tests.sim.world import World
+from tests.sim.world import World, close_last_world
 
 WORLDS = 10_000_000
 """Numbers of worlds that one seed has."""
@@ -104,8 +104,11 @@ def visit(number: int, seen: Counter[str], length: int = LENGTH) -> int:
     rng = Random(number)
     config = draw(rng, number)
     world = World(config, number)
-    world.run(length)
-    world.settle()
+    try:
+        world.run(length)
+        world.settle()
+    finally:
+        close_last_world()
     seen += world.seen
     seen["good worlds"] += config.good
     seen["troubles"] += sum(world.seen[f"trouble: {name}"] for name in TROUBLES)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.api import ApiServer
-from tests.sim.driver import Look
 from tests.sim.objects import RawGuarded, RawPod, RawSet
+from tests.sim.operator import Look
 from tests.sim.referee import CounterexampleError, Referee
 from tests.support.builders import (
     START,

@@ -136,12 +136,19 @@ class Troubles:
         self.free_at = self._world.now + 300.0
 
     def _watch_pauses(self, seconds: float, *, relist: bool) -> None:
-        process = self._world.process
-        process.hush(RawPod)
-        self._end_after(seconds, lambda: process.hear_again(RawPod, relist=relist))
+        world = self._world
+        world.rest.hushed.add(RawPod)
+        world.process.hush(RawPod)
+
+        def end() -> None:
+            world.rest.hushed.discard(RawPod)
+            world.process.hear_again(RawPod, relist=relist)
+
+        self._end_after(seconds, end)
 
     def _server_is_away(self, seconds: float) -> None:
         self._world.api.away = True
+        self._world.process.lose_connections()
         self._cut_off()
         self._end_after(seconds, self._reconnect)
 

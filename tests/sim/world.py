@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import heapq
+import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from tests.sim.api import ApiServer
 from tests.sim.config import Config
 from tests.sim.consistency import OVER
 from tests.sim.controllers import Controllers
 from tests.sim.disruptions import Disruptions
-from tests.sim.driver import Decide, Faults, Process, Services
+from tests.sim.faults import Faults
 from tests.sim.gate import Gate
 from tests.sim.kubelet import Handle
 from tests.sim.nodes import Nodes
 from tests.sim.objects import Change, RawGuarded, RawPod
+from tests.sim.operator import Process, Services
 from tests.sim.people import People
 from tests.sim.referee import CounterexampleError, Referee
+from tests.sim.rest import Rest
 from tests.sim.scripts import SCRIPTS, Steps
+from tests.sim.transport import Net
 from tests.sim.troubles import Troubles
-from tripswitch.domain.decide import decide
+from tripswitch.cluster.leader_election.lease import Lease
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 from tripswitch.shell.clock import ServerClock, Time
+from tripswitch.shell.reconciler import BROKEN
+from tripswitch.shell.wiring import KIT, Kit
 
 EPOCH = 1_700_000_000.0
 FAILED_PODS = 8
@@ -48,29 +55,46 @@ class SimulatedTime(Time):
 MakeTime = Callable[[Callable[[], float], Callable[[], float]], Time]
 
 
+def close_last_world() -> None:
+    """End the operator of the world that was made last."""
+    if World.last is not None:
+        World.last.process.close()
+        World.last = None
+
+
 class World:
-    """A cluster, the operator, and everybody else."""
+    """A cluster, the operator, and everybody else.
+
+    There is one at a time: a new one ends the operator of the one before.
+    """
+
+    last: World | None = None
 
     def __init__(
         self,
         config: Config,
         seed: int,
         *,
-        decide: Decide = decide,
+        kit: Kit = KIT,
         make_time: MakeTime = SimulatedTime,
+        lease: type[Lease] = Lease,
     ) -> None:
+        close_last_world()
+        World.last = self
         self.now: Instant = EPOCH
         self.steps = 0
         self.config = config
         self.rng = Random(seed)
+        random.seed(seed)  # jitter of the operator's own
         self.api = ApiServer()
         self.api.hides_nodes = not config.sees_nodes
-        self.referee = Referee(self.api, decide, calm=config.calm, good=config.good)
-        self._agenda: list[tuple[Instant, int, Callable[[], None]]] = []
+        self.referee = Referee(self.api, kit.decide, calm=config.calm, good=config.good)
+        self._agenda: list[tuple[Instant, int, Callable[[], None], bool]] = []
         self._order = 0
         self._handles: dict[str, Handle] = {}
         self._dying: set[str] = set()
         self.is_quiet = False
+        self._failure: BaseException | None = None
         self.offsets: tuple[float, ...] = (0.0,)
         """How many seconds the clock of each API server is fast."""
         self._absent = 0
@@ -85,27 +109,39 @@ class World:
         self.people = People(self.api, self.controllers, config, self.rng)
         self.disruptions = Disruptions(self.api, self.later, self.rng, self._handles.__getitem__)
         self.api.watchers.append(self._notice)
+        self.rest = Rest(self.api, self.server_time)
+        self.rest.told = self._hear
         self.api.set_guarded(RawGuarded("web", self.api.make_uid("guard"), config.spec))
-        self.services = Services(
+        net = Net(
             self.api,
+            self.rest,
             self.later,
             self.rng,
-            self.clock,
             self.server_time,
-            lambda: make_time(lambda: self.now - EPOCH, self._wall),
-            decide,
             config.faults,
+            self._count,
+            self.quietly,
+        )
+        self.services = Services(
+            net,
+            self.rng,
+            self._steady,
+            lambda: make_time(self._steady, self._wall),
+            config.faults,
+            leased=config.leased,
+            kit=kit,
+            lease=lease,
             looked=self.referee.looked,
             accepted=self.referee.accepted,
-            count=self._count,
+            fail=self.fail,
             stop=self.restart,
+            ended=self._operator_ended,
         )
-        self.services.leased = config.leased
+        self.api.watchers.append(self._forward)
         self.process = Process(self.services)
         self.troubles = Troubles(self)
         if config.troubles:
             self.nodes.begin()
-            self.process.pulse()
         self._every(config.trouble_every, self._make_trouble)
         self._every(config.people_every, self._meddle)
         self._every(config.disruption_every, lambda: self._count(self.disruptions.strike()))
@@ -129,20 +165,57 @@ class World:
         """Return the time by the wall clock of the operator's machine."""
         return self.now + self.offsets[0]
 
+    def _steady(self) -> float:
+        """Return the true time, as a clock that nobody can set."""
+        return self.now - EPOCH
+
     def later(self, seconds: float, deed: Callable[[], None]) -> None:
         """Put something on the agenda; nothing happens twice in the same millisecond by chance."""
+        self._plan(seconds, deed, counts=True)
+
+    def quietly(self, seconds: float, deed: Callable[[], None]) -> None:
+        """Put something on the agenda that is no step: timers, bookmarks, renewals of the Lease."""
+        self._plan(seconds, deed, counts=False)
+
+    def _plan(self, seconds: float, deed: Callable[[], None], *, counts: bool) -> None:
         self._order += 1
-        heapq.heappush(self._agenda, (round(self.now + max(0.001, seconds), 3), self._order, deed))
+        at = round(self.now + max(0.001, seconds), 3)
+        heapq.heappush(self._agenda, (at, self._order, deed, counts))
 
     def step(self) -> bool:
-        """Let the next thing happen; return whether there was one."""
-        if not self._agenda:
-            return False
-        self.now, _, deed = heapq.heappop(self._agenda)
-        self.steps += 1
+        """Let things happen until one was a step; return whether there was one.
+
+        Raises:
+            CounterexampleError: A rule was broken.
+        """
+        while self._agenda:
+            if self._go_on():
+                return True
+        return False
+
+    def _go_on(self) -> bool:
+        """Let the next thing happen; return whether it was a step."""
+        self.now, _, deed, counts = heapq.heappop(self._agenda)
         deed()
-        self.referee.check_world(self.now)
-        return True
+        if self._failure is not None:
+            raise self._failure
+        if counts:
+            self.steps += 1
+            self.referee.check_world(self.now)
+        return counts
+
+    def fail(self, error: BaseException) -> None:
+        """Have the world stopped by an error that the operator itself would handle."""
+        self._failure = self._failure or error
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        """The operator tells of a bug of its own by an event."""
+        if event["reason"] == BROKEN:
+            self.fail(CounterexampleError(f"the operator is broken: {event['message']}"))
+
+    def _forward(self, change: Change) -> None:
+        """Have the watches of the operator take a change."""
+        self.process.take(change)
 
     def run(self, steps: int) -> None:
         """Make that many steps, or as many as there are."""
@@ -153,16 +226,16 @@ class World:
     def run_until(self, at: Instant) -> None:
         """Let everything happen that is due until a moment."""
         while self._agenda and self._agenda[0][0] <= at:
-            self.step()
+            self._go_on()
         self.now = max(self.now, at)
 
     def restart(self) -> None:
         """The operator ends, and another one begins with nothing but what the API server has."""
-        if self.process.calls_left is not None:
+        if self.process.has_ended:
             return  # it is away already
         self._count("restarts")
         self.process.end()
-        self._begin_operator()
+        self.later(self.rng.uniform(0.1, 2.0), self._begin_operator)
 
     def send_operator_away(self) -> None:
         """It ends, and none begins until it is brought back."""
@@ -174,23 +247,21 @@ class World:
         self._absent -= 1
         self._begin_operator()
 
+    def _operator_ended(self) -> None:
+        """It has ended by itself; its container is started again."""
+        self._count("restarts")
+        self.later(self.rng.uniform(1, 10), self._begin_operator)
+
     def _begin_operator(self) -> None:
-        """A process begins if it may, or when the API server lets it."""
-        if self._absent or self.process.calls_left is None:
-            return
-        if self.api.away or (self.services.leased and not self.api.writable):
-            self.later(self.rng.uniform(1, 10), self._begin_operator)
-            return
-        self.process = Process(self.services)
-        if self.config.troubles:
-            self.process.pulse()
+        if not self._absent and self.process.has_ended:
+            self.process = Process(self.services)
 
     def calm_down(self) -> None:
         """From here on nobody meddles, nothing breaks but the pods themselves."""
         self.is_quiet = True
         self.run_until(self.troubles.free_at)
         self.people.calm_down()
-        lasting = Faults(lag=0.05, settle=self.config.faults.settle)
+        lasting = Faults(lag=0.05)
         for name in Faults.__slots__:
             setattr(self.config.faults, name, getattr(lasting, name))
 
@@ -311,11 +382,11 @@ class World:
             self.later(5.0, lambda: self._play(handle, script))
             return
         if not handle.pod.node:
-            self.scheduler.run(lambda: self._go_on(handle, script))
+            self.scheduler.run(lambda: self._play_on(handle, script))
         else:
-            self._go_on(handle, script)
+            self._play_on(handle, script)
 
-    def _go_on(self, handle: Handle, script: Steps) -> None:
+    def _play_on(self, handle: Handle, script: Steps) -> None:
         if not handle.alive:
             return
         delay = next(script, None)

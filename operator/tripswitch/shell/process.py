@@ -14,38 +14,25 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import kopf
 
-from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.credentials import Credentials
-from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
+from tripswitch.cluster.errors import ApiError, NotFoundError
 from tripswitch.cluster.events import Recorder
-from tripswitch.cluster.evidence import Collector
-from tripswitch.cluster.executor import NOT_SET_ASIDE, Executor
 from tripswitch.cluster.http_transport import HttpTransport
-from tripswitch.cluster.leader_election.leadership import Leadership
 from tripswitch.cluster.leader_election.lease import Lease, LeaseLostError
-from tripswitch.cluster.log_context import about
-from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.notify import Notifier
-from tripswitch.cluster.reflector import Reflector
-from tripswitch.cluster.resources import PODS, REPLICA_SETS
-from tripswitch.cluster.store import Key, Record, Store
-from tripswitch.cluster.verification import Verifier
 from tripswitch.shell.clock import Time
 from tripswitch.shell.guard_line import GuardLine, Shared
 from tripswitch.shell.health import HealthPortError, HealthServer
 from tripswitch.shell.kopf_adapter import build_registry, build_settings
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.options import Options
-from tripswitch.shell.pulse import Pulse
-from tripswitch.shell.reconciler import Background, Reconciler
-from tripswitch.shell.resync import Resync
-from tripswitch.shell.workqueue import WorkQueue
+from tripswitch.shell.wiring import Wiring, Wishes
 
 logger = logging.getLogger(__name__)
 
@@ -103,60 +90,31 @@ class Process:
         time: Time,
         lease: Lease | None = None,
     ) -> None:
-        clock = time.clock
         self._options = options
         self._credentials = credentials
-        self._client = client
-        self._filled = asyncio.Event()
-        self._gate = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stop_kopf = asyncio.Event()
         self._kopf_is_up = asyncio.Event()
-        self._queue: WorkQueue[Key] = WorkQueue(
-            self._reconcile,
-            self._gate,
-            workers=options.workers,
-            broken=self._tell_broken,
-        )
-        metrics.watch_depth(lambda: self._queue.depth)
-        self._store = Store(self._queue.mark, clock, time.reachability.standstills)
-        self._store.when_gone(lambda record: self._queue.forget(record.key))
-        self._recorder = Recorder(client, clock)
-        executor = Executor(client, self._store, clock, self._tell_retention)
-        self._collector = Collector(client, self._store, clock, logs=options.log_evidence)
-        self._verifier = Verifier(client, self._store, clock)
         self._notifier = (
-            Notifier(options.notify, clock, metrics.count_notification) if options.notify else None
+            Notifier(options.notify, time.clock, metrics.count_notification)
+            if options.notify
+            else None
         )
-        self._reconciler = Reconciler(
-            self._store,
-            executor,
-            self._recorder,
-            metrics,
-            clock,
-            background=Background(self._collector, self._verifier, self._notifier),
+        wishes = Wishes(options.namespaces, options.workers, options.log_evidence)
+        parts = self._parts = Wiring(
+            client, metrics, time, lease=lease, notifier=self._notifier, wishes=wishes
         )
-        self._guards = (
+        metrics.watch_depth(lambda: parts.queue.depth)
+        metrics.watch_leader(parts.leadership.leads)
+        parts.guards = (
             GuardLine(
                 options,
-                Shared(client, self._recorder, metrics, time, self._gate, self._notifier),
+                Shared(client, parts.recorder, metrics, time, parts.gate, self._notifier),
                 options.guard_workloads,
             )
             if options.guard_workloads is not None
             else None
         )
-        namespaces: Sequence[str | None] = options.namespaces or [None]
-        self._sweep = Resync(client, self._store, executor, namespaces)
-        self._leadership = Leadership(lease, self._catch_up, time.take_over)
-        metrics.watch_leader(self._leadership.leads)
-        self._own_reflectors = [
-            Reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
-            for namespace in namespaces
-            for resource, sink in (
-                (REPLICA_SETS, self._store.replica_sets),
-                (PODS, self._store.pods),
-            )
-        ]
         self._health = HealthServer(self._find_stuck, self._find_unready, metrics.render)
 
     async def run(self) -> int:
@@ -166,28 +124,13 @@ class Process:
             ApiError: The API server is not there, or does not know GuardedDeployments.
             HealthPortError: The port for probes and metrics is in use.
         """
-        await self._sweep.fill()
-        await self._fill_guards()
+        await self._parts.fill()
         await self._health.start(self._options.health_port)
         # Before kopf starts: when it ends it cancels every task that is younger than itself.
-        forever = [
-            *(asyncio.create_task(watch.run(), name="watch") for watch in self._own_reflectors),
-            *self._start_guards(),
-            asyncio.create_task(self._recorder.run(), name="event recorder"),
-            asyncio.create_task(self._collector.run(), name="evidence"),
-            asyncio.create_task(self._verifier.run(), name="verification"),
-            asyncio.create_task(self._sweep.run(), name="comparison"),
-            *self._start_notifier(),
-            *self._start_pulse(),
-            *self._leadership.start(),
-        ]
-        self._queue.start()
-        workers = [*self._queue.tasks]
-        if self._guards is not None:
-            self._guards.queue.start()
-            workers += self._guards.queue.tasks
+        forever = [*self._parts.start(), *self._start_notifier()]
+        workers = self._parts.workers
         once = [
-            asyncio.create_task(self._open_gate(), name="start"),
+            asyncio.create_task(self._parts.open_gate(freeze_what_is_there), name="start"),
             asyncio.create_task(self._listen_to_signals(), name="signals"),
         ]
         kopf_task = asyncio.create_task(self._run_kopf(), name="kopf")
@@ -206,66 +149,6 @@ class Process:
             return []
         return [asyncio.create_task(self._notifier.run(), name="notifications")]
 
-    @property
-    def _reflectors(self) -> list[Reflector]:
-        guards = [] if self._guards is None else self._guards.reflectors
-        return [*self._own_reflectors, *guards]
-
-    async def _fill_guards(self) -> None:
-        """Read the DeploymentCircuitBreakers; without their CRD or the right no workload is guarded."""
-        if self._guards is None:
-            return
-        try:
-            await self._guards.fill()
-        except (NotFoundError, ForbiddenError) as error:
-            self._guards = None
-            logger.warning(
-                "existing workloads are not guarded, because DeploymentCircuitBreakers cannot be read; "
-                "apply the CRD and the rights, and start again: %s",
-                error,
-            )
-
-    def _start_guards(self) -> list[asyncio.Task[None]]:
-        if self._guards is None:
-            return []
-        return [asyncio.create_task(run, name=name) for name, run in self._guards.list_tasks()]
-
-    async def _catch_up(self) -> None:
-        await self._sweep.catch_up()
-        if self._guards is not None:
-            await self._guards.sweep.catch_up()
-
-    def _start_pulse(self) -> list[asyncio.Task[None]]:
-        if self._options.candidacy is not None:
-            return []  # the Lease is renewed more often than that
-        pulse = Pulse(self._client, next(iter(self._options.namespaces), None))
-        return [asyncio.create_task(pulse.run(), name="pulse")]
-
-    async def _reconcile(self, key: Key, marked: float) -> float | None:
-        return await self._reconciler.reconcile(key, marked)
-
-    def _tell_retention(self, record: Record, reason: str, message: str) -> None:
-        logger.info("%s: %s", reason, message, extra=about(record.key))
-        self._recorder.say(record, reason, message, warning=reason == NOT_SET_ASIDE)
-
-    def _tell_broken(self, key: Key, error: Exception) -> None:
-        self._reconciler.tell_broken(key, error)
-
-    async def _open_gate(self) -> None:
-        """Let the workers begin once everything that they decide from is there."""
-        for reflector in self._reflectors:
-            await reflector.synced.wait()
-        self._filled.set()
-        freeze_what_is_there()
-        logger.info(
-            "ready: %d guarded deployments, %d replica sets, %d pods",
-            len(self._store.records()),
-            len(self._store.replica_sets),
-            len(self._store.pods),
-        )
-        await self._leadership.gain()
-        self._gate.set()
-
     async def _listen_to_signals(self) -> None:
         """Take the signals from kopf, so that the workers stop before it does."""
         await self._kopf_is_up.wait()
@@ -275,9 +158,9 @@ class Process:
     async def _run_kopf(self) -> None:
         await kopf.operator(
             registry=build_registry(
-                self._take_event,
+                self._parts.take_event,
                 self._credentials.connection,
-                None if self._guards is None else self._guards.take_event,
+                None if self._parts.guards is None else self._parts.guards.take_event,
             ),
             settings=build_settings(),
             clusterwide=not self._options.namespaces,
@@ -286,24 +169,15 @@ class Process:
             stop_flag=self._stop_kopf,
         )
 
-    def _take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
-        self._sweep.hear()
-        if kind is None:
-            self._sweep.soon()
-        if kind == "DELETED":
-            self._store.remove_guarded(read_text(field(raw, "metadata", "uid")))
-        else:
-            self._store.upsert_guarded(raw)
-
     async def _stop(self, kopf_task: asyncio.Task[None]) -> None:
         logger.info("stopping")
-        lost = self._leadership.is_lost
-        queues = [self._queue] if self._guards is None else [self._queue, self._guards.queue]
+        lost = self._parts.leadership.is_lost
         seconds = 0.0 if lost else FINISH_SECONDS
-        finished = all(await asyncio.gather(*(queue.stop(seconds) for queue in queues)))
+        stops = (queue.stop(seconds) for queue in self._parts.queues)
+        finished = all(await asyncio.gather(*stops))
         if not lost:
             await asyncio.gather(*(side.drain(2.0) for side in self._tellers()))
-            await self._leadership.give_back(finished=finished)
+            await self._parts.leadership.give_back(finished=finished)
         if self._notifier is not None:
             await self._notifier.close()
         await self._health.stop()
@@ -313,26 +187,25 @@ class Process:
             _find_error(task)  # told already if it is why we stop, and of no use otherwise
 
     def _tellers(self) -> list[Recorder | Notifier]:
-        return [self._recorder, *([] if self._notifier is None else [self._notifier])]
+        return [self._parts.recorder, *([] if self._notifier is None else [self._notifier])]
 
     def _find_stuck(self) -> list[str]:
         now = asyncio.get_running_loop().time()
         found = [
             f"watch of {watch.path} is stuck"
-            for watch in self._reflectors
+            for watch in self._parts.reflectors
             if now - watch.last_turn > STUCK_SECONDS
         ]
-        sweeps = [self._sweep] if self._guards is None else [self._sweep, self._guards.sweep]
         found += [
             f"watch of {sweep.plural} tells nothing"
-            for sweep in sweeps
+            for sweep in self._parts.resyncs
             if sweep.missed_since is not None and now - sweep.missed_since > STUCK_SECONDS
         ]
-        found += self._leadership.find_stuck(STUCK_SECONDS)
+        found += self._parts.leadership.find_stuck(STUCK_SECONDS)
         return found
 
     def _find_unready(self) -> list[str]:
-        return [] if self._filled.is_set() else ["the first lists are not complete"]
+        return [] if self._parts.filled.is_set() else ["the first lists are not complete"]
 
 
 def freeze_what_is_there() -> None:

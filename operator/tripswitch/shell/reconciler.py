@@ -123,6 +123,7 @@ class Reconciler:
         self._metrics = metrics
         self._now = now
         self._background = background
+        self.decide: Callable[[Snapshot, Instant], Decision] = decide
         self.progress_seconds = PROGRESS_SECONDS
         self.burst_seconds = BURST_SECONDS
         self._memories = PerObject(store, _Memory)
@@ -177,7 +178,7 @@ class Reconciler:
             self._tell_invalid(record, str(error))
             return None
         guarded = snapshot.guarded
-        decision = decide(snapshot, now)
+        decision = self.decide(snapshot, now)
         if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._find_hold(memory, guarded.status, decision)
             if wait > 0:

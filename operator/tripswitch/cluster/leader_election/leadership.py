@@ -30,6 +30,7 @@ class Leadership:
             the leader before has written is known.
         begun: Called when it begins to lead, with the time until which another process did, None if
             that is not known: in between, nobody has looked at anything.
+        watchdog: Makes what ends the process by force once the Lease is lost.
     """
 
     def __init__(
@@ -37,7 +38,9 @@ class Leadership:
         lease: Lease | None,
         catch_up: Callable[[], Awaitable[None]],
         begun: Callable[[Instant | None], None],
+        watchdog: Callable[[Callable[[], float], float], Watchdog] = Watchdog,
     ) -> None:
+        self._make_watchdog = watchdog
         self._lease = lease
         self._begun = begun
         self._catch_up = catch_up
@@ -61,7 +64,7 @@ class Leadership:
         terms = self._lease.candidacy.terms
         # A quarter of the time between our stop and the earliest start of another.
         grace = (terms.duration - terms.renew_deadline) / 4
-        self._watchdog = Watchdog(self._lease.remaining, grace)
+        self._watchdog = self._make_watchdog(self._lease.remaining, grace)
         self._watchdog.start()
         tries = 0
         while True:

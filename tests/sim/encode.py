@@ -1,0 +1,319 @@
+"""The simulated objects as the API server shows them: JSON, and back where the operator writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from tests.sim.objects import Raw, RawGuarded, RawPod, RawSet
+from tests.sim.templates import document_of
+from tripswitch.api.codec import write_status
+from tripswitch.api.identity import API_VERSION, KIND, RETRY, STOP
+from tripswitch.api.times import format_time, parse_time
+from tripswitch.cluster.marks import COMPLETED_AT, DIGEST, HASH_LABEL, REVISION, SIZED_FOR, hash_of
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import (
+    Amount,
+    BreakerSpec,
+    Percentages,
+    PolicyRule,
+    Recreate,
+    Spec,
+    Strategy,
+)
+
+NAMESPACE = "shop"
+SELECTOR = {"app": "web"}
+ELSEWHERE = {"app": "elsewhere"}
+DELETED = "2023-11-14T22:13:20Z"
+"""Only whether there is a ``deletionTimestamp`` matters."""
+
+JsonObject = dict[str, Any]
+
+
+def encode(raw: Raw) -> JsonObject:
+    """Return an object as the API server shows it."""
+    if isinstance(raw, RawPod):
+        return _encode_pod(raw)
+    return _encode_set(raw) if isinstance(raw, RawSet) else _encode_guarded(raw)
+
+
+# Pods --------------------------------------------------------------------------------------------
+
+
+def _encode_pod(pod: RawPod) -> JsonObject:
+    metadata = _metadata(pod.name, pod.uid, pod.version, deleting=pod.deleting)
+    metadata["creationTimestamp"] = format_time(pod.created)
+    metadata["generation"] = pod.generation
+    metadata["labels"] = {**SELECTOR, HASH_LABEL: hash_of(pod.mark)}
+    if pod.owner is not None:
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": pod.mark,
+                "uid": pod.owner,
+                "controller": True,
+            }
+        ]
+    spec = _pod_spec(pod)
+    if pod.node:
+        spec["nodeName"] = pod.node
+    status: JsonObject = {"phase": str(pod.phase), "conditions": _conditions(pod)}
+    if pod.reason:
+        status["reason"] = pod.reason
+    if pod.message:
+        status["message"] = pod.message
+    for listed, inits in (("initContainerStatuses", True), ("containerStatuses", False)):
+        status[listed] = [
+            _container_status(one, pod.created)
+            for one in pod.containers
+            if (one.role is not ContainerRole.APP) is inits and _has_status(one)
+        ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": spec,
+        "status": status,
+    }
+
+
+def _pod_spec(pod: RawPod) -> JsonObject:
+    """The template's containers, and what has been changed of them since, or is said of them here."""
+    told = {one.name: one for one in pod.containers}
+    spec: JsonObject = {}
+    for listed in ("initContainers", "containers"):
+        spec[listed] = []
+        for written in document_of(pod.template)["spec"].get(listed, []):
+            one, view = dict(written), told[written["name"]]
+            if pod.starts_slowly and view.role is not ContainerRole.INIT:
+                one["startupProbe"] = {}
+            if view.resize_restarts:
+                one["resizePolicy"] = [{"resourceName": "cpu", "restartPolicy": "RestartContainer"}]
+            if view.restarts_pod:
+                codes = {"operator": "NotIn", "values": [0]}
+                one["restartPolicyRules"] = [{"action": "RestartAllContainers", "exitCodes": codes}]
+            spec[listed].append(one)
+    return spec
+
+
+def _conditions(pod: RawPod) -> list[JsonObject]:
+    found: list[JsonObject] = []
+    reason, _, words = pod.waiting_for.partition(": ")
+    if pod.node:
+        found.append({"type": "PodScheduled", "status": "True"})
+    elif pod.waiting_for:
+        found.append(
+            {"type": "PodScheduled", "status": "False", "reason": reason, "message": words}
+        )
+    if pod.ready_written:
+        at = {"lastTransitionTime": format_time(pod.ready_written)}
+        found.append({"type": "Ready", "status": _truth(pod.ready), **at})
+        found.append({"type": "ContainersReady", "status": _truth(pod.ready or pod.by_node)})
+    if pod.disrupted:
+        found.append({"type": "DisruptionTarget", "status": "True"})
+    return found
+
+
+def _truth(value: bool) -> str:  # noqa: FBT001 - a condition's status
+    return "True" if value else "False"
+
+
+def _has_status(one: ContainerView) -> bool:
+    return not (
+        one.waiting is None
+        and one.running_since is None
+        and one.ended is None
+        and one.last_ended is None
+    )
+
+
+def _container_status(one: ContainerView, created: Instant) -> JsonObject:
+    state: JsonObject = {}
+    if one.running_since is not None:
+        state["running"] = {"startedAt": format_time(one.running_since)}
+    elif one.ended is not None:
+        state["terminated"] = _end(one.ended, created)
+    elif one.waiting is not None:
+        state["waiting"] = {"reason": one.waiting, "message": one.message}
+    status = {
+        "name": one.name,
+        "restartCount": one.restarts,
+        "started": one.started,
+        "state": state,
+    }
+    if one.last_ended is not None:
+        status["lastState"] = {"terminated": _end(one.last_ended, created)}
+    return status
+
+
+def _end(ended: Ended, created: Instant) -> JsonObject:
+    """Only how long a run lasted is known here, so it is shown as if it began with the pod."""
+    told: JsonObject = {"exitCode": ended.exit_code, "reason": ended.reason}
+    if ended.signal:
+        told["signal"] = ended.signal
+    if ended.message:
+        told["message"] = ended.message
+    told["startedAt"] = format_time(created)
+    told["finishedAt"] = format_time(created + ended.seconds)
+    return told
+
+
+# ReplicaSets -------------------------------------------------------------------------------------
+
+
+def _encode_set(rs: RawSet) -> JsonObject:
+    metadata = _metadata(rs.name, rs.uid, rs.version, deleting=rs.deleting)
+    mark = {HASH_LABEL: hash_of(rs.name)}
+    metadata["creationTimestamp"] = format_time(rs.created)
+    metadata["labels"] = {**(SELECTOR if rs.matches else ELSEWHERE), **mark}
+    annotations = {REVISION: str(rs.revision), DIGEST: rs.template.digest}
+    if rs.sized_for is not None:
+        annotations[SIZED_FOR] = str(rs.sized_for)
+    if rs.completed_at is not None:
+        annotations[COMPLETED_AT] = format_time(rs.completed_at)
+    metadata["annotations"] = annotations
+    if rs.guard is not None:
+        # Whose UID says that it is a GuardedDeployment's is one; anybody else is a stranger.
+        ours = rs.guard.startswith("guard")
+        metadata["ownerReferences"] = [
+            {
+                "apiVersion": API_VERSION if ours else "example.org/v1",
+                "kind": KIND if ours else "Stranger",
+                "name": "web",
+                "uid": rs.guard,
+                "controller": True,
+            }
+        ]
+    conditions = []
+    if rs.create_error:
+        told = {"status": "True", "message": rs.create_error}
+        conditions.append({"type": "ReplicaFailure", **told})
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": metadata,
+        "spec": {
+            "replicas": rs.size,
+            "selector": {"matchLabels": {**SELECTOR, **mark}},
+            "template": document_of(rs.template),
+        },
+        "status": {
+            "replicas": rs.seen_live,
+            "readyReplicas": rs.seen_ready,
+            "conditions": conditions,
+        },
+    }
+
+
+def decode_set(body: Mapping[str, Any], before: RawSet) -> RawSet:
+    """Return a ReplicaSet as somebody writes it; what the operator cannot write stays."""
+    metadata = body["metadata"]
+    annotations = metadata.get("annotations", {})
+    owners = metadata.get("ownerReferences") or []
+    completed, sized_for = annotations.get(COMPLETED_AT), annotations.get(SIZED_FOR)
+    return replace(
+        before,
+        guard=owners[0]["uid"] if owners else None,
+        revision=int(annotations.get(REVISION, before.revision)),
+        size=body["spec"]["replicas"],
+        completed_at=None if completed is None else parse_time(completed),
+        sized_for=None if sized_for is None else int(sized_for),
+        matches=metadata["labels"].get("app") == SELECTOR["app"],
+    )
+
+
+# The GuardedDeployment ---------------------------------------------------------------------------
+
+
+def _encode_guarded(guarded: RawGuarded) -> JsonObject:
+    metadata = _metadata(guarded.name, guarded.uid, guarded.version, deleting=False)
+    metadata["generation"] = guarded.generation
+    commands = {RETRY: guarded.retry, STOP: guarded.stop}
+    metadata["annotations"] = {key: told for key, told in commands.items() if told is not None}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": metadata,
+        "spec": encode_spec(guarded.spec),
+        "status": write_status(guarded.status, guarded.generation),
+    }
+
+
+def encode_spec(spec: Spec) -> JsonObject:
+    """Return a wish as a user writes it."""
+    configuration: JsonObject = {"deploymentCircuitBreaker": _breaker(spec.breaker)}
+    written: JsonObject = {
+        "replicas": spec.replicas,
+        "selector": {"matchLabels": SELECTOR},
+        "template": document_of(spec.template),
+        "healthCheckGracePeriodSeconds": spec.health_check_grace_period,
+        "revisionHistoryLimit": spec.revision_history_limit,
+        "paused": spec.paused,
+        "deploymentConfiguration": configuration,
+    }
+    if spec.min_ready_seconds is not None:
+        written["minReadySeconds"] = spec.min_ready_seconds
+    if spec.progress_deadline is not None:
+        written["progressDeadlineSeconds"] = spec.progress_deadline
+    if isinstance(spec.strategy, Percentages):
+        configuration["minimumHealthyPercent"] = spec.strategy.minimum_healthy
+        configuration["maximumPercent"] = spec.strategy.maximum
+    else:
+        written["strategy"] = _strategy(spec.strategy)
+    return written
+
+
+def _strategy(strategy: Strategy) -> JsonObject:
+    if isinstance(strategy, Recreate):
+        return {"type": "Recreate"}
+    assert not isinstance(strategy, Percentages)
+    surge, missing = _amount(strategy.max_surge), _amount(strategy.max_unavailable)
+    return {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": surge, "maxUnavailable": missing},
+    }
+
+
+def _amount(amount: Amount) -> int | str:
+    return f"{amount.value}%" if amount.percent else amount.value
+
+
+def _breaker(breaker: BreakerSpec) -> JsonObject:
+    return {
+        "enable": breaker.enable,
+        "rollback": breaker.rollback,
+        "resetOnHealthyTask": breaker.reset_on_healthy_task,
+        "thresholdConfiguration": {
+            "type": str(breaker.threshold_type),
+            "value": breaker.threshold_value,
+        },
+        "failurePolicy": {"rules": [_rule(rule) for rule in breaker.policy]},
+    }
+
+
+def _rule(rule: PolicyRule) -> JsonObject:
+    written: JsonObject = {"action": str(rule.action)}
+    if rule.reasons:
+        written["onReasons"] = sorted(rule.reasons)
+    if rule.container is not None:
+        written["containerName"] = rule.container
+    if rule.exit_codes:
+        operator = "NotIn" if rule.exit_codes_negated else "In"
+        written["onExitCodes"] = {"operator": operator, "values": sorted(rule.exit_codes)}
+    return written
+
+
+def _metadata(name: str, uid: str, version: int, *, deleting: bool) -> JsonObject:
+    metadata: JsonObject = {
+        "name": name,
+        "namespace": NAMESPACE,
+        "uid": uid,
+        "resourceVersion": str(version),
+    }
+    if deleting:
+        metadata["deletionTimestamp"] = DELETED
+    return metadata

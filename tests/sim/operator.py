@@ -1,0 +1,301 @@
+"""One process of the operator: the real parts on a virtual loop, and kopf's part of the work beside them.
+
+The parts are those of :class:`tripswitch.shell.wiring.Wiring`. A process can end at any moment for good, by
+itself too, as when its Lease is lost; another one is then started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from tests.sim.faults import Faults
+from tests.sim.loop import VirtualLoop
+from tests.sim.objects import Change, Raw, RawPod
+from tests.sim.rest import read_path
+from tests.sim.transport import Net, SimulatedTransport
+from tripswitch.cluster.client import Client
+from tripswitch.cluster.errors import ApiError, UnreachableError
+from tripswitch.cluster.leader_election.lease import Candidacy, Lease
+from tripswitch.cluster.leader_election.watchdog import Watchdog
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS
+from tripswitch.cluster.store import Record
+from tripswitch.cluster.transport import Answer, Call
+from tripswitch.cluster.verification import Verifier
+from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.sight import Check, Sight
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
+from tripswitch.shell.clock import Time
+from tripswitch.shell.metrics import Metrics
+from tripswitch.shell.wiring import KIT, Kit, Wiring, Wishes
+
+Decide = Callable[[Snapshot, Instant], Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """What one check read about nodes, as the server answered.
+
+    Attributes:
+        as_of: When the check began, by the process' clock.
+        leases: When the nodes renewed their Leases, by their own clocks; None where none can be read.
+        unready: Those of the nodes that were not Ready.
+    """
+
+    as_of: Instant
+    leases: dict[str, Instant | None]
+    unready: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one decision was made from, and what it was.
+
+    ``raws``: the pods as they were delivered; ``answers``: what was read about their nodes.
+    """
+
+    snapshot: Snapshot
+    decision: Decision
+    now: Instant
+    raws: dict[str, RawPod]
+    answers: tuple[NodeAnswer, ...] = ()
+
+
+class NoWatchdog(Watchdog):
+    """Ends no process, and has no thread: a process here ends when its world ends it."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class Services:
+    """What a process is given."""
+
+    net: Net
+    rng: Random
+    steady: Callable[[], float]
+    """The true time, on a clock that only goes forward."""
+    make_time: Callable[[], Time]
+    """What a process has for a clock, and to remember outages."""
+    faults: Faults
+    leased: bool = True
+    """Whether the operator has to hold a Lease."""
+    kit: Kit = KIT
+    lease: type[Lease] = Lease
+    looked: Callable[[Look], None] = field(default=lambda _: None)
+    accepted: Callable[[Look], None] = field(default=lambda _: None)
+    fail: Callable[[BaseException], None] = field(default=lambda _: None)
+    """Called with an error that must not be lost in the operator's own handling of errors."""
+    stop: Callable[[], None] = field(default=lambda: None)
+    """Ends the process at this very moment."""
+    ended: Callable[[], None] = field(default=lambda: None)
+    """Called when the process has ended by itself."""
+    started: int = 0
+
+
+class Process:
+    """One process."""
+
+    def __init__(self, services: Services) -> None:
+        self._s = services
+        services.started += 1
+        self._identity = f"operator-{services.started}"
+        self.has_ended = False
+        self._look: Look | None = None
+        self._answers: tuple[NodeAnswer, ...] = ()
+        self._parts: Wiring | None = None
+        self._loop = VirtualLoop(  # type: ignore[abstract]  # it has no I/O
+            services.steady, services.net.quietly, self._fail
+        )
+        self._transport = SimulatedTransport(
+            services.net, self._loop, self._is_killed, self._sending
+        )
+        self._loop.create_task(self._run(), name="process")
+        services.net.later(0.001, self._loop.run_ready)
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do but wait."""
+        busy = self._parts is None or self._parts.queue.depth or self._transport.is_writing
+        return not busy
+
+    def end(self) -> None:
+        """End it for good; a write that it has sent may still arrive."""
+        self.has_ended = True
+        self._transport.die()
+        self._s.net.quietly(0.001, self._loop.stop)
+
+    def close(self) -> None:
+        """End it with its world."""
+        self.has_ended = True
+        self._transport.die()
+        self._loop.stop()
+
+    # What the network does to it -----------------------------------------------------------------
+
+    def take(self, change: Change) -> None:
+        """Have every watch of the kind take a change."""
+        for watch in list(self._transport.watches):
+            if watch.kind is type(change.raw):
+                watch.take(change)
+
+    def lose_connections(self) -> None:
+        """All its streams break."""
+        for watch in self._transport.watches:
+            if watch.is_open:
+                watch.fail("connection reset by peer")
+
+    def hush(self, kind: type[Raw]) -> None:
+        """The watch of a kind tells nothing from now on."""
+        for watch in self._transport.watches:
+            if watch.kind is kind:
+                watch.hush()
+
+    def hear_again(self, kind: type[Raw], *, relist: bool) -> None:
+        """The watch goes on: with everything that it held up, or with a new list."""
+        for watch in self._transport.watches:
+            if watch.kind is kind:
+                watch.hear_again(lose=relist)
+
+    # The process ---------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        services = self._s
+        time, lease = services.make_time(), None
+        client = Client(self._transport, heard=time.hear)
+        if services.leased:
+            who = Candidacy("tripswitch-system", "tripswitch", self._identity)
+            quick = Client(self._transport, seconds=who.terms.request_timeout, heard=time.hear)
+            lease = services.lease(quick, who, time.clock, services.steady)
+            client = Client(self._transport, permit=lease.remaining, heard=time.hear)
+        kit = replace(
+            services.kit,
+            decide=self._decide,
+            watchdog=NoWatchdog,
+            verifier=self._witness(services.kit.verifier),
+        )
+        parts = self._parts = Wiring(
+            client, Metrics(), time, lease=lease, wishes=Wishes(workers=2, kit=kit)
+        )
+        try:
+            await parts.fill()
+        except ApiError:
+            self._end_by_itself()
+            return
+        tasks = [*parts.start(), *parts.workers]
+        tasks.append(asyncio.create_task(self._follow(parts), name="kopf"))
+        opening = asyncio.create_task(parts.open_gate(), name="start")
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        opening.cancel()
+        self._end_by_itself()
+
+    async def _follow(self, parts: Wiring) -> None:
+        """List and watch GuardedDeployments as kopf does, and hand each of them on."""
+        path = GUARDED_DEPLOYMENTS.path()
+        while True:
+            try:
+                listed = await self._transport.request(Call("GET", path, {}), seconds=20.0)
+                if listed.status == 200:
+                    await self._hand_on(parts, path, listed)
+            except UnreachableError:
+                pass
+            await asyncio.sleep(self._s.rng.uniform(0.1, 5.0))
+
+    async def _hand_on(self, parts: Wiring, path: str, listed: Answer) -> None:
+        body = _copy(listed.body)
+        for raw in body["items"]:
+            parts.take_event(None, raw)
+        version = body["metadata"]["resourceVersion"]
+        while True:
+            query = {"watch": "1", "resourceVersion": version}
+            call = Call("GET", path, query)
+            stream = await self._transport.stream(call, open_seconds=20.0, stall_seconds=300.0)
+            async with aclosing(stream.events) as events:
+                async for event in events:
+                    told = _copy(event)
+                    if told["type"] == "ERROR":
+                        return
+                    if told["type"] != "BOOKMARK":
+                        parts.take_event(told["type"], told["object"])
+                    version = told["object"]["metadata"]["resourceVersion"]
+            await asyncio.sleep(0.1)
+
+    def _end_by_itself(self) -> None:
+        if not self.has_ended:
+            self.end()
+            self._s.ended()
+
+    def _is_killed(self) -> bool:
+        """Whether the process ends at this moment, around a write."""
+        faults = self._s.faults
+        ends = self._s.rng.random() < faults.stop / 2
+        if faults.stop_after is not None:
+            faults.stop_after -= 1
+            if faults.stop_after < 0:
+                faults.stop_after, ends = None, True
+        if ends and not self.has_ended:
+            self._s.stop()
+        return self.has_ended
+
+    # Who watches it ------------------------------------------------------------------------------
+
+    def _decide(self, snapshot: Snapshot, now: Instant) -> Decision:
+        decision = self._s.kit.decide(snapshot, now)
+        if self.has_ended:
+            return decision
+        rest = self._s.net.rest
+        pods = [pod for rs in snapshot.replica_sets for pod in rs.pods]
+        raws = {pod.uid: rest.pods[pod.uid, pod.resource_version] for pod in pods}
+        self._look = look = Look(snapshot, decision, now, raws, self._answers)
+        try:
+            self._s.looked(look)
+            if decision.status == snapshot.guarded.status:
+                self._s.accepted(look)
+        except AssertionError as error:
+            self._s.fail(error)
+        return decision
+
+    def _witness(self, verifier: type[Verifier]) -> type[Verifier]:
+        """Return a verifier of which it is noted what the server told it about nodes."""
+        process, readings = self, self._s.net.rest.node_readings
+
+        class Witnessed(verifier):  # type: ignore[misc, valid-type]
+            async def _verify(self, about: Record, check: Check) -> Sight:
+                began, known = self._clock(), len(readings)
+                sight: Sight = await super()._verify(about, check)
+                read = {node: (renewed, unready) for node, renewed, unready in readings[known:]}
+                leases = {node: read.get(node, (None, False))[0] for node in check.nodes}
+                unready = frozenset(node for node, (_, unready) in read.items() if unready)
+                if leases:
+                    process._answers += (NodeAnswer(began, leases, unready),)
+                return sight
+
+        return Witnessed
+
+    def _sending(self, call: Call) -> Callable[[Answer], None]:
+        look, target = self._look, read_path(call.path)
+        if (target.plural, target.part) != ("guardeddeployments", "status") or look is None:
+            return lambda _: None
+
+        def written(answer: Answer) -> None:
+            if answer.status == 200:
+                self._s.accepted(look)
+
+        return written
+
+    def _fail(self, words: str, error: BaseException | None) -> None:
+        if not self.has_ended:
+            self._s.fail(error or AssertionError(words))
+
+
+def _copy(body: object) -> dict[str, Any]:
+    """Return an object of one's own, as kopf gives it to each handler."""
+    copied: dict[str, Any] = json.loads(json.dumps(body))
+    return copied

@@ -52,10 +52,14 @@ programs: setup ## build the programs that tests use, once: minutes; then they a
 .PHONY: test
 test: programs unit e2e real ## everything that proves it: unit, property, contract and end-to-end tests
 
+# Each worker of pytest-xdist writes its own data.
+COVERAGE = --rcfile=tools/coverage.toml
+
 .PHONY: unit
-unit: setup ## unit and property tests (under 30 s), with the coverage of the core
-	$(BIN)/coverage run -m pytest -q tests/unit/domain
-	$(BIN)/coverage report --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
+unit: setup ## unit and property tests, with the coverage of the core
+	$(BIN)/coverage run $(COVERAGE) -m pytest -q -n 2 -m "not cluster" tests/unit/domain
+	$(BIN)/coverage combine $(COVERAGE) --quiet
+	$(BIN)/coverage report $(COVERAGE) --include="operator/tripswitch/domain/*" --fail-under=100 --skip-covered
 	$(BIN)/python -m pytest -q -n 2 -m "not cluster and not real and not browser" tests operator tools benchmarks --ignore tests/unit/domain
 
 .PHONY: pythons

@@ -24,7 +24,7 @@ help: ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: setup ## a good rollout, a bad one and its rollback, a first one that stalls: live (CLUSTER=current: in yours)
+demo: setup ## a good rollout, a bad one and its rollback, a first one that stalls, a plain Deployment: live (CLUSTER=current: in yours)
 ifeq ($(CLUSTER),current)
 	@$(BIN)/python -m tools.demo --current $(if $(IMAGE),--image $(IMAGE)) $(if $(YES),--yes)
 else

@@ -43,7 +43,8 @@ def test_wheel_and_sdist_carry_it(tmp_path: Path) -> None:
     ]
     sums = (tmp_path / "SHA256SUMS").read_text()
     assert all(
-        re.search(rf"^[0-9a-f]{{64}}  {re.escape(path.name)}$", sums, re.MULTILINE) for path in built
+        re.search(rf"^[0-9a-f]{{64}}  {re.escape(path.name)}$", sums, re.MULTILINE)
+        for path in built
     )
 
 

@@ -63,7 +63,7 @@ def left(cluster: ControlPlane) -> list[str]:
     return [name for name in (*namespaces, *crds) if "tripswitch" in name]
 
 
-def test_all_three_acts_happen_and_nothing_is_left(cluster: ControlPlane, player: Player) -> None:
+def test_all_acts_happen_and_nothing_is_left(cluster: ControlPlane, player: Player) -> None:
     """On a cluster of this machine, so without a question."""
     demo = player.start()
     printed, _ = demo.communicate(timeout=300)
@@ -73,6 +73,7 @@ def test_all_three_acts_happen_and_nothing_is_left(cluster: ControlPlane, player
         "CircuitBreakerTriggered: revision 2",
         "4 of 4",
         "Stalled=True",
+        "Deployment/plain",
     ):
         assert words in printed
     assert left(cluster) == []

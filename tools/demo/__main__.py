@@ -1,6 +1,6 @@
 """Play the demo: ``python -m tools.demo [--current [--image IMAGE] [--yes]]``.
 
-Ends with 0 only if each of the three acts happened. Nothing is left behind, also after Ctrl-C.
+Ends with 0 only if each of the four acts happened. Nothing is left behind, also after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def main(arguments: list[str]) -> int:
         if options.current:
             confirm = without_a_question if options.yes else ask
             _play(current_cluster(options.image, confirm))
-            print("\nAll three happened, and nothing of it is left.")
+            print("\nAll four happened, and nothing of it is left.")
         else:
             _play(throwaway_cluster())
             print(
-                "\nAll three happened. `make up` leaves a cluster with the operator to try by hand."
+                "\nAll four happened. `make up` leaves a cluster with the operator to try by hand."
             )
     except (DemoError, ClusterError, BoxError, BuildError, OperatorError) as error:
         print(f"\nFAILED: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The three acts: a good revision, a bad one and its rollback, and a first one that stalls.
+"""The four acts: a good revision, a bad one and its rollback, a first one that stalls, a plain Deployment.
 
 An act ends when everything has been seen that it shows, the events with the cause in words too; it
 fails when that does not come in three minutes.
@@ -21,6 +21,8 @@ from tools.demo.screen import Screen
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 PATIENCE = 180.0
 REPLICAS = 4
+PLAIN = "plain-deployment"
+"""Name of the breaker that the label of the Deployment plain asks for, and label of its pods."""
 HEADER = f"{'ROLLOUT':21}{'REVISION':10}{'STAGE':8}{'FAILURES':10}READY"
 
 
@@ -76,7 +78,7 @@ class Demo:
         self._feed = feed
         self._patience = patience
         self._screen = Screen()
-        self._seen: dict[str, Seen] = {"web": Seen(), "first": Seen()}
+        self._seen: dict[str, Seen] = {"web": Seen(), "first": Seen(), PLAIN: Seen()}
         self._last_row = ""
         self._events: set[str] = set()
 
@@ -85,6 +87,7 @@ class Demo:
         self.good()
         self.bad()
         self.first_bad()
+        self.plain()
 
     def good(self) -> None:
         """A good revision completes."""
@@ -123,6 +126,17 @@ class Demo:
         if stalled.get("reason") != "NoCompletedRevision":
             raise DemoError(f"the first rollout did not stall: {stalled}")
 
+    def plain(self) -> None:
+        """A plain Deployment with one label: its bad revision is stopped, and the good one comes back."""
+        self._begin("4. A plain Deployment with one label", PLAIN, "plain.yaml")
+        self._until(PLAIN, "SUCCESSFUL", set())
+        self._begin("   and a bad revision of it", PLAIN, "plain-crashing.yaml")
+        self._until(PLAIN, "ROLLBACK_SUCCESSFUL", {"CircuitBreakerTriggered", "RollbackCompleted"})
+        self._expect_good_revision(self._seen[PLAIN].status)
+        where = ("--namespace", self._place.namespace)
+        self._screen.show(self._place.kubectl("get", "dcb", *where))
+        self._screen.show(self._place.kubectl("get", "deployment/plain", *where))
+
     def _begin(self, title: str, name: str, sample: str) -> Seen:
         """Start the clock, and apply a sample."""
         self._screen.step(f"{title}: manifests/samples/{sample}")
@@ -155,7 +169,7 @@ class Demo:
 
     def _take(self, change: Object) -> None:
         match change["object"]:
-            case {"kind": "GuardedDeployment"} as found:
+            case {"kind": "GuardedDeployment" | "DeploymentCircuitBreaker"} as found:
                 self._take_object(found)
             case {"kind": "Event"} as event:
                 self._take_event(event)

@@ -1,6 +1,6 @@
 """Everything that happens in the demo's namespace, as the API server tells it: nothing is missed.
 
-Three watches (GuardedDeployments, their events, pods) deliver every version of every object into one
+Four watches (both of our kinds, events, pods) deliver every version of every object into one
 queue. Looking again and again would miss what is true for a tenth of a second only, such as a
 rollback of pods that were never touched.
 """
@@ -19,6 +19,7 @@ from tools.cluster.processes import Startable
 Object = dict[str, Any]
 _WATCHED = (
     "/apis/tripswitch.dev/v1alpha1/namespaces/{}/guardeddeployments?watch=1",
+    "/apis/tripswitch.dev/v1alpha1/namespaces/{}/deploymentcircuitbreakers?watch=1",
     "/api/v1/namespaces/{}/events?watch=1",
     "/api/v1/namespaces/{}/pods?watch=1",
 )
@@ -33,7 +34,7 @@ class Feed(Protocol):
 
 
 class KubectlFeed(Startable):
-    """The three watches, each a ``kubectl get --raw`` that is started again when it ends."""
+    """The watches, each a ``kubectl get --raw`` that is started again when it ends."""
 
     def __init__(self, kubectl: Sequence[str], namespace: str) -> None:
         self._kubectl = list(kubectl)

@@ -176,7 +176,7 @@ class Revision(ApiModel):
         default=None,
         description="The longest that one of its pods took from started to Ready (rule F4).",
     )
-    reason: str = Field(default="", description="Why it failed or was stopped.")
+    message: str = Field(default="", alias="reason", description="Why it failed or was stopped.")
 
 
 class Condition(ApiModel):

@@ -178,5 +178,5 @@ def test_the_end_of_a_rollout_stands_in_its_revisions_history(
     assert record is not None
     assert record.rollout_state is state
     assert (record.finished_at, record.completed_at) == (START + 60, completed_at)
-    assert record.reason == ("" if cause is Transition.COMPLETED else "why")
+    assert record.message == ("" if cause is Transition.COMPLETED else "why")
     assert (ended.rollout.reason, ended.rollout.message) == (Reason.PAUSED, "why")

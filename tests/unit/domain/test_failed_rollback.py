@@ -78,7 +78,7 @@ def test_f10_it_is_whole_once_the_config_map_is_back() -> None:
     assert world.state() is S.ROLLBACK_SUCCESSFUL
     assert world.events[told:] == ["RollbackCompleted"]
     assert world.status.last_completed_revision == 1
-    assert world.rollout.message == world.record(2).reason
+    assert world.rollout.message == world.record(2).message
     assert "container web exited 1" in world.status.rollout_state_reason
     available = world.condition("Available")
     assert available is not None

@@ -78,7 +78,7 @@ def test_c3_a_template_change_wins_over_a_rollout_in_progress() -> None:
     world.apply("v3").look(1.0)
     assert world.record(2).rollout_state is RolloutState.STOPPED
     assert world.record(2).finished_at == world.now
-    assert world.record(2).reason == "stopped: revision 3 was applied"
+    assert world.record(2).message == "stopped: revision 3 was applied"
     assert (world.rollout.revision, world.state()) == (3, S.IN_PROGRESS)
     assert world.breaker().failure_count == 0
     assert world.breaker().failures == ()
@@ -201,7 +201,7 @@ def test_b6_a_template_that_was_stopped_comes_back_with_its_number() -> None:
     world = failing().apply("v3").settle(1.0).apply("v2").settle(1.0)
     assert (world.rollout.revision, world.status.desired_revision) == (2, 2)
     assert world.record(2).rollout_state is RolloutState.IN_PROGRESS
-    assert world.record(2).reason == ""
+    assert world.record(2).message == ""
     assert world.record(2).finished_at is None
 
 
@@ -289,7 +289,7 @@ def test_c1_a_retry_during_a_rollback_stops_it_and_leaves_no_rollback_target() -
     world.look(1.0)
     assert (world.rollout.revision, world.state()) == (2, S.IN_PROGRESS)
     assert world.record(1).rollout_state is RolloutState.STOPPED
-    assert world.record(1).reason == "stopped: a retry of revision 2 was asked for"
+    assert world.record(1).message == "stopped: a retry of revision 2 was asked for"
     assert world.status.last_completed_revision is None
     world.crash("v2", runs=9).look(1.0)
     assert world.rollout.reason is Reason.NO_COMPLETED_REVISION

@@ -103,7 +103,7 @@ def test_b1_on_a_trip_the_last_completed_revision_becomes_the_target_of_a_rollba
     world.crash("v2", count=3).look(1.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
     assert world.record(2).finished_at == world.now
-    assert world.record(2).reason == "3 failures (threshold 3): container web exited 1 (x3)"
+    assert world.record(2).message == "3 failures (threshold 3): container web exited 1 (x3)"
     assert world.record(1).rollout_state is RolloutState.IN_PROGRESS
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.ROLLBACK)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
@@ -129,7 +129,7 @@ def test_b1_a_finished_rollback_makes_its_revision_the_last_completed_one_again(
     assert world.rollout.reason is Reason.ROLLBACK_COMPLETED
     assert world.record(1).rollout_state is RolloutState.COMPLETED
     assert world.record(1).completed_at == world.rollout.finished_at
-    assert world.record(1).reason == ""
+    assert world.record(1).message == ""
     assert world.status.last_completed_revision == 1
 
 
@@ -525,7 +525,9 @@ def test_h3_a_flapping_fleet_never_trips_and_ends_by_the_progress_deadline() -> 
     assert world.rollout.healthy_high_water == 1
     world.look(600.0 - 580.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
-    assert world.record(2).reason.startswith("0 of 4 pods healthy, and never more than 1 for 600 s")
+    assert world.record(2).message.startswith(
+        "0 of 4 pods healthy, and never more than 1 for 600 s"
+    )
 
 
 # --- P --------------------------------------------------------------------------------------------
@@ -538,7 +540,7 @@ def test_p1_a_rollout_without_progress_fails_as_if_tripped() -> None:
     assert decision.wake_at == world.now + 1.0
     world.look(1.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
-    assert world.record(2).reason == (
+    assert world.record(2).message == (
         "0 of 4 pods healthy, and no more for 600 s: container web ContainerCreating (x4)"
     )
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.ROLLBACK)
@@ -614,7 +616,7 @@ def test_p1_the_deadline_may_be_changed_in_the_middle() -> None:
 def test_a_failure_counted_at_the_deadline_is_the_reason() -> None:
     world = failing().crash("v2")
     world.look(600.0)
-    assert world.record(2).reason.startswith("4 failures (threshold 3)")
+    assert world.record(2).message.startswith("4 failures (threshold 3)")
 
 
 def test_a_rollout_that_completes_at_the_deadline_has_completed() -> None:
@@ -688,7 +690,7 @@ def test_p1_the_message_says_what_the_pods_wait_for(pods: list[PodView], words: 
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, pods=tuple(pods))
     world.look(600.0)
-    assert world.record(1).reason == f"0 of 4 pods healthy, and no more for 600 s{words}"
+    assert world.record(1).message == f"0 of 4 pods healthy, and no more for 600 s{words}"
 
 
 def test_p1_the_message_says_why_the_replica_set_cannot_create_pods() -> None:
@@ -699,7 +701,7 @@ def test_p1_the_message_says_why_the_replica_set_cannot_create_pods() -> None:
     )
     world.look(600.0)
     words = f"{('quota ' * 50)[:80]} ... {('quota ' * 50)[-115:]}"
-    assert world.record(1).reason == (
+    assert world.record(1).message == (
         f"0 of 4 pods healthy, and no more for 600 s: {words} (x4); "
         "container web ContainerCreating (x2)"
     )
@@ -718,7 +720,7 @@ def test_p1_the_message_says_why_the_replica_set_itself_is_refused(
     world = started().forget_replica_set("v1")
     world.create_error = error
     world.look(600.0)
-    assert world.record(1).reason == f"0 of 4 pods healthy, and no more for 600 s{words}"
+    assert world.record(1).message == f"0 of 4 pods healthy, and no more for 600 s{words}"
 
 
 # --- R5, R6 ---------------------------------------------------------------------------------------

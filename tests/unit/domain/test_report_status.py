@@ -97,7 +97,7 @@ def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
     world.settle(1.0)
     assert "0 of 4 pods healthy (2 were)" in world.status.rollout_state_reason
     world.settle(900.0)
-    cause = world.record(2).reason
+    cause = world.record(2).message
     assert "0 of 4 pods healthy, and never more than 2 for 600 s" in cause
 
 

@@ -230,7 +230,9 @@ class Draft:
             replace(self, status=status)
             .with_status(rollout=begun, breaker=breaker)
             .with_record(
-                replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, reason="")
+                replace(
+                    record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message=""
+                )
             )
         )
 
@@ -246,7 +248,7 @@ class Draft:
                 rollout_state=rollout_states.STATE[rollout.status],
                 finished_at=self.now,
                 completed_at=self.now if proved else record.completed_at,
-                reason="" if cause is Transition.COMPLETED else message,
+                message="" if cause is Transition.COMPLETED else message,
             )
         )
 

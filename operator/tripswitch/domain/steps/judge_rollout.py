@@ -112,7 +112,7 @@ def _recover(draft: Draft) -> Draft:
     ):
         return draft
     record = draft.record(failed.failed_revision)
-    cause = "" if record is None else record.reason
+    cause = "" if record is None else record.message
     if _is_complete(draft):
         return _complete(draft.with_status(rollout=replace(failed, message=cause)))
     if draft.counts_of(failed.revision).healthy <= failed.healthy_high_water:

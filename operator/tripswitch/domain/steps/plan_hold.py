@@ -71,7 +71,7 @@ def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
     if not told:
         record = draft.record(draft.status.desired_revision)
         assert record is not None, "a failed revision that history does not know"
-        words = record.reason or draft.rollout.message
+        words = record.message or draft.rollout.message
         actions.append(ReportTrip(*where, f"revision {record.revision} failed: {words}"))
     return actions
 

@@ -220,7 +220,8 @@ class Revision:
     completed_at: Instant | None = None
     ready_seconds: int | None = None
     """The longest that one of its pods took from started to Ready (F4); None: it is not known."""
-    reason: str = ""
+    message: str = ""
+    """Why it failed or was stopped, in a sentence; ``reason`` in the stored status."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The tutorial is true: each of its commands is run, and what it prints is compared."""
+"""The tutorials are true: each of their commands is run, and what it prints is compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.namespace import Namespace
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "tutorial" / "first-rollback.md"
+PAGES = sorted((ROOT / "docs" / "tutorial").glob("*.md"))
 GIVEN = ("make up", "make down", "export ")
 """What the tests' own cluster stands for."""
 
@@ -57,11 +57,12 @@ def missing(expected: list[str], printed: list[str]) -> str | None:
     return None
 
 
-def test_every_command_of_the_tutorial_does_what_the_page_says(
-    world: Namespace, tmp_path: Path
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_of_a_tutorial_does_what_the_page_says(
+    world: Namespace, tmp_path: Path, page: Path
 ) -> None:
     plugin = world.plugin(tmp_path)
-    commands = read_commands(PAGE.read_text())
+    commands = read_commands(page.read_text())
     assert len(commands) > 10
     for command in commands:
         if command.line.startswith(GIVEN):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from pathlib import Path
@@ -38,6 +39,14 @@ def _start() -> Environment:
         directory = Path(tempfile.mkdtemp(prefix="tripswitch-e2e-"))
         _started["environment"] = start_environment(os.environ.get("E2E", "kwok"), directory)
     return _started["environment"]
+
+
+def pytest_configure() -> None:
+    """Say that there is no event loop outside of tests.
+
+    pytest-asyncio asks for the current one, and Python 3.11 to 3.13 make one that nobody closes.
+    """
+    asyncio.set_event_loop(None)
 
 
 @pytest.hookimpl(optionalhook=True)

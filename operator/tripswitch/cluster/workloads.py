@@ -107,7 +107,7 @@ def find_target(raw: object) -> Target | None:
     >>> owner = {"controller": True, "kind": "ReplicaSet", "name": "web-6f8c"}
     >>> find_target({"metadata": {"namespace": "shop", "labels": {"pod-template-hash": "6f8c"},
     ...                           "ownerReferences": [owner]}})
-    Target(kind='Deployment', namespace='shop', name='web')
+    Target(kind=<WorkloadKind.DEPLOYMENT: 'Deployment'>, namespace='shop', name='web')
     """
     owner = find_controller(raw) or {}
     kind, name = read_text(owner.get("kind")), read_text(owner.get("name"))

@@ -72,6 +72,8 @@ class Config:
     trouble_every: float = 0.0
     leased: bool = True
     """Whether the operator has to hold a Lease."""
+    standby: bool = False
+    """Whether a second process waits for the Lease, and the first one loses its network now and then."""
     sees_nodes: bool = True
     """Whether it may read nodes and their Leases (V3)."""
     good: bool = False
@@ -96,6 +98,7 @@ def draw_config(rng: Random) -> Config:
         adversary=rng.choice(("random", "oldest", "newest")),
         by_hand=rng.random() < 0.6,
         leased=rng.random() < 0.5,
+        standby=rng.random() < 0.3,
     )
 
 

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from tests.sim.encode import NAMESPACE
 from tests.sim.faults import Faults
 from tests.sim.loop import VirtualLoop
-from tests.sim.objects import Change, Raw, RawPod
-from tests.sim.rest import read_path
+from tests.sim.objects import Change, Raw, RawPod, RawSet
+from tests.sim.rest import KINDS, read_path
 from tests.sim.transport import Net, SimulatedTransport
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, UnreachableError
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease
 from tripswitch.cluster.leader_election.watchdog import Watchdog
+from tripswitch.cluster.replicasets import orphan_owner
 from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS
 from tripswitch.cluster.store import Record
 from tripswitch.cluster.transport import Answer, Call
@@ -34,6 +36,10 @@ from tripswitch.domain.values.time import Instant
 from tripswitch.shell.clock import Time
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.wiring import KIT, Kit, Wiring, Wishes
+
+LEASE_NAME = "tripswitch"
+AGAIN_WITHIN = 200.0
+"""Seconds: more than the longest back-off and the time-outs of what is under way."""
 
 Decide = Callable[[Snapshot, Instant], Decision]
 
@@ -93,8 +99,8 @@ class Services:
     accepted: Callable[[Look], None] = field(default=lambda _: None)
     fail: Callable[[BaseException], None] = field(default=lambda _: None)
     """Called with an error that must not be lost in the operator's own handling of errors."""
-    stop: Callable[[], None] = field(default=lambda: None)
-    """Ends the process at this very moment."""
+    stop: Callable[[Process], None] = field(default=lambda _: None)
+    """Ends a process at this very moment."""
     ended: Callable[[], None] = field(default=lambda: None)
     """Called when the process has ended by itself."""
     started: int = 0
@@ -109,13 +115,16 @@ class Process:
         self._identity = f"operator-{services.started}"
         self.has_ended = False
         self._look: Look | None = None
+        self._accepted: Look | None = None
+        """The latest look whose status is written, or had nothing to write."""
+        self._looks = 0
         self._answers: tuple[NodeAnswer, ...] = ()
         self._parts: Wiring | None = None
         self._loop = VirtualLoop(  # type: ignore[abstract]  # it has no I/O
             services.steady, services.net.quietly, self._fail
         )
         self._transport = SimulatedTransport(
-            services.net, self._loop, self._is_killed, self._sending
+            services.net, self._loop, self._is_killed, self._sending, self._write_failed
         )
         self._loop.create_task(self._run(), name="process")
         services.net.later(0.001, self._loop.run_ready)
@@ -152,6 +161,10 @@ class Process:
             if watch.is_open:
                 watch.fail("connection reset by peer")
 
+    def lose_network(self, seconds: float) -> None:
+        """Nothing that it sends arrives for a while, and it hears nothing."""
+        self._transport.cut(seconds)
+
     def hush(self, kind: type[Raw]) -> None:
         """The watch of a kind tells nothing from now on."""
         for watch in self._transport.watches:
@@ -171,7 +184,7 @@ class Process:
         time, lease = services.make_time(), None
         client = Client(self._transport, heard=time.hear)
         if services.leased:
-            who = Candidacy("tripswitch-system", "tripswitch", self._identity)
+            who = Candidacy("tripswitch-system", LEASE_NAME, self._identity)
             quick = Client(self._transport, seconds=who.terms.request_timeout, heard=time.hear)
             lease = services.lease(quick, who, time.clock, services.steady)
             client = Client(self._transport, permit=lease.remaining, heard=time.hear)
@@ -241,7 +254,7 @@ class Process:
             if faults.stop_after < 0:
                 faults.stop_after, ends = None, True
         if ends and not self.has_ended:
-            self._s.stop()
+            self._s.stop(self)
         return self.has_ended
 
     # Who watches it ------------------------------------------------------------------------------
@@ -253,11 +266,13 @@ class Process:
         rest = self._s.net.rest
         pods = [pod for rs in snapshot.replica_sets for pod in rs.pods]
         raws = {pod.uid: rest.pods[pod.uid, pod.resource_version] for pod in pods}
+        self._looks += 1
         self._look = look = Look(snapshot, decision, now, raws, self._answers)
         try:
             self._s.looked(look)
             if decision.status == snapshot.guarded.status:
                 self._s.accepted(look)
+                self._accepted = look
         except AssertionError as error:
             self._s.fail(error)
         return decision
@@ -280,6 +295,7 @@ class Process:
         return Witnessed
 
     def _sending(self, call: Call) -> Callable[[Answer], None]:
+        self._judge_write(call)
         look, target = self._look, read_path(call.path)
         if (target.plural, target.part) != ("guardeddeployments", "status") or look is None:
             return lambda _: None
@@ -287,8 +303,56 @@ class Process:
         def written(answer: Answer) -> None:
             if answer.status == 200:
                 self._s.accepted(look)
+                self._accepted = look
 
         return written
+
+    def find_stale(self) -> list[str]:
+        """Return the names of objects of which it does not know the latest version."""
+        if self._parts is None or self.has_ended:
+            return ["everything"]
+        store, api = self._parts.store, self._s.net.api
+        guards = [] if api.guarded is None else [api.guarded.uid]
+        owners = (*guards, orphan_owner(NAMESPACE))
+        sets = [seen for owner in owners for seen in store.replica_sets.owned_by(owner)]
+        pods = [pod for rs in api.sets for pod in store.pods.owned_by(rs)]
+        known = {seen.view.uid: seen.view for seen in (*sets, *pods)}
+        told: dict[str, RawPod | RawSet] = {
+            uid: pod for uid, pod in api.pods.items() if pod.owner in api.sets
+        }
+        told |= {rs.uid: rs for rs in api.sets.values() if rs.guard in (*guards, None)}
+        stale = [view.name for uid, view in known.items() if uid not in {**api.pods, **api.sets}]
+        for uid, raw in told.items():
+            if uid not in known or known[uid].resource_version != str(raw.version):
+                stale.append(raw.name)
+        return stale
+
+    def _judge_write(self, call: Call) -> None:
+        """Look at a write at the moment at which it is sent.
+
+        No process writes to what it works on while another one holds the Lease, and no ReplicaSet or pod is
+        written before the status that was decided with it (W1).
+        """
+        plural = read_path(call.path).plural
+        if call.method == "GET" or plural not in KINDS:
+            return
+        lease = self._s.net.rest.leases.get(LEASE_NAME)
+        holder = None if lease is None else lease["spec"]["holderIdentity"]
+        if self._s.leased and holder != self._identity:
+            self._fail(f"{self._identity} writes while {holder} leads: {call}", None)
+        if plural != "guardeddeployments" and self._accepted is not self._look:
+            self._fail(f"it acts before its status is written: {call} (W1)", None)
+
+    def _write_failed(self) -> None:
+        """What was to be written and was not is decided again soon."""
+        looks = self._looks
+
+        def check() -> None:
+            gone = self._s.net.api.guarded is None or self._transport.is_cut
+            if not self.has_ended and looks == self._looks and not gone:
+                self._fail("a write failed, and nothing was decided again", None)
+
+        self._s.net.quietly(AGAIN_WITHIN, check)
 
     def _fail(self, words: str, error: BaseException | None) -> None:
         if not self.has_ended:

@@ -191,6 +191,7 @@ class SimulatedTransport:
     Args:
         net: What is between it and the server.
         loop: The process' loop.
+        failed: Called when a write failed, or its answer was lost.
         killed: Asked before and after each write whether the process ends at this very moment.
         sending: Called with each request; what it returns is called with the answer, at the moment in
             which the server does it.
@@ -202,7 +203,9 @@ class SimulatedTransport:
         loop: VirtualLoop,
         killed: Callable[[], bool],
         sending: Callable[[Call], Callable[[Answer], None]],
+        failed: Callable[[], None],
     ) -> None:
+        self._failed = failed
         self._net = net
         self._loop = loop
         self._killed = killed
@@ -210,9 +213,23 @@ class SimulatedTransport:
         self._flights: list[_Flight] = []
         self.watches: list[Watch] = []
         self.is_dead = False
+        self.is_cut = False
 
     async def close(self) -> None:
         """Nothing has to be closed."""
+
+    def cut(self, seconds: float) -> None:
+        """Have nothing arrive on either side for a while."""
+        self.is_cut = True
+        self._net.quietly(seconds, self._mend)
+        for watch in self.watches:
+            watch.hush()
+
+    def _mend(self) -> None:
+        self.is_cut = False
+        for watch in self.watches:
+            if watch.kind not in self._net.rest.hushed:
+                watch.hear_again(lose=False)
 
     def die(self) -> None:
         """The process ends. A write that is on its way may arrive much later."""
@@ -242,7 +259,10 @@ class SimulatedTransport:
         flight = _Flight(
             call, target, self._loop.create_future(), seconds, later, self._sending(call)
         )
-        if self._net.api.away:
+        if self.is_cut:
+            self._flights.append(flight)
+            later(seconds, lambda: self._break(flight))
+        elif self._net.api.away:
             later(min(seconds, self._net.rng.uniform(0.01, 0.1)), lambda: self._break(flight))
         else:
             self._send(flight)
@@ -259,7 +279,9 @@ class SimulatedTransport:
         """Open a watch."""
         rng, kind = self._net.rng, KINDS[read_path(call.path).plural]
         await asyncio.sleep(rng.uniform(0.002, 0.03))
-        if self.is_dead or self._net.api.away:
+        if self.is_cut:
+            await asyncio.sleep(open_seconds)
+        if self.is_dead or self.is_cut or self._net.api.away:
             raise UnreachableError("connection refused")
         version = int(call.query["resourceVersion"])
         date = formatdate(self._net.server_time(), usegmt=True)
@@ -327,11 +349,18 @@ class SimulatedTransport:
     def _finish(self, flight: _Flight, answer: Answer) -> None:
         if flight in self._flights:
             self._flights.remove(flight)
+        if answer.status >= 400:
+            self._note_failure(flight)
         if not flight.answer.done():
             flight.answer.set_result(answer)
             self._loop.run_ready()
 
+    def _note_failure(self, flight: _Flight) -> None:
+        if flight.call.method != "GET" and flight.target.plural in KINDS and not self.is_dead:
+            self._failed()
+
     def _break(self, flight: _Flight) -> None:
+        self._note_failure(flight)
         if flight in self._flights:
             self._flights.remove(flight)
         if not flight.answer.done():

@@ -138,17 +138,20 @@ class Troubles:
     def _watch_pauses(self, seconds: float, *, relist: bool) -> None:
         world = self._world
         world.rest.hushed.add(RawPod)
-        world.process.hush(RawPod)
+        for process in world.processes:
+            process.hush(RawPod)
 
         def end() -> None:
             world.rest.hushed.discard(RawPod)
-            world.process.hear_again(RawPod, relist=relist)
+            for process in world.processes:
+                process.hear_again(RawPod, relist=relist)
 
         self._end_after(seconds, end)
 
     def _server_is_away(self, seconds: float) -> None:
         self._world.api.away = True
-        self._world.process.lose_connections()
+        for process in self._world.processes:
+            process.lose_connections()
         self._cut_off()
         self._end_after(seconds, self._reconnect)
 

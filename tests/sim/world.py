@@ -40,6 +40,12 @@ FAILED_PODS = 8
 """kube-controller-manager's --terminated-pod-gc-threshold."""
 
 
+CURRENT_WITHIN = 180
+"""Seconds; a stream that lost something is found to be dead within 90."""
+PARTED_EVERY = 120.0
+"""Mean seconds between two times in which the leading process has no network."""
+
+
 class SimulatedTime(Time):
     """What a process has for a clock: the real one, on the simulated monotonic clock."""
 
@@ -58,7 +64,8 @@ MakeTime = Callable[[Callable[[], float], Callable[[], float]], Time]
 def close_last_world() -> None:
     """End the operator of the world that was made last."""
     if World.last is not None:
-        World.last.process.close()
+        for process in World.last.processes:
+            process.close()
         World.last = None
 
 
@@ -134,11 +141,14 @@ class World:
             looked=self.referee.looked,
             accepted=self.referee.accepted,
             fail=self.fail,
-            stop=self.restart,
+            stop=self._stop_process,
             ended=self._operator_ended,
         )
         self.api.watchers.append(self._forward)
         self.process = Process(self.services)
+        self.standby = Process(self.services) if config.standby and config.leased else None
+        if self.standby is not None:
+            self._every(PARTED_EVERY, self._part)
         self.troubles = Troubles(self)
         if config.troubles:
             self.nodes.begin()
@@ -206,6 +216,8 @@ class World:
 
     def fail(self, error: BaseException) -> None:
         """Have the world stopped by an error that the operator itself would handle."""
+        if not isinstance(error, CounterexampleError):
+            error = CounterexampleError(f"{type(error).__name__}: {error}")
         self._failure = self._failure or error
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -215,7 +227,18 @@ class World:
 
     def _forward(self, change: Change) -> None:
         """Have the watches of the operator take a change."""
-        self.process.take(change)
+        for process in self.processes:
+            process.take(change)
+
+    @property
+    def processes(self) -> list[Process]:
+        """The operator's processes, the one that leads or will lead first."""
+        return [self.process, *([] if self.standby is None else [self.standby])]
+
+    def _part(self) -> None:
+        """The process that leads loses its network for a while, and the standby does not."""
+        self._count("processes without network")
+        self.process.lose_network(self.rng.uniform(5, 60))
 
     def run(self, steps: int) -> None:
         """Make that many steps, or as many as there are."""
@@ -231,11 +254,15 @@ class World:
 
     def restart(self) -> None:
         """The operator ends, and another one begins with nothing but what the API server has."""
-        if self.process.has_ended:
-            return  # it is away already
-        self._count("restarts")
-        self.process.end()
-        self.later(self.rng.uniform(0.1, 2.0), self._begin_operator)
+        for process in self.processes if self._absent else [self.process]:
+            self._stop_process(process)
+
+    def _stop_process(self, process: Process) -> None:
+        """One process ends at this very moment."""
+        if not process.has_ended:
+            self._count("restarts")
+            process.end()
+            self.later(self.rng.uniform(0.1, 2.0), self._begin_operator)
 
     def send_operator_away(self) -> None:
         """It ends, and none begins until it is brought back."""
@@ -253,8 +280,14 @@ class World:
         self.later(self.rng.uniform(1, 10), self._begin_operator)
 
     def _begin_operator(self) -> None:
-        if not self._absent and self.process.has_ended:
+        if self._absent:
+            return
+        if self.standby is not None and self.process.has_ended and not self.standby.has_ended:
+            self.process, self.standby = self.standby, self.process
+        if self.process.has_ended:
             self.process = Process(self.services)
+        if self.standby is not None and self.standby.has_ended:
+            self.standby = Process(self.services)
 
     def calm_down(self) -> None:
         """From here on nobody meddles, nothing breaks but the pods themselves."""
@@ -290,6 +323,7 @@ class World:
         if self._has_ended():
             for replicas in (spec.replicas + 5, 2):
                 self._scale(replicas, most)
+            self._expect_current()
 
     def _scale(self, replicas: int, most: int) -> None:
         """Scale once more: the sizes have to follow, in whatever state the last rollout ended (R7).
@@ -315,6 +349,21 @@ class World:
                 f"scaled from {before} to {replicas}, and not followed: {self.referee.sizes()}, "
                 f"{self.api.guarded} (R7)"
             )
+
+    def _expect_current(self) -> None:
+        """With nothing in its way, the operator knows everything as it is (W4).
+
+        Raises:
+            CounterexampleError: It does not, for a minute.
+        """
+        stale: list[str] = []
+        for _ in range(CURRENT_WITHIN):
+            self.run_until(self.now + 1.0)
+            stale = self.process.find_stale()
+            if not stale:
+                self._count("views compared with the cluster")
+                return
+        raise CounterexampleError(f"the operator does not know the latest version of {stale} (W4)")
 
     def _latest_end(self, spec: Spec) -> Instant:
         return self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)

@@ -78,7 +78,7 @@ class LossyReflector(Reflector):
 
 
 class LateLease(Lease):
-    """Counts a renewal from its answer, and for a minute longer than it may."""
+    """Takes a renewal for good for a minute longer than it is."""
 
     def remaining(self) -> float:
         return super().remaining() + 60.0
@@ -94,11 +94,15 @@ class Broken:
 
 
 BROKEN = {
-    "forgets a record": Broken(Kit(store=ForgetfulStore), words=""),
-    "swallows an error": Broken(Kit(executor=SwallowingExecutor), words=""),
-    "acts before the status": Broken(Kit(executor=HastyExecutor), words="before"),
-    "drops a watch event": Broken(Kit(reflector=LossyReflector), words=""),
-    "renews late": Broken(lease=LateLease, words="lead"),
+    "forgets a record": Broken(Kit(store=ForgetfulStore), words="not followed|never ends"),
+    "swallows an error": Broken(
+        Kit(executor=SwallowingExecutor), words="nothing was decided again"
+    ),
+    "acts before the status": Broken(Kit(executor=HastyExecutor), words="before its status"),
+    "drops a watch event": Broken(
+        Kit(reflector=LossyReflector), words="does not know the latest version"
+    ),
+    "renews late": Broken(lease=LateLease, words="leads"),
 }
 
 
@@ -112,7 +116,7 @@ def test_a_broken_shell_is_found_out(name: str) -> None:
 def run_worlds(broken: Broken) -> None:
     for number in range(1, WORLDS):
         config = draw_config(Random(number))
-        config.leased = broken.lease is not Lease
+        config.leased = config.standby = broken.lease is not Lease
         world = World(config, number, kit=broken.kit, lease=broken.lease)
         world.run(STEPS)
         world.settle()

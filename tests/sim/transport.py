@@ -24,6 +24,8 @@ from tripswitch.cluster.errors import UnreachableError
 from tripswitch.cluster.transport import Answer, Call, Stream
 from tripswitch.domain.values.time import Instant
 
+STALE = (404, 409, 500)
+"""Statuses of a write after which the operator has to decide again. A refused creation waits for a change."""
 BOOKMARK_SECONDS = 60.0
 """The API server shows on a stream about once a minute that it is there."""
 GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
@@ -349,7 +351,7 @@ class SimulatedTransport:
     def _finish(self, flight: _Flight, answer: Answer) -> None:
         if flight in self._flights:
             self._flights.remove(flight)
-        if answer.status >= 400:
+        if answer.status in STALE and flight.call.method != "POST":
             self._note_failure(flight)
         if not flight.answer.done():
             flight.answer.set_result(answer)

@@ -31,7 +31,7 @@ PLACES = {
     "F2": ("domain/rules/failures.py", "count_attempts"),
     "F3": ("domain/rules/failed_pods.py", "judge_failed_pod"),
     "F4": ("domain/rules/health.py", "health_deadline"),
-    "F5": ("domain/rules/failures.py", "count_failures"),
+    "F5": ("domain/rules/failures.py", "_combine"),
     "F6": ("domain/rules/failures.py", "judge"),
     "F7": ("domain/rules/counted_pods.py", "__doc__"),
     "F8": ("domain/rules/pulls.py", "is_registry_trouble"),

@@ -30,6 +30,8 @@ from tripswitch.cluster.store import Record
 from tripswitch.cluster.transport import Answer, Call
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import Check, Sight
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
@@ -316,7 +318,8 @@ class Process:
         owners = (*guards, orphan_owner(NAMESPACE))
         sets = [seen for owner in owners for seen in store.replica_sets.owned_by(owner)]
         pods = [pod for rs in api.sets for pod in store.pods.owned_by(rs)]
-        known = {seen.view.uid: seen.view for seen in (*sets, *pods)}
+        known: dict[str, ReplicaSetView | PodView] = {one.view.uid: one.view for one in sets}
+        known |= {one.view.uid: one.view for one in pods}
         told: dict[str, RawPod | RawSet] = {
             uid: pod for uid, pod in api.pods.items() if pod.owner in api.sets
         }

@@ -15,44 +15,34 @@ RETRY = Backoff(first=1.0, most=60.0)
 """A quota may be raised, a policy fixed: tried again for ever, but never hot."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    error: CreateError
-    tries: int
-    retry_at: Instant
+@dataclass(slots=True)
+class Refusal:
+    """The latest refusal of one GuardedDeployment's ReplicaSets, if there is one."""
 
+    _error: CreateError | None = None
+    _tries: int = 0
+    _retry_at: Instant = 0.0
 
-class Refusals:
-    """The latest refusal of each GuardedDeployment, by its UID."""
-
-    def __init__(self) -> None:
-        self._refusals: dict[str, _Refusal] = {}
-
-    def note(self, guard: str, error: CreateError, now: Instant) -> None:
+    def note(self, error: CreateError, now: Instant) -> None:
         """Remember that the server refused; the same one again is asked for later and later."""
-        before = self._refusals.get(guard)
-        tries = (
-            1
-            if before is None or before.error.replica_set != error.replica_set
-            else before.tries + 1
-        )
-        self._refusals[guard] = _Refusal(error, tries, round(now + RETRY.delay(tries), 3))
+        same = self._error is not None and self._error.replica_set == error.replica_set
+        self._tries = self._tries + 1 if same else 1
+        self._error = error
+        self._retry_at = round(now + RETRY.delay(self._tries), 3)
 
-    def find(self, guard: str, digest: str) -> CreateError | None:
+    def find(self, digest: str) -> CreateError | None:
         """Return the refusal of a template; that of any other template is dropped."""
-        known = self._refusals.get(guard)
-        if known is not None and known.error.digest != digest:
-            self.forget(guard)
-            return None
-        return None if known is None else known.error
+        if self._error is not None and self._error.digest != digest:
+            self.forget()
+        return self._error
 
-    def retry_at(self, guard: str, replica_set: str) -> Instant | None:
+    def retry_at(self, replica_set: str) -> Instant | None:
         """Return when this ReplicaSet may be asked for again, None if at any time."""
-        known = self._refusals.get(guard)
-        if known is None or known.error.name_taken or known.error.replica_set != replica_set:
+        known = self._error
+        if known is None or known.name_taken or known.replica_set != replica_set:
             return None
-        return known.retry_at
+        return self._retry_at
 
-    def forget(self, guard: str) -> None:
-        """Drop what is known: it was created, or its GuardedDeployment is gone."""
-        self._refusals.pop(guard, None)
+    def forget(self) -> None:
+        """Drop what is known: the ReplicaSet was created."""
+        self._error = None

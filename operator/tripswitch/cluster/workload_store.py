@@ -15,8 +15,9 @@ from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.pods import SeenPod
+from tripswitch.cluster.record import Key, Record
 from tripswitch.cluster.replicasets import SeenReplicaSet
-from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.store import Store
 from tripswitch.cluster.workload_index import Brief, WorkloadIndex
 from tripswitch.cluster.workloads import (
     POD_HASH,
@@ -73,7 +74,6 @@ class WorkloadStore(Store):
         self._guards: dict[Target, dict[str, tuple[float, str]]] = {}
         """By target: the UIDs of its breakers, each with its time of creation and its name."""
         self._target_of: dict[str, Target] = {}
-        self._parsed_breakers: dict[str, tuple[int, CircuitBreaker]] = {}
         self._loaded: set[Target] = set()
         self.load: Callable[[Record], None] = self.finish_loading
         """Called with a breaker whose workload was not guarded before."""
@@ -94,7 +94,7 @@ class WorkloadStore(Store):
         """Take a version of a DeploymentCircuitBreaker; its target never changes."""
         super().upsert_guarded(raw)
         uid = read_text(field(raw, "metadata", "uid"))
-        key = self._keys.get(uid)
+        key = self.find_key(uid)
         record = None if key is None else self.find(key)
         if record is None:
             return
@@ -121,7 +121,6 @@ class WorkloadStore(Store):
         self._tell_if_left(uid)
         super().remove_guarded(uid)
         target = self._target_of.pop(uid, None)
-        self._parsed_breakers.pop(uid, None)
         if target is None:
             return
         others = self._guards[target]
@@ -166,7 +165,7 @@ class WorkloadStore(Store):
         snapshot = adapt(breaker, workload, revisions, self._find_rival(record))
         return replace(
             snapshot,
-            findings=self._findings.get(record.uid, ()),
+            findings=self.track(record).findings,
             sight=replace(self.find_sight(record), standstills=self._standstills()),
         )
 
@@ -196,14 +195,13 @@ class WorkloadStore(Store):
         return target is not None and target in self._guards
 
     def _read_breaker(self, record: Record) -> CircuitBreaker:
-        known = self._parsed_breakers.get(record.uid)
-        if known is not None and known[0] == record.version:
-            return known[1]
+        return self.track(record).parse(record, lambda: self._parse_breaker(record))
+
+    def _parse_breaker(self, record: Record) -> CircuitBreaker:
         breaker = read_circuit_breaker(record.decode())
         if self._most is Mode.OBSERVE:
             protection = replace(breaker.protection, mode=self._most)
             breaker = replace(breaker, protection=protection)
-        self._parsed_breakers[record.uid] = (record.version, breaker)
         return breaker
 
     def _find_rival(self, record: Record) -> str:
@@ -240,7 +238,7 @@ class WorkloadStore(Store):
 
     def guards_of(self, target: Target) -> list[Record]:
         """Return the breakers of a workload."""
-        keys = [self._keys.get(uid) for uid in self._guards.get(target, ())]
+        keys = [self.find_key(uid) for uid in self._guards.get(target, ())]
         return [record for key in keys if key is not None and (record := self.find(key))]
 
     def _tell_relabelled(self, target: Target) -> None:
@@ -248,7 +246,7 @@ class WorkloadStore(Store):
 
     def _mark_target(self, target: Target) -> None:
         for uid in self._guards.get(target, ()):
-            key = self._keys.get(uid)
+            key = self.find_key(uid)
             if key is not None:
                 self._dirty(key)
 
@@ -262,7 +260,7 @@ class WorkloadStore(Store):
     def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
         target = self.workloads.find_target(seen.owner)
         guards = () if target is None else self._guards.get(target, ())
-        return [key for uid in guards if (key := self._keys.get(uid)) is not None]
+        return [key for uid in guards if (key := self.find_key(uid)) is not None]
 
 
 def _as_record(brief: Brief) -> Record:

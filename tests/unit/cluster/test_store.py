@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,8 +12,11 @@ from tripswitch.api.codec import InvalidObjectError
 from tripswitch.cluster.child_index import MAX_TOMBSTONES, Tombstones
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.per_object import PerObject
-from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.record import Key, Record
+from tripswitch.cluster.store import Store
+from tripswitch.domain.values.inquiry import Evidence, Finding
 from tripswitch.domain.values.replica_sets import CreateError
+from tripswitch.domain.values.sight import Sight
 from tripswitch.domain.values.snapshot import Snapshot
 
 WEB = Key("shop", "web")
@@ -396,6 +400,25 @@ class TestGuardedDeployments:
         raw: dict[str, Any] = guarded()
         del raw["metadata"]["managedFields"]
         assert cluster.record().decode() == raw
+
+    def test_what_comes_late_about_the_one_before_reaches_no_other(self, cluster: Cluster) -> None:
+        """Every way to tell the store something about an object (code review, A4)."""
+        before, store = cluster.record(), cluster.store
+        memory: PerObject[list[str]] = PerObject(store, list)
+        store.upsert_guarded(guarded(uid="gd-2", version=400))
+        now = store.track(cluster.record())
+        untouched = deepcopy(now)
+        cluster.told()
+
+        store.find_out(before, (Finding("1/LAUNCH/Error/web/2/", Evidence("web-x-1")),))
+        store.see(before, Sight(T0, {}))
+        store.refuse(before, CreateError("digest", "web-x", message="quota"))
+        store.refuse_retention(before)
+        memory.of(before).append("written")
+
+        assert now == untouched
+        assert cluster.told() == []
+        assert store.all_tracked() == [now]
 
     def test_state_of_an_object_goes_with_it(self, cluster: Cluster) -> None:
         notes: PerObject[list[str]] = PerObject(cluster.store, list)

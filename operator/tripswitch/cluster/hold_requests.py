@@ -71,13 +71,17 @@ def build_annotations(action: HoldWorkload) -> dict[str, str]:
     place = f"{action.kind.lower()}/{action.name}"
     if action.kind is WorkloadKind.DEPLOYMENT:
         changed: dict[str, Any] = {"breaker": action.mark.breaker, "paused": False}
-        advice = f"fix the template; or retry the failed one: kubectl rollout resume {place}"
+        resume = f"kubectl rollout resume {place}"
     else:
         changed = {"breaker": action.mark.breaker, "partition": action.mark.partition}
-        advice = (
-            "fix the template; or retry the failed one: set "
-            f"spec.updateStrategy.rollingUpdate.partition of {place} to {action.mark.partition or 0}"
+        resume = (
+            f"set spec.updateStrategy.rollingUpdate.partition of {place} to "
+            f"{action.mark.partition or 0}"
         )
+    advice = (
+        f"fix the template; or retry the failed one: {resume}. If its DeploymentCircuitBreaker was "
+        "deleted, fix the template and then do the same"
+    )
     return {
         TRIPPED: action.mark.failed,
         CHANGED: json.dumps(changed, sort_keys=True),

@@ -81,6 +81,8 @@ class WorkloadIndex:
             if (known and 0 < new <= before.version) or 0 < new < before.version:
                 return
         elif before is not None:
+            if 0 < new < before.version:
+                return  # a late answer about the one before
             self._targets.pop(before.uid, None)  # deleted and made again while nobody looked
         known_view = before.view if before is not None and before.uid == uid else None
         # Typed lists leave the kind of their items out. One that is being deleted is as good as gone.

@@ -308,8 +308,8 @@ class GuardedSink:
             self._table.remove(raw)  # released by its owner
 
     def remove(self, raw: Mapping[str, Any]) -> None:
-        """Drop an object that was deleted."""
-        if self._knows(raw):
+        """Drop an object that was deleted, also one that a list which is on its way still has."""
+        if self._knows(raw) or self._keeps(raw):
             self._table.remove(raw)
 
     def retain(self, namespace: str | None, uids: set[str], listed_at: int) -> None:

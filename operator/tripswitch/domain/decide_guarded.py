@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules.conditions import compute_problem_conditions
+from tripswitch.domain.rules.workloads import is_stopped
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
@@ -64,13 +65,16 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
 
 
 def _describe_left(draft: Draft, protected: Protected) -> str:
-    """Return what an earlier trip left on a workload that is only observed by now (G7)."""
-    if draft.status.hold is None or protected.protection.mode is not Mode.OBSERVE:
-        return ""
+    """Return which hold stays on a workload although nothing of this breaker keeps it (G7, G9)."""
     one = f"{protected.protection.kind} {protected.protection.target}"
-    return (
-        f"{one} is still held by a trip, and mode Observe changes nothing back: resume it by hand"
-    )
+    if draft.status.hold is not None:
+        observes = protected.protection.mode is Mode.OBSERVE
+        words = "a trip, and mode Observe changes nothing back"
+        return f"{one} is still held by {words}: resume it by hand" if observes else ""
+    if draft.workload.mark is None or not is_stopped(draft.workload):
+        return ""
+    words = "a trip that this DeploymentCircuitBreaker has no memory of"
+    return f"{one} is still held by {words}: resume it by hand"
 
 
 def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str] | None:

@@ -169,6 +169,24 @@ def test_a_workload_that_is_made_again_is_another_one() -> None:
     assert views.store.workloads.find_target("uid-web") is None
 
 
+def test_a_late_answer_about_the_workload_before_does_not_bring_it_back() -> None:
+    views = guarded()
+    again = raws.deployment(version=30)
+    again["metadata"]["uid"] = "uid-again"
+    views.deployments.upsert(again)
+    views.deployments.upsert(raws.deployment(version=20))
+    assert views.store.workloads.find_target("uid-again") == WEB
+    assert views.store.workloads.find_target("uid-web") is None
+
+
+def test_a_pod_that_goes_while_its_workload_is_read_stays_gone() -> None:
+    """The watch tells of the deletion before the answer of the list comes, which has the pod."""
+    views = guarded()
+    views.pods.remove(raws.pod("web-6f8c-b", version=40))
+    views.pods.upsert(raws.pod("web-6f8c-b", version=12))
+    assert [pod.name for rs in views.snapshot().replica_sets for pod in rs.pods] == ["web-6f8c-a"]
+
+
 def test_a_workload_that_is_being_deleted_is_as_good_as_gone() -> None:
     views = guarded()
     leaving = {"deletionTimestamp": "2027-01-15T09:00:00Z"}

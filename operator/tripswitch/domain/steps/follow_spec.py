@@ -106,7 +106,7 @@ def rename_on_collision(draft: Draft) -> Draft:
 def follow_spec(draft: Draft) -> Draft:
     """C3 and B6: a template that differs from the desired revision's starts a rollout of its own."""
     digest = draft.spec.template.digest
-    record = history.find_wanted(draft.status.revisions, digest, draft.status.desired_revision)
+    record = _find_followed(draft)
     if record is None:
         record = _new_revision(draft, digest)
         draft = draft.with_record(record)
@@ -125,6 +125,18 @@ def follow_spec(draft: Draft) -> Draft:
             failed=draft.rollout.failed_revision,
         ).say(EventReason.ROLLOUT_STARTED, f"scaled up from 0: {_names(draft, draft.rollout)}")
     return draft
+
+
+def _find_followed(draft: Draft) -> Revision | None:
+    """Return the revision of the template; of a guarded workload the one that its controller takes.
+
+    A Deployment can have two ReplicaSets with one template (G2).
+    """
+    revisions, protected = draft.status.revisions, draft.snapshot.protected
+    if protected is not None and protected.current:
+        named = (one for one in revisions if one.replica_set == protected.current)
+        return next(named, None)
+    return history.find_wanted(revisions, draft.spec.template.digest, draft.status.desired_revision)
 
 
 def apply_commands(draft: Draft) -> Draft:

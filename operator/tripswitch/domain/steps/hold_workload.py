@@ -6,6 +6,7 @@ still missing, so an operator that was killed after any write goes on from there
 
     WANTED -> PLACED -> RELEASING -> gone
 
+RELEASING becomes PLACED again only where the failed template is put back before the release is written.
 A workload that was marked and runs again without us was resumed by hand: that is a retry.
 """
 
@@ -17,8 +18,14 @@ from tripswitch.domain.rules.workloads import is_held, is_stopped
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.follow_spec import retry_desired
 from tripswitch.domain.values.decision import EventReason
-from tripswitch.domain.values.protection import MOST_RESUMES, Hold, HoldState, Workload
-from tripswitch.domain.values.status import Reason, RolloutKind, RolloutStatus
+from tripswitch.domain.values.protection import (
+    MOST_RESUMES,
+    Hold,
+    HoldState,
+    Workload,
+    WorkloadKind,
+)
+from tripswitch.domain.values.status import Reason, Revision, RolloutKind, RolloutStatus
 
 ENDED_BADLY = frozenset({RolloutStatus.FAILED, RolloutStatus.STOPPED})
 
@@ -35,7 +42,7 @@ def heed_workload(draft: Draft) -> Draft:
             return draft
         return _with_hold(draft, Hold(mark.failed, HoldState.RELEASING))
     if hold.state is HoldState.RELEASING:
-        return draft
+        return _heed_release(draft, hold)
     if is_held(workload, breaker):
         return _with_hold(draft, replace(hold, state=HoldState.PLACED))
     if is_stopped(workload):
@@ -44,6 +51,19 @@ def heed_workload(draft: Draft) -> Draft:
     if hold.state is HoldState.WANTED and not marked:
         return draft
     return _take_resumption(draft, hold)
+
+
+def _heed_release(draft: Draft, hold: Hold) -> Draft:
+    """Go back where the failed template was put back before any revision of the next one was seen.
+
+    The rollout has ended, and nobody would watch the revision that rolls out again: it stays held, or
+    is retried where the workload has been let go by then.
+    """
+    if not _should_hold(draft):
+        return draft
+    if is_held(draft.workload, draft.snapshot.guarded.uid):
+        return _with_hold(draft, replace(hold, state=HoldState.PLACED))
+    return draft if draft.only_reports else retry_desired(draft)
 
 
 def _take_resumption(draft: Draft, hold: Hold) -> Draft:
@@ -87,7 +107,7 @@ def _should_hold(draft: Draft) -> bool:
     may be all that serves (B3).
     """
     rollout, desired = draft.rollout, draft.record(draft.status.desired_revision)
-    if desired is None or _find_current(draft) != desired.replica_set:
+    if desired is None or not _is_wanted(draft, desired):
         return False
     if rollout.kind is RolloutKind.ROLLBACK:
         return rollout.failed_revision == desired.revision
@@ -108,6 +128,16 @@ def _begin_hold(draft: Draft) -> Hold:
     record = draft.record(draft.status.desired_revision)
     assert record is not None, "a failed revision that history does not know"
     return Hold(record.replica_set)
+
+
+def _is_wanted(draft: Draft, record: Revision) -> bool:
+    """Whether the workload's template is a revision's, also where its ReplicaSet was deleted."""
+    current, workload = _find_current(draft), draft.workload
+    if current:
+        return current == record.replica_set
+    if workload.kind is WorkloadKind.DEPLOYMENT:
+        return workload.template.digest == record.digest
+    return workload.update_revision == record.replica_set
 
 
 def _find_current(draft: Draft) -> str:

@@ -8,6 +8,7 @@ from tests.support.builders import crashing_pod, pending_pod
 from tests.unit.domain.guarded_world import (
     BREAKER,
     completed,
+    failing,
     protect,
     ready_many,
     revision_view,
@@ -110,3 +111,29 @@ def test_a_rollout_that_its_controller_does_not_go_on_with_is_not_late() -> None
     world.resize(2, *ready_many(2, 1), pending_pod("web-v2-1"))
     world.look(1)
     assert world.state() is RolloutStatus.IN_PROGRESS
+
+
+def test_scaled_to_zero_and_up_again_during_a_trip_the_good_revision_runs() -> None:
+    """With no ReplicaSet above 0 the controller raises the newest, which is the failed one."""
+    world = tripped()
+    world.change(replicas=0)
+    world.resize(1, size=0)
+    world.resize(2, size=0)
+    world.settle()
+    world.change(replicas=4)
+    world.resize(2, *(pending_pod(f"web-v2-{n}") for n in range(4)))
+    world.settle()
+    assert world.sizes() == {"v1": 4}
+
+
+def test_a_hold_that_was_never_written_is_not_placed_on_a_workload_made_again() -> None:
+    world = failing()
+    world.most_writes = 0
+    world.look()
+    world.most_writes = None
+    world.change(uid="uid-again")
+    world.revisions.clear()
+    world.put(revision_view(2, pending_pod("web-v2-0")))
+    world.settle()
+    assert world.workload is not None
+    assert not world.workload.paused

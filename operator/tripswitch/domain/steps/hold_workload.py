@@ -110,7 +110,11 @@ def _should_hold(draft: Draft) -> bool:
     if desired is None or not _is_wanted(draft, desired):
         return False
     if rollout.kind is RolloutKind.ROLLBACK:
-        return rollout.failed_revision == desired.revision
+        # A workload that was deleted and made again has no ReplicaSet of the completed revision.
+        can_go_back = draft.target is not None or is_held(
+            draft.workload, draft.snapshot.guarded.uid
+        )
+        return can_go_back and rollout.failed_revision == desired.revision
     return rollout.status in ENDED_BADLY and rollout.reason is not Reason.NO_COMPLETED_REVISION
 
 

@@ -18,6 +18,7 @@ from tools.demo.acts import SAMPLES
 from tools.operator_process import ROOT
 
 CRD = "guardeddeployments.tripswitch.dev"
+ALL_CRDS = ("deploymentcircuitbreakers.tripswitch.dev", CRD)
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +99,9 @@ def test_ctrl_c_leaves_only_what_was_there_before(cluster: ControlPlane, player:
     """A second Ctrl-C, out of impatience, does not cut the cleaning up short."""
     cluster.kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
     interrupt(player.start("--image=any:1"), lambda: None)
-    assert left(cluster) == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
-    cluster.kubectl("delete", "crd", CRD)
+    kind = "customresourcedefinition.apiextensions.k8s.io"
+    assert left(cluster) == [f"{kind}/{crd}" for crd in ALL_CRDS]
+    cluster.kubectl("delete", "crd", *ALL_CRDS)
 
 
 def test_a_crd_that_somebody_else_uses_by_now_stays(cluster: ControlPlane, player: Player) -> None:

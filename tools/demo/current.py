@@ -80,6 +80,9 @@ class Kubectl:
             check=False,
             start_new_session=True,
         )
+        if done.returncode == -signal.SIGINT:
+            # Ctrl-C reached it in the instant before it had a session of its own: it has done nothing yet.
+            return self(*words, input=input)
         if done.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(words)}: {done.stderr.strip()}")
         return done.stdout

@@ -134,7 +134,7 @@ def test_its_rights_are_enough(installed: Installed) -> None:
 def test_uninstalling_leaves_the_users_pods_and_nothing_of_the_operator(
     installed: Installed,
 ) -> None:
-    """But the CRD, and with it the GuardedDeployments: a new installation takes up from there."""
+    """But the CRDs, and with them the GuardedDeployments: a new installation takes up from there."""
     world, cluster = installed.world, installed.cluster
     world.apply(of_image("server"))
     world.until(
@@ -150,7 +150,8 @@ def test_uninstalling_leaves_the_users_pods_and_nothing_of_the_operator(
     listed = cluster.kubectl("get", ",".join(kinds), "--all-namespaces", "--output=name").split()
     ours = {name for name in listed if RELEASE in name}
     assert {name for name in ours if not name.startswith("guardeddeployment.")} == {
-        "customresourcedefinition.apiextensions.k8s.io/guardeddeployments.tripswitch.dev"
+        "customresourcedefinition.apiextensions.k8s.io/deploymentcircuitbreakers.tripswitch.dev",
+        "customresourcedefinition.apiextensions.k8s.io/guardeddeployments.tripswitch.dev",
     }
     assert {pod.metadata.uid for pod in world.pods()} == before
     assert all(pod.status.container_statuses[0].ready for pod in world.pods())

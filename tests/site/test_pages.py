@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 def page() -> Iterator[Page]:
     program = find_browser()
     if program is None:
-        pytest.skip("no chromium-headless-shell here (tests/packages.sh installs it)")
+        pytest.skip("no chromium-headless-shell here (tools/packages.sh installs it)")
     with start_browser(program) as page:
         yield page
 

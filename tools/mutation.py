@@ -7,7 +7,7 @@
 mutmut derives module names from paths and does not take a source root called ``operator``. So it works
 on a staged copy in which the root is called ``src``, and lives in a virtual environment of its own.
 The unit tests must pass before anything can be learnt. Survivors are printed as differences, grouped
-by module; ``docs/proof.md`` tells what became of them. The exit code says whether there are any.
+by module; ``docs/proof.md`` lists the result of each. The exit code says whether there are any.
 """
 
 from __future__ import annotations

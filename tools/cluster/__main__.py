@@ -143,7 +143,7 @@ def own(name: str, node: str, nodes: int) -> int:
 
 
 def down(name: str) -> int:
-    """Stop a cluster, whatever state it is in."""
+    """Stop a cluster in any state."""
     directory = CLUSTERS / name
     stopped = ownership.stop_owner(directory)
     print(f"cluster {name!r} {'stopped' if stopped else 'was not running'}")

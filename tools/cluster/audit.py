@@ -88,7 +88,7 @@ class Version:
     Args:
         at: Its resourceVersion: one order for all kinds (etcd's revision).
         gone: Whether it is the last one, as it was when it went.
-        seen: When, in seconds on the clock of whoever saw it.
+        seen: When, in seconds on the observer's clock.
     """
 
     at: int

@@ -45,7 +45,7 @@ class KindCluster:
         self._kind("load", "image-archive", str(archive))
 
     def stop(self) -> None:
-        """Delete it, whatever state it is in."""
+        """Delete the cluster in any state."""
         self._kind("delete", "cluster", f"--kubeconfig={self.kubeconfig}")
 
     def _kind(self, *words: str) -> None:

@@ -76,7 +76,7 @@ def alive(entry: Mapping[str, Any]) -> bool:
 
 
 def stop_owner(directory: Path, seconds: float = 15.0) -> bool:
-    """End a cluster that another process runs, then whatever of it is left; False if none ran."""
+    """End a cluster that another process runs, and what it left behind; False if none ran."""
     state = read_state(directory)
     if not state:
         return False

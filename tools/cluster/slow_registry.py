@@ -99,6 +99,6 @@ class SlowRegistry:
                 time.sleep(seconds / _PIECES)
                 request.wfile.write(body[start : start + size])
         except ConnectionError:
-            return  # whoever asked has gone
+            return  # the client has gone
         with self._lock:
             self.pulled += bool(seconds)

@@ -18,6 +18,13 @@ Text = Annotated[str, Field(max_length=253)]
 MOST = 2147483647
 """The largest value of an integer field of a Deployment; the schema refuses more."""
 
+GRACE_PERIOD = (
+    "Seconds a started pod is given to become Ready, on top of the largest of its readiness "
+    "probe's budget, 60 s, and 3 times what the last completed revision took (300 s where "
+    "none has completed)."
+)
+"""Description of ``healthCheckGracePeriodSeconds`` (rule F4), which both kinds have."""
+
 
 class ThresholdConfiguration(ApiModel):
     """How many failures trip the breaker (rules T1 to T4)."""

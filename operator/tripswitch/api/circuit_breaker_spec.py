@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tripswitch.api.base import ApiModel
-from tripswitch.api.breaker_settings import MOST, BreakerSettings
+from tripswitch.api.breaker_settings import GRACE_PERIOD, MOST, BreakerSettings
 from tripswitch.domain.values.protection import Mode, WorkloadKind
 
 ObjectName = Annotated[
@@ -51,11 +51,7 @@ class CircuitBreakerSpec(BreakerSettings):
         default=0,
         ge=0,
         le=MOST,
-        description=(
-            "Seconds a started pod is given to become Ready, on top of the largest of its readiness "
-            "probe's budget, 60 s, and 3 times what the last completed revision took (300 s where "
-            "none has completed)."
-        ),
+        description=GRACE_PERIOD,
     )
     min_ready_seconds: int | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from tripswitch.api.base import ApiModel
-from tripswitch.api.breaker_settings import MOST, CircuitBreaker, Text
+from tripswitch.api.breaker_settings import GRACE_PERIOD, MOST, CircuitBreaker, Text
 
 LabelKey = Annotated[
     str,
@@ -194,11 +194,7 @@ class Spec(ApiModel):
         default=0,
         ge=0,
         le=MOST,
-        description=(
-            "Seconds a started pod is given to become Ready, on top of the largest of its readiness "
-            "probe's budget, 60 s, and 3 times what the last completed revision took (300 s where "
-            "none has completed)."
-        ),
+        description=GRACE_PERIOD,
     )
     failed_pod_retention: FailedPodRetention = Field(
         default_factory=FailedPodRetention,

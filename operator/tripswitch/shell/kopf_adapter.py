@@ -1,7 +1,7 @@
-"""All there is of kopf: its settings, and one handler that hands raw objects on.
+"""All there is of kopf: its settings, and one handler for each kind that hands raw objects on.
 
-``on.event`` writes nothing to the cluster, and nothing else is registered. So there is no annotation
-and no finalizer of kopf's on any object, and nothing of ours depends on its memory.
+``on.event`` writes nothing to the cluster, and nothing else is registered. No object has an annotation
+or a finalizer of kopf's, and nothing of ours depends on its memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import kopf
 from tripswitch.api.identity import GROUP, VERSION
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.credentials import Connection
-from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS, Resource
 
 Seen = Callable[[str | None, Mapping[str, Any]], None]
 """Called with the type of a watch event (None: it was listed) and the raw object."""
@@ -124,18 +124,15 @@ def build_registry(
     async def login(**_: Any) -> kopf.AiohttpSession:
         return _open_session(await connect(), pacer)
 
-    @kopf.on.event(GROUP, VERSION, GUARDED_DEPLOYMENTS.plural, registry=registry)
-    async def guarded_deployment_event(event: kopf.RawEvent, **_: Any) -> None:
-        seen(event["type"], event["object"])
-
+    _hand_on(registry, GUARDED_DEPLOYMENTS, seen)
     if guards_seen is not None:
-        _watch_circuit_breakers(registry, guards_seen)
+        _hand_on(registry, CIRCUIT_BREAKERS, guards_seen)
     return registry
 
 
-def _watch_circuit_breakers(registry: kopf.OperatorRegistry, seen: Seen) -> None:
-    @kopf.on.event(GROUP, VERSION, CIRCUIT_BREAKERS.plural, registry=registry)
-    async def circuit_breaker_event(event: kopf.RawEvent, **_: Any) -> None:
+def _hand_on(registry: kopf.OperatorRegistry, resource: Resource, seen: Seen) -> None:
+    @kopf.on.event(GROUP, VERSION, resource.plural, registry=registry)
+    async def hand_on(event: kopf.RawEvent, **_: Any) -> None:
         seen(event["type"], event["object"])
 
 

@@ -16,8 +16,8 @@ class Hold(ApiModel):
     state: HoldState = Field(
         default=HoldState.WANTED,
         description=(
-            "Wanted: decided, not yet seen on the workload. Placed: seen on the workload. Releasing: "
-            "being taken back."
+            "Wanted: decided, not yet seen on the workload. Placed: seen on the workload. Yielded: a "
+            "person made the pause their own. Releasing: being taken back."
         ),
     )
 

@@ -22,7 +22,7 @@ from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.values.decision import Decision
-from tripswitch.domain.values.protection import Mode, Protected
+from tripswitch.domain.values.protection import HoldState, Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Reason
 from tripswitch.domain.values.time import Instant
@@ -67,7 +67,10 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
 def _describe_left(draft: Draft, protected: Protected) -> str:
     """Return which hold stays on a workload although nothing of this breaker keeps it (G7, G9)."""
     one = f"{protected.protection.kind} {protected.protection.target}"
-    if draft.status.hold is not None:
+    hold = draft.status.hold
+    if hold is not None and hold.state is HoldState.YIELDED:
+        return f"{one} is paused by a person: to resume it is to retry {hold.failed}"
+    if hold is not None:
         observes = protected.protection.mode is Mode.OBSERVE
         words = "a trip, and mode Observe changes nothing back"
         return f"{one} is still held by {words}: resume it by hand" if observes else ""

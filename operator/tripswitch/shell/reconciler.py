@@ -53,6 +53,7 @@ OF_THE_WORKLOAD = frozenset(
         EventReason.ROLLBACK_COMPLETED,
         EventReason.ROLLBACK_FAILED,
         EventReason.WORKLOAD_RESUMED,
+        EventReason.WORKLOAD_YIELDED,
     }
 )
 """Events that a guarded Deployment or StatefulSet gets, too: what was done to it, and why (G4)."""

@@ -299,13 +299,68 @@ def test_a_pause_that_comes_with_the_trip_is_left_alone_until_it_ends() -> None:
 
 
 def test_a_held_workload_without_its_mark_is_a_persons() -> None:
-    """G6: somebody took the annotation away and left the pause."""
+    """G6: somebody took the annotation away and left the pause. The failed revision is remembered."""
+    world = tripped()
+    done = len(world.done)
+    world.change(mark=None)
+    world.look()
+    assert world.status.hold == Hold("web-v2", HoldState.YIELDED)
+    assert world.events[-1] == "WorkloadYielded"
+    assert "Deployment web is paused by a person" in world.status.rollout_state_reason
+    world.settle(later=500.0)
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.stalled) == (True, True)
+    assert len(world.done) == done
+
+
+def test_a_yielded_workload_that_is_resumed_is_watched_again() -> None:
+    """G5: the failed revision rolls out, and its failures count anew."""
     world = tripped()
     world.change(mark=None)
     world.look()
-    assert world.status.hold is None
+    world.change(paused=False, holder="kubectl-rollout").settle()
+    assert "WorkloadResumed" in world.events
     assert world.workload is not None
-    assert world.workload.paused
+    assert not world.workload.stalled
+    assert world.status.hold is None
+    assert (world.state(), world.rollout.revision) == (RolloutStatus.IN_PROGRESS, 2)
+    assert world.status.circuit_breaker.failure_count == 0
+    world.resize(2, crashing_pod("web-v2-9", runs=3))
+    assert isinstance(world.look().actions[0], HoldWorkload)
+
+
+def test_a_yielded_workload_whose_revision_is_good_after_all_completes() -> None:
+    """The cause was outside of the pods, and a person has mended it."""
+    world = tripped()
+    world.change(mark=None)
+    world.look()
+    world.change(paused=False)
+    world.resize(2, *ready_many(2, 4, world.now)).resize(1).change(complete=True)
+    world.settle(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.status.last_completed_revision == 2
+
+
+def test_a_yielded_workload_with_a_corrected_template_keeps_its_pause() -> None:
+    """G6: the pause is a person's. Only our report is taken back."""
+    world = tripped()
+    world.change(mark=None)
+    world.look()
+    world.apply(3).settle()
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.stalled) == (True, False)
+    assert world.status.hold is None
+
+
+def test_a_mark_that_is_put_back_is_ours_again() -> None:
+    world = tripped()
+    world.change(mark=None)
+    world.look()
+    world.change(mark=Mark("web-v2", BREAKER)).settle()
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    world.apply(3).settle()
+    assert world.workload is not None
+    assert not world.workload.paused
 
 
 def test_a_mark_of_which_no_memory_is_left_is_a_persons_pause() -> None:

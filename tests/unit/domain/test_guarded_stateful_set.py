@@ -11,7 +11,7 @@ from tests.unit.domain.guarded_world import GuardedWorld, completed, ready_many
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip
 from tripswitch.domain.values.pods import PodView
-from tripswitch.domain.values.protection import HOLD_PARTITION, WorkloadKind
+from tripswitch.domain.values.protection import HOLD_PARTITION, Hold, HoldState, WorkloadKind
 from tripswitch.domain.values.status import Reason, RolloutStatus
 
 DB = WorkloadKind.STATEFUL_SET
@@ -130,7 +130,7 @@ def test_another_partition_during_a_trip_is_a_persons() -> None:
     world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
     world.change(partition=1)
     world.look()
-    assert world.status.hold is None
+    assert world.status.hold == Hold("web-v2", HoldState.YIELDED)
 
 
 def test_a_partition_set_to_zero_by_hand_is_a_retry() -> None:

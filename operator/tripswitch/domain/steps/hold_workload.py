@@ -5,8 +5,11 @@ workload. What is written on the workload carries a mark. Every look compares th
 still missing, so an operator that was killed after any write goes on from there::
 
     WANTED -> PLACED -> RELEASING -> gone
+              PLACED -> YIELDED -> RELEASING
 
 RELEASING becomes PLACED again only where the failed template is put back before the release is written.
+PLACED becomes YIELDED where a person takes the mark away and keeps the pause; with the mark put back it is
+PLACED again.
 A workload that was marked and runs again without us was resumed by hand: that is a retry.
 """
 
@@ -46,11 +49,20 @@ def heed_workload(draft: Draft) -> Draft:
     if is_held(workload, breaker):
         return _with_hold(draft, replace(hold, state=HoldState.PLACED))
     if is_stopped(workload):
-        # Somebody took the mark away, or chose another partition: the pause is theirs now (G6).
-        return _with_hold(draft, None) if hold.state is HoldState.PLACED else draft
+        return _yield(draft, hold) if hold.state is HoldState.PLACED else draft
     if hold.state is HoldState.WANTED and not marked:
         return draft
     return _take_resumption(draft, hold)
+
+
+def _yield(draft: Draft, hold: Hold) -> Draft:
+    """G6: somebody took the mark away, or chose another partition. The pause is theirs from now on."""
+    draft = _with_hold(draft, replace(hold, state=HoldState.YIELDED))
+    return draft.say(
+        EventReason.WORKLOAD_YIELDED,
+        f"what holds {draft.workload.kind} {draft.workload.name} was changed by hand during a trip, and is "
+        f"left alone; to resume it is to retry {hold.failed}",
+    )
 
 
 def _heed_release(draft: Draft, hold: Hold) -> Draft:

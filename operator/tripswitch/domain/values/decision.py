@@ -139,6 +139,7 @@ class EventReason(StrEnum):
     CRASH_LOOPING = "CrashLooping"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
     WORKLOAD_RESUMED = "WorkloadResumed"
+    WORKLOAD_YIELDED = "WorkloadYielded"
     CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
 
 
@@ -152,6 +153,7 @@ WARNINGS = frozenset(
         EventReason.CRASH_LOOPING,
         EventReason.REPLICA_SET_CREATE_ERROR,
         EventReason.WORKLOAD_RESUMED,
+        EventReason.WORKLOAD_YIELDED,
         EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
     }
 )

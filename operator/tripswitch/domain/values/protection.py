@@ -52,14 +52,16 @@ MOST_RESUMES = 3
 
 
 class HoldState(StrEnum):
-    """How far a hold has come. It moves in this order only.
+    """How far a hold has come.
 
     ``WANTED``: decided at the trip, not yet seen on the workload. ``PLACED``: seen on the workload.
-    ``RELEASING``: it is being taken back (G5); then the hold is gone.
+    ``YIELDED``: a person made the pause or the partition their own (G6). ``RELEASING``: it is being taken
+    back (G5); then the hold is gone.
     """
 
     WANTED = "Wanted"
     PLACED = "Placed"
+    YIELDED = "Yielded"
     RELEASING = "Releasing"
 
 

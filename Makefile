@@ -143,7 +143,12 @@ release: setup programs .venv/supply/installed ## all that a release has, in dis
 ##@ Keep it in order
 
 .PHONY: check
-check: lint unit ## what to run while working: lint, types, layers, unit tests (about two minutes)
+check: lint quick ## what to run while working: lint, types, layers, unit tests (less than two minutes)
+
+# Without generated worlds, contracts and the coverage of the core, which `make unit` has.
+.PHONY: quick
+quick: setup ## the unit tests alone
+	$(BIN)/python -m pytest -q -n 2 tests/unit tests/properties operator
 
 .PHONY: hooks
 hooks: setup ## let git check every commit: format, lint, types, layers, the subject

@@ -26,6 +26,11 @@ class CircuitBreakerStatus(CommonStatus):
     """``status`` of a DeploymentCircuitBreaker."""
 
     target: str = Field(default="", description="The workload that is guarded, as Deployment/web.")
+    target_uid: str = Field(
+        default="",
+        alias="targetUID",
+        description="UID of that workload; one made again under its name starts with no history.",
+    )
     hold: Hold | None = Field(
         default=None, description="What a trip has changed on the workload; none: nothing."
     )

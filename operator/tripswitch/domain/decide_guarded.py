@@ -21,7 +21,7 @@ from tripswitch.domain.steps.plan_hold import plan_hold
 from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
-from tripswitch.domain.values.decision import Decision
+from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.protection import HoldState, Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Reason
@@ -46,8 +46,9 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
     """Return the next status, the actions of a trip, the events, and when to look again."""
     problem = find_problem(snapshot, protected)
     if problem is not None:
-        return _report_problem(snapshot, *problem, now)
-    draft = begin_draft(snapshot, now)
+        decision = _report_problem(snapshot, *problem, now)
+        return replace(decision, events=_tell_made_anew(protected))
+    draft = replace(begin_draft(snapshot, now), events=_tell_made_anew(protected))
     for step in STEPS:
         draft = step(draft)
     for counts in draft.counts.values():
@@ -62,6 +63,14 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
         check=find_check(draft),
         wake_at=min(draft.wakes, default=None),
     )
+
+
+def _tell_made_anew(protected: Protected) -> tuple[Event, ...]:
+    if not protected.made_anew:
+        return ()
+    one = f"{protected.protection.kind} {protected.protection.target}"
+    words = "its history starts anew, with no revision to go back to until one completes"
+    return (Event(EventReason.WORKLOAD_MADE_ANEW, f"{one} was deleted and made again: {words}"),)
 
 
 def _describe_left(draft: Draft, protected: Protected) -> str:

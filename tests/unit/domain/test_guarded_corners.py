@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.support.builders import crashing_pod, pending_pod
 from tests.unit.domain.guarded_world import (
     BREAKER,
+    GuardedWorld,
     completed,
     failing,
     protect,
@@ -124,6 +125,68 @@ def test_scaled_to_zero_and_up_again_during_a_trip_the_good_revision_runs() -> N
     world.resize(2, *(pending_pod(f"web-v2-{n}") for n in range(4)))
     world.settle()
     assert world.sizes() == {"v1": 4}
+
+
+def _delete_and_make_again(world: GuardedWorld) -> None:
+    world.change(uid="uid-again", mark=None, paused=False, stalled=False)
+    world.revisions.clear()
+
+
+def test_a_workload_made_again_starts_anew() -> None:
+    """Counts, the completed revision and history were of the one that was deleted."""
+    world = failing()
+    world.resize(2, crashing_pod("web-v2-0", runs=2))
+    world.command(retry="seen").look()
+    assert world.status.circuit_breaker.failure_count == 2
+    _delete_and_make_again(world)
+    world.put(replace(revision_view(2, pending_pod("web-again-0")), revision=1))
+    world.look()
+    assert world.events[-2:] == ["WorkloadMadeAnew", "RolloutStarted"]
+    assert [one.revision for one in world.status.revisions] == [1]
+    assert world.status.last_completed_revision is None
+    assert world.status.circuit_breaker.failure_count == 0
+    assert world.status.hold is None
+    assert (world.status.target_uid, world.status.observed_retry) == ("uid-again", "seen")
+
+
+def test_a_good_workload_made_again_completes() -> None:
+    world = completed()
+    _delete_and_make_again(world)
+    world.put(revision_view(1, *ready_many(1, 4, world.now))).change(complete=True)
+    world.settle(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.done == []
+
+
+def test_a_workload_made_again_is_told_also_before_it_has_a_revision() -> None:
+    world = completed()
+    _delete_and_make_again(world)
+    world.look()
+    assert world.events[-1] == "WorkloadMadeAnew"
+    assert world.status.revisions == ()
+    world.put(revision_view(1, *ready_many(1, 4)))
+    world.look()
+    assert world.events.count("WorkloadMadeAnew") == 1
+
+
+def test_a_workload_that_is_gone_for_a_while_and_comes_back_the_same_keeps_its_memory() -> None:
+    """A restored backup of the API server, or a watch that begins late: the UID is the same."""
+    world = completed()
+    known, world.workload = world.workload, None
+    world.look()
+    world.workload = known
+    world.look()
+    assert world.status.last_completed_revision == 1
+    assert "WorkloadMadeAnew" not in world.events
+
+
+def test_a_memory_that_an_earlier_version_wrote_is_kept() -> None:
+    """It has no UID of its target."""
+    world = completed()
+    world.command(status=replace(world.status, target_uid=""))
+    world.look()
+    assert world.status.last_completed_revision == 1
+    assert world.status.target_uid == "uid-web"
 
 
 def test_a_hold_that_was_never_written_is_not_placed_on_a_workload_made_again() -> None:

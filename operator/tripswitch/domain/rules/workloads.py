@@ -2,7 +2,8 @@
 
 A Deployment's revisions are its ReplicaSets. A StatefulSet's revisions are its ControllerRevisions, each
 given as a ReplicaSetView with the pods that carry its name. Nothing in here depends on what was decided
-before, except that a workload whose newest template has no revision yet still counts as the one before.
+before, except that a workload whose newest template has no revision yet still counts as the one before, and
+that the memory of a workload that was deleted and made again is dropped.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ def adapt(
     protected = Protected(breaker.protection, workload, rival)
     if workload is None:
         return Snapshot(_guard(breaker, Spec(0, Template(""))), protected=protected)
+    if breaker.status.target_uid not in ("", workload.uid):
+        protected = replace(protected, made_anew=True)
+        breaker = replace(breaker, status=forget_workload(breaker.status))
+    breaker = replace(breaker, status=replace(breaker.status, target_uid=workload.uid))
     views = tuple(_see(one, workload) for one in revisions if one.revision > 0)
     current = find_current(workload, views)
     template = _find_template(breaker.status, views) if current is None else current.template
@@ -50,6 +55,19 @@ def adapt(
         _guard(breaker, build_spec(breaker, workload, template)),
         views,
         protected=replace(protected, current="" if current is None else current.name),
+    )
+
+
+def forget_workload(status: Status) -> Status:
+    """Return the memory that outlives a workload which was deleted: the commands that were seen.
+
+    Counts, history and hold were of its revisions. Conditions keep the times of their changes.
+    """
+    return Status(
+        observed_generation=status.observed_generation,
+        conditions=status.conditions,
+        observed_retry=status.observed_retry,
+        observed_stop=status.observed_stop,
     )
 
 

@@ -140,6 +140,7 @@ class EventReason(StrEnum):
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
     WORKLOAD_RESUMED = "WorkloadResumed"
     WORKLOAD_YIELDED = "WorkloadYielded"
+    WORKLOAD_MADE_ANEW = "WorkloadMadeAnew"
     CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
 
 

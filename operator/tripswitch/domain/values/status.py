@@ -258,5 +258,7 @@ class Status:
     observed_stop: str | None = None
     hold: Hold | None = None
     """What a trip changed on a guarded Deployment or StatefulSet (G4); None: nothing."""
+    target_uid: str = ""
+    """UID of the guarded workload that all of this is about (rules G); empty: it was not written down."""
     resumes: int = 0
     """How often a person or a tool resumed a held workload whose template was the same (G5)."""

@@ -50,8 +50,8 @@ def tell(versions: Sequence[Version], *, probed: bool, ready_seconds: int = 3600
             look = count_failures(seen.view, counted, replace(expected, sight=sight), now)
             counted = look.after
             for failure in look.failures:
-                kind, verdict = str(failure.kind), str(failure.verdict)
-                why = (failure.reason, failure.container, failure.exit_code)
+                kind, verdict = str(failure.cause.kind), str(failure.verdict)
+                why = (failure.cause.reason, failure.cause.container, failure.cause.exit_code)
                 told += [Told(kind, *why, verdict, now - versions[0].at)] * failure.count
             if look.wake_at is None or look.wake_at >= until:
                 break

@@ -5,21 +5,24 @@ The models mirror :mod:`tripswitch.domain.values.status` field by field, so both
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Any
 
 from pydantic import (
     BeforeValidator,
     Field,
     PlainSerializer,
+    SerializationInfo,
     SerializerFunctionWrapHandler,
     WithJsonSchema,
     model_serializer,
+    model_validator,
 )
 
 from tripswitch.api.base import ApiModel
 from tripswitch.api.times import Time
 from tripswitch.domain.values import status as domain
-from tripswitch.domain.values.failure import FailureKind
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 
 Truth = Annotated[
     bool,
@@ -28,6 +31,10 @@ Truth = Annotated[
     WithJsonSchema({"type": "string", "enum": ["True", "False", "Unknown"]}),
 ]
 """A condition's status."""
+
+
+CAUSE = tuple(field.name for field in fields(FailureCause))
+"""The fields of a failure that make it the same as another one."""
 
 
 class Compact(ApiModel):
@@ -94,6 +101,26 @@ class FailureRecord(ApiModel):
     evidence: Evidence | None = Field(
         default=None, description="What one of those pods had to say, once it has been found out."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_cause(cls, value: Any) -> Any:
+        """Put the fields of the core's cause beside the others, as the resource shows them."""
+        if not isinstance(value, domain.FailureRecord):
+            return value
+        spread = {field.name: getattr(value, field.name) for field in fields(value)}
+        cause = spread.pop("cause")
+        return spread | {name: getattr(cause, name) for name in CAUSE}
+
+    @model_serializer(mode="wrap")
+    def _gather_cause(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        """Give the core one cause; JSON keeps the fields beside the others."""
+        dumped: dict[str, Any] = handler(self)
+        if info.mode == "python":
+            dumped["cause"] = {name: dumped.pop(name) for name in CAUSE}
+        return dumped
 
 
 class Breaker(ApiModel):

@@ -183,7 +183,7 @@ class Metrics:
         self._show_crash_loops(key, decision)
         for failure in decision.failures:
             if failure.verdict is not Verdict.IGNORE:
-                labels = (*key, failure.kind.value, failure.reason)
+                labels = (*key, failure.cause.kind.value, failure.cause.reason)
                 self._failures.labels(*labels).inc(failure.count)
         for event in decision.events:
             if event.reason in RESULTS:

@@ -29,7 +29,7 @@ CRASHED = {"terminated": ended(2, "Error")}
             pod(waiting("CrashLoopBackOff", "back-off", restartCount=2, lastState=CRASHED)),
             Tone.BAD,
             "CrashLoopBackOff",
-            "container web exited 2 (Error), 2 restarts",
+            "container web exited 2, 2 restarts",
         ),
         (
             pod(
@@ -117,7 +117,7 @@ def test_an_init_container_that_fails_is_named() -> None:
     raw["spec"]["initContainers"] = [{"name": "migrate"}]
     assert describe(raw)[1:] == (
         "CrashLoopBackOff",
-        "container migrate exited 2 (Error), 1 restart",
+        "container migrate exited 2, 1 restart",
     )
 
 

@@ -49,8 +49,8 @@ web  namespace shop  4 of 4 pods healthy
 │   └── ✖ Error x3  LAUNCH: container web exited 2, revision 2, pod web-b-1 on node-1  51s ago
 ├── ◌ revision 2  IN_PROGRESS  (wanted)  0/4 healthy  3 failures  web:2  57s ago
 │   └── ReplicaSet web-b  0 of 4 ready
-│       ├── ✖ web-b-1  CrashLoopBackOff  container web exited 2 (Error), 1 restart  node-1
-│       └── ✖ web-b-2  CrashLoopBackOff  container web exited 2 (Error), 1 restart  node-1
+│       ├── ✖ web-b-1  CrashLoopBackOff  container web exited 2, 1 restart  node-1
+│       └── ✖ web-b-2  CrashLoopBackOff  container web exited 2, 1 restart  node-1
 └── ✔ revision 1  COMPLETED  (last completed)  4/4 healthy  web:1  46s ago
     └── ReplicaSet web-a  2 of 4 ready
         ├── ✔ web-a-1  Ready  for 58s  node-1
@@ -86,7 +86,7 @@ def test_evidence_is_shown_whatever_its_fields_are_called() -> None:
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
-        ("ErrImagePull", "container web cannot start, revision 2"),
+        ("ErrImagePull", "container web cannot start: ErrImagePull, revision 2"),
         ("Error", "container web ended, its exit code was not seen, revision 2"),
     ],
 )
@@ -184,7 +184,7 @@ def test_the_view_is_plain_data_for_programs() -> None:
         "name": "web-b-1",
         "tone": "bad",
         "state": "CrashLoopBackOff",
-        "why": "container web exited 2 (Error), 1 restart",
+        "why": "container web exited 2, 1 restart",
         "node": "node-1",
         "restarts": 1,
     }

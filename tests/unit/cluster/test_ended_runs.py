@@ -25,7 +25,9 @@ def count(*life: tuple[float, Raw]) -> list[tuple[str | None, str, int | None, i
         seen = see_pod(raw, seen, T0 + seconds)
         look = count_failures(seen.view, marks, PATIENT, T0 + seconds)
         marks = look.after
-        found += [(f.container, f.reason, f.exit_code, f.count) for f in look.failures]
+        found += [
+            (f.cause.container, f.cause.reason, f.cause.exit_code, f.count) for f in look.failures
+        ]
     return found
 
 

@@ -195,13 +195,13 @@ def test_every_signal_of_rule_f5_is_told_apart(
 ) -> None:
     view = view_of(raw, now=T0 + 3)
     observed = count_failures(view, Counted(view.uid), EXPECTED, T0 + 3)
-    assert [(failure.reason, failure.verdict) for failure in observed.failures] == expected
+    assert [(failure.cause.reason, failure.verdict) for failure in observed.failures] == expected
 
 
 def test_a_running_pod_that_is_never_ready_fails_at_its_deadline() -> None:
     view = view_of(unready_pod())
     observed = count_failures(view, Counted(view.uid), EXPECTED, LATER)
-    assert [failure.reason for failure in observed.failures] == ["NotReadyInTime"]
+    assert [failure.cause.reason for failure in observed.failures] == ["NotReadyInTime"]
 
 
 def test_probes_of_the_pods_own_containers_are_seen() -> None:
@@ -352,7 +352,7 @@ def with_specs(raw: dict[str, Any], **specs: dict[str, Any]) -> dict[str, Any]:
 def count(raw: dict[str, Any]) -> dict[str | None, int]:
     view = view_of(raw, now=T0 + 3)
     found = count_failures(view, Counted(view.uid), EXPECTED, T0 + 3).failures
-    return {failure.container: failure.count for failure in found}
+    return {failure.cause.container: failure.count for failure in found}
 
 
 class TestEnds:

@@ -38,7 +38,8 @@ from tripswitch.domain.rules.breaker import (
 )
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
 from tripswitch.domain.rules.health import FIRST_PATIENCE
-from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.pods import Ended, PodView
 from tripswitch.domain.values.sight import CURRENT
 from tripswitch.domain.values.status import (
@@ -86,8 +87,8 @@ def count(
     return breaker.failure_count
 
 
-def record(reason: str = "Error", **fields: object) -> FailureRecord:
-    made = FailureRecord(1, LAUNCH, reason, "a", 1, START, container="web", exit_code=1)
+def record(exit_code: int = 1, **fields: object) -> FailureRecord:
+    made = FailureRecord(1, FailureCause(LAUNCH, "Error", "web", exit_code), "a", 1, START)
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
@@ -190,7 +191,7 @@ def test_s2_one_counter_serves_both_stages() -> None:
         crashing_pod("a", runs=3), unready_pod("b", START - 300), before=first.breaker, now=5
     )
     assert (second.breaker.stage, second.breaker.failure_count) == (Stage.HEALTH, 4)
-    assert [(f.kind, f.count) for f in second.failures] == [(LAUNCH, 1), (HEALTH, 1)]
+    assert [(f.cause.kind, f.count) for f in second.failures] == [(LAUNCH, 1), (HEALTH, 1)]
 
 
 def test_s2_a_revision_of_which_one_pod_runs_and_nine_crash_still_trips() -> None:
@@ -492,17 +493,14 @@ def test_the_next_moment_at_which_time_alone_adds_something_is_named() -> None:
 def test_failures_of_the_same_cause_are_one_record_newest_first() -> None:
     first = look(crashing_pod("a", runs=2), stuck_pod("b"))
     second = look(crashing_pod("a", runs=3), stuck_pod("b"), before=first.breaker, now=5)
-    assert first.breaker.failures[0].reason == "ImagePullBackOff"
+    assert first.breaker.failures[0].cause.reason == "ImagePullBackOff"
     assert second.breaker.failures == (
         FailureRecord(
             revision=1,
-            kind=LAUNCH,
-            reason="Error",
+            cause=FailureCause(LAUNCH, "Error", "web", exit_code=1),
             pod="a",
             count=3,
             last_seen=START + 5,
-            container="web",
-            exit_code=1,
             node="node-1",
         ),
         first.breaker.failures[0],
@@ -528,20 +526,20 @@ def test_another_cause_is_another_record(other: PodView) -> None:
 def test_a_launch_failure_and_a_health_failure_are_two_records() -> None:
     known = Breaker(counted=(Counted("uid-b", seen=Seen.READY),))
     records = look(crashing_pod("a"), crashing_pod("b"), before=known).breaker.failures
-    assert [(r.pod, r.kind) for r in records] == [("b", HEALTH), ("a", LAUNCH)]
+    assert [(r.pod, r.cause.kind) for r in records] == [("b", HEALTH), ("a", LAUNCH)]
 
 
 def test_a_cause_that_comes_back_is_the_newest_again() -> None:
     breaker = look(crashing_pod("a"), crashing_pod("b", exit_code=2)).breaker
     again = look(crashing_pod("a", runs=2), before=breaker).breaker
-    assert [(r.exit_code, r.count) for r in again.failures] == [(1, 2), (2, 1)]
+    assert [(r.cause.exit_code, r.count) for r in again.failures] == [(1, 2), (2, 1)]
 
 
 def test_the_newest_10_records_are_kept() -> None:
     pods = [crashing_pod(f"p{number:02}", exit_code=number) for number in range(1, 13)]
     records = look(*pods).breaker.failures
     assert len(records) == MAX_RECORDS == 10
-    assert [r.exit_code for r in records] == list(range(12, 2, -1))
+    assert [r.cause.exit_code for r in records] == list(range(12, 2, -1))
 
 
 def test_a_huge_message_is_cut() -> None:
@@ -554,7 +552,7 @@ def test_a_huge_message_is_cut() -> None:
 def test_a_record_says_which_signal_on_which_node() -> None:
     killed = container("web", ended=Ended(137, "OOMKilled", signal=9))
     [only] = look(pod("a", killed, node="node-7")).breaker.failures
-    assert (only.signal, only.node) == (9, "node-7")
+    assert (only.cause.signal, only.node) == (9, "node-7")
     [elsewhere] = look(pod("a", killed, node="")).breaker.failures
     assert elsewhere.node is None
 
@@ -566,46 +564,55 @@ def test_a_record_says_which_signal_on_which_node() -> None:
     ("failure", "words"),
     [
         pytest.param(
-            Failure(LAUNCH, "Error", "a", container="web", exit_code=2),
+            Failure(FailureCause(LAUNCH, "Error", "web", exit_code=2), "a"),
             "container web exited 2",
             id="an exit code",
         ),
         pytest.param(
-            Failure(LAUNCH, "OOMKilled", "a", container="web", exit_code=137),
+            Failure(FailureCause(LAUNCH, "OOMKilled", "web", exit_code=137), "a"),
             "container web exited 137 (OOMKilled)",
             id="an exit code and why",
         ),
         pytest.param(
-            Failure(LAUNCH, "Completed", "a", container="web", exit_code=0),
+            Failure(FailureCause(LAUNCH, "Completed", "web", exit_code=0), "a"),
             "container web exited 0 (Completed)",
             id="exit 0 is an exit code",
         ),
         pytest.param(
-            Failure(LAUNCH, "ErrImagePull", "a", container="web"),
+            Failure(FailureCause(LAUNCH, "ErrImagePull", "web"), "a"),
             "container web cannot start: ErrImagePull",
             id="cannot start",
         ),
         pytest.param(
-            Failure(LAUNCH, "ErrImagePull", "a", container="web", message="not found"),
+            Failure(FailureCause(LAUNCH, "ErrImagePull", "web"), "a", message="not found"),
             "container web cannot start: ErrImagePull: not found",
             id="cannot start, in the kubelet's words",
         ),
         pytest.param(
-            Failure(HEALTH, "Error", "a", container="web"),
+            Failure(FailureCause(HEALTH, "Error", "web"), "a"),
             "container web ended, its exit code was not seen",
             id="an end that only restartCount tells of",
         ),
         pytest.param(
-            Failure(LAUNCH, "Error", "a", container="web", message="back-off 10s"),
+            Failure(FailureCause(LAUNCH, "Error", "web"), "a", message="back-off 10s"),
             "container web ended, its exit code was not seen: back-off 10s",
             id="the same, in the kubelet's words",
         ),
         pytest.param(
-            Failure(HEALTH, "NotReadyInTime", "a", message="25 s late"),
+            Failure(FailureCause(HEALTH, "NotReadyInTime"), "a", message="25 s late"),
             "NotReadyInTime: 25 s late",
             id="the whole pod",
         ),
-        pytest.param(Failure(LAUNCH, "PodFailed", "a"), "PodFailed", id="the whole pod, wordless"),
+        pytest.param(
+            Failure(FailureCause(LAUNCH, "PodFailed"), "a"),
+            "PodFailed",
+            id="the whole pod, wordless",
+        ),
+        pytest.param(
+            Failure(FailureCause(HEALTH, "Error", "web", 137, 9), "a"),
+            "container web exited 137 by signal 9",
+            id="a signal",
+        ),
         pytest.param(record(exit_code=3), "container web exited 3", id="a record"),
     ],
 )
@@ -638,9 +645,16 @@ def test_the_causes_are_told_in_one_clause(causes: int, words: str) -> None:
 
 def test_one_cause_of_two_kinds_is_told_once() -> None:
     """A container that crashes before and after its pod was Ready has one fault."""
-    crash = FailureRecord(2, FailureKind.HEALTH, "Error", "a", 2, START, "web", 1)
-    other = replace(crash, reason="OOMKilled", exit_code=137, count=1)
-    records = (crash, other, replace(crash, kind=FailureKind.LAUNCH, count=1))
+    crash = FailureRecord(
+        2, FailureCause(FailureKind.HEALTH, "Error", "web", exit_code=1), "a", 2, START
+    )
+    killed = FailureCause(FailureKind.HEALTH, "OOMKilled", "web", exit_code=137)
+    launching = replace(crash.cause, kind=FailureKind.LAUNCH)
+    records = (
+        crash,
+        replace(crash, cause=killed, count=1),
+        replace(crash, cause=launching, count=1),
+    )
     assert describe_failures(records) == (
         "container web exited 1 (x3); container web exited 137 (OOMKilled) (x1)"
     )

@@ -33,22 +33,25 @@ from tripswitch.domain.rules.evidence import (
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.steps.use_evidence import AGAIN_SECONDS, SET_UP_SECONDS
 from tripswitch.domain.values.decision import EventReason
-from tripswitch.domain.values.failure import FailureKind
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
 from tripswitch.domain.values.pods import ContainerRole, PodView
 from tripswitch.domain.values.status import FailureRecord, RolloutStatus
 
 CRASH = FailureRecord(
     revision=2,
-    kind=FailureKind.LAUNCH,
-    reason="Error",
+    cause=FailureCause(FailureKind.LAUNCH, "Error", "web", exit_code=2),
     pod="web-1",
     count=1,
     last_seen=START,
-    container="web",
-    exit_code=2,
 )
+OF_CRASH = compute_topic(CRASH.revision, CRASH.cause)
 FOUND = Evidence("web-1", log_tail="connecting\nFATAL: no such table\n")
+
+
+def crash_with(changes: dict[str, object]) -> FailureRecord:
+    """Return the record of a crash of another cause."""
+    return replace(CRASH, cause=replace(CRASH.cause, **changes))  # type: ignore[arg-type]
 
 
 def crashed(found: Evidence | None = None) -> ManualCluster:
@@ -57,7 +60,7 @@ def crashed(found: Evidence | None = None) -> ManualCluster:
     world.look(1.0)
     if found is not None:
         [record] = world.breaker().failures
-        world.findings = (Finding(compute_topic(record), found),)
+        world.findings = (Finding(compute_topic(record.revision, record.cause), found),)
     return world
 
 
@@ -82,7 +85,7 @@ def crashed(found: Evidence | None = None) -> ManualCluster:
 def test_a_log_is_asked_only_of_a_container_that_ran_and_failed(
     *, changes: dict[str, object], log: bool, ended: bool
 ) -> None:
-    inquiry = find_inquiry(replace(CRASH, **changes), START)  # type: ignore[arg-type]
+    inquiry = find_inquiry(crash_with(changes), START)
     assert inquiry is not None
     assert (inquiry.pod, inquiry.log, inquiry.ended) == ("web-1", log, ended)
     assert inquiry.container == changes.get("container", "web")
@@ -101,7 +104,7 @@ def test_a_log_is_asked_only_of_a_container_that_ran_and_failed(
 def test_of_a_container_that_was_killed_somebody_has_said_why(
     *, changes: dict[str, object], killed: bool
 ) -> None:
-    inquiry = find_inquiry(replace(CRASH, **changes), START)  # type: ignore[arg-type]
+    inquiry = find_inquiry(crash_with(changes), START)
     assert inquiry is not None
     assert inquiry.killed is killed
 
@@ -115,7 +118,7 @@ def test_of_a_container_that_was_killed_somebody_has_said_why(
     ],
 )
 def test_a_topic_names_one_cause_in_one_revision(changes: dict[str, object], topic: str) -> None:
-    assert compute_topic(replace(CRASH, **changes)) == topic  # type: ignore[arg-type]
+    assert compute_topic(2, crash_with(changes).cause) == topic
 
 
 def test_nothing_is_asked_again_once_it_is_known_or_too_late() -> None:
@@ -193,7 +196,7 @@ def test_what_was_found_goes_into_its_record_and_is_told_once() -> None:
     assert told.message == (
         "pod web-1: container web exited 1 (1/3); its log ends: FATAL: no such table"
     )
-    assert told.topic == "2: container web exited 1"
+    assert told.topic == "2/LAUNCH/Error/web/1/"
     assert decision.inquiries == ()
     assert world.look(1.0).events == ()
 
@@ -203,7 +206,7 @@ def test_an_event_that_comes_after_its_pods_log_is_added_and_told() -> None:
     world.look(1.0)
     [record] = world.breaker().failures
     more = replace(FOUND, event="Liveness probe failed: 500")
-    world.findings = (Finding(compute_topic(record), more),)
+    world.findings = (Finding(compute_topic(record.revision, record.cause), more),)
     [told] = world.look(1.0).events
     assert "Liveness probe failed: 500" in told.message
     assert world.breaker().failures[0].evidence == more
@@ -238,13 +241,15 @@ def test_a_finding_is_told_of_its_own_cause_only_and_not_without_words() -> None
     world.become("v2", lambda name, _: crashing_pod(name, 1, exit_code=7))
     world.look(1.0)
     newest, oldest = world.breaker().failures
-    world.findings = (Finding(compute_topic(oldest), Evidence("web-1", log_tail="\n")),)
+    world.findings = (
+        Finding(compute_topic(oldest.revision, oldest.cause), Evidence("web-1", log_tail="\n")),
+    )
     assert told_failures(world) == []
     assert [r.evidence for r in world.breaker().failures] == [
         None,
         Evidence("web-1", log_tail="\n"),
     ]
-    world.findings = (Finding(compute_topic(newest), FOUND),)
+    world.findings = (Finding(compute_topic(newest.revision, newest.cause), FOUND),)
     [message] = told_failures(world)
     assert message.endswith("its log ends: FATAL: no such table")
 
@@ -348,7 +353,7 @@ def test_an_event_that_only_repeats_the_failures_message_is_not_quoted(
 
 
 def test_the_latest_cause_that_has_evidence_speaks() -> None:
-    silent = replace(CRASH, reason="OOMKilled", exit_code=137)
+    silent = crash_with({"reason": "OOMKilled", "exit_code": 137})
     other = replace(CRASH, revision=1, evidence=Evidence("p", "not this one"))
     records = (silent, other, replace(CRASH, evidence=FOUND))
     assert describe_latest(records, 2) == "its log ends: FATAL: no such table"
@@ -357,7 +362,7 @@ def test_the_latest_cause_that_has_evidence_speaks() -> None:
 
 def test_findings_are_taken_by_cause_and_never_replace_what_is_known() -> None:
     known = replace(CRASH, evidence=FOUND)
-    late = Finding(compute_topic(CRASH), Evidence("web-2", log_tail="other"))
+    late = Finding(OF_CRASH, Evidence("web-2", log_tail="other"))
     assert take_findings((known,), (late,)) == (known,)
     assert take_findings((CRASH,), (late,))[0].evidence == late.evidence
 

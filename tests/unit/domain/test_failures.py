@@ -41,7 +41,8 @@ from tripswitch.domain.rules.failures import (
     judge,
 )
 from tripswitch.domain.rules.health import LEAST_PATIENCE, Experience, expect
-from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Need, Sight
 from tripswitch.domain.values.status import Counted, Seen, Tally
@@ -144,7 +145,7 @@ def test_f1_every_ended_run_counts_once_whenever_one_looks() -> None:
 def test_f1_each_container_counts_its_own_runs() -> None:
     both = pod("a", crash_looping(2), running(name="log"), crash_looping(3, name="mesh"))
     found = look(both)
-    assert [(f.container, f.count) for f in found.failures] == [("web", 2), ("mesh", 3)]
+    assert [(f.cause.container, f.count) for f in found.failures] == [("web", 2), ("mesh", 3)]
     assert found.after.containers == (Tally("mesh", runs=3), Tally("web", runs=2))
 
 
@@ -173,7 +174,7 @@ def test_f1_an_init_container_that_is_run_again_and_succeeds_is_no_failure() -> 
 def test_f1_an_init_container_that_failed_unseen_before_it_succeeded_counts_those_runs() -> None:
     done = ended(0, name="setup", role=INIT, restarts=2, last_ended=Ended(3, "Error"))
     [failure] = look(pod("a", done)).failures
-    assert (failure.count, failure.reason, failure.exit_code) == (2, "Error", 3)
+    assert (failure.count, failure.cause.reason, failure.cause.exit_code) == (2, "Error", 3)
 
 
 @pytest.mark.parametrize("runs", [1, 3])
@@ -187,7 +188,7 @@ def test_f1_an_init_container_whose_end_before_was_lost_by_the_node_is_no_failur
 def test_f1_the_latest_end_tells_how_an_app_container_failed() -> None:
     again = ended(4, restarts=1, last_ended=Ended(3, "OOMKilled"))
     [failure] = look(pod("a", again)).failures
-    assert (failure.count, failure.reason, failure.exit_code) == (2, "Error", 4)
+    assert (failure.count, failure.cause.reason, failure.cause.exit_code) == (2, "Error", 4)
 
 
 def test_f1_a_failure_says_which_container_failed_how_and_where() -> None:
@@ -195,13 +196,9 @@ def test_f1_a_failure_says_which_container_failed_how_and_where() -> None:
     found = look(pod("a", container(ended=crashed, restarts=2), node="node-7"))
     assert found.failures == (
         Failure(
-            kind=LAUNCH,
-            reason="OOMKilled",
+            cause=FailureCause(LAUNCH, "OOMKilled", "web", exit_code=137, signal=9),
             pod="a",
             count=3,
-            container="web",
-            exit_code=137,
-            signal=9,
             node="node-7",
             message="out of memory",
         ),
@@ -265,14 +262,18 @@ def test_f1_the_reason_of_an_ended_run(
     of: ContainerView, reason: str, exit_code: int | None, message: str
 ) -> None:
     [failure] = look(pod("a", of)).failures
-    assert (failure.reason, failure.exit_code, failure.message) == (reason, exit_code, message)
-    assert failure.signal in (None, 9)
-    assert failure.reason in FAILURE_REASONS
+    assert (failure.cause.reason, failure.cause.exit_code, failure.message) == (
+        reason,
+        exit_code,
+        message,
+    )
+    assert failure.cause.signal in (None, 9)
+    assert failure.cause.reason in FAILURE_REASONS
 
 
 def test_f1_no_signal_is_not_signal_0() -> None:
     [failure] = look(pod("a", ended(1))).failures
-    assert failure.signal is None
+    assert failure.cause.signal is None
 
 
 @pytest.mark.parametrize(
@@ -301,7 +302,11 @@ def test_f1_of_several_ends_in_one_look_those_that_cannot_be_seen_count(
     of: ContainerView, failures: int, exit_code: int | None
 ) -> None:
     [failure] = look(pod("a", of)).failures
-    assert (failure.reason, failure.count, failure.exit_code) == ("Error", failures, exit_code)
+    assert (failure.cause.reason, failure.count, failure.cause.exit_code) == (
+        "Error",
+        failures,
+        exit_code,
+    )
 
 
 SETUP: dict[str, Any] = {"name": "setup", "role": INIT}
@@ -417,7 +422,7 @@ def test_f1_exit_0_is_no_failure_where_the_containers_own_policy_says_so(
 def test_f1_a_container_that_may_complete_counts_what_failed_before_it_did() -> None:
     warm_up = ended(0, restarts=2, last_ended=Ended(3, "Error"), may_complete=True)
     [failure] = look(pod("a", warm_up)).failures
-    assert (failure.count, failure.exit_code) == (2, 3)
+    assert (failure.count, failure.cause.exit_code) == (2, 3)
 
 
 def test_f1_a_container_that_is_started_again_after_a_success_has_not_failed() -> None:
@@ -431,7 +436,7 @@ def test_f1_an_init_container_that_ends_the_pod_counts_once() -> None:
     """Its own ``restartPolicy`` is ``Never``: the pod fails, and no other run follows."""
     dead = pod("a", ended(1, **SETUP), waiting("PodInitializing"), phase=PodPhase.FAILED)
     assert watch((2, dead), (3, dead)) == [1, 0]
-    assert [(f.container, f.exit_code) for f in look(dead).failures] == [("setup", 1)]
+    assert [(f.cause.container, f.cause.exit_code) for f in look(dead).failures] == [("setup", 1)]
 
 
 RESTARTED = Ended(137, "RestartingAllContainers")
@@ -462,7 +467,7 @@ def test_f1_only_the_container_that_restarts_all_of_them_counts(
     after = restarting_pod(runs, cause, shown)
     looks = [(6, before), (7, after), (8, after)] if seen else [(7, after), (8, after)]
     assert sum(watch(*looks)) == runs
-    assert {f.container for f in look(after).failures} == {"web"}
+    assert {f.cause.container for f in look(after).failures} == {"web"}
 
 
 def test_f1_where_several_containers_may_restart_all_only_an_end_that_is_seen_counts() -> None:
@@ -630,7 +635,7 @@ def test_f2_every_reason_that_is_the_revisions_own_fault_counts_at_once(reason: 
     assert found.after.containers == (Tally("web", waits=1, since=START),)
     assert found.wake_at == START + ATTEMPT_SECONDS
     [failure] = found.failures
-    assert failure == Failure(LAUNCH, reason, "a", container="web", node="node-1")
+    assert failure == Failure(FailureCause(LAUNCH, reason, "web"), "a", node="node-1")
 
 
 def test_f2_the_failure_carries_the_kubelets_words() -> None:
@@ -686,7 +691,7 @@ def test_f2_a_container_that_ran_before_is_counted_by_its_ended_runs() -> None:
     again = waiting("CreateContainerError", restarts=1, last_ended=Ended(1, "Error"))
     found = look(pod("a", again))
     assert found.after.containers == (Tally("web", runs=2),)
-    assert [f.reason for f in found.failures] == ["Error"]
+    assert [f.cause.reason for f in found.failures] == ["Error"]
     assert found.wake_at is None
 
 
@@ -737,7 +742,7 @@ def test_f2_waits_and_ended_runs_of_one_container_add_up() -> None:
 
 def test_f2_an_init_container_that_cannot_start_counts_too() -> None:
     stuck = pod("a", waiting("ErrImagePull", "setup", role=INIT), waiting("PodInitializing"))
-    assert [f.container for f in look(stuck).failures] == ["setup"]
+    assert [f.cause.container for f in look(stuck).failures] == ["setup"]
 
 
 # --- F3 -------------------------------------------------------------------------------------------
@@ -747,7 +752,12 @@ def test_f3_a_failed_pod_that_no_container_rule_counted_is_one_failure() -> None
     found = look(failed_pod(reason="DeadlineExceeded", message="was active for too long"))
     assert found.after == Counted("uid-a", failed=True)
     assert found.failures == (
-        Failure(LAUNCH, "DeadlineExceeded", "a", node="node-1", message="was active for too long"),
+        Failure(
+            FailureCause(LAUNCH, "DeadlineExceeded"),
+            "a",
+            node="node-1",
+            message="was active for too long",
+        ),
     )
 
 
@@ -759,19 +769,19 @@ def test_f3_a_failed_pod_counts_once() -> None:
 def test_f3_without_a_reason_the_containers_speak_first() -> None:
     dead = pod("a", ended(1), phase=PodPhase.FAILED)
     found = look(dead)
-    assert [(f.reason, f.container) for f in found.failures] == [("Error", "web")]
+    assert [(f.cause.reason, f.cause.container) for f in found.failures] == [("Error", "web")]
     assert not found.after.failed
 
 
 def test_f3_without_a_reason_and_without_an_ended_container_it_is_pod_failed() -> None:
     [failure] = look(failed_pod()).failures
-    assert (failure.reason, failure.message) == ("PodFailed", "")
+    assert (failure.cause.reason, failure.message) == ("PodFailed", "")
 
 
 def test_f3_a_reason_nobody_knows_is_pod_failed_and_kept_as_its_words() -> None:
     dead = pod("a", ended(137), phase=PodPhase.FAILED, reason="Novelty")
     [failure] = look(dead).failures
-    assert (failure.reason, failure.message, failure.verdict) == (
+    assert (failure.cause.reason, failure.message, failure.verdict) == (
         "PodFailed",
         "Novelty",
         Verdict.COUNT,
@@ -781,7 +791,7 @@ def test_f3_a_reason_nobody_knows_is_pod_failed_and_kept_as_its_words() -> None:
 def test_f3_in_a_pod_that_failed_as_a_whole_ended_containers_are_the_consequence() -> None:
     dead = pod("a", ended(137), phase=PodPhase.FAILED, reason="Evicted", message="Pod ephemeral")
     found = look(dead)
-    assert [f.reason for f in found.failures] == ["Evicted"]
+    assert [f.cause.reason for f in found.failures] == ["Evicted"]
     assert found.after == Counted("uid-a", (Tally("web", runs=1),), failed=True)
 
 
@@ -808,14 +818,11 @@ def test_f4_a_running_pod_that_is_not_ready_in_time_is_one_health_failure() -> N
     assert found.wake_at is None
     assert found.failures == (
         Failure(
-            HEALTH,
-            NOT_READY_IN_TIME,
+            FailureCause(HEALTH, NOT_READY_IN_TIME),
             "a",
             node="node-1",
-            message=(
-                "not Ready 60 s after its containers started (revision 1 took 2 s); if this is "
-                "expected, set healthCheckGracePeriodSeconds or a startupProbe"
-            ),
+            message="not Ready 60 s after its containers started (revision 1 took 2 s); if this is "
+            "expected, set healthCheckGracePeriodSeconds or a startupProbe",
         ),
     )
 
@@ -922,7 +929,7 @@ def test_f5_an_ended_run_is_a_launch_failure_unless_the_pod_was_ready(
     of: PodView, reason: str, seen: Seen, kind: FailureKind
 ) -> None:
     [failure] = look(of, replace(NEVER_SEEN, seen=seen)).failures
-    assert (failure.kind, failure.reason, failure.count) == (kind, reason, 1)
+    assert (failure.cause.kind, failure.cause.reason, failure.count) == (kind, reason, 1)
     assert failure.verdict is Verdict.COUNT
 
 
@@ -948,7 +955,7 @@ def test_f5_a_pod_that_only_looked_as_if_it_were_running_was_not(
     of = pod("a", replace(again, last_ended=last), running(name="app"))
     tallies = (Tally("web", runs=counted),) if counted else ()
     [failure] = look(of, replace(NEVER_SEEN, seen=seen, containers=tallies)).failures
-    assert failure.kind is kind
+    assert failure.cause.kind is kind
 
 
 @pytest.mark.parametrize(
@@ -967,7 +974,11 @@ def test_f5_a_pod_that_only_looked_as_if_it_were_running_was_not(
 @pytest.mark.parametrize("seen", Seen)
 def test_f5_what_cannot_start_is_a_launch_failure(reason: str, seen: Seen) -> None:
     [failure] = look(stuck_pod(reason=reason), replace(NEVER_SEEN, seen=seen)).failures
-    assert (failure.kind, failure.reason, failure.verdict) == (LAUNCH, reason, Verdict.COUNT)
+    assert (failure.cause.kind, failure.cause.reason, failure.verdict) == (
+        LAUNCH,
+        reason,
+        Verdict.COUNT,
+    )
 
 
 @pytest.mark.parametrize(
@@ -982,13 +993,17 @@ def test_f5_what_cannot_start_is_a_launch_failure(reason: str, seen: Seen) -> No
 )
 def test_f5_a_pod_that_failed_by_its_own_doing_is_a_launch_failure(of: PodView) -> None:
     [failure] = look(of).failures
-    assert (failure.kind, failure.reason, failure.count) == (LAUNCH, of.reason, 1)
+    assert (failure.cause.kind, failure.cause.reason, failure.count) == (LAUNCH, of.reason, 1)
     assert failure.verdict is Verdict.COUNT
 
 
 def test_f5_running_but_not_ready_in_time_is_a_health_failure() -> None:
     [failure] = look(unready_pod(), now=START + 900).failures
-    assert (failure.kind, failure.reason, failure.count) == (HEALTH, "NotReadyInTime", 1)
+    assert (failure.cause.kind, failure.cause.reason, failure.count) == (
+        HEALTH,
+        "NotReadyInTime",
+        1,
+    )
     assert failure.verdict is Verdict.COUNT
 
 
@@ -1027,7 +1042,7 @@ def test_f5_a_pod_that_was_taken_away_is_not_counted_later_either(of: PodView) -
 )
 def test_f5_what_the_node_or_the_scheduler_did_never_counts(reason: str, shown: str) -> None:
     found = look(failed_pod(reason=reason))
-    assert [(f.reason, f.verdict) for f in found.failures] == [(shown, Verdict.IGNORE)]
+    assert [(f.cause.reason, f.verdict) for f in found.failures] == [(shown, Verdict.IGNORE)]
     assert found.after.failed
 
 
@@ -1042,7 +1057,7 @@ def test_f5_a_pod_that_no_container_ever_ran_in_was_rejected_and_never_counts(re
         pod("a", ended(137), phase=PodPhase.FAILED, reason=reason, message=words),
     ):
         [failure] = look(dead).failures
-        assert (failure.reason, failure.verdict) == ("PodRejected", Verdict.IGNORE)
+        assert (failure.cause.reason, failure.verdict) == ("PodRejected", Verdict.IGNORE)
 
 
 @pytest.mark.parametrize(
@@ -1057,19 +1072,21 @@ def test_f5_a_pod_that_no_container_ever_ran_in_was_rejected_and_never_counts(re
 )
 def test_f5_a_pod_in_which_a_container_ran_was_not_rejected(of: ContainerView) -> None:
     dead = pod("a", waiting(""), of, phase=PodPhase.FAILED, reason="Novelty")
-    assert [(f.reason, f.verdict) for f in look(dead).failures] == [("PodFailed", Verdict.COUNT)]
+    assert [(f.cause.reason, f.verdict) for f in look(dead).failures] == [
+        ("PodFailed", Verdict.COUNT)
+    ]
 
 
 @pytest.mark.parametrize("reason", sorted(TEMPLATE_FAULTS))
 def test_f5_a_pod_that_is_rejected_for_what_its_template_asks_for_counts(reason: str) -> None:
     [failure] = look(failed_pod(reason=reason, message="Pod was rejected: words")).failures
-    assert (failure.reason, failure.verdict) == (reason, Verdict.COUNT)
+    assert (failure.cause.reason, failure.verdict) == (reason, Verdict.COUNT)
 
 
 @pytest.mark.parametrize("begin", NODE_EVICTIONS)
 def test_f5_an_eviction_by_the_node_never_counts(begin: str) -> None:
     [failure] = look(failed_pod(reason="Evicted", message=f"{begin}: memory")).failures
-    assert (failure.reason, failure.verdict) == ("Evicted", Verdict.IGNORE)
+    assert (failure.cause.reason, failure.verdict) == ("Evicted", Verdict.IGNORE)
 
 
 @pytest.mark.parametrize("reason", ["NodeShutdown", "DeadlineExceeded"])
@@ -1162,11 +1179,8 @@ class Of:
 
     def judged_by(self, *rules: PolicyRule) -> Verdict:
         failure = Failure(
-            LAUNCH,
-            self.reason,
+            FailureCause(LAUNCH, self.reason, self.container, exit_code=self.exit_code),
             "a",
-            container=self.container,
-            exit_code=self.exit_code,
             verdict=self.verdict,
         )
         judged = judge(failure, rules)
@@ -1329,7 +1343,7 @@ def test_f5_a_pod_that_is_ready_for_a_moment_between_crashes_was_never_ready() -
     flash = pod("a", restarted(1, START), ready_since=START)
     first = look(flash, now=START + 1, made_of=BARE)
     again = look(crashing_pod(runs=2), first.after, START + 2, made_of=BARE)
-    assert [f.kind for f in again.failures] == [LAUNCH]
+    assert [f.cause.kind for f in again.failures] == [LAUNCH]
 
 
 def test_the_next_moment_of_several_is_woken_for() -> None:

@@ -41,7 +41,8 @@ from tripswitch.domain.values.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
-from tripswitch.domain.values.failure import Failure, FailureKind
+from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import (
@@ -74,7 +75,7 @@ GOING = Status(
         stage=Stage.HEALTH,
         failure_count=2,
         counted=(COUNTED,),
-        failures=(FailureRecord(2, FailureKind.LAUNCH, "Error", "x", 2, START),),
+        failures=(FailureRecord(2, FailureCause(FailureKind.LAUNCH, "Error"), "x", 2, START),),
     ),
     revisions=(revision(2, RolloutState.IN_PROGRESS, failed_tasks=2), revision(1)),
     conditions=(Condition("Ready", False, Reason.ROLLOUT_IN_PROGRESS, "", START),),
@@ -245,7 +246,8 @@ def test_what_a_status_must_never_say(status: Status, violation: str) -> None:
             breaker(
                 failures=GOING.circuit_breaker.failures[:0]
                 + tuple(
-                    FailureRecord(1, FailureKind.LAUNCH, f"r{n}", "x", 1, START) for n in range(10)
+                    FailureRecord(1, FailureCause(FailureKind.LAUNCH, f"r{n}"), "x", 1, START)
+                    for n in range(10)
                 )
             ),
             id="records that had no room",
@@ -308,7 +310,7 @@ FALLEN: dict[str, dict[str, Any]] = {
 }
 """Marks of ``COUNTED`` that are lower than they were."""
 
-FAILURE = Failure(FailureKind.LAUNCH, "Error", "x")
+FAILURE = Failure(FailureCause(FailureKind.LAUNCH, "Error"), "x")
 TOLD = Event(EventReason.ROLLOUT_STARTED, "")
 
 

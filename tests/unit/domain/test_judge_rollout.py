@@ -27,7 +27,8 @@ from tests.support.builders import (
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.values.decision import DeletePod, ScaleReplicaSet
-from tripswitch.domain.values.failure import FailureKind, Verdict
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.failure_cause import FailureKind
 from tripswitch.domain.values.pods import ContainerRole, PodView
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.status import (
@@ -452,7 +453,7 @@ def test_f4_a_pod_that_misses_its_deadline_counts_and_is_replaced() -> None:
     assert [a.uid for a in decision.actions if isinstance(a, DeletePod)] == hanging
     assert world.breaker().failure_count == 2
     assert all(p.uid not in hanging for p in world.replica_set("v1").pods)
-    assert [f.kind for f in decision.failures] == [FailureKind.HEALTH] * 2
+    assert [f.cause.kind for f in decision.failures] == [FailureKind.HEALTH] * 2
     assert world.events[-1] == "PodHealthCheckFailed"
 
 
@@ -794,6 +795,20 @@ def test_one_event_for_each_cause_however_many_pods() -> None:
     ]
 
 
+def test_pods_of_one_cause_are_one_event_also_if_the_kubelets_words_differ() -> None:
+    """Two pods miss their deadline by different times: one cause, so one event and one topic."""
+    world = started(replicas=2, breaker=breaker_spec(100))
+    late = {
+        p.name: START - 300 * number for number, p in enumerate(world.replica_set("v1").pods, 1)
+    }
+    world.become("v1", lambda name, _: unready_pod(name, late[name]), count=2)
+    decision = world.look(1.0)
+    assert len({failure.message for failure in decision.failures}) == 2
+    [event] = decision.events
+    assert event.message.startswith(f"pod {min(late)} and 1 more: NotReadyInTime: not Ready ")
+    assert event.topic == "1/HEALTH/NotReadyInTime///"
+
+
 def test_launch_and_health_failures_are_told_apart() -> None:
     world = started(replicas=2, breaker=breaker_spec(100))
     names = [p.name for p in world.replica_set("v1").pods]
@@ -805,7 +820,7 @@ def test_launch_and_health_failures_are_told_apart() -> None:
         "PodHealthCheckFailed",
         "PodLaunchFailed",
     ]
-    assert [(f.kind, f.pod) for f in decision.failures] == [
+    assert [(f.cause.kind, f.pod) for f in decision.failures] == [
         (FailureKind.HEALTH, names[0]),
         (FailureKind.LAUNCH, names[1]),
     ]

@@ -77,5 +77,5 @@ def test_f8_a_policy_can_make_it_count() -> None:
     rule = PolicyRule(Verdict.COUNT, frozenset({REGISTRY_UNAVAILABLE}))
     counted = _look(Breaker(), (rule,), CURRENT)
     assert counted.failure_count == 1
-    assert counted.failures[0].reason == REGISTRY_UNAVAILABLE
+    assert counted.failures[0].cause.reason == REGISTRY_UNAVAILABLE
     assert REGISTRY_UNAVAILABLE in FAILURE_REASONS

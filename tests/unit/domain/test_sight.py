@@ -167,7 +167,7 @@ def rolling(sight: Sight = UNKNOWN) -> ManualCluster:
 
 
 def failures(decision: Decision) -> list[str]:
-    return [failure.reason for failure in decision.failures]
+    return [failure.cause.reason for failure in decision.failures]
 
 
 def test_v1_a_silent_watch_is_no_failure_until_the_pods_were_read_anew() -> None:

@@ -9,7 +9,8 @@ import pytest
 from tests.unit.cluster.raws import T0
 from tripswitch.cluster.store import Key
 from tripswitch.domain.values.decision import Decision, Event, EventReason
-from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.status import (
     Breaker,
     Condition,
@@ -45,9 +46,9 @@ def test_the_breaker_is_shown_as_it_is() -> None:
 def test_failures_are_counted_by_kind_and_reason_except_ignored_ones() -> None:
     metrics = Metrics()
     failures = (
-        Failure(FailureKind.LAUNCH, "ErrImagePull", "a", count=2),
-        Failure(FailureKind.LAUNCH, "OutOfcpu", "b", verdict=Verdict.IGNORE),
-        Failure(FailureKind.HEALTH, "NotReadyInTime", "c", verdict=Verdict.FAIL_NOW),
+        Failure(FailureCause(FailureKind.LAUNCH, "ErrImagePull"), "a", count=2),
+        Failure(FailureCause(FailureKind.LAUNCH, "OutOfcpu"), "b", verdict=Verdict.IGNORE),
+        Failure(FailureCause(FailureKind.HEALTH, "NotReadyInTime"), "c", verdict=Verdict.FAIL_NOW),
     )
     metrics.take(WEB, Decision(STATUS, failures=failures), 0.1)
     series = 'tripswitch_pod_failures_total{{kind="{}",name="web",namespace="shop",reason="{}"}}'
@@ -133,7 +134,7 @@ def test_requests_and_the_queue_are_watched() -> None:
 
 def test_an_object_that_is_gone_leaves_nothing_and_takes_nothing_along() -> None:
     metrics = Metrics()
-    failures = (Failure(FailureKind.LAUNCH, "Error", "a"),)
+    failures = (Failure(FailureCause(FailureKind.LAUNCH, "Error"), "a"),)
     events = tuple(Event(reason, "") for reason in EventReason)
     for key in (WEB, API):
         metrics.take(key, Decision(STATUS, failures=failures, events=events), 0.1)

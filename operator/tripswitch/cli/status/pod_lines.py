@@ -8,6 +8,7 @@ from enum import StrEnum
 from tripswitch.cli.formatting import format_age, one_line, plural
 from tripswitch.cluster.pods import SETTING_UP
 from tripswitch.domain.rules.ended_runs import has_succeeded
+from tripswitch.domain.rules.failure_words import describe_end
 from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.time import Instant
@@ -101,11 +102,9 @@ def _ends(pod: PodView) -> str:
 
 
 def _end(ended: Ended) -> str:
-    """Return how a run ended: "exited 2 (Error)", "was killed by signal 9 (OOMKilled)"."""
-    how = f"was killed by signal {ended.signal}" if ended.signal else f"exited {ended.exit_code}"
-    reason = f" ({ended.reason})" if ended.reason else ""
+    """Return how a run ended, and what the container said last."""
     words = f": {ended.message}" if ended.message else ""
-    return f"{how}{reason}{words}"
+    return f"{describe_end(ended.exit_code, ended.signal, ended.reason)}{words}"
 
 
 def _restarts(container: ContainerView) -> str:

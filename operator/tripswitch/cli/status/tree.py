@@ -15,7 +15,8 @@ from tripswitch.cli.formatting import clean, format_age, format_lasting, one_lin
 from tripswitch.cli.status.holders import ReplicaSetLine
 from tripswitch.cli.status.pod_lines import PodLine, Tone
 from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, RevisionLine, View
-from tripswitch.domain.rules.failures import CANNOT_START
+from tripswitch.domain.rules.failure_words import describe_cause
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.time import Instant
 
 POD_LIMIT = 10
@@ -210,24 +211,29 @@ def _more_fields(failure: Raw) -> Iterator[tuple[str, str]]:
 
 def describe_failure(failure: Raw) -> str:
     """Return who failed how: "LAUNCH: container web exited 2, revision 2, pod web-1 on node-3"."""
-    container, code, number = (failure.get(key) for key in ("container", "exitCode", "signal"))
     words = []
-    how = (
-        f"was killed by signal {number}"
-        if number
-        else f"exited {code}"
-        if code is not None
-        else "cannot start"
-        if failure.get("reason") in CANNOT_START
-        else "ended, its exit code was not seen"
-    )
-    if container:
-        words.append(f"container {container} {how}".rstrip())
+    cause = _read_cause(failure)
+    if cause.container:
+        words.append(describe_cause(cause))
     if failure.get("revision"):
         words.append(f"revision {failure['revision']}")
     node = f" on {failure['node']}" if failure.get("node") else ""
     words.append(f"pod {read_text(failure.get('pod'))}{node}")
     return one_line(f"{read_text(failure.get('kind'))}: {', '.join(words)}")
+
+
+def _read_cause(failure: Raw) -> FailureCause:
+    """Return the cause that a record of any version tells of, as far as it makes sense."""
+    code, signal = (failure.get(name) for name in ("exitCode", "signal"))
+    return FailureCause(
+        kind=FailureKind.HEALTH
+        if failure.get("kind") == FailureKind.HEALTH
+        else FailureKind.LAUNCH,
+        reason=read_text(failure.get("reason")),
+        container=read_text(failure.get("container")) or None,
+        exit_code=None if code is None else read_int(code),
+        signal=read_int(signal) or None,
+    )
 
 
 def _spaced(name: str) -> str:

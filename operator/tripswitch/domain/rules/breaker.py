@@ -230,18 +230,14 @@ def _record(
     """Add failures to the records for people: same causes together, newest first, at most 10."""
     by_cause = {(r.revision, r.cause): r for r in reversed(records)}
     for failure in failures:
-        cause = (revision, failure.cause)
-        earlier = by_cause.pop(cause, None)
-        by_cause[cause] = FailureRecord(
+        key = (revision, failure.cause)
+        earlier = by_cause.pop(key, None)
+        by_cause[key] = FailureRecord(
             revision=revision,
-            kind=failure.kind,
-            reason=failure.reason,
+            cause=failure.cause,
             pod=failure.pod,
             count=failure.count + (0 if earlier is None else earlier.count),
             last_seen=now,
-            container=failure.container,
-            exit_code=failure.exit_code,
-            signal=failure.signal,
             node=failure.node or None,
             message=failure.message[:MAX_MESSAGE],
             evidence=None if earlier is None else earlier.evidence,

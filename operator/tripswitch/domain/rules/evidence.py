@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tripswitch.domain.rules.failures import NOT_READY_IN_TIME
+from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
 from tripswitch.domain.values.status import FailureRecord
 from tripswitch.domain.values.time import Instant
@@ -46,20 +47,26 @@ def find_inquiry(record: FailureRecord, now: Instant) -> Inquiry | None:
     """
     if record.evidence is not None or now - record.last_seen > FRESH:
         return None
-    unready = record.reason == NOT_READY_IN_TIME
+    cause = record.cause
+    unready = cause.reason == NOT_READY_IN_TIME
     return Inquiry(
-        topic=compute_topic(record),
+        topic=compute_topic(record.revision, cause),
         pod=record.pod,
-        container=record.container,
-        log=unready or (record.exit_code not in (None, 0) and record.reason not in LOGLESS),
+        container=cause.container,
+        log=unready or (cause.exit_code not in (None, 0) and cause.reason not in LOGLESS),
         ended=not unready,
-        killed=record.exit_code in KILLED and record.reason != OOM_KILLED,
+        killed=cause.exit_code in KILLED and cause.reason != OOM_KILLED,
     )
 
 
-def compute_topic(record: FailureRecord) -> str:
-    """Return what an inquiry is about: one cause in one revision, whichever pod shows it."""
-    return f"{record.revision}/{record.cause}"
+def compute_topic(revision: int, cause: FailureCause) -> str:
+    """Return the topic of inquiries and events about a cause in a revision, the same for each pod.
+
+    >>> from tripswitch.domain.values.failure_cause import FailureKind
+    >>> compute_topic(2, FailureCause(FailureKind.LAUNCH, "Error", "web", 2))
+    '2/LAUNCH/Error/web/2/'
+    """
+    return f"{revision}/{cause}"
 
 
 def waiting_topic(revision: int) -> str:
@@ -76,7 +83,12 @@ def take_findings(
     """
     found = {finding.topic: finding.evidence for finding in findings}
     return tuple(
-        replace(record, evidence=_choose(record.evidence, found.get(compute_topic(record))))
+        replace(
+            record,
+            evidence=_choose(
+                record.evidence, found.get(compute_topic(record.revision, record.cause))
+            ),
+        )
         for record in records
     )
 

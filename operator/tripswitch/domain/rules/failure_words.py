@@ -1,12 +1,13 @@
-"""Failures in words: the one place that says how a container failed.
+"""The words for a failure: the one place that says how a container failed.
 
-Messages, events and the reason of a trip all use these sentences.
+Messages, events, the reason of a trip and the plugin all use these sentences.
 """
 
 from __future__ import annotations
 
 from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.status import FailureRecord
 
 
@@ -26,15 +27,41 @@ def describe_failures(records: tuple[FailureRecord, ...], most: int = 3) -> str:
 
 
 def describe_failure(failure: Failure | FailureRecord) -> str:
-    """Return one cause in words: which container failed how."""
-    if failure.container is None:
-        return f"{failure.reason}: {failure.message}" if failure.message else failure.reason
-    if failure.exit_code is None:
-        words = f": {failure.message}" if failure.message else ""
-        if failure.reason in CANNOT_START:
-            return f"container {failure.container} cannot start: {failure.reason}{words}"
-        return f"container {failure.container} ended, its exit code was not seen{words}"
-    how = f"exited {failure.exit_code}"
-    if failure.reason != "Error":
-        how += f" ({failure.reason})"
-    return f"container {failure.container} {how}"
+    """Return a failure's cause in words, and the kubelet's own words where they say more."""
+    return describe_cause(failure.cause, failure.message)
+
+
+def describe_cause(cause: FailureCause, message: str = "") -> str:
+    """Return which container failed how.
+
+    Args:
+        cause: The cause.
+        message: The kubelet's own words. They are left out where an exit code says it.
+
+    >>> from tripswitch.domain.values.failure_cause import FailureKind
+    >>> describe_cause(FailureCause(FailureKind.LAUNCH, "ErrImagePull", "web"), "not found")
+    'container web cannot start: ErrImagePull: not found'
+    >>> describe_cause(FailureCause(FailureKind.HEALTH, "NotReadyInTime"))
+    'NotReadyInTime'
+    """
+    words = f": {message}" if message else ""
+    if cause.container is None:
+        return f"{cause.reason}{words}"
+    if cause.exit_code is not None:
+        return f"container {cause.container} {describe_end(cause.exit_code, cause.signal, cause.reason)}"
+    if cause.reason in CANNOT_START:
+        return f"container {cause.container} cannot start: {cause.reason}{words}"
+    return f"container {cause.container} ended, its exit code was not seen{words}"
+
+
+def describe_end(exit_code: int, signal: int | None, reason: str) -> str:
+    """Return how a run ended. The reason "Error" says nothing and is left out.
+
+    >>> describe_end(2, None, "Error")
+    'exited 2'
+    >>> describe_end(137, 9, "OOMKilled")
+    'exited 137 by signal 9 (OOMKilled)'
+    """
+    by = f" by signal {signal}" if signal else ""
+    why = "" if reason in ("", "Error") else f" ({reason})"
+    return f"exited {exit_code}{by}{why}"

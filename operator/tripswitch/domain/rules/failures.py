@@ -31,7 +31,8 @@ from tripswitch.domain.rules.health import (
 from tripswitch.domain.rules.health import running_at as pod_running_at
 from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.rules.sight import merge_needs
-from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import AttemptEvent, Need, Sight
 from tripswitch.domain.values.status import Counted, Seen, Tally
@@ -312,11 +313,13 @@ def _container_failures(
         trouble = is_registry_trouble(container.waiting, container.message)  # F8
         found.append(
             Failure(
-                kind=FailureKind.LAUNCH,
-                reason=REGISTRY_UNAVAILABLE if trouble else container.waiting,
+                cause=FailureCause(
+                    FailureKind.LAUNCH,
+                    REGISTRY_UNAVAILABLE if trouble else container.waiting,
+                    container.name,
+                ),
                 pod=pod.name,
                 count=waits,
-                container=container.name,
                 node=pod.node,
                 message=container.message,
                 verdict=Verdict.IGNORE if trouble else Verdict.COUNT,
@@ -326,13 +329,15 @@ def _container_failures(
     if ends.count:
         found.append(
             Failure(
-                kind=FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
-                reason=_ended_reason(container, ended),
+                cause=FailureCause(
+                    FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
+                    _ended_reason(container, ended),
+                    container.name,
+                    None if ended is None else ended.exit_code,
+                    None if ended is None else ended.signal or None,
+                ),
                 pod=pod.name,
                 count=ends.count,
-                container=container.name,
-                exit_code=None if ended is None else ended.exit_code,
-                signal=None if ended is None else ended.signal or None,
                 node=pod.node,
                 message=(ended.message if ended is not None else "") or container.message,
             )
@@ -355,8 +360,7 @@ def _pod_failure(pod: PodView) -> Failure:
     """F3, with F5's verdict on the reason."""
     reason, verdict = failed_pods.judge_failed_pod(pod)
     return Failure(
-        kind=FailureKind.LAUNCH,
-        reason=reason,
+        cause=FailureCause(FailureKind.LAUNCH, reason),
         pod=pod.name,
         node=pod.node,
         message=pod.message or pod.reason,
@@ -383,8 +387,7 @@ def _health_failure(pod: PodView, expected: Expectations, now: Instant) -> Failu
             "if this is expected, set healthCheckGracePeriodSeconds or a startupProbe"
         )
     return Failure(
-        kind=FailureKind.HEALTH,
-        reason=NOT_READY_IN_TIME,
+        cause=FailureCause(FailureKind.HEALTH, NOT_READY_IN_TIME),
         pod=pod.name,
         node=pod.node,
         message=words,
@@ -416,11 +419,12 @@ def _marked(counted: Counted) -> bool:
 
 
 def _matches(rule: PolicyRule, failure: Failure) -> bool:
-    if rule.reasons and failure.reason not in rule.reasons:
+    cause = failure.cause
+    if rule.reasons and cause.reason not in rule.reasons:
         return False
-    if rule.container is not None and failure.container != rule.container:
+    if rule.container is not None and cause.container != rule.container:
         return False
     if rule.exit_codes:
-        listed = failure.exit_code in rule.exit_codes
-        return failure.exit_code is not None and listed is not rule.exit_codes_negated
+        listed = cause.exit_code in rule.exit_codes
+        return cause.exit_code is not None and listed is not rule.exit_codes_negated
     return True

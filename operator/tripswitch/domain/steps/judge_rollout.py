@@ -8,7 +8,6 @@ from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
-from tripswitch.domain.rules.failure_words import describe_failure
 from tripswitch.domain.rules.failures import PULLS
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.scaling import is_complete
@@ -23,10 +22,11 @@ from tripswitch.domain.steps.progress_clock import (
     progress,
     run_clock,
 )
-from tripswitch.domain.steps.use_evidence import take, tell_cause
+from tripswitch.domain.steps.use_evidence import take, tell_failure
 from tripswitch.domain.steps.waiting_words import describe_lateness
 from tripswitch.domain.values.decision import EventReason
-from tripswitch.domain.values.failure import Failure, FailureKind, Verdict
+from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.status import BreakerState, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule
@@ -192,14 +192,14 @@ def _longer(known: int | None, seen: int | None) -> int | None:
 
 
 def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
-    """One event for each kind and cause of this look, however many pods showed it."""
-    by_cause: dict[tuple[FailureKind, str], list[Failure]] = {}
+    """One event for each cause of this look, however many pods showed it."""
+    by_cause: dict[FailureCause, list[Failure]] = {}
     for failure in failures:
-        by_cause.setdefault((failure.kind, describe_failure(failure)), []).append(failure)
-    for (kind, cause), same in by_cause.items():
-        pods = sorted({failure.pod for failure in same})
-        named = f"pod {pods[0]}" + (f" and {len(pods) - 1} more" if len(pods) > 1 else "")
-        draft = tell_cause(draft, kind, cause, named)
+        by_cause.setdefault(failure.cause, []).append(failure)
+    for same in by_cause.values():
+        first, *others = sorted({failure.pod for failure in same})
+        named = f"pod {first}" + (f" and {len(others)} more" if others else "")
+        draft = tell_failure(draft, same[-1], named)
     return draft
 
 

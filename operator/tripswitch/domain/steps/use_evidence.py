@@ -7,6 +7,7 @@ from dataclasses import replace
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.evidence import (
     CREATING,
+    compute_topic,
     describe_evidence,
     find_inquiry,
     take_findings,
@@ -15,7 +16,8 @@ from tripswitch.domain.rules.evidence import (
 from tripswitch.domain.rules.failure_words import describe_failure
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
-from tripswitch.domain.values.failure import FailureKind
+from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.failure_cause import FailureKind
 from tripswitch.domain.values.inquiry import Inquiry
 from tripswitch.domain.values.pods import ContainerRole
 from tripswitch.domain.values.status import FailureRecord
@@ -52,28 +54,28 @@ def take(draft: Draft) -> Draft:
 
 def _tell(draft: Draft, record: FailureRecord, pod: str) -> Draft:
     words = describe_evidence(record.evidence, record.message)
-    cause = describe_failure(record)
     if not words:
         return draft
     if record.revision == draft.rollout.revision:
-        return tell_cause(draft, record.kind, cause, f"pod {pod}")
-    return draft.say(REASONS[record.kind], f"pod {pod}: {cause}; {words}")
+        return tell_failure(draft, record, f"pod {pod}")
+    return draft.say(REASONS[record.cause.kind], f"pod {pod}: {describe_failure(record)}; {words}")
 
 
-def tell_cause(draft: Draft, kind: FailureKind, cause: str, named: str) -> Draft:
+def tell_failure(draft: Draft, failure: Failure | FailureRecord, named: str) -> Draft:
     """Say that pods fail for a cause, how often anything failed so far, and what is known of it.
 
     However often it is said, it is one event for each cause in a revision.
     """
     revision, breaker = draft.rollout.revision, draft.status.circuit_breaker
+    cause = failure.cause
     evidence = (
         describe_evidence(record.evidence, record.message)
         for record in breaker.failures
-        if (record.revision, record.kind) == (revision, kind) and describe_failure(record) == cause
+        if (record.revision, record.cause) == (revision, cause)
     )
     words = next((f"; {found}" for found in evidence if found), "")
-    message = f"{named}: {cause} ({breaker.summary}){words}"
-    return draft.say(REASONS[kind], message, topic=f"{revision}: {cause}")
+    message = f"{named}: {describe_failure(failure)} ({breaker.summary}){words}"
+    return draft.say(REASONS[cause.kind], message, topic=compute_topic(revision, cause))
 
 
 def ask_evidence(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:

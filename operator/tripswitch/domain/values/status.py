@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tripswitch.domain.values.failure import FailureCause, FailureKind
+from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
 from tripswitch.domain.values.time import Instant
@@ -140,22 +140,13 @@ class FailureRecord:
     """
 
     revision: int
-    kind: FailureKind
-    reason: str
+    cause: FailureCause
     pod: str
     count: int
     last_seen: Instant
-    container: str | None = None
-    exit_code: int | None = None
-    signal: int | None = None
     node: str | None = None
     message: str = ""
     evidence: Evidence | None = None
-
-    @property
-    def cause(self) -> FailureCause:
-        """What makes it the same as another failure of the revision."""
-        return FailureCause(self.kind, self.reason, self.container, self.exit_code, self.signal)
 
 
 @dataclass(frozen=True, slots=True)

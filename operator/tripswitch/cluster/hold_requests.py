@@ -78,6 +78,8 @@ def build_annotations(action: HoldWorkload) -> dict[str, str]:
             f"set spec.updateStrategy.rollingUpdate.partition of {place} to "
             f"{action.mark.partition or 0}"
         )
+    if action.mark.completed:
+        changed["completed"] = action.mark.completed
     advice = (
         f"fix the template; or retry the failed one: {resume}. If its DeploymentCircuitBreaker was "
         "deleted, fix the template and then do the same"

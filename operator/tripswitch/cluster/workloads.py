@@ -261,6 +261,7 @@ def _see_mark(annotations: Mapping[str, Any]) -> Mark | None:
         read_text(annotations.get(TRIPPED)),
         read_text(changed.get("breaker")),
         read_int(partition) if isinstance(partition, int) else None,
+        read_text(changed.get("completed")),
     )
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules.conditions import compute_problem_conditions
-from tripswitch.domain.rules.workloads import is_stopped
+from tripswitch.domain.rules.workloads import bears_hold, is_stopped
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
 from tripswitch.domain.steps.follow_spec import apply_commands, follow_spec, restore_history, resume
 from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
 from tripswitch.domain.steps.judge_rollout import judge_rollout
-from tripswitch.domain.steps.plan_hold import plan_hold
+from tripswitch.domain.steps.plan_hold import plan_hold, release
 from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
-from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.decision import Action, Decision, Event, EventReason
 from tripswitch.domain.values.protection import HoldState, Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Reason
@@ -47,7 +47,9 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
     problem = find_problem(snapshot, protected)
     if problem is not None:
         decision = _report_problem(snapshot, *problem, now)
-        return replace(decision, events=_tell_made_anew(protected))
+        return replace(
+            decision, actions=_let_go(protected, problem[0]), events=_tell_made_anew(protected)
+        )
     draft = replace(begin_draft(snapshot, now), events=_tell_made_anew(protected))
     for step in STEPS:
         draft = step(draft)
@@ -63,6 +65,15 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
         check=find_check(draft),
         wake_at=min(draft.wakes, default=None),
     )
+
+
+def _let_go(protected: Protected, problem: Reason) -> tuple[Action, ...]:
+    """Return how a hold that is not remembered ends with a template that has no revision yet (G5)."""
+    workload = protected.workload
+    waits = problem is Reason.WAITING_FOR_CONTROLLER
+    if workload is None or not waits or protected.protection.mode is Mode.OBSERVE:
+        return ()
+    return tuple(release(workload, resume=True)) if bears_hold(workload) else ()
 
 
 def _tell_made_anew(protected: Protected) -> tuple[Event, ...]:

@@ -474,7 +474,8 @@ def test_c1_and_c2_with_a_rollback_still_obey_both_in_their_order() -> None:
     world = failing().command(stop="2/ROLLBACK", retry="now")
     world.look(1.0)
     assert (world.rollout.revision, world.rollout.kind) == (2, RolloutKind.DEPLOY)
-    assert world.events[-3:] == ["RolloutStopped", "RollbackStarted", "RolloutStarted"]
+    told = ["RolloutStopped", "RollbackStarted", "RolloutStopped", "RolloutStarted"]
+    assert world.events[-4:] == told
 
 
 # --- R6 -------------------------------------------------------------------------------------------

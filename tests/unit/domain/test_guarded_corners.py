@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.support.builders import crashing_pod, pending_pod
 from tests.unit.domain.guarded_world import (
     BREAKER,
@@ -16,8 +18,15 @@ from tests.unit.domain.guarded_world import (
     tripped,
 )
 from tripswitch.domain.values.hold_actions import HoldWorkload
-from tripswitch.domain.values.protection import HOLD_PARTITION, Hold, HoldState, Mark, WorkloadKind
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.protection import (
+    HOLD_PARTITION,
+    Hold,
+    HoldState,
+    Mark,
+    Mode,
+    WorkloadKind,
+)
+from tripswitch.domain.values.status import RolloutStatus, Status
 
 
 def test_a_failed_replica_set_that_a_person_deletes_does_not_end_the_trip() -> None:
@@ -90,15 +99,14 @@ def test_of_two_replica_sets_with_one_template_the_one_that_rolls_out_is_watched
 
 
 def test_a_pause_that_a_breaker_which_is_gone_left_is_told() -> None:
-    """G9: the new breaker leaves it alone, and says why nothing is rolled out."""
-    world = completed()
+    """G9, G7: one that observes leaves it alone, and says why nothing is rolled out."""
+    world = completed(mode=Mode.OBSERVE)
     world.change(paused=True, mark=Mark("web-v2", "uid-other"))
     world.look()
     told = world.status.rollout_state_reason
     assert "Deployment web" in told
     assert "resume it by hand" in told
-    world.change(mark=Mark("web-v9", BREAKER))
-    world.settle()
+    world.settings(mode=Mode.ENFORCE).settle()
     assert "resume it by hand" not in world.status.rollout_state_reason
 
 
@@ -125,6 +133,115 @@ def test_scaled_to_zero_and_up_again_during_a_trip_the_good_revision_runs() -> N
     world.resize(2, *(pending_pod(f"web-v2-{n}") for n in range(4)))
     world.settle()
     assert world.sizes() == {"v1": 4}
+
+
+def _make_breaker_again(world: GuardedWorld) -> None:
+    """Delete the breaker, which leaves the workload as it is, and make another one."""
+    world.command(uid="uid-of-the-next", status=Status())
+
+
+@pytest.mark.parametrize("kind", list(WorkloadKind))
+def test_a_breaker_made_again_during_a_trip_takes_the_hold_over(kind: WorkloadKind) -> None:
+    """G8, G9: a label-made breaker that is deleted by hand comes back without memory."""
+    world = completed(kind, replicas=3)
+    world.roll(2, pending_pod("web-v2-2")).resize(1, *ready_many(1, 2))
+    world.look()
+    world.resize(2, crashing_pod("web-v2-2", runs=3))
+    world.settle()
+    _make_breaker_again(world)
+    world.look()
+    assert world.status.hold == Hold("web-v2")
+    assert world.events[-3:] == ["RolloutStarted", "HoldFound", "RollbackStarted"]
+    world.resize(1, *ready_many(1, 3)).resize(2).settle(later=20.0)
+    assert world.workload is not None
+    mark = world.workload.mark
+    assert mark is not None
+    assert (mark.breaker, mark.completed) == ("uid-of-the-next", "web-v1")
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    assert world.status.last_completed_revision == 1
+    world.roll(3, pending_pod("web-v3-2"))
+    if kind is WorkloadKind.DEPLOYMENT:
+        del world.revisions["web-v3"]  # it is made after the release
+    world.settle()
+    assert world.workload.mark is None
+    assert not world.workload.paused
+    assert world.workload.partition in (None, 0)
+
+
+def test_a_hold_of_another_template_is_let_go_by_the_next_breaker() -> None:
+    """G5: the template was corrected while there was no breaker."""
+    world = tripped()
+    _make_breaker_again(world)
+    world.apply(1)
+    world.settle(later=20.0)
+    assert "HoldFound" in world.events
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark, world.workload.stalled) == (
+        False,
+        None,
+        False,
+    )
+    assert world.status.hold is None
+    world.change(complete=True).settle(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_a_hold_of_a_template_without_a_revision_is_let_go_by_the_next_breaker() -> None:
+    """A paused Deployment makes no ReplicaSet of the corrected template."""
+    world = tripped()
+    _make_breaker_again(world)
+    world.apply(3)
+    world.look()
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark) == (False, None)
+
+
+def test_a_breaker_that_observes_lets_nothing_go() -> None:
+    world = tripped()
+    _make_breaker_again(world)
+    world.settings(mode=Mode.OBSERVE).apply(3)
+    assert world.look().actions == ()
+
+
+def test_a_hold_whose_mark_names_no_completed_revision_moves_no_size() -> None:
+    """B4, and a mark that an earlier version wrote."""
+    world = tripped()
+    world.change(mark=Mark("web-v2", BREAKER))
+    done = len(world.done)
+    _make_breaker_again(world)
+    world.settle()
+    assert world.state() is RolloutStatus.FAILED
+    assert [type(action) for action in world.done[done:]] == [HoldWorkload]
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+
+
+def test_a_hold_of_another_breaker_is_taken_over_by_one_that_has_a_memory() -> None:
+    """It only reported while the other one acted."""
+    world = tripped()
+    world.change(mark=Mark("web-v2", "uid-other", completed="web-v1"))
+    memory = replace(world.status, hold=None)
+    world.command(status=memory).settle()
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.workload is not None
+    assert world.workload.mark == Mark("web-v2", BREAKER, completed="web-v1")
+
+
+def test_a_hold_that_was_observed_for_a_while_is_taken_over() -> None:
+    """G7: it was a pause for the breaker that observed."""
+    world = tripped()
+    _make_breaker_again(world)
+    world.settings(mode=Mode.OBSERVE).settle()
+    assert world.state() is RolloutStatus.PENDING
+    world.settings(mode=Mode.ENFORCE).settle(later=20.0)
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+
+
+def test_a_hold_of_a_revision_that_completed_since_is_a_persons_pause() -> None:
+    world = completed()
+    world.change(paused=True, mark=Mark("web-v1", "uid-other"))
+    assert world.look().actions == ()
+    assert world.status.hold is None
 
 
 def _delete_and_make_again(world: GuardedWorld) -> None:

@@ -86,7 +86,7 @@ def test_a_trip_pauses_reports_raises_and_lowers_in_this_order() -> None:
     ]
     assert world.status.hold == Hold("web-v2")
     assert world.workload is not None
-    assert world.workload.mark == Mark("web-v2", BREAKER)
+    assert world.workload.mark == Mark("web-v2", BREAKER, completed="web-v1")
     assert world.sizes() == {"v1": 4}
     assert "CircuitBreakerTriggered" in world.events
 
@@ -363,11 +363,47 @@ def test_a_mark_that_is_put_back_is_ours_again() -> None:
     assert not world.workload.paused
 
 
-def test_a_mark_of_which_no_memory_is_left_is_a_persons_pause() -> None:
+def test_a_breaker_that_lost_its_status_finds_its_hold_by_the_mark() -> None:
     world = tripped()
     world.command(status=Status())
-    assert world.look().actions == ()
-    assert world.status.hold is None
+    world.look()
+    assert "HoldFound" in world.events
+    world.settle(later=20.0)
+    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    assert world.status.last_completed_revision == 1
+
+
+def test_a_mark_that_turns_up_after_a_retry_is_taken_back() -> None:
+    """C1: the answer to the pause was lost, and the retry came first."""
+    world = failing()
+    world.most_writes = 0
+    world.look()
+    world.most_writes = None
+    world.command(retry="again").look()
+    assert world.rollout.kind is RolloutKind.DEPLOY
+    world.change(paused=True, mark=Mark("web-v2", BREAKER, completed="web-v1"))
+    world.settle()
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark) == (False, None)
+    assert world.state() is RolloutStatus.IN_PROGRESS
+
+
+def test_a_retry_during_a_rollback_takes_effect_at_once_and_is_told() -> None:
+    """C1: the same look stops the rollback, and lets the workload go."""
+    world = failing()
+    world.resize(1, *ready_many(1, 2))
+    world.settle()
+    assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
+    decision = world.command(retry="again").look()
+    assert [type(action) for action in decision.actions] == [ReleaseWorkload, WithdrawReport]
+    assert world.events[-2:] == ["RolloutStopped", "RolloutStarted"]
+    assert "there is none to go back to" in world.messages[-2]
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark) == (False, None)
+    world.resize(2, *ready_many(2, 4, world.now)).resize(1).change(complete=True)
+    world.settle(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
 
 
 def test_a_late_mark_of_ours_is_taken_back() -> None:
@@ -381,11 +417,11 @@ def test_a_late_mark_of_ours_is_taken_back() -> None:
 
 
 def test_the_mark_of_a_breaker_that_is_gone_stays_while_the_pause_does() -> None:
-    """G9."""
-    world = completed()
+    """G9, G7: a breaker that observes takes nothing over."""
+    world = completed(mode=Mode.OBSERVE)
     world.change(paused=True, mark=Mark("web-v2", "uid-other"), stalled=True)
     assert world.look().actions == ()
-    world.change(paused=False)
+    world.settings(mode=Mode.ENFORCE).change(paused=False)
     world.settle()
     assert world.workload is not None
     assert (world.workload.mark, world.workload.stalled) == (None, False)

@@ -16,6 +16,7 @@ from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.protection import (
     HOLD_PARTITION,
     Mark,
+    Mode,
     Protected,
     Protection,
     Workload,
@@ -115,7 +116,12 @@ def is_stopped(workload: Workload) -> bool:
 
 def is_held(workload: Workload, breaker: str) -> bool:
     """Return whether a workload is as a hold of this breaker (a UID) left it."""
-    if workload.mark is None or workload.mark.breaker != breaker:
+    return bears_hold(workload) and workload.mark is not None and workload.mark.breaker == breaker
+
+
+def bears_hold(workload: Workload) -> bool:
+    """Return whether a workload is as a hold of any breaker left it."""
+    if workload.mark is None:
         return False
     if workload.kind is WorkloadKind.DEPLOYMENT:
         return workload.paused
@@ -123,14 +129,21 @@ def is_held(workload: Workload, breaker: str) -> bool:
 
 
 def is_paused_by_others(breaker: CircuitBreaker, workload: Workload) -> bool:
-    """G6: a pause or a partition that is not a hold of this breaker is a pause (R7)."""
-    ours = breaker.status.hold is not None and is_held(workload, breaker.uid)
-    return is_stopped(workload) and not ours
+    """G6: a pause or a partition that is no hold is a pause (R7).
+
+    A breaker that enforces takes over a hold of another one or one that it does not remember; one that
+    observes knows its own only (G7).
+    """
+    enforces = breaker.protection.mode is Mode.ENFORCE
+    known = breaker.status.hold is not None and is_held(workload, breaker.uid)
+    return is_stopped(workload) and not (known or (enforces and bears_hold(workload)))
 
 
-def build_mark(workload: Workload, failed: str, breaker: str) -> Mark:
-    """Return what is written onto a workload that is held."""
-    return Mark(failed, breaker, workload.partition)
+def build_mark(workload: Workload, failed: str, breaker: str, completed: str) -> Mark:
+    """Return what is written onto a workload that is held; a hold that is taken over keeps its partition."""
+    before = workload.mark if bears_hold(workload) else None
+    partition = workload.partition if before is None else before.partition
+    return Mark(failed, breaker, partition, completed)
 
 
 def find_risk(workload: Workload, template: Template) -> str:

@@ -221,10 +221,12 @@ def retry_desired(draft: Draft) -> Draft:
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
         return draft
     if draft.rollout.status in rollout_states.OPEN:
-        draft = draft.finish(
-            Transition.STOPPED,
-            Reason.ROLLOUT_STOPPED,
-            f"stopped: a retry of revision {desired.revision} was asked for",
+        running = draft.rollout
+        message = f"stopped: a retry of revision {desired.revision} was asked for"
+        draft = draft.finish(Transition.STOPPED, Reason.ROLLOUT_STOPPED, message).say(
+            EventReason.ROLLOUT_STOPPED,
+            f"rollback to {_names(draft, running)} {message}; until a revision completes there is none to go "
+            "back to",
         )
     return _announce(draft.start(desired.revision, RolloutKind.DEPLOY))
 

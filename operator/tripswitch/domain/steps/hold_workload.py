@@ -20,6 +20,7 @@ from dataclasses import replace
 from tripswitch.domain.rules.workloads import is_held, is_stopped
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.follow_spec import retry_desired
+from tripswitch.domain.steps.take_over import take_over
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.protection import (
     MOST_RESUMES,
@@ -39,11 +40,12 @@ def heed_workload(draft: Draft) -> Draft:
     mark = workload.mark
     marked = mark is not None and mark.breaker == breaker
     if hold is None:
-        # What a lost answer did turns up late. With the failed template still there it is as likely that
-        # the memory was lost, and the pause is left to a person (G6).
-        if mark is None or not marked or mark.failed == _find_current(draft):
+        if mark is None:
             return draft
-        return _with_hold(draft, Hold(mark.failed, HoldState.RELEASING))
+        if marked and draft.snapshot.guarded.status.rollout is not None:
+            # What a lost answer did turns up late.
+            return _with_hold(draft, Hold(mark.failed, HoldState.RELEASING))
+        return take_over(draft, mark)
     if hold.state is HoldState.RELEASING:
         return _heed_release(draft, hold)
     if is_held(workload, breaker):

@@ -12,7 +12,7 @@ import re
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.scaling import Bounds, compute_bounds, roll
-from tripswitch.domain.rules.workloads import build_mark, is_held, is_stopped
+from tripswitch.domain.rules.workloads import bears_hold, build_mark, is_held, is_stopped
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import Action, DeletePod
 from tripswitch.domain.values.hold_actions import (
@@ -23,7 +23,7 @@ from tripswitch.domain.values.hold_actions import (
     WithdrawReport,
 )
 from tripswitch.domain.values.pods import PodView
-from tripswitch.domain.values.protection import Hold, HoldState, Mode, WorkloadKind
+from tripswitch.domain.values.protection import Hold, HoldState, Mode, Workload, WorkloadKind
 from tripswitch.domain.values.status import RolloutKind, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
@@ -38,7 +38,7 @@ def plan_hold(draft: Draft) -> list[Action]:
         return []  # G7
     if hold is None or hold.state is HoldState.RELEASING:
         return _plan_release(draft)
-    if is_stopped(draft.workload) and not is_held(draft.workload, draft.snapshot.guarded.uid):
+    if is_stopped(draft.workload) and not bears_hold(draft.workload):
         return []  # G6: a person's pause
     return [*_plan_stop(draft, hold), *_plan_pods(draft)]
 
@@ -46,12 +46,17 @@ def plan_hold(draft: Draft) -> list[Action]:
 def _plan_release(draft: Draft) -> list[Action]:
     """G5: change back what is still as the hold left it; a mark on its own is only taken away.
 
-    The mark of a breaker that is gone stays on a workload that is still paused: it says how to go on
-    (G9).
+    Without a hold, the mark of a breaker that is gone stays on a workload that is still paused: it says how
+    to go on (G9).
     """
-    one, hold = draft.workload, draft.status.hold
+    return release(
+        draft.workload, resume=draft.status.hold is not None and bears_hold(draft.workload)
+    )
+
+
+def release(one: Workload, *, resume: bool) -> list[Action]:
+    """Return how a workload is let go; ``resume``: its pause or partition is that of a hold."""
     where = (one.kind, one.name, one.uid, one.resource_version)
-    resume = hold is not None and is_held(one, draft.snapshot.guarded.uid)
     actions: list[Action] = []
     if one.mark is not None and (resume or not is_stopped(one)):
         actions.append(ReleaseWorkload(*where, resume=resume, partition=one.mark.partition))
@@ -66,7 +71,9 @@ def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
     where = (one.kind, one.name, one.uid, one.resource_version)
     actions: list[Action] = []
     if not is_held(one, breaker):
-        actions.append(HoldWorkload(*where, build_mark(one, hold.failed, breaker)))
+        actions.append(
+            HoldWorkload(*where, build_mark(one, hold.failed, breaker, _find_good(draft)))
+        )
     told = one.stalled and (one.deadline_exceeded or one.kind is WorkloadKind.STATEFUL_SET)
     if not told:
         record = draft.record(draft.status.desired_revision)
@@ -74,6 +81,12 @@ def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
         words = record.message or draft.rollout.message
         actions.append(ReportTrip(*where, f"revision {record.revision} failed: {words}"))
     return actions
+
+
+def _find_good(draft: Draft) -> str:
+    record = draft.record(draft.rollout.revision)
+    goes_back = record is not None and draft.rollout.kind is RolloutKind.ROLLBACK
+    return record.replica_set if goes_back and record is not None else ""
 
 
 def _plan_pods(draft: Draft) -> list[Action]:

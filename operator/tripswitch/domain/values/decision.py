@@ -140,6 +140,7 @@ class EventReason(StrEnum):
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
     WORKLOAD_RESUMED = "WorkloadResumed"
     WORKLOAD_YIELDED = "WorkloadYielded"
+    HOLD_FOUND = "HoldFound"
     WORKLOAD_MADE_ANEW = "WorkloadMadeAnew"
     CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
 
@@ -155,6 +156,7 @@ WARNINGS = frozenset(
         EventReason.REPLICA_SET_CREATE_ERROR,
         EventReason.WORKLOAD_RESUMED,
         EventReason.WORKLOAD_YIELDED,
+        EventReason.HOLD_FOUND,
         EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
     }
 )

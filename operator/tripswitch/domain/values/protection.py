@@ -82,11 +82,13 @@ class Mark:
 
     ``failed`` is as in :class:`Hold`. ``breaker`` is the UID of the DeploymentCircuitBreaker.
     ``partition`` is a StatefulSet's partition before the trip; None: it had none, or it is a Deployment.
+    ``completed`` names the revision that the trip goes back to; empty: it does not go back.
     """
 
     failed: str
     breaker: str = ""
     partition: int | None = None
+    completed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,22 +12,19 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from tripswitch.api.identity import API_VERSION, BREAKER_KIND, GROUP
+from tripswitch.api.identity import API_VERSION, BREAKER_KIND
 from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import AlreadyExistsError, ApiError, NotFoundError
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS
 from tripswitch.cluster.store import Record
-from tripswitch.cluster.workload_index import OPT_IN, Brief
+from tripswitch.cluster.workload_index import LABEL, MADE_BY, OPT_IN, Brief, is_made_for_label
 from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.cluster.workloads import Target
 from tripswitch.domain.values.protection import Mode
 
 logger = logging.getLogger(__name__)
 
-MADE_BY = f"{GROUP}/made-by"
-"""Annotation of a breaker that was made for a label; its value is ``label``."""
-LABEL = "label"
 MODES = {"enforce": Mode.ENFORCE, "observe": Mode.OBSERVE}
 RETRY_SECONDS = 5.0
 """After a write that failed, it is decided again after this many seconds."""
@@ -129,7 +126,7 @@ class OptIn:
             return  # a breaker that it owned goes with it
         mode = self.find_mode(brief)
         guards = self._store.guards_of(target)
-        ours = [record for record in guards if is_made_for_label(record)]
+        ours = [record for record in guards if is_made_for_label(record.decode())]
         if mode is not None and not guards:
             await self._make(brief, mode)
         for record in ours:
@@ -165,11 +162,6 @@ class OptIn:
             await self._client.request("DELETE", CIRCUIT_BREAKERS.path(*record.key), body=options)
         except NotFoundError:
             return
-
-
-def is_made_for_label(record: Record) -> bool:
-    """Return whether a breaker was made here."""
-    return bool(field(record.decode(), "metadata", "annotations", MADE_BY) == LABEL)
 
 
 def build_breaker(brief: Brief, mode: Mode) -> dict[str, Any]:

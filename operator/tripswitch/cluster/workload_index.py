@@ -18,6 +18,15 @@ from tripswitch.domain.values.protection import Workload, WorkloadKind
 OPT_IN = f"{GROUP}/circuit-breaker"
 """Label of a workload or namespace: ``enforce``, ``observe`` or ``off`` (G8)."""
 
+MADE_BY = f"{GROUP}/made-by"
+"""Annotation of a breaker that was made for a label; its value is ``label``."""
+LABEL = "label"
+
+
+def is_made_for_label(breaker: object) -> bool:
+    """Return whether a raw DeploymentCircuitBreaker was made for a label, not by a person."""
+    return bool(field(breaker, "metadata", "annotations", MADE_BY) == LABEL)
+
 
 @dataclass(frozen=True, slots=True)
 class Brief:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tripswitch.api.circuit_breakers import read_circuit_breaker
 from tripswitch.api.times import parse_instant
@@ -18,7 +18,7 @@ from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.record import Key, Record
 from tripswitch.cluster.replicasets import SeenReplicaSet
 from tripswitch.cluster.store import Store
-from tripswitch.cluster.workload_index import Brief, WorkloadIndex
+from tripswitch.cluster.workload_index import Brief, WorkloadIndex, is_made_for_label
 from tripswitch.cluster.workloads import (
     POD_HASH,
     REVISION_HASH,
@@ -38,6 +38,24 @@ from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 
 KINDS = frozenset(kind.value for kind in WorkloadKind)
+
+
+class Rank(NamedTuple):
+    """Which of several breakers of one workload acts (G1): the lowest rank.
+
+    One that a person made comes before one that was made for a label, then the older one.
+    """
+
+    for_label: bool
+    created: float
+    name: str
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Rank:
+        """Return the rank of a raw DeploymentCircuitBreaker."""
+        metadata = field(raw, "metadata")
+        created = parse_instant(field(metadata, "creationTimestamp")) or 0.0
+        return cls(is_made_for_label(raw), created, read_text(field(metadata, "name")))
 
 
 class WorkloadStore(Store):
@@ -71,8 +89,8 @@ class WorkloadStore(Store):
             see_controller_revision, self._mark_owner, label=""
         )
         self.workloads = WorkloadIndex(self.is_guarded, self._mark_target, self._tell_relabelled)
-        self._guards: dict[Target, dict[str, tuple[float, str]]] = {}
-        """By target: the UIDs of its breakers, each with its time of creation and its name."""
+        self._guards: dict[Target, dict[str, Rank]] = {}
+        """By target: the UIDs of its breakers, and which of them comes first."""
         self._target_of: dict[str, Target] = {}
         self._loaded: set[Target] = set()
         self.load: Callable[[Record], None] = self.finish_loading
@@ -99,14 +117,15 @@ class WorkloadStore(Store):
         if record is None:
             return
         if uid in self._target_of:
+            if record.resource_version == read_text(field(raw, "metadata", "resourceVersion")):
+                self._rank_again(self._target_of[uid], uid, raw)
             self.changed(self._target_of[uid])
             return
         reference = field(raw, "spec", "targetRef")
         kind, name = read_text(field(reference, "kind")), read_text(field(reference, "name"))
         target = Target(kind, record.key.namespace, name)
-        created = parse_instant(field(raw, "metadata", "creationTimestamp")) or 0.0
         self._target_of[uid] = target
-        self._guards.setdefault(target, {})[uid] = (created, record.key.name)
+        self._guards.setdefault(target, {})[uid] = Rank.of(raw)
         self.changed(target)
         self._mark_target(target)
         if target in self._loaded:
@@ -115,6 +134,13 @@ class WorkloadStore(Store):
             self.load(record)
         else:
             self.finish_loading(record)  # there is nothing to read; a look says what is wrong
+
+    def _rank_again(self, target: Target, uid: str, raw: Mapping[str, Any]) -> None:
+        """Follow a person who makes a breaker their own by taking its annotation away (G8)."""
+        guards, rank = self._guards[target], Rank.of(raw)
+        if guards[uid] != rank:
+            guards[uid] = rank
+            self._mark_target(target)
 
     def remove_guarded(self, uid: str) -> None:
         """Forget a DeploymentCircuitBreaker, and its workload if no other names it."""
@@ -205,10 +231,10 @@ class WorkloadStore(Store):
         return breaker
 
     def _find_rival(self, record: Record) -> str:
-        """G1: the name of an older breaker for the same target."""
+        """G1: the name of the breaker for the same target that comes before this one."""
         guards = self._guards[self.target_of(record)]
-        oldest = min(guards.values())
-        return "" if oldest == guards[record.uid] else oldest[1]
+        first = min(guards.values())
+        return "" if first == guards[record.uid] else first.name
 
     def _find_revisions(self, target: Target, uid: str) -> list[ReplicaSetView]:
         """A reference to an owner in another namespace means nothing."""

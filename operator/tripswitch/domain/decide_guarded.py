@@ -107,7 +107,8 @@ def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str]
     if workload is None:
         return Reason.TARGET_NOT_FOUND, f"{target} does not exist"
     if protected.rival:
-        return Reason.TARGET_TAKEN, f"{target} is guarded by {protected.rival}, which is older"
+        words = "which is older, or was made by a person where this one was made for a label"
+        return Reason.TARGET_TAKEN, f"{target} is guarded by {protected.rival}, {words}"
     if workload.on_delete:
         words = "has the update strategy OnDelete: a person deletes its pods, there is no rollout"
         return Reason.NO_ROLLOUT, f"{target} {words}"

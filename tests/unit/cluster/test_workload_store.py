@@ -214,6 +214,28 @@ def test_two_breakers_of_one_workload_the_older_acts() -> None:
     assert second.rival == ""
 
 
+def test_a_breaker_that_a_person_made_comes_before_one_made_for_a_label() -> None:
+    """G1, G8: also where it is younger."""
+    views = Views()
+    made = {"annotations": {"tripswitch.dev/made-by": "label"}}
+    labelled = raws.breaker("web-deployment", "uid-1", **made)
+    views.store.upsert_guarded(labelled)
+    views.store.upsert_guarded(raws.breaker("own", "uid-2", created="2027-01-16T08:00:00Z"))
+    views.fill()
+
+    def find_rivals() -> list[str]:
+        found = (views.snapshot(name).protected for name in ("web-deployment", "own"))
+        return [one.rival for one in found if one is not None]
+
+    assert find_rivals() == ["own", ""]
+    views.dirty.clear()
+    views.store.upsert_guarded(raws.breaker("web-deployment", "uid-1", version=19))
+    assert find_rivals() == ["own", ""], "an older version is no news"
+    views.store.upsert_guarded(raws.breaker("web-deployment", "uid-1", version=21))
+    assert find_rivals() == ["", "web-deployment"], "a person made it their own"
+    assert Key("shop", "own") in views.dirty
+
+
 def test_after_the_last_breaker_nothing_is_kept() -> None:
     views = guarded()
     views.store.remove_guarded(raws.BREAKER_UID)

@@ -189,7 +189,7 @@ def _merge(into: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
 def test_what_a_trip_writes_is_read_again_and_taken_back_exactly(partition: int | None) -> None:
     """G4, G5."""
     web = {**raws.deployment(), "kind": "Deployment"}
-    mark = Mark("web-2", "uid-breaker")
+    mark = Mark("web-2", "uid-breaker", completed="web-1")
     held = carry_out(carry_out(web, HoldWorkload(*WEB, mark)), ReportTrip(*WEB, "bad"))
     seen = see_workload(held)
     assert (seen.paused, seen.mark) == (True, mark)

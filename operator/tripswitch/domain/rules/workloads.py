@@ -40,7 +40,7 @@ def adapt(
         breaker: The DeploymentCircuitBreaker.
         workload: Its target; None: it does not exist.
         revisions: The workload's revisions with their pods.
-        rival: Name of an older breaker for the same target, empty if there is none.
+        rival: Name of the breaker for the same target that acts instead, empty if there is none.
     """
     protected = Protected(breaker.protection, workload, rival)
     if workload is None:

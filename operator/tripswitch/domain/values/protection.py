@@ -133,8 +133,8 @@ class Workload:
 class Protected:
     """What a decision about a guarded workload knows besides revisions and pods.
 
-    ``workload`` None: the target does not exist. ``rival`` is the name of an older
-    DeploymentCircuitBreaker for the same target, which acts instead (G1); empty if there is none.
+    ``workload`` None: the target does not exist. ``rival`` is the name of the DeploymentCircuitBreaker
+    for the same target that acts instead (G1); empty if there is none.
     ``current`` is the name of the ReplicaSet or ControllerRevision of the workload's template; empty
     while its controller has not made it. ``made_anew``: the memory was of another workload by that name,
     which was deleted; it has been dropped.

@@ -146,7 +146,7 @@ def build_mark(workload: Workload, failed: str, breaker: str, completed: str) ->
     return Mark(failed, breaker, partition, completed)
 
 
-def find_risk(workload: Workload, template: Template) -> str:
+def find_risk(workload: Workload, spec: Spec) -> str:
     """Return why a rollback may come too late or not at all, empty if nothing speaks for it.
 
     It is told at once, not at the trip.
@@ -156,10 +156,15 @@ def find_risk(workload: Workload, template: Template) -> str:
             "revisionHistoryLimit is 0: the Deployment deletes the ReplicaSet that a rollback needs "
             "as soon as it takes a rollout for complete"
         )
-    if not template.readiness.all_probed and workload.min_ready_seconds == 0:
+    if not spec.template.readiness.all_probed and workload.min_ready_seconds == 0:
         return (
             f"a container has no readiness probe and minReadySeconds is 0: the {workload.kind} gives "
             "up old pods within seconds, before a crash loop can be told from a start"
+        )
+    if spec.progress_deadline == 0:
+        return (
+            "there is no progress deadline: pods that never become Ready count once each, and may never "
+            "be enough for a trip; set progressDeadlineSeconds"
         )
     return ""
 

@@ -113,7 +113,7 @@ def _gather_facts(
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
-        at_risk=find_risk(draft.workload, spec.template) if draft.snapshot.protected else "",
+        at_risk=find_risk(draft.workload, spec) if draft.snapshot.protected else "",
         frozen=frozen,
     )
 

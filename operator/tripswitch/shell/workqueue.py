@@ -1,8 +1,9 @@
-"""A work queue that folds repeats: level-triggered work needs to know *that*, never *how often*.
+"""Layer 3 of the work queue: workers, delays after failures, and errors that concern one key alone.
 
 A key is worked on by one worker at a time. Marked again while that goes on, it is worked on once more
-afterwards. Marked while it waits, nothing changes. What fails comes back after a growing delay, or
-as soon as it is marked; but where the server asks for patience, or after a bug, not before its time.
+afterwards. What fails comes back after a growing delay, or as soon as it is marked; but where the server
+asks for patience, or after a bug, not before its time. Keys that wait are those of
+:mod:`tripswitch.shell.folding_queue`, delays those of :mod:`tripswitch.shell.timers`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Generic, TypeVar
 from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.store import Key
+from tripswitch.shell.folding_queue import FoldingQueue, Taken
+from tripswitch.shell.timers import Timers
 
 logger = logging.getLogger(__name__)
 
@@ -62,23 +65,23 @@ class WorkQueue(Generic[K]):
         self._workers = workers
         self._retry = retry
         self._broken = broken
-        self._ready: asyncio.Queue[K | None] = asyncio.Queue()
-        self._marked: dict[K, float] = {}
-        """Keys to be worked on, and since when."""
-        self._busy: set[K] = set()
-        self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._holds: dict[K, asyncio.TimerHandle] = {}
-        """Keys that are not worked on before their time, marked or not."""
+        self._waiting: FoldingQueue[K] = FoldingQueue()
+        """Keys to be worked on. Taken: those that are worked on, and those in ``_holds``."""
+        self._wakes: Timers[K] = Timers(self._waiting.mark)
+        """Keys that are marked when their time has come; none of them is being worked on."""
+        self._holds: Timers[K] = Timers(self._waiting.release)
+        """Keys that are not worked on before their time, marked or not: taken, and with no worker."""
         self._fails: dict[K, int] = {}
+        """How often the work on a key has failed since it last succeeded, or since it was forgotten."""
         self._forgotten: set[K] = set()
-        """Keys that were forgotten while they were being worked on."""
+        """Keys that were forgotten while a worker has them."""
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def depth(self) -> int:
         """How many keys wait to be worked on."""
-        return len(self._marked)
+        return len(self._waiting)
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -94,30 +97,18 @@ class WorkQueue(Generic[K]):
 
     def mark(self, key: K) -> None:
         """Have a key worked on as soon as a worker is free."""
-        if key in self._marked:
-            return
-        self._marked[key] = asyncio.get_running_loop().time()
-        if key not in self._busy and key not in self._holds:
-            self._ready.put_nowait(key)
-
-    def mark_after(self, key: K, seconds: float) -> None:
-        """Have a key marked after a delay, instead of after any earlier such delay."""
-        self._unschedule(key)
-        timer = asyncio.get_running_loop().call_later(seconds, self._ring, key)
-        self._timers[key] = timer
+        self._waiting.mark(key)
 
     def forget(self, key: K) -> None:
         """Drop the timer, the hold and the failures of a key: what it named is gone.
 
         Work on the key that is under way goes on, and leaves none of these behind.
         """
-        self._unschedule(key)
+        self._wakes.cancel(key)
         self._fails.pop(key, None)
-        hold = self._holds.get(key)
-        if hold is not None:
-            hold.cancel()
-            self._let_go(key)
-        if key in self._busy:
+        if self._holds.cancel(key):
+            self._waiting.release(key)
+        elif self._waiting.is_taken(key):
             self._forgotten.add(key)
 
     async def stop(self, seconds: float) -> bool:
@@ -126,10 +117,10 @@ class WorkQueue(Generic[K]):
         Returns whether all of it was finished; the rest was cut off in the middle.
         """
         self._stopping = True
-        for timer in (*self._timers.values(), *self._holds.values()):
-            timer.cancel()
+        self._wakes.cancel_all()
+        self._holds.cancel_all()
         for _ in self._tasks:
-            self._ready.put_nowait(None)
+            self._waiting.end()
         self._gate.set()
         if not self._tasks:
             return True
@@ -142,62 +133,55 @@ class WorkQueue(Generic[K]):
     async def _run(self) -> None:
         while True:
             await self._gate.wait()
-            key = await self._ready.get()
-            if self._stopping or key is None:
+            taken = await self._waiting.take()
+            if self._stopping or taken is None:
                 return
-            await self._work_on(key)
+            self._wakes.cancel(taken.key)
+            delay, hold = await self._work_on(taken)
+            self._finish(taken.key, delay, hold)
 
-    async def _work_on(self, key: K) -> None:
-        since = self._marked.pop(key)
-        self._busy.add(key)
-        self._unschedule(key)
-        hold = 0.0
+    async def _work_on(self, taken: Taken[K]) -> tuple[float | None, float]:
+        """Work on a key.
+
+        Returns:
+            After how many seconds the key is to be marked (None: not by time), and for how many seconds it
+            must not be worked on, marked or not.
+        """
+        key = taken.key
         try:
-            delay = await self._work(key, since)
-            self._fails.pop(key, None)
+            delay = await self._work(key, taken.since)
         except TryAgainError as reason:
-            hold = reason.at_least
-            delay = max(hold, self._next_delay(key))
+            delay = max(reason.at_least, self._next_delay(key))
             logger.debug("%s again in %.2f s: %s", key, delay, reason)
+            return delay, reason.at_least
         except Exception as error:
             # The one place that keeps objects apart: a bug that one of them brings to light is
             # told in full, and all the others go on.
-            hold = HOLD_SECONDS
-            delay = max(hold, self._next_delay(key))
+            delay = max(HOLD_SECONDS, self._next_delay(key))
             context = about(key) if isinstance(key, Key) else None
             logger.exception(
                 "unexpected error about %s; again in %.1f s", key, delay, extra=context
             )
             self._broken(key, error)
-        finally:
-            self._busy.discard(key)
+            return delay, HOLD_SECONDS
+        self._fails.pop(key, None)
+        return delay, 0.0
+
+    def _finish(self, key: K, delay: float | None, hold: float) -> None:
+        """Decide when a key that a worker has left is worked on again."""
         if key in self._forgotten:
             self._forgotten.discard(key)
             self._fails.pop(key, None)
-            hold, delay = 0.0, None
+            delay, hold = None, 0.0
         if self._stopping:
             return
         if delay is not None:
-            self.mark_after(key, delay)
+            self._wakes.set(key, delay)
         if hold > 0:
-            self._holds[key] = asyncio.get_running_loop().call_later(hold, self._let_go, key)
-        elif key in self._marked:
-            self._ready.put_nowait(key)
+            self._holds.set(key, hold)
+        else:
+            self._waiting.release(key)
 
     def _next_delay(self, key: K) -> float:
         self._fails[key] = self._fails.get(key, 0) + 1
         return self._retry.delay(self._fails[key])
-
-    def _ring(self, key: K) -> None:
-        del self._timers[key]
-        self.mark(key)
-
-    def _let_go(self, key: K) -> None:
-        del self._holds[key]
-        if key in self._marked:
-            self._ready.put_nowait(key)
-
-    def _unschedule(self, key: K) -> None:
-        timer = self._timers.pop(key, None)
-        if timer is not None:
-            timer.cancel()

@@ -123,15 +123,6 @@ async def test_a_result_brings_the_key_back_at_that_very_time() -> None:
     assert log.times == [0, 2.5, 2.75]
 
 
-async def test_a_later_delay_replaces_an_earlier_one() -> None:
-    log = Log()
-    async with queue(log) as marks:
-        marks.mark_after("web", 5)
-        marks.mark_after("web", 20)
-        await asyncio.sleep(100)
-    assert log.times == [20]
-
-
 async def test_a_mark_before_its_time_takes_the_place_of_the_delay() -> None:
     log = Log(30.0, 30.0)
     async with queue(log) as marks:
@@ -140,6 +131,16 @@ async def test_a_mark_before_its_time_takes_the_place_of_the_delay() -> None:
         marks.mark("web")
         await asyncio.sleep(80)
     assert log.times == [0, 10, 40]
+
+
+async def test_a_delay_ends_with_the_work_that_a_mark_brought_earlier() -> None:
+    log = Log(30.0, None)
+    async with queue(log) as marks:
+        marks.mark("web")
+        await asyncio.sleep(10)
+        marks.mark("web")
+        await asyncio.sleep(80)
+    assert log.times == [0, 10]
 
 
 async def test_failures_come_back_later_and_later_until_one_success() -> None:
@@ -239,17 +240,17 @@ async def test_work_is_told_since_when_its_key_was_marked() -> None:
 
 
 async def test_stopping_finishes_what_is_under_way_and_takes_nothing_more() -> None:
-    log = Log(takes=5)
+    log = Log(3.0, takes=5)
     async with queue(log, workers=1) as marks:
-        marks.mark("first")
-        marks.mark("second")
-        marks.mark_after("third", 1)
-        await asyncio.sleep(1)
+        for key in ("due at 8", "under way", "waiting"):
+            marks.mark(key)
+        await asyncio.sleep(6)
         assert await marks.stop(60)
         assert log.running == 0
         assert all(task.done() for task in marks.tasks)
         await asyncio.sleep(60)
-    assert log.done == [("first", 0)]
+        assert marks.depth == 1, "no timer marks anything any more"
+    assert log.done == [("due at 8", 0), ("under way", 5)]
 
 
 async def test_stopping_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> None:

@@ -49,6 +49,8 @@ def test_both_kinds_have_the_same_breaker_settings() -> None:
         *("rollback", "resetOnHealthyTask", "thresholdConfiguration", "failurePolicy"),
     }
     assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
+    for name in ("alarms", "bakeTimeInMinutes"):
+        assert ours[name] == configuration["properties"][name]
 
 
 def test_both_kinds_have_the_same_status_fields() -> None:

@@ -54,6 +54,8 @@ def build_values(schema: Schema, depth: int = 6) -> st.SearchStrategy[Any]:
             return st.integers(low, high) | st.integers(low, min(high, max(low, 0) + 20))
         case "string" if schema.get("format") == "date-time":
             return st.datetimes().map(lambda moment: moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        case "string" if schema.get("minLength"):
+            return TEXT.filter(lambda text: len(text) >= schema["minLength"])
         case other:
             return {"boolean": st.booleans(), "string": TEXT}.get(str(other), JSON)
 

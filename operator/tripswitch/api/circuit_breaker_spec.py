@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tripswitch.api.alarms import AlarmSettings
 from tripswitch.api.base import ApiModel
 from tripswitch.api.breaker_settings import GRACE_PERIOD, MOST, BreakerSettings
 from tripswitch.domain.values.protection import Mode, WorkloadKind
@@ -33,7 +34,7 @@ class TargetReference(ApiModel):
     name: ObjectName = Field(description="Name of the workload.")
 
 
-class CircuitBreakerSpec(BreakerSettings):
+class CircuitBreakerSpec(BreakerSettings, AlarmSettings):
     """``spec`` of a DeploymentCircuitBreaker."""
 
     target_ref: TargetReference = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tripswitch.api.alarms import read_alarms, read_bake_seconds
 from tripswitch.api.circuit_breaker_spec import CircuitBreakerSpec
 from tripswitch.api.circuit_breaker_status import CircuitBreakerStatus
 from tripswitch.api.codec import dump_status, read_breaker, to_domain_status, validate_spec
@@ -39,6 +40,8 @@ def read_circuit_breaker(raw: Mapping[str, Any]) -> CircuitBreaker:
             min_ready_seconds=spec.min_ready_seconds,
             health_check_grace_period=spec.health_check_grace_period_seconds,
             progress_deadline=spec.progress_deadline_seconds,
+            alarms=read_alarms(spec),
+            bake_seconds=read_bake_seconds(spec),
         ),
         status=read_circuit_breaker_status(raw.get("status")),
         retry=read_optional_text(annotations.get(RETRY)),

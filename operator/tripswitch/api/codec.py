@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tripswitch.api import spec as api
+from tripswitch.api.alarms import read_alarms, read_bake_seconds
 from tripswitch.api.breaker_settings import BreakerSettings, PolicyRule
 from tripswitch.api.identity import RETRY, STOP
 from tripswitch.api.lenient import read_leniently
@@ -133,6 +134,8 @@ def _read_spec(spec: api.Spec) -> workload.Spec:
         retention=workload.Retention(
             spec.failed_pod_retention.count, spec.failed_pod_retention.ttl_seconds
         ),
+        alarms=read_alarms(configuration),
+        bake_seconds=read_bake_seconds(configuration),
     )
 
 

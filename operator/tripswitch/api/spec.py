@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from tripswitch.api.alarms import AlarmSettings
 from tripswitch.api.base import ApiModel
 from tripswitch.api.breaker_settings import GRACE_PERIOD, MOST, CircuitBreaker, Text
 
@@ -75,7 +76,7 @@ class Selector(ApiModel):
     )
 
 
-class DeploymentConfiguration(ApiModel):
+class DeploymentConfiguration(AlarmSettings):
     """How revisions are rolled out (ECS deploymentConfiguration)."""
 
     minimum_healthy_percent: int | None = Field(

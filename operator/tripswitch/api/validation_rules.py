@@ -15,6 +15,17 @@ _THRESHOLD = (
     ),
 )
 
+_ALARMS = (
+    (
+        "!self.enable || (has(self.alarmNames) && size(self.alarmNames) > 0)",
+        "alarmNames must name at least one alerting rule, or set enable: false",
+    ),
+    (
+        "!has(self.matchLabels) || self.matchLabels.all(k, k.matches('^[a-zA-Z_][a-zA-Z0-9_]*$'))",
+        "matchLabels has a key that is no label name of Prometheus",
+    ),
+)
+
 GUARDED_DEPLOYMENT: Rules = {
     (): (
         (
@@ -95,6 +106,7 @@ GUARDED_DEPLOYMENT: Rules = {
         "deploymentCircuitBreaker",
         "thresholdConfiguration",
     ): _THRESHOLD,
+    ("spec", "deploymentConfiguration", "alarms"): _ALARMS,
 }
 """CEL rules of a GuardedDeployment."""
 
@@ -140,6 +152,7 @@ CIRCUIT_BREAKER: Rules = {
         ),
     ),
     ("spec", "thresholdConfiguration"): _THRESHOLD,
+    ("spec", "alarms"): _ALARMS,
 }
 """CEL rules of a DeploymentCircuitBreaker.
 

@@ -144,6 +144,7 @@ class Store:
             retained=tuple(self._retained(record)),
             retention_refused=self._clock() < (known.no_retention_until or 0.0),
             sight=replace(known.sight, standstills=self._standstills()),
+            alarms=known.alarms,
         )
 
     def find_sight(self, record: Record) -> Sight:

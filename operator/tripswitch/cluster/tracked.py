@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from tripswitch.cluster.record import Record
 from tripswitch.cluster.refusals import Refusal
+from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.sight import UNKNOWN, Sight
 from tripswitch.domain.values.time import Instant
@@ -28,6 +29,7 @@ class Tracked:
         findings: What has been found out about its failures.
         no_retention_until: Until when no pod can be set aside; None: that was never refused.
         sight: How current the views of its pods are.
+        alarms: The latest reading of its alarms.
         parts: What other classes remember of it (:class:`tripswitch.cluster.per_object.PerObject`).
     """
 
@@ -36,6 +38,7 @@ class Tracked:
     findings: tuple[Finding, ...] = ()
     no_retention_until: Instant | None = None
     sight: Sight = UNKNOWN
+    alarms: AlarmReading = NO_READING
     parts: dict[object, Any] = field(default_factory=dict)
     _parsed: tuple[int, Any] | None = None
 

@@ -193,6 +193,7 @@ class WorkloadStore(Store):
             snapshot,
             findings=self.track(record).findings,
             sight=replace(self.find_sight(record), standstills=self._standstills()),
+            alarms=self.track(record).alarms,
         )
 
     def find_workload(self, record: Record) -> Record | None:

@@ -104,6 +104,8 @@ def build_spec(breaker: CircuitBreaker, workload: Workload, template: Template) 
         ),
         revision_history_limit=workload.revision_history_limit,
         paused=is_paused_by_others(breaker, workload),
+        alarms=asked.alarms,
+        bake_seconds=asked.bake_seconds,
     )
 
 

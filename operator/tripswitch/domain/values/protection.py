@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.workload import BreakerSpec, Strategy, Template
 
 
@@ -42,6 +43,8 @@ class Protection:
     min_ready_seconds: int | None = None
     health_check_grace_period: int = 0
     progress_deadline: int | None = None
+    alarms: AlarmSpec | None = None
+    bake_seconds: int = 0
 
 
 HOLD_PARTITION = 1_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
 from tripswitch.domain.values.protection import Protected
@@ -42,5 +43,7 @@ class Snapshot:
     """How current all of this is (rules V)."""
     strays: tuple[ReplicaSetView, ...] = ()
     """Owned ReplicaSets whose labels the selector no longer matches, without pods (W5)."""
+    alarms: AlarmReading = NO_READING
+    """The latest reading of the alarms that an earlier decision asked for (A1)."""
     protected: Protected | None = None
     """The Deployment or StatefulSet that is guarded in place (rules G); None: a GuardedDeployment."""

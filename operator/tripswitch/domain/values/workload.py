@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.failure import Verdict
 
 
@@ -120,6 +121,10 @@ class Spec:
     paused: bool = False
     selector: str = ""
     retention: Retention = Retention()
+    alarms: AlarmSpec | None = None
+    """Alarms that fail a rollout (A1); None: none are watched."""
+    bake_seconds: int = 0
+    """The bake time (A3)."""
 
 
 class StopKind(StrEnum):

@@ -31,6 +31,10 @@ class CircuitBreakerStatus(CommonStatus):
         alias="targetUID",
         description="UID of that workload; one made again under its name starts with no history.",
     )
+    target_generation: int = Field(
+        default=0,
+        description="The generation of that workload which the rollout and the conditions are about.",
+    )
     hold: Hold | None = Field(
         default=None, description="What a trip has changed on the workload; none: nothing."
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules.conditions import compute_problem_conditions
-from tripswitch.domain.rules.workloads import bears_hold, is_stopped
+from tripswitch.domain.rules.workloads import bears_hold, is_stopped, remember_target
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
@@ -44,6 +44,10 @@ STEPS = (
 
 def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> Decision:
     """Return the next status, the actions of a trip, the events, and when to look again."""
+    if protected.workload is not None:
+        guarded = snapshot.guarded
+        memory = remember_target(guarded.status, protected.workload, protected.current)
+        snapshot = replace(snapshot, guarded=replace(guarded, status=memory))
     problem = find_problem(snapshot, protected)
     if problem is not None:
         decision = _report_problem(snapshot, *problem, now)

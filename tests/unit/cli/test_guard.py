@@ -33,7 +33,7 @@ from tripswitch.cli.completion import answer
 from tripswitch.cli.session import open_session
 from tripswitch.cli.status.fleet import follow_fleet
 from tripswitch.cli.status.screen import Screen
-from tripswitch.cli.status.view import View
+from tripswitch.cli.status.view import Outcome, View, build_view
 from tripswitch.cli.where import Where
 
 SETS = "/apis/apps/v1/namespaces/shop/replicasets"
@@ -421,3 +421,16 @@ class TestFleet:
         result = server.run("status", "-A")
         assert result.exit_code == 4
         assert "CRDs are not installed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"), [(3, Outcome.RUNNING), (4, Outcome.FAILED), (None, Outcome.FAILED)]
+)
+def test_an_outcome_is_of_the_latest_generation_of_the_workload(
+    told: int | None, outcome: Outcome
+) -> None:
+    """A wait that begins right after a change must not end with the rollout before it."""
+    status = rolled_back() if told is None else rolled_back(targetGeneration=told)
+    stateful = {"metadata": {"name": "db", "namespace": "shop", "uid": "sts", "generation": 4}}
+    view = build_view(breaker(status, kind="StatefulSet", target="db"), (), (), 0.0, stateful)
+    assert view.outcome is outcome

@@ -266,6 +266,23 @@ def test_a_workload_made_again_starts_anew() -> None:
     assert (world.status.target_uid, world.status.observed_retry) == ("uid-again", "seen")
 
 
+def test_the_status_says_which_generation_of_the_workload_it_is_about() -> None:
+    """A status of before a change that its controller or a watch has not told yet says nothing about it."""
+    world = completed()
+    assert world.status.target_generation == 1
+    world.change(generation=2)  # labels or replicas: nothing else of the status changes
+    world.look()
+    assert world.status.target_generation == 1
+    stored = world.snapshot.guarded.status
+    decision = world.change(observed_generation=2).look()
+    assert decision.status == replace(stored, target_generation=2), "it is written for this alone"
+    world.apply(2).change(generation=3, observed_generation=3).look()
+    assert world.status.target_generation == 2, "there is no ReplicaSet of it yet"
+    world.put(revision_view(2, pending_pod("web-v2-0"))).look()
+    assert world.status.target_generation == 3
+    assert world.state() is RolloutStatus.IN_PROGRESS
+
+
 def test_a_good_workload_made_again_completes() -> None:
     world = completed()
     _delete_and_make_again(world)

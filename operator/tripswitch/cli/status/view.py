@@ -144,7 +144,7 @@ def build_view(
     else:
         seen = (workload or {}) if target else None
         holders = read_replica_sets(guarded, seen, replica_sets, pods, now)
-    current, desired = is_current(guarded), read_int(status.get("desiredRevision"))
+    current, desired = is_current(guarded, workload), read_int(status.get("desiredRevision"))
     held = bool(status.get("hold"))
     sized = mapping(at(workload, "spec")) if target else spec
     return View(
@@ -190,9 +190,15 @@ def judge(rollout: RolloutLine, desired_revision: int) -> Outcome:
     )
 
 
-def is_current(guarded: Raw) -> bool:
-    """Return whether the operator has seen the latest spec and the latest commands."""
+def is_current(guarded: Raw, workload: Raw | None = None) -> bool:
+    """Return whether the operator has seen the latest spec and the latest commands.
+
+    Of a guarded workload the spec is the workload's own; an operator of version 0.1.0 does not tell.
+    """
     status = mapping(guarded.get("status"))
+    told = status.get("targetGeneration")
+    if told is not None and read_int(told) < read_int(at(workload, "metadata", "generation")):
+        return False
     annotations = mapping(at(guarded, "metadata", "annotations"))
     return (
         read_int(status.get("observedGeneration"))

@@ -45,18 +45,31 @@ def adapt(
     protected = Protected(breaker.protection, workload, rival)
     if workload is None:
         return Snapshot(_guard(breaker, Spec(0, Template(""))), protected=protected)
-    if breaker.status.target_uid not in ("", workload.uid):
-        protected = replace(protected, made_anew=True)
-        breaker = replace(breaker, status=forget_workload(breaker.status))
-    breaker = replace(breaker, status=replace(breaker.status, target_uid=workload.uid))
     views = tuple(_see(one, workload) for one in revisions if one.revision > 0)
     current = find_current(workload, views)
+    name, stored = "" if current is None else current.name, breaker.status
+    breaker = replace(breaker, status=remember_target(stored, workload, name))
     template = _find_template(breaker.status, views) if current is None else current.template
+    guarded = _guard(breaker, build_spec(breaker, workload, template))
+    made_anew = _is_of_another(stored, workload)
     return Snapshot(
-        _guard(breaker, build_spec(breaker, workload, template)),
+        replace(guarded, status=stored),
         views,
-        protected=replace(protected, current="" if current is None else current.name),
+        protected=replace(protected, current=name, made_anew=made_anew),
     )
+
+
+def remember_target(status: Status, workload: Workload, current: str) -> Status:
+    """Return the memory with the workload that it is about, and which generation of it (G2).
+
+    A generation is known when the workload's controller has looked at it and its revision, ``current``, is
+    there. The memory of a workload that was deleted and made again is dropped.
+    """
+    if _is_of_another(status, workload):
+        status = forget_workload(status)
+    known = current and workload.observed_generation >= workload.generation
+    generation = workload.generation if known else status.target_generation
+    return replace(status, target_uid=workload.uid, target_generation=generation)
 
 
 def forget_workload(status: Status) -> Status:
@@ -169,6 +182,11 @@ def find_risk(workload: Workload, spec: Spec) -> str:
             "be enough for a trip; set progressDeadlineSeconds"
         )
     return ""
+
+
+def _is_of_another(status: Status, workload: Workload) -> bool:
+    """Return whether a memory is of a workload that was deleted; an earlier version did not tell."""
+    return status.target_uid not in ("", workload.uid)
 
 
 def _guard(breaker: CircuitBreaker, spec: Spec) -> Guarded:

@@ -11,8 +11,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from tripswitch.api import spec as api
 from tripswitch.api.alarms import read_alarms, read_bake_seconds
 from tripswitch.api.breaker_settings import BreakerSettings, PolicyRule
-from tripswitch.api.identity import RETRY, STOP
+from tripswitch.api.identity import CONTINUE, RETRY, STOP
 from tripswitch.api.lenient import read_leniently
+from tripswitch.api.lifecycle import read_early_success, read_hooks
 from tripswitch.api.status import CommonStatus
 from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
@@ -51,6 +52,7 @@ def read_guarded(raw: Mapping[str, Any]) -> Guarded:
         status=read_status(raw.get("status")),
         retry=read_optional_text(annotations.get(RETRY)),
         stop=read_optional_text(annotations.get(STOP)),
+        answers=read_optional_text(annotations.get(CONTINUE)),
     )
 
 
@@ -136,6 +138,8 @@ def _read_spec(spec: api.Spec) -> workload.Spec:
         ),
         alarms=read_alarms(configuration),
         bake_seconds=read_bake_seconds(configuration),
+        early_success=read_early_success(configuration.early_success_criteria),
+        hooks=read_hooks(configuration.lifecycle_hooks),
     )
 
 

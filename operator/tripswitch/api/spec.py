@@ -10,6 +10,7 @@ from pydantic import Field, WithJsonSchema
 from tripswitch.api.alarms import AlarmSettings
 from tripswitch.api.base import ApiModel
 from tripswitch.api.breaker_settings import GRACE_PERIOD, MOST, CircuitBreaker, Text
+from tripswitch.api.lifecycle import EarlySuccessCriteria, Hooks
 
 LabelKey = Annotated[
     str,
@@ -101,6 +102,11 @@ class DeploymentConfiguration(AlarmSettings):
         default_factory=CircuitBreaker,
         description="Detects a rollout that fails, and goes back to the last completed revision.",
     )
+    early_success_criteria: EarlySuccessCriteria | None = Field(
+        default=None,
+        description="Completes a rollout before all of its pods are healthy. Default: it does not.",
+    )
+    lifecycle_hooks: Hooks
 
 
 class RollingUpdate(ApiModel):

@@ -8,6 +8,8 @@ _LABELS = "self.template.metadata.labels"
 _HAS_LABELS = "has(self.template.metadata) && has(self.template.metadata.labels)"
 _NOT_IN_TEMPLATE = f"!({_HAS_LABELS}) || !(e.key in {_LABELS})"
 
+_EARLY = "self.deploymentConfiguration.earlySuccessCriteria"
+
 _THRESHOLD = (
     (
         "self.type == 'COUNT' || self.value <= 100",
@@ -62,6 +64,19 @@ GUARDED_DEPLOYMENT: Rules = {
         ),
         (
             (
+                "has(self.strategy) || !has(self.deploymentConfiguration) || "
+                f"!has({_EARLY}) || !{_EARLY}.enable || "
+                f"!has({_EARLY}.healthyPercent) || {_EARLY}.healthyPercent >= "
+                "(has(self.deploymentConfiguration.minimumHealthyPercent) ? "
+                "self.deploymentConfiguration.minimumHealthyPercent : 100)"
+            ),
+            (
+                "earlySuccessCriteria.healthyPercent must not be less than minimumHealthyPercent "
+                "(by default 100)"
+            ),
+        ),
+        (
+            (
                 "!has(self.template.spec) || !has(self.template.spec.restartPolicy) || "
                 "self.template.spec.restartPolicy == 'Always'"
             ),
@@ -107,6 +122,18 @@ GUARDED_DEPLOYMENT: Rules = {
         "thresholdConfiguration",
     ): _THRESHOLD,
     ("spec", "deploymentConfiguration", "alarms"): _ALARMS,
+    ("spec", "deploymentConfiguration", "earlySuccessCriteria"): (
+        (
+            (
+                "!self.enable || (has(self.healthyPercent) && "
+                "has(self.sourceServiceRevisionCleanup))"
+            ),
+            (
+                "healthyPercent and sourceServiceRevisionCleanup (BLOCKING or DEFERRED) are required, or "
+                "set enable: false"
+            ),
+        ),
+    ),
 }
 """CEL rules of a GuardedDeployment."""
 

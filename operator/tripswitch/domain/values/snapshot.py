@@ -25,6 +25,8 @@ class Guarded:
     status: Status
     retry: str | None = None
     stop: str | None = None
+    answers: str | None = None
+    """Answers to hooks, as the annotation gives them (C4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.hooks import EarlySuccess, HookSpec
 
 
 class ThresholdType(StrEnum):
@@ -125,6 +126,10 @@ class Spec:
     """Alarms that fail a rollout (A1); None: none are watched."""
     bake_seconds: int = 0
     """The bake time (A3)."""
+    early_success: EarlySuccess | None = None
+    """When a rollout completes before all of its pods are healthy (E1); None: it does not."""
+    hooks: tuple[HookSpec, ...] = ()
+    """At which a rollout waits for an answer (K1)."""
 
 
 class StopKind(StrEnum):

@@ -19,7 +19,7 @@ from tests.support.builders import (
 )
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 PODS = 1000
 TARGET_MS = 5.0
@@ -37,9 +37,9 @@ def measure_decide(times: int = 50) -> Result:
     old = replica_set(1, *ready_pods(500))
     begun = _settle(replace(resting, guarded=wish))  # pods that come later count
     rolling = _settle(replace(begun, replica_sets=(old, new)))
-    assert resting.guarded.status.rollout is not None
-    assert resting.guarded.status.rollout.status is RolloutStatus.SUCCESSFUL
-    assert rolling.guarded.status.circuit_breaker.failure_count == 100
+    assert resting.guarded.status.memory.rollout is not None
+    assert resting.guarded.status.memory.rollout.status is RolloutStatus.SUCCESSFUL
+    assert rolling.guarded.status.memory.circuit_breaker.failure_count == 100
     rows = []
     for what, view in (("at rest", resting), ("in a rollout, 100 of them crashing", rolling)):
         spent = _time(view, times)

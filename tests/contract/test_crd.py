@@ -16,7 +16,7 @@ from tests.support.manual_cluster import completed
 from tools.generate.crd import render_files
 from tools.generate.files import settle
 from tripswitch.api.crd import CIRCUIT_BREAKER, DEFINITIONS, Definition, build_crd, render
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "manifests" / "samples").glob("*.yaml"))
@@ -94,7 +94,10 @@ def test_the_columns_shown_by_default_tell_a_rolled_back_object_from_a_good_one(
     good, tripped = completed().status, completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
     assert tripped.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
     assert ".status.rolloutState" in shown
-    assert (good.rollout_state, tripped.status.rollout_state) == ("COMPLETED", "FAILED")
+    assert (good.report.rollout_state, tripped.status.report.rollout_state) == (
+        "COMPLETED",
+        "FAILED",
+    )
 
 
 def test_a_template_with_ephemeral_containers_is_refused_with_a_way_out() -> None:

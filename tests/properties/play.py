@@ -53,15 +53,19 @@ class Play:
     def compare(self, after: str) -> None:
         """The model and the core tell the same story."""
         status, rollout = self.world.status, self.world.rollout
-        versions = {record.revision: record.digest for record in status.revisions}
+        versions = {record.revision: record.digest for record in status.memory.revisions}
         told = replace(
             self.model,
             status=rollout.status.value,
             target=versions[rollout.revision],
-            desired=versions[status.desired_revision or 0],
-            last=versions.get(status.last_completed_revision or 0),
-            count=status.circuit_breaker.failure_count if self._is_open() else self.model.count,
-            states={record.digest: record.rollout_state.value for record in status.revisions},
+            desired=versions[status.memory.desired_revision or 0],
+            last=versions.get(status.memory.last_completed_revision or 0),
+            count=status.memory.circuit_breaker.failure_count
+            if self._is_open()
+            else self.model.count,
+            states={
+                record.digest: record.rollout_state.value for record in status.memory.revisions
+            },
         )
         assert told == self.model, f"after {after}"
 

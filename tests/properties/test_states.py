@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.properties.play import INPUTS, Play, possible
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 FAIL = ("fail",) * 3
 COMPLETED = ("heal",)

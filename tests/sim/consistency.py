@@ -59,15 +59,16 @@ def check_set_change(old: RawSet | None, new: RawSet) -> None:
 
 def check_status_change(old: Status, new: Status) -> None:
     """Refuse a status that would not come back from the API server as it was written."""
-    rollout = new.rollout
-    times = [condition.last_transition_time for condition in new.conditions]
-    times += [t.since for c in new.circuit_breaker.counted for t in c.containers if t.since]
-    times += [record.created_at for record in new.revisions]
+    before, after = old.memory, new.memory
+    rollout = after.rollout
+    times = [condition.last_transition_time for condition in after.conditions]
+    times += [t.since for c in after.circuit_breaker.counted for t in c.containers if t.since]
+    times += [record.created_at for record in after.revisions]
     if rollout is not None:
         given = (rollout.started_at, rollout.finished_at, rollout.paused_at, rollout.progressed_at)
         times += [at for at in given if at is not None]
     found = [f"has a time finer than a millisecond: {at!r}" for at in times if round(at, 3) != at]
-    if new.observed_generation < old.observed_generation:
+    if after.observed_generation < before.observed_generation:
         found.append("saw a younger generation before")
     _refuse("status", found)
 

@@ -115,7 +115,7 @@ class People:
 
     def stop(self) -> None:
         """``kubectl tripswitch stop``; sometimes of a revision that is not rolled out."""
-        rollout = self._guarded.status.rollout
+        rollout = self._guarded.status.memory.rollout
         number = rollout.revision if rollout is not None and self._rng.random() < 0.8 else 1
         self._command(stop=f"{number}/{self._rng.choice(('ROLLBACK', 'ABORT', 'NOTHING'))}")
 

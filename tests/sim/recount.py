@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from tests.sim.objects import RawPod
 from tests.sim.operator import Look
+from tripswitch.domain.values.memory import Memory, Rollout
 from tripswitch.domain.values.pods import ContainerView, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.status import Rollout, Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Readiness, Spec, Template
 
@@ -206,10 +206,10 @@ class Recount:
         wanted = look.snapshot.guarded.spec.template
         return (wanted if rs is None else rs.template).readiness
 
-    def _memory(self, look: Look) -> Status:
+    def _memory(self, look: Look) -> Memory:
         """What was written when the pods of this rollout were looked at."""
-        before = look.snapshot.guarded.status
-        return look.decision.status if is_over(before, self.rollout) else before
+        before = look.snapshot.guarded.status.memory
+        return look.decision.status.memory if is_over(before, self.rollout) else before
 
     def _count_healthy(self, look: Look) -> int:
         rs = find_set(look, self.rollout.revision)
@@ -263,7 +263,9 @@ def is_silent(look: Look) -> bool:
 
 def find_set(look: Look, revision: int) -> ReplicaSetView | None:
     """Return the ReplicaSet of a revision of the written status."""
-    record = next((r for r in look.decision.status.revisions if r.revision == revision), None)
+    record = next(
+        (r for r in look.decision.status.memory.revisions if r.revision == revision), None
+    )
     return next(
         (
             rs
@@ -388,7 +390,7 @@ def _pod_failed(raw: RawPod) -> Mishap:
     return Mishap(1, reason, ignored=blameless)
 
 
-def _recall(memory: Status, target: int) -> int | None:
+def _recall(memory: Memory, target: int) -> int | None:
     """F4: how long the pods of the last completed revision took, or those of the target before."""
     known = [
         record.ready_seconds
@@ -463,7 +465,7 @@ def _is_proved(look: Look, view: PodView, since: Instant, patience: float) -> bo
     return is_telling(look, view.node, since, patience)
 
 
-def is_over(before: Status, rollout: Rollout) -> bool:
+def is_over(before: Memory, rollout: Rollout) -> bool:
     """Whether another rollout has taken the place of this one."""
     now = before.rollout
     return now is None or (now.revision, now.started_at) != (rollout.revision, rollout.started_at)

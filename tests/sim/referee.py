@@ -13,8 +13,9 @@ from tests.support.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
 from tripswitch.domain.rules.scaling import compute_bounds
 from tripswitch.domain.values.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
+from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import Rollout, RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 
@@ -76,7 +77,7 @@ class Referee:
 
     def accepted(self, look: Look) -> None:
         """Check a decision that is written now against the re-count."""
-        before, after = look.snapshot.guarded.status, look.decision.status
+        before, after = look.snapshot.guarded.status.memory, look.decision.status.memory
         assert after.rollout is not None
         for event in look.decision.events:
             self.seen[event.reason] += 1
@@ -147,28 +148,31 @@ class Referee:
         guarded, sizes = self._api.guarded, self.sizes()
         assert guarded is not None
         status, wanted = guarded.status, guarded.spec.replicas
-        rollout, total = status.rollout, sum(sizes.values())
+        rollout, total = status.memory.rollout, sum(sizes.values())
         assert rollout is not None
         if rollout.status in SUCCEEDED:
             largest, *others = sorted(sizes.values(), reverse=True) or [0]
             # A revision that came back late keeps what R3 asks for while pods of the other one fail.
             lower = compute_bounds(guarded.spec.strategy, wanted).lower
             return largest == wanted and (
-                not sum(others) or sum(others) <= status.available_replicas < lower
+                not sum(others) or sum(others) <= status.report.available_replicas < lower
             )
         if wanted < before:
             return total <= wanted
         proven = [
             record
-            for record in status.revisions
+            for record in status.memory.revisions
             if record.completed_at is not None
             and record.rollout_state is not RolloutState.FAILED
             and record.revision != rollout.revision
-            and (sizes.get(record.replica_set) or record.revision == status.last_completed_revision)
+            and (
+                sizes.get(record.replica_set)
+                or record.revision == status.memory.last_completed_revision
+            )
         ]
         if total < wanted and not proven:
             self.seen["sizes frozen"] += 1
-            return f"frozen at {total} of {wanted}" in status.rollout_state_reason
+            return f"frozen at {total} of {wanted}" in status.report.rollout_state_reason
         upper = compute_bounds(guarded.spec.strategy, wanted).upper
         return wanted <= total <= upper
 
@@ -227,16 +231,16 @@ class Referee:
     def _judge(self, look: Look, rollout: Rollout) -> None:
         recount = self._recount
         assert recount is not None, "a rollout began without the referee"
-        assert not is_over(look.snapshot.guarded.status, recount.rollout)
-        now = look.decision.status.rollout
+        assert not is_over(look.snapshot.guarded.status.memory, recount.rollout)
+        now = look.decision.status.memory.rollout
         assert now is not None
-        same = not is_over(look.decision.status, rollout)
+        same = not is_over(look.decision.status.memory, rollout)
         if _is_interrupted(look, rollout):
             _expect(_is_asked_for(look.snapshot), "stopped though nobody asked for it", look)
             return
         recount.feed(look)
         if same:
-            count = look.decision.status.circuit_breaker.failure_count
+            count = look.decision.status.memory.circuit_breaker.failure_count
             words = f"{count} failures counted, {recount.count} by the re-count (F7)"
             _expect(count == recount.count, words, look)
         tripped = not same or now.status in (RolloutStatus.FAILED, RolloutStatus.ROLLBACK_FAILED)
@@ -259,7 +263,7 @@ class Referee:
 
 def find_harm(decision: Decision) -> list[str]:
     """Return what a decision does to a good revision: it counts, replaces a pod, or fails it."""
-    rollout = decision.status.rollout
+    rollout = decision.status.memory.rollout
     assert rollout is not None
     told = [f"a failure of a good revision is counted: {one}" for one in decision.failures]
     deleted = [one for one in decision.actions if isinstance(one, DeletePod)]
@@ -273,9 +277,9 @@ def find_harm(decision: Decision) -> list[str]:
 
 def _is_interrupted(look: Look, rollout: Rollout) -> bool:
     """Whether a person ended the rollout in this look (C2, C3) before it was watched."""
-    now = look.decision.status.rollout
+    now = look.decision.status.memory.rollout
     assert now is not None
-    if not is_over(look.decision.status, rollout):
+    if not is_over(look.decision.status.memory, rollout):
         return now.status is RolloutStatus.STOPPED
     return now.kind is RolloutKind.DEPLOY or any(
         event.reason is EventReason.ROLLOUT_STOPPED for event in look.decision.events
@@ -284,12 +288,14 @@ def _is_interrupted(look: Look, rollout: Rollout) -> bool:
 
 def _is_asked_for(snapshot: Snapshot) -> bool:
     guarded, status = snapshot.guarded, snapshot.guarded.status
-    desired = next((r for r in status.revisions if r.revision == status.desired_revision), None)
+    desired = next(
+        (r for r in status.memory.revisions if r.revision == status.memory.desired_revision), None
+    )
     return (
         desired is None
         or desired.digest != guarded.spec.template.digest
-        or guarded.stop != status.observed_stop
-        or guarded.retry not in (None, status.observed_retry)
+        or guarded.stop != status.memory.observed_stop
+        or guarded.retry not in (None, status.memory.observed_retry)
     )
 
 
@@ -297,7 +303,8 @@ def _is_lost(look: Look, rollout: Rollout) -> bool:
     """B8: the ReplicaSet that was to be rolled back to is gone, and cannot be made again."""
     snapshot = look.snapshot
     record = next(
-        (r for r in snapshot.guarded.status.revisions if r.revision == rollout.revision), None
+        (r for r in snapshot.guarded.status.memory.revisions if r.revision == rollout.revision),
+        None,
     )
     assert record is not None
     there = any(rs.name == record.replica_set and not rs.deleting for rs in snapshot.replica_sets)

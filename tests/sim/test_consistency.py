@@ -27,6 +27,7 @@ from tests.support.builders import (
     snapshot,
     waiting,
 )
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.status import Status
@@ -141,11 +142,13 @@ def test_a_replica_set_does_not_come_back_to_life() -> None:
 
 
 def test_a_status_that_the_api_server_would_round_is_refused() -> None:
-    check_status_change(Status(), Status(rollout=rollout(started_at=START + 0.125)))
+    check_status_change(Status(), Status(Memory(rollout=rollout(started_at=START + 0.125))))
     with pytest.raises(ImpossibleWorldError, match="finer than a millisecond"):
-        check_status_change(Status(), Status(rollout=rollout(started_at=START + 0.0001)))
+        check_status_change(Status(), Status(Memory(rollout=rollout(started_at=START + 0.0001))))
     with pytest.raises(ImpossibleWorldError, match="younger generation"):
-        check_status_change(Status(observed_generation=2), Status(observed_generation=1))
+        check_status_change(
+            Status(Memory(observed_generation=2)), Status(Memory(observed_generation=1))
+        )
 
 
 @pytest.mark.parametrize(

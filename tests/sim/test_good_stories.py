@@ -32,7 +32,7 @@ from tripswitch.domain.values.sight import (
     Standstill,
 )
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import (
     BreakerSpec,
@@ -118,9 +118,9 @@ def tell(story: Story, seed: int, broken: Broken = NOTHING) -> World:
 def expect_success(world: World) -> None:
     assert world.api.guarded is not None
     status = world.api.guarded.status
-    assert status.rollout is not None
-    assert status.rollout.status is RolloutStatus.SUCCESSFUL, status.rollout
-    assert status.rollout.revision == 2
+    assert status.memory.rollout is not None
+    assert status.memory.rollout.status is RolloutStatus.SUCCESSFUL, status.memory.rollout
+    assert status.memory.rollout.revision == 2
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -167,7 +167,7 @@ def test_a_pull_that_takes_minutes_after_one_that_broke_off_is_one_failure() -> 
         world = tell(PULL, seed)
         expect_success(world)
         assert world.api.guarded is not None
-        record = world.api.guarded.status.revisions[0]
+        record = world.api.guarded.status.memory.revisions[0]
         assert record.failed_tasks == PULL.replicas
 
 
@@ -200,14 +200,17 @@ def without_the_time_to_report(sight: Sight) -> Sight:
 
 def never_holds_the_clock(snapshot: Snapshot, now: Instant) -> Decision:
     status = snapshot.guarded.status
-    if status.rollout is not None:
-        status = replace(status, rollout=replace(status.rollout, held_at=None))
+    if status.memory.rollout is not None:
+        status = replace(
+            status,
+            memory=replace(status.memory, rollout=replace(status.memory.rollout, held_at=None)),
+        )
     return decide(replace(snapshot, guarded=replace(snapshot.guarded, status=status)), now)
 
 
 def counts_back_offs(snapshot: Snapshot, now: Instant) -> Decision:
     """What could have been tried by now is taken for tried."""
-    counted = snapshot.guarded.status.circuit_breaker.counted
+    counted = snapshot.guarded.status.memory.circuit_breaker.counted
     due = [sum(BACK_OFFS[:number]) for number in range(len(BACK_OFFS))]
     events = tuple(
         AttemptEvent(

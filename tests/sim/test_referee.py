@@ -23,15 +23,19 @@ from tests.support.builders import (
 )
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, ScaleReplicaSet
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.pods import PodPhase, PodView
-from tripswitch.domain.values.status import RolloutStatus, Status
+from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.status import Status
 
 NOW = START + 60
 STATUS = Status(
-    rollout=rollout(1, RolloutStatus.SUCCESSFUL, finished_at=START),
-    desired_revision=1,
-    last_completed_revision=1,
-    revisions=(revision(1),),
+    Memory(
+        rollout=rollout(1, RolloutStatus.SUCCESSFUL, finished_at=START),
+        desired_revision=1,
+        last_completed_revision=1,
+        revisions=(revision(1),),
+    )
 )
 WISH = guarded(2, status=STATUS)
 

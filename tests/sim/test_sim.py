@@ -21,7 +21,7 @@ from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, EventReason
 from tripswitch.domain.values.pods import ContainerView
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.states import RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import (
     BreakerSpec,
@@ -85,9 +85,9 @@ def finish(world: World) -> Counter[str]:
     world.run_until(world.now + 120)
     assert world.api.guarded is not None
     status = world.api.guarded.status
-    assert status.rollout is not None
-    assert status.rollout.status is RolloutStatus.ROLLBACK_SUCCESSFUL
-    record = next(r for r in status.revisions if r.digest == template_of(world, 1).digest)
+    assert status.memory.rollout is not None
+    assert status.memory.rollout.status is RolloutStatus.ROLLBACK_SUCCESSFUL
+    record = next(r for r in status.memory.revisions if r.digest == template_of(world, 1).digest)
     made = world.seen["writes"] - before
     return Counter(writes=made, failures=record.failed_tasks, restarts=world.seen["restarts"])
 
@@ -135,8 +135,11 @@ def with_spec(change: Callable[[Spec], Spec]) -> Decide:
 
 def forgets_what_it_counted(snapshot: Snapshot, now: Instant) -> Decision:
     status = snapshot.guarded.status
-    memory = replace(status.circuit_breaker, counted=())
-    guarded = replace(snapshot.guarded, status=replace(status, circuit_breaker=memory))
+    memory = replace(status.memory.circuit_breaker, counted=())
+    guarded = replace(
+        snapshot.guarded,
+        status=replace(status, memory=replace(status.memory, circuit_breaker=memory)),
+    )
     return decide(replace(snapshot, guarded=guarded), now)
 
 
@@ -155,7 +158,10 @@ def never_wakes(snapshot: Snapshot, now: Instant) -> Decision:
 def depends_on_the_order(snapshot: Snapshot, now: Instant) -> Decision:
     decision = decide(snapshot, now)
     first = next((rs.name for rs in snapshot.replica_sets), "")
-    return replace(decision, status=replace(decision.status, selector=first))
+    return replace(
+        decision,
+        status=replace(decision.status, report=replace(decision.status.report, selector=first)),
+    )
 
 
 def is_never_late(snapshot: Snapshot, now: Instant) -> Decision:
@@ -226,7 +232,7 @@ def test_a_good_rollout_whose_containers_are_restarted_on_purpose_completes(
     world.run_until(world.now + 120)
     assert world.api.guarded is not None
     status = world.api.guarded.status
-    record = next(r for r in status.revisions if r.digest == template_of(world, 1).digest)
+    record = next(r for r in status.memory.revisions if r.digest == template_of(world, 1).digest)
     assert (record.rollout_state, record.failed_tasks) == (RolloutState.COMPLETED, failures)
 
 

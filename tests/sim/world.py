@@ -375,7 +375,7 @@ class World:
             CounterexampleError: It did not.
         """
         assert self.api.guarded is not None
-        rollout = self.api.guarded.status.rollout
+        rollout = self.api.guarded.status.memory.rollout
         assert rollout is not None
         if rollout.status not in SUCCEEDED:
             raise CounterexampleError(f"a good rollout does not complete: {rollout}")
@@ -384,8 +384,10 @@ class World:
     def _has_ended(self) -> bool:
         assert self.api.guarded is not None
         status = self.api.guarded.status
-        seen = status.observed_generation == self.api.guarded.generation
-        return seen and status.rollout is not None and status.rollout.status not in OPEN
+        seen = status.memory.observed_generation == self.api.guarded.generation
+        return (
+            seen and status.memory.rollout is not None and status.memory.rollout.status not in OPEN
+        )
 
     def _every(self, mean: float, deed: Callable[[], None]) -> None:
         if not mean:

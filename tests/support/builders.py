@@ -15,18 +15,13 @@ from typing import Any
 
 from tripswitch.domain.rules.health import PROOF_SECONDS
 from tripswitch.domain.rules.history import compute_replica_set_name
+from tripswitch.domain.values.memory import Revision, Rollout
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT
 from tripswitch.domain.values.snapshot import Guarded, Snapshot
-from tripswitch.domain.values.status import (
-    Revision,
-    Rollout,
-    RolloutKind,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import BreakerSpec, Readiness, Spec, Template, ThresholdType
 

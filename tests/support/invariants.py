@@ -28,20 +28,19 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
+from tripswitch.domain.values.memory import Revision, Rollout
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import (
+from tripswitch.domain.values.states import (
     BreakerState,
-    Revision,
-    Rollout,
     RolloutKind,
     RolloutState,
     RolloutStatus,
     Seen,
     Stage,
-    Status,
 )
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 
@@ -52,12 +51,13 @@ _SEEN = tuple(Seen)
 
 def check_status(status: Status) -> list[str]:
     """Return what is wrong with a status that ``decide`` has written."""
-    if status.rollout is None:
+    if status.memory.rollout is None:
         return ["there is no rollout"]
     return [
-        *_check_history(status, status.rollout),
-        *_check_rollout(status.rollout),
-        *_check_breaker(status, status.rollout),
+        *_check_history(status, status.memory.rollout),
+        *_check_rollout(status.memory.rollout),
+        *_check_breaker(status, status.memory.rollout),
+        *_check_halves(status),
         *_check_conditions(status),
     ]
 
@@ -65,14 +65,14 @@ def check_status(status: Status) -> list[str]:
 def check_decision(snapshot: Snapshot, decision: Decision, now: Instant) -> list[str]:
     """Return what is wrong with a decision, made from this snapshot at this moment."""
     found = check_status(decision.status)
-    if decision.status.rollout is None:
+    if decision.status.memory.rollout is None:
         return found
     return [
         *found,
         *_check_writing(snapshot, decision, now),
         *_check_moves(snapshot, decision),
         *_check_actions(snapshot, decision),
-        *_check_launches(snapshot, decision, decision.status.rollout),
+        *_check_launches(snapshot, decision, decision.status.memory.rollout),
         *_check_retention(snapshot, decision, now),
         *_check_lower_bound(snapshot, decision, now),
         *_check_upper_bound(snapshot, decision),
@@ -96,20 +96,26 @@ def compute_kept_healthy(rs: ReplicaSetView, size: int, spec: Spec, now: Instant
 
 
 def _check_history(status: Status, rollout: Rollout) -> Iterator[str]:
-    numbers = [record.revision for record in status.revisions]
+    numbers = [record.revision for record in status.memory.revisions]
     if not all(newer > older for newer, older in pairwise(numbers)):
         yield f"revisions are not unique and newest first: {numbers}"
-    names = [record.replica_set for record in status.revisions]
+    names = [record.replica_set for record in status.memory.revisions]
     if len(set(names)) < len(names):
         yield f"two revisions share a ReplicaSet: {names}"
-    if not {rollout.revision, status.desired_revision} <= set(numbers):
-        yield f"revision {rollout.revision} or {status.desired_revision} is not in the history"
-    if status.last_completed_revision is None:
+    if not {rollout.revision, status.memory.desired_revision} <= set(numbers):
+        yield f"revision {rollout.revision} or {status.memory.desired_revision} is not in the history"
+    if status.memory.last_completed_revision is None:
         return
-    last = next((r for r in status.revisions if r.revision == status.last_completed_revision), None)
+    last = next(
+        (r for r in status.memory.revisions if r.revision == status.memory.last_completed_revision),
+        None,
+    )
     if last is None or last.completed_at is None or last.rollout_state != RolloutState.COMPLETED:
-        yield f"revision {status.last_completed_revision} was never completed (R5)"
-    if rollout.status in rollout_states.OPEN and rollout.revision == status.last_completed_revision:
+        yield f"revision {status.memory.last_completed_revision} was never completed (R5)"
+    if (
+        rollout.status in rollout_states.OPEN
+        and rollout.revision == status.memory.last_completed_revision
+    ):
         yield f"revision {rollout.revision} is rolled out and last completed at once (B1)"
 
 
@@ -128,7 +134,7 @@ def _check_rollout(rollout: Rollout) -> Iterator[str]:
 
 
 def _check_breaker(status: Status, rollout: Rollout) -> Iterator[str]:
-    breaker = status.circuit_breaker
+    breaker = status.memory.circuit_breaker
     if breaker.status not in (BreakerState.DISABLED, STATUS[rollout.status]):
         yield f"the breaker is {breaker.status} while the rollout is {rollout.status} (S3)"
     watched = rollout.status in rollout_states.RUNNING and rollout.paused_at is None
@@ -152,16 +158,27 @@ def _check_breaker(status: Status, rollout: Rollout) -> Iterator[str]:
         yield "pods are remembered of a rollout that is over"
 
 
+def _check_halves(status: Status) -> Iterator[str]:
+    """The report is about the memory's revisions and conditions: they are stored as one list each."""
+    numbers = [record.revision for record in status.memory.revisions]
+    told = [one.revision for one in status.report.revisions]
+    if numbers != told:
+        yield f"the report tells of revisions {told}, remembered are {numbers}"
+    states = tuple(condition.state for condition in status.report.conditions)
+    if states != status.memory.conditions:
+        yield f"the report's conditions are {states}, remembered are {status.memory.conditions}"
+
+
 def _check_conditions(status: Status) -> Iterator[str]:
-    shown = {condition.type: condition.status for condition in status.conditions}
-    if len(shown) < len(status.conditions):
+    shown = {condition.type: condition.status for condition in status.report.conditions}
+    if len(shown) < len(status.report.conditions):
         yield "a condition is there twice"
-    desired = _find(status, status.desired_revision)
+    desired = _find(status, status.memory.desired_revision)
     failed = desired is not None and desired.rollout_state is RolloutState.FAILED
     if failed and (shown.get("Ready") or not shown.get("Stalled")):
         yield "a failed revision is reported as success (B7)"
-    if shown.get("Ready") and status.rollout_state is not RolloutState.COMPLETED:
-        yield f"Ready while the rollout is {status.rollout_state}"
+    if shown.get("Ready") and status.report.rollout_state is not RolloutState.COMPLETED:
+        yield f"Ready while the rollout is {status.report.rollout_state}"
 
 
 def _check_writing(snapshot: Snapshot, decision: Decision, now: Instant) -> Iterator[str]:
@@ -172,7 +189,7 @@ def _check_writing(snapshot: Snapshot, decision: Decision, now: Instant) -> Iter
 
 
 def _check_moves(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
-    before, after = snapshot.guarded.status, decision.status
+    before, after = snapshot.guarded.status.memory, decision.status.memory
     assert after.rollout is not None
     old, new = before.rollout, after.rollout
     if after.collision_count < before.collision_count:
@@ -204,7 +221,10 @@ def _check_same_rollout(
         yield "a finished rollout finished again"
     if new.healthy_high_water < old.healthy_high_water or new.progressed_at < old.progressed_at:
         yield "the mark of progress fell (P1)"
-    before, after = snapshot.guarded.status.circuit_breaker, decision.status.circuit_breaker
+    before, after = (
+        snapshot.guarded.status.memory.circuit_breaker,
+        decision.status.memory.circuit_breaker,
+    )
     if (before.stage, after.stage) == (Stage.HEALTH, Stage.LAUNCH):
         yield "stage 2 went back to stage 1 (S1)"
     found = sum(failure.count for failure in decision.failures)
@@ -286,7 +306,9 @@ def _check_retention(snapshot: Snapshot, decision: Decision, now: Instant) -> It
         yield f"{len(aside)} pods are set aside, more than asked for"
     for rs in snapshot.replica_sets:
         taken = [pod for pod in rs.pods if any(action.uid == pod.uid for action in aside)]
-        record = next((r for r in decision.status.revisions if r.replica_set == rs.name), None)
+        record = next(
+            (r for r in decision.status.memory.revisions if r.replica_set == rs.name), None
+        )
         failed = record is not None and record.rollout_state is RolloutState.FAILED
         if taken and (not failed or len(taken) > rs.size - sizes.get(rs.uid, rs.size)):
             yield f"pods of {rs.name} are set aside that are not about to go"
@@ -303,9 +325,9 @@ def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) ->
     """B3, R7 and F4: who may be given pods, and whose pods may be taken."""
     status = decision.status
     target = _find(status, rollout.revision)
-    last = _find(status, status.last_completed_revision)
+    last = _find(status, status.memory.last_completed_revision)
     current = {rs.name: rs for rs in snapshot.replica_sets}
-    late = {entry.pod for entry in status.circuit_breaker.counted if entry.unhealthy}
+    late = {entry.pod for entry in status.memory.circuit_breaker.counted if entry.unhealthy}
     held = _is_held(snapshot, rollout)
     for action in decision.actions:
         match action:
@@ -336,7 +358,7 @@ def _check_scaling(
 ) -> Iterator[str]:
     """R4 and R7: what grows and what shrinks, and what it has to do with a change of ``replicas``."""
     replicas = snapshot.guarded.spec.replicas
-    record = next((r for r in decision.status.revisions if r.replica_set == rs.name), None)
+    record = next((r for r in decision.status.memory.revisions if r.replica_set == rs.name), None)
     is_target = record is not None and record.revision == rollout.revision
     marks = [other.sized_for for other in snapshot.replica_sets]
     was_scaled = any(mark is not None and mark != replicas for mark in marks)
@@ -373,7 +395,7 @@ def _check_lower_bound(snapshot: Snapshot, decision: Decision, now: Instant) -> 
     for rs in snapshot.replica_sets:
         before += compute_kept_healthy(rs, rs.size, spec, now)
         after += compute_kept_healthy(rs, min(rs.size, sizes.get(rs.uid, rs.size)), spec, now)
-    rollout = decision.status.rollout
+    rollout = decision.status.memory.rollout
     assert rollout is not None
     lower = compute_bounds(spec.strategy, spec.replicas).lower
     if rollout.status in rollout_states.STALLED or _is_held(snapshot, rollout):
@@ -401,9 +423,13 @@ def _check_upper_bound(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
 
 def _check_pruning(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
     status = decision.status
-    assert status.rollout is not None
-    numbers = (status.rollout.revision, status.desired_revision, status.last_completed_revision)
-    kept = {record.replica_set for record in status.revisions if record.revision in numbers}
+    assert status.memory.rollout is not None
+    numbers = (
+        status.memory.rollout.revision,
+        status.memory.desired_revision,
+        status.memory.last_completed_revision,
+    )
+    kept = {record.replica_set for record in status.memory.revisions if record.revision in numbers}
     busy = {rs.uid for rs in snapshot.replica_sets if rs.size or any(pod.live for pod in rs.pods)}
     for action in decision.actions:
         if isinstance(action, DeleteReplicaSet) and (action.name in kept or action.uid in busy):
@@ -419,4 +445,4 @@ def _reachable(status: RolloutStatus) -> set[RolloutStatus]:
 
 
 def _find(status: Status, revision: int | None) -> Revision | None:
-    return next((record for record in status.revisions if record.revision == revision), None)
+    return next((record for record in status.memory.revisions if record.revision == revision), None)

@@ -26,18 +26,14 @@ from tests.support.invariants import check_decision
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Action, Decision
 from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.memory import Breaker, Revision, Rollout
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
+from tripswitch.domain.values.report import Condition
 from tripswitch.domain.values.sight import CURRENT, Sight
 from tripswitch.domain.values.snapshot import Guarded, Snapshot
-from tripswitch.domain.values.status import (
-    Breaker,
-    Condition,
-    Revision,
-    Rollout,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Template
 from tripswitch.simulation.objects import Objects, Surroundings, apply_action, fill, keep_newest
@@ -154,7 +150,7 @@ class ManualCluster:
         self.apply(version)
         for _ in range(20):
             self.settle(1.0)
-            if self.status.last_completed_revision == self.status.desired_revision:
+            if self.status.memory.last_completed_revision == self.status.memory.desired_revision:
                 return self
             self.heal(version)
         raise AssertionError(f"{version} does not complete")
@@ -207,8 +203,8 @@ class ManualCluster:
     @property
     def rollout(self) -> Rollout:
         """The current or latest rollout."""
-        assert self.status.rollout is not None
-        return self.status.rollout
+        assert self.status.memory.rollout is not None
+        return self.status.memory.rollout
 
     def state(self) -> RolloutStatus:
         """Return the status of the current or latest rollout."""
@@ -216,7 +212,7 @@ class ManualCluster:
 
     def breaker(self) -> Breaker:
         """Return the breaker's memory."""
-        return self.status.circuit_breaker
+        return self.status.memory.circuit_breaker
 
     def replica_set(self, version: str) -> ReplicaSetView:
         """Return the ReplicaSet of a template."""
@@ -228,15 +224,15 @@ class ManualCluster:
 
     def record(self, number: int) -> Revision:
         """Return a revision of the history."""
-        return next(r for r in self.status.revisions if r.revision == number)
+        return next(r for r in self.status.memory.revisions if r.revision == number)
 
     def condition(self, kind: str) -> Condition | None:
         """Return one condition."""
-        return next((c for c in self.status.conditions if c.type == kind), None)
+        return next((c for c in self.status.report.conditions if c.type == kind), None)
 
     def healthy(self) -> int:
         """Return how many pods are healthy."""
-        return self.status.available_replicas
+        return self.status.report.available_replicas
 
 
 def assert_settled(first: Decision, again: Decision) -> None:

@@ -73,8 +73,10 @@ def test_it_is_read_without_loss(name: str) -> None:
 def test_the_template_is_still_the_same_revision(name: str) -> None:
     """Else an upgrade of the operator would roll out everything once more."""
     snapshot, decision = look(RECORDED[name])
-    assert decision.status.desired_revision == snapshot.guarded.status.desired_revision
-    known = {revision.replica_set for revision in snapshot.guarded.status.revisions}
+    assert (
+        decision.status.memory.desired_revision == snapshot.guarded.status.memory.desired_revision
+    )
+    known = {revision.replica_set for revision in snapshot.guarded.status.memory.revisions}
     for action in decision.actions:
         assert not isinstance(action, DeleteReplicaSet)
         assert not isinstance(action, CreateReplicaSet) or action.name in known
@@ -94,7 +96,7 @@ def test_what_was_settled_stays_as_it_is(name: str) -> None:
 @every_one
 def test_what_was_under_way_goes_on_where_it_was(name: str) -> None:
     snapshot, decision = look(RECORDED[name])
-    before, after = snapshot.guarded.status, decision.status
+    before, after = snapshot.guarded.status.memory, decision.status.memory
     assert check_decision(snapshot, decision, RECORDED[name]["recordedAt"]) == []
     assert before.rollout is not None
     assert after.rollout is not None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tripswitch.domain.rules import breaker, rollout_states
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 PATH = Path(__file__).parents[2] / "docs" / "explanation" / "states.md"
 

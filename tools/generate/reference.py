@@ -14,7 +14,7 @@ from tripswitch.api.crd import CIRCUIT_BREAKER, GUARDED_DEPLOYMENT, Definition
 from tripswitch.cli.app import COMMANDS, PROGRAM, app
 from tripswitch.domain.rules.failures import FAILURE_REASONS
 from tripswitch.domain.values.decision import Event, EventReason
-from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.states import Reason
 from tripswitch.shell.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]

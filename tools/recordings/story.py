@@ -12,8 +12,8 @@ from tripswitch.api.tolerant import field, objects, read_text
 from tripswitch.cluster.pods import see_pod
 from tripswitch.domain.rules.failures import count_failures
 from tripswitch.domain.rules.health import Expectations, Experience
+from tripswitch.domain.values.memory import Counted
 from tripswitch.domain.values.sight import AttemptEvent, Sight
-from tripswitch.domain.values.status import Counted
 from tripswitch.domain.values.workload import Readiness
 
 BUDGET = 4.0

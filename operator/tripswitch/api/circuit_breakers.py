@@ -8,7 +8,13 @@ from typing import Any
 from tripswitch.api.alarms import read_alarms, read_bake_seconds
 from tripswitch.api.circuit_breaker_spec import CircuitBreakerSpec
 from tripswitch.api.circuit_breaker_status import CircuitBreakerStatus
-from tripswitch.api.codec import dump_status, read_breaker, to_domain_status, validate_spec
+from tripswitch.api.codec import (
+    dump_status,
+    read_breaker,
+    to_api_status,
+    to_domain_status,
+    validate_spec,
+)
 from tripswitch.api.identity import RETRY, STOP
 from tripswitch.api.lenient import read_leniently
 from tripswitch.api.tolerant import mapping, read_optional_text
@@ -50,7 +56,7 @@ def read_circuit_breaker(raw: Mapping[str, Any]) -> CircuitBreaker:
 
 
 def read_circuit_breaker_status(raw: Any) -> Status:
-    """Return the memory that a DeploymentCircuitBreaker's status holds. Never raises.
+    """Return what a DeploymentCircuitBreaker's status holds. Never raises.
 
     A status of another version, or one edited by hand, is read as far as it makes sense.
     """
@@ -63,11 +69,11 @@ def write_circuit_breaker_status(
     """Return the status as JSON values, without what is null.
 
     Args:
-        status: The memory.
+        status: Memory and report.
         generation: The generation that the status is about.
         protection: The settings; ``status.target`` shows the workload they name.
     """
-    written = CircuitBreakerStatus.model_validate(status).model_copy(
+    written = to_api_status(CircuitBreakerStatus, status).model_copy(
         update={"target": f"{protection.kind}/{protection.target}"}
     )
     return dump_status(written, generation)

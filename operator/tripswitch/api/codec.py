@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -19,6 +19,8 @@ from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.api.tolerant import mapping, read_optional_text
 from tripswitch.domain.values import workload
+from tripswitch.domain.values.memory import Memory, Revision
+from tripswitch.domain.values.report import Report, RevisionReport
 from tripswitch.domain.values.snapshot import Guarded
 from tripswitch.domain.values.status import Status
 
@@ -26,7 +28,8 @@ from tripswitch.domain.values.status import Status
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_domain_status: TypeAdapter[Status] = TypeAdapter(Status)
+_memory: TypeAdapter[Memory] = TypeAdapter(Memory)
+_report: TypeAdapter[Report] = TypeAdapter(Report)
 
 
 class InvalidObjectError(ValueError):
@@ -71,7 +74,7 @@ def validate_spec(kind: type[Model], spec: Any) -> Model:
 
 
 def read_status(raw: Any) -> Status:
-    """Return the memory that a status holds. Never raises.
+    """Return what a status holds. Never raises.
 
     A status of another version, or one edited by hand, is read as far as it makes sense.
     """
@@ -79,35 +82,54 @@ def read_status(raw: Any) -> Status:
 
 
 def to_domain_status(read: CommonStatus) -> Status:
-    """Return the memory that a status model holds.
+    """Return memory and report of a status model, which has the fields of both.
 
     A status that contradicts itself is as good as lost: the revisions of the workload know the history
     (rule W2).
     """
-    status = _domain_status.validate_python(read.model_dump())
-    known = {record.revision for record in status.revisions}
+    dumped = read.model_dump()
+    memory, report = _memory.validate_python(dumped), _report.validate_python(dumped)
+    known = {record.revision for record in memory.revisions}
     if (
-        status.rollout is None
-        or status.rollout.revision not in known
-        or status.desired_revision not in known
-        or len(known) != len(status.revisions)
+        memory.rollout is None
+        or memory.rollout.revision not in known
+        or memory.desired_revision not in known
+        or len(known) != len(memory.revisions)
     ):
         return Status(
-            conditions=status.conditions,
-            collision_count=status.collision_count,
-            observed_retry=status.observed_retry,
-            observed_stop=status.observed_stop,
-            hold=status.hold,
-            resumes=status.resumes,
+            Memory(
+                conditions=memory.conditions,
+                collision_count=memory.collision_count,
+                observed_retry=memory.observed_retry,
+                observed_stop=memory.observed_stop,
+                hold=memory.hold,
+                resumes=memory.resumes,
+            ),
+            Report(conditions=report.conditions),
         )
-    if status.last_completed_revision not in known:
-        status = replace(status, last_completed_revision=None)
-    return status
+    if memory.last_completed_revision not in known:
+        memory = replace(memory, last_completed_revision=None)
+    return Status(memory, report)
 
 
 def write_status(status: Status, generation: int) -> dict[str, Any]:
     """Return the status as JSON values, without what is null."""
-    return dump_status(ApiStatus.model_validate(status), generation)
+    return dump_status(to_api_status(ApiStatus, status), generation)
+
+
+def to_api_status(kind: type[Model], status: Status) -> Model:
+    """Return memory and report as one model: each of its fields has the name of a field of theirs.
+
+    An entry of ``revisions`` is made of the entries of both. The report has all of a condition.
+    """
+    memory, report = _shallow(status.memory), _shallow(status.report)
+    told = {one.revision: _shallow(one) for one in status.report.revisions}
+    revisions = [_shallow(one) | told.get(one.revision, {}) for one in status.memory.revisions]
+    return kind.model_validate(memory | report | {"revisions": revisions})
+
+
+def _shallow(value: Memory | Report | Revision | RevisionReport) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def dump_status(status: CommonStatus, generation: int) -> dict[str, Any]:

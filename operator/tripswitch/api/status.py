@@ -1,6 +1,7 @@
-"""``status`` as it is stored: the core's memory in camelCase, times as RFC 3339.
+"""``status`` as it is stored: the core's memory and report as one object, in camelCase, times as RFC 3339.
 
-The models mirror :mod:`tripswitch.domain.values.status` field by field, so both ways are one generic call.
+Each field has the name of a field of :class:`tripswitch.domain.values.memory.Memory` or of
+:class:`tripswitch.domain.values.report.Report`, so that :mod:`tripswitch.api.codec` names none of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pydantic import (
 
 from tripswitch.api.base import ApiModel
 from tripswitch.api.times import Time
-from tripswitch.domain.values import status as domain
+from tripswitch.domain.values import memory
+from tripswitch.domain.values import states as domain
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 
 Truth = Annotated[
@@ -106,7 +108,7 @@ class FailureRecord(ApiModel):
     @classmethod
     def _spread_cause(cls, value: Any) -> Any:
         """Put the fields of the core's cause beside the others, as the resource shows them."""
-        if not isinstance(value, domain.FailureRecord):
+        if not isinstance(value, memory.FailureRecord):
             return value
         spread = {field.name: getattr(value, field.name) for field in fields(value)}
         cause = spread.pop("cause")

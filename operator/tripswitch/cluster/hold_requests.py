@@ -21,7 +21,7 @@ from tripswitch.domain.values.hold_actions import (
     WithdrawReport,
 )
 from tripswitch.domain.values.protection import HOLD_PARTITION, WorkloadKind
-from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.states import Reason
 from tripswitch.domain.values.time import Instant
 
 STALLED = "Stalled"

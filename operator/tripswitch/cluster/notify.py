@@ -31,7 +31,8 @@ from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.store import Record
 from tripswitch.domain.values.decision import Decision, Event, EventReason
-from tripswitch.domain.values.status import Rollout, RolloutKind
+from tripswitch.domain.values.memory import Rollout
+from tripswitch.domain.values.states import RolloutKind
 from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
@@ -137,7 +138,9 @@ class Notifier:
                 continue
             cloud_event = build_cloud_event(about, decision, event, self._clock())
             name = NAMES[event.reason]
-            context = log_about(about.key, revision=find_revision(event, decision.status.rollout))
+            context = log_about(
+                about.key, revision=find_revision(event, decision.status.memory.rollout)
+            )
             message = _Message(context, name, cloud_event["id"], json.dumps(cloud_event))
             try:
                 self._waiting.put_nowait(message)
@@ -246,11 +249,11 @@ def build_cloud_event(
     ``data`` has the fields of ECS's event, and what a GuardedDeployment has besides. Of logs there is
     no more than the one line that the event itself quotes.
     """
-    status, rollout = decision.status, decision.status.rollout
+    memory, rollout = decision.status.memory, decision.status.memory.rollout
     name = NAMES[event.reason]
     namespace, owner = about.key
     told = find_revision(event, rollout)
-    record = next((r for r in status.revisions if r.revision == told), None)
+    record = next((r for r in memory.revisions if r.revision == told), None)
     started = "" if rollout is None else format_time(rollout.started_at)
     return {
         "specversion": "1.0",
@@ -274,8 +277,8 @@ def build_cloud_event(
             "kind": None if rollout is None else rollout.kind.value,
             "rolloutStatus": None if rollout is None else rollout.status.value,
             "failedRevision": None if rollout is None else rollout.failed_revision,
-            "failures": status.circuit_breaker.failure_count,
-            "threshold": status.circuit_breaker.threshold,
+            "failures": memory.circuit_breaker.failure_count,
+            "threshold": memory.circuit_breaker.threshold,
         },
     }
 

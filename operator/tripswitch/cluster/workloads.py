@@ -18,7 +18,7 @@ from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.replicasets import SeenReplicaSet, find_controller
 from tripswitch.domain.values.protection import Mark, Workload, WorkloadKind
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.states import Reason
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import (
     Amount,

@@ -42,7 +42,7 @@ from tripswitch.domain.values.decision import (
 )
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 
@@ -164,7 +164,7 @@ def _replace_pods(draft: Draft) -> list[Action]:
     target = draft.target
     if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
         return []
-    late = {entry.pod for entry in draft.status.circuit_breaker.counted if entry.unhealthy}
+    late = {entry.pod for entry in draft.memory.circuit_breaker.counted if entry.unhealthy}
     expected = draft.expect(target)
     return [
         DeletePod(pod.name, pod.uid, pod.resource_version)
@@ -179,8 +179,8 @@ def _replace_pods(draft: Draft) -> list[Action]:
 
 def _mark_completed(draft: Draft) -> list[Action]:
     """W2: the completion also stands on the ReplicaSet."""
-    record = draft.record(draft.status.last_completed_revision)
-    rs = draft.replica_set(draft.status.last_completed_revision)
+    record = draft.record(draft.memory.last_completed_revision)
+    rs = draft.replica_set(draft.memory.last_completed_revision)
     if record is None or rs is None or record.completed_at in (None, rs.completed_at):
         return []
     assert record.completed_at is not None

@@ -24,7 +24,8 @@ from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.values.decision import Action, Decision, Event, EventReason
 from tripswitch.domain.values.protection import HoldState, Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import Reason
+from tripswitch.domain.values.states import Reason
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 
 STEPS = (
@@ -46,8 +47,8 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
     """Return the next status, the actions of a trip, the events, and when to look again."""
     if protected.workload is not None:
         guarded = snapshot.guarded
-        memory = remember_target(guarded.status, protected.workload, protected.current)
-        snapshot = replace(snapshot, guarded=replace(guarded, status=memory))
+        status = remember_target(guarded.status, protected.workload, protected.current)
+        snapshot = replace(snapshot, guarded=replace(guarded, status=status))
     problem = find_problem(snapshot, protected)
     if problem is not None:
         decision = _report_problem(snapshot, *problem, now)
@@ -91,7 +92,7 @@ def _tell_made_anew(protected: Protected) -> tuple[Event, ...]:
 def _describe_left(draft: Draft, protected: Protected) -> str:
     """Return which hold stays on a workload although nothing of this breaker keeps it (G7, G9)."""
     one = f"{protected.protection.kind} {protected.protection.target}"
-    hold = draft.status.hold
+    hold = draft.memory.hold
     if hold is not None and hold.state is HoldState.YIELDED:
         return f"{one} is paused by a person: to resume it is to retry {hold.failed}"
     if hold is not None:
@@ -116,21 +117,23 @@ def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str]
     if workload.on_delete:
         words = "has the update strategy OnDelete: a person deletes its pods, there is no rollout"
         return Reason.NO_ROLLOUT, f"{target} {words}"
-    known = snapshot.guarded.status.desired_revision is not None or protected.current
+    known = snapshot.guarded.status.memory.desired_revision is not None or protected.current
     if not known:
         return Reason.WAITING_FOR_CONTROLLER, f"the controller of {target} has made no revision yet"
     return None
 
 
 def _report_problem(snapshot: Snapshot, reason: Reason, message: str, now: Instant) -> Decision:
-    """Say why, and keep the memory as it is."""
-    status = snapshot.guarded.status
-    conditions = compute_problem_conditions(reason, message, status.conditions, now)
+    """Say why, and keep everything else as it is."""
+    memory, report = snapshot.guarded.status.memory, snapshot.guarded.status.report
+    shown = compute_problem_conditions(reason, message, memory.conditions, now)
     return Decision(
-        replace(
-            status,
-            observed_generation=snapshot.guarded.generation,
-            rollout_state_reason=message,
-            conditions=conditions,
+        Status(
+            replace(
+                memory,
+                observed_generation=snapshot.guarded.generation,
+                conditions=tuple(condition.state for condition in shown),
+            ),
+            replace(report, rollout_state_reason=message, conditions=shown),
         )
     )

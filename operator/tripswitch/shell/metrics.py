@@ -175,7 +175,7 @@ class Metrics:
             decision: As it was written.
             seconds_to_write: From the moment something was to be looked at until this was written.
         """
-        breaker, rollout = decision.status.circuit_breaker, decision.status.rollout
+        breaker, rollout = decision.status.memory.circuit_breaker, decision.status.memory.rollout
         self._count.labels(*key).set(breaker.failure_count)
         self._threshold.labels(*key).set(breaker.threshold)
         self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
@@ -200,7 +200,7 @@ class Metrics:
                 self._restore.observe(duration)  # a rollback starts with the trip
 
     def _show_stalled(self, key: Key, decision: Decision) -> None:
-        for condition in decision.status.conditions:
+        for condition in decision.status.report.conditions:
             if condition.type == "Stalled" and condition.status:
                 reason: str | None = condition.reason.value
                 break
@@ -215,7 +215,7 @@ class Metrics:
             self._reasons[key] = reason
 
     def _show_crash_loops(self, key: Key, decision: Decision) -> None:
-        if any(condition.type == CRASH_LOOPING for condition in decision.status.conditions):
+        if any(condition.type == CRASH_LOOPING for condition in decision.status.report.conditions):
             self._crash_looping.labels(*key).set(1)
         else:
             self._crash_looping.remove_by_labels(dict(zip(OBJECT, key, strict=True)))

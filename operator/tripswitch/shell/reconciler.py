@@ -232,7 +232,7 @@ class Reconciler:
     def _tell(self, record: Record, decision: Decision, seconds: float) -> None:
         """Tell what is written by now, also if an action failed: no later look says it again."""
         for event in decision.events:
-            revision = find_revision(event, decision.status.rollout)
+            revision = find_revision(event, decision.status.memory.rollout)
             context = about(record.key, revision=revision)
             logger.info("%s: %s", event.reason, event.message, extra=context)
             words, topic = event.message, event.topic

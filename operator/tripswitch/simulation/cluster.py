@@ -95,9 +95,9 @@ class SimulatedCluster:
 
     def find_next_moment(self) -> Instant | None:
         """Return when something changes next, None if the rollout has ended or nothing ever does."""
-        if self.guarded.status.rollout is None:
+        if self.guarded.status.memory.rollout is None:
             return self._wake_at
-        if str(self.guarded.status.rollout.status) not in rollout_states.OPEN:
+        if str(self.guarded.status.memory.rollout.status) not in rollout_states.OPEN:
             return None
         changes = [life.next_change(self.now) for life in self._living()]
         ahead = [at for at in (*changes, self._wake_at) if at is not None and at > self.now]

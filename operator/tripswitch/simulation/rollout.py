@@ -79,7 +79,7 @@ def simulate_rollout(
         threshold=compute_threshold(guarded.spec.breaker, guarded.spec.replicas),
         bounds=compute_bounds(guarded.spec.strategy, guarded.spec.replicas),
         steps=steps,
-        reason=cluster.guarded.status.rollout_state_reason,
+        reason=cluster.guarded.status.report.rollout_state_reason,
         completed=rollout == "SUCCESSFUL",
         ended=rollout not in rollout_states.OPEN,
         looks=tuple(cluster.looks),
@@ -99,18 +99,18 @@ def _run(cluster: SimulatedCluster, seconds: float) -> Iterator[Step]:
 
 
 def _describe(cluster: SimulatedCluster, at: float, events: tuple[Event, ...]) -> Step:
-    status = cluster.guarded.status
-    assert status.rollout is not None
-    pods = cluster.count_pods()
+    memory, report = cluster.guarded.status.memory, cluster.guarded.status.report
+    assert memory.rollout is not None
+    pods, healthy = cluster.count_pods(), {one.revision: one.healthy for one in report.revisions}
     return Step(
         at=round(at, 3),
-        rollout=str(status.rollout.status),
-        stage=str(status.circuit_breaker.stage),
-        count=status.circuit_breaker.failure_count,
-        threshold=status.circuit_breaker.threshold,
+        rollout=str(memory.rollout.status),
+        stage=str(memory.circuit_breaker.stage),
+        count=memory.circuit_breaker.failure_count,
+        threshold=memory.circuit_breaker.threshold,
         sizes=tuple(
-            Size(record.revision, pods.get(record.revision, 0), record.healthy)
-            for record in sorted(status.revisions, key=lambda record: record.revision)
+            Size(record.revision, pods.get(record.revision, 0), healthy[record.revision])
+            for record in sorted(memory.revisions, key=lambda record: record.revision)
         ),
         events=events,
     )

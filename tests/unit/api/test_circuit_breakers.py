@@ -17,6 +17,7 @@ from tripswitch.api.circuit_breakers import (
 from tripswitch.api.codec import InvalidObjectError
 from tripswitch.api.crd import CIRCUIT_BREAKER, build_crd
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.protection import (
     Hold,
     HoldState,
@@ -24,7 +25,9 @@ from tripswitch.domain.values.protection import (
     Protection,
     WorkloadKind,
 )
-from tripswitch.domain.values.status import Condition, Reason, Status
+from tripswitch.domain.values.report import Condition, Report
+from tripswitch.domain.values.states import Reason
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, ThresholdType
 
 SCHEMA = build_crd(CIRCUIT_BREAKER)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -126,10 +129,13 @@ class TestStatus:
         """G4, G5: the hold is memory, also where the history was lost."""
         condition = Condition("Stalled", True, Reason.CIRCUIT_BREAKER_TRIGGERED, "m", 1767225600.5)
         status = Status(
-            conditions=(condition,),
-            hold=Hold("web-6f8c", HoldState.PLACED),
-            resumes=2,
-            observed_retry="a",
+            Memory(
+                conditions=(condition.state,),
+                observed_retry="a",
+                hold=Hold("web-6f8c", HoldState.PLACED),
+                resumes=2,
+            ),
+            Report(conditions=(condition,)),
         )
         written = write_circuit_breaker_status(status, 3, WEB)
         assert written["hold"] == {"failed": "web-6f8c", "state": "Placed"}

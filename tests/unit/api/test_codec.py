@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from tests.support.strategies import JSON, build_values
 from tripswitch.api.codec import InvalidObjectError, read_guarded, read_status, write_status
 from tripswitch.api.crd import build_crd
-from tripswitch.domain.values.status import Condition, Reason, RolloutState, Status
+from tripswitch.domain.values.report import Condition, Report
+from tripswitch.domain.values.states import Reason, RolloutState
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate, Strategy
 
 SCHEMA = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -101,7 +103,7 @@ class TestStatus:
 
         world = ManualCluster().settle(1.0)
         status = world.guarded.status
-        assert status.rollout is not None
+        assert status.memory.rollout is not None
         assert read_status(json.loads(json.dumps(write_status(status, 3)))) == status
 
     @given(STATUSES)
@@ -130,10 +132,10 @@ class TestStatus:
                  "lastTransitionTime": "2026-01-01T00:00:00Z"}  # fmt: skip
         new = {**known, "type": "Available", "reason": "InventedLater"}
         status = read_status({"conditions": [new, known], "rolloutState": "LEVITATING"})
-        assert status.conditions == (
+        assert status.report.conditions == (
             Condition("Ready", True, Reason.ROLLOUT_COMPLETED, "", 1767225600.0),
         )
-        assert status.rollout_state is None
+        assert status.report.rollout_state is None
 
     def test_a_history_that_contradicts_itself_is_as_good_as_lost(self) -> None:
         """Its ReplicaSets know it (W2)."""
@@ -142,12 +144,12 @@ class TestStatus:
         rollout = {"revision": 2, "kind": "DEPLOY", "status": "SUCCESSFUL",
                    "startedAt": "2026-01-01T00:00:00Z"}  # fmt: skip
         status = read_status({"revisions": [record], "rollout": rollout, "desiredRevision": 1})
-        assert status.revisions == ()
-        assert status.rollout is None
+        assert status.memory.revisions == ()
+        assert status.memory.rollout is None
 
     def test_times_are_written_as_rfc_3339_and_nulls_are_left_out(self) -> None:
         condition = Condition("Ready", True, Reason.ROLLOUT_COMPLETED, "m", 1767225600.5)
-        written = write_status(Status(conditions=(condition,)), 4)
+        written = write_status(Status(report=Report(conditions=(condition,))), 4)
         assert written["conditions"] == [
             {
                 "type": "Ready",

@@ -32,16 +32,10 @@ from tripswitch.domain.rules.counted_pods import weigh
 from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
 from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.inquiry import Evidence, Finding
+from tripswitch.domain.values.memory import Breaker, Counted, Memory, Tally
 from tripswitch.domain.values.pods import PodView
-from tripswitch.domain.values.status import (
-    Breaker,
-    Counted,
-    RolloutState,
-    RolloutStatus,
-    Seen,
-    Status,
-    Tally,
-)
+from tripswitch.domain.values.states import RolloutState, RolloutStatus, Seen
+from tripswitch.domain.values.status import Status
 
 MOST = 256 * 1024
 PODS = 12_500
@@ -85,9 +79,11 @@ def healthy(number: int) -> PodView:
 def first_look(pods: Iterable[PodView]) -> Decision:
     """The pods are those of a rollout in progress that nothing trips."""
     status = Status(
-        rollout=rollout(2, started_at=START - 60),
-        desired_revision=2,
-        revisions=(revision(2, RolloutState.IN_PROGRESS),),
+        Memory(
+            rollout=rollout(2, started_at=START - 60),
+            desired_revision=2,
+            revisions=(revision(2, RolloutState.IN_PROGRESS),),
+        )
     )
     wanted = guarded(PODS + 1, template("v2"), status=status, breaker=breaker_spec(10**6))
     of_target = replica_set(2, *pods, size=PODS + 1)
@@ -106,8 +102,8 @@ def first_look(pods: Iterable[PodView]) -> Decision:
 )
 def test_f7_the_status_is_bounded(show: Callable[[int], PodView], pods: int) -> None:
     status = first_look(show(number) for number in range(pods)).status
-    assert status.rollout is not None
-    assert status.rollout.status is RolloutStatus.IN_PROGRESS
+    assert status.memory.rollout is not None
+    assert status.memory.rollout.status is RolloutStatus.IN_PROGRESS
     assert len(as_json(write_status(status, 1))) < MOST
 
 
@@ -135,5 +131,7 @@ def test_f7_an_entry_is_never_longer_than_it_is_taken_for() -> None:
     assert len(entries) == 3 * 3 * 8
     for entry in entries:
         breaker = Breaker(counted=(entry,))
-        dumped = write_status(Status(circuit_breaker=breaker), 1)["circuitBreaker"]["counted"]
+        dumped = write_status(Status(Memory(circuit_breaker=breaker)), 1)["circuitBreaker"][
+            "counted"
+        ]
         assert len(as_json(dumped)) - len("[]") + len(",") <= weigh([entry])

@@ -10,7 +10,7 @@ from tests.unit.cluster.raws import T0, at, condition, ended, pod, running, wait
 from tripswitch.cluster.pods import see_pod
 from tripswitch.domain.rules.failures import count_failures
 from tripswitch.domain.rules.health import Expectations
-from tripswitch.domain.values.status import Counted
+from tripswitch.domain.values.memory import Counted
 from tripswitch.domain.values.workload import Readiness
 
 PATIENT = Expectations(Readiness(all_probed=True, budget=10_000.0))

@@ -24,9 +24,9 @@ from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.domain.rules.failures import count_failures
 from tripswitch.domain.rules.health import Expectations
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Counted
 from tripswitch.domain.values.pods import ContainerRole, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.status import Counted
 from tripswitch.domain.values.workload import Readiness
 
 NOW = T0 + 1000.0

@@ -21,6 +21,7 @@ from tripswitch.domain.values.hold_actions import (
     ResizeRevision,
     WithdrawReport,
 )
+from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import (
     HOLD_PARTITION,
@@ -30,9 +31,11 @@ from tripswitch.domain.values.protection import (
     WorkloadKind,
 )
 from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.report import Condition
 from tripswitch.domain.values.sight import CURRENT
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import Condition, Rollout, RolloutStatus, Status
+from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Amount, RollingUpdate
 
@@ -200,8 +203,8 @@ class GuardedWorld:
     @property
     def rollout(self) -> Rollout:
         """The current or latest rollout."""
-        assert self.status.rollout is not None
-        return self.status.rollout
+        assert self.status.memory.rollout is not None
+        return self.status.memory.rollout
 
     def state(self) -> RolloutStatus:
         """Return the status of the current or latest rollout."""
@@ -209,7 +212,7 @@ class GuardedWorld:
 
     def condition(self, kind: str) -> Condition | None:
         """Return one condition."""
-        return next((c for c in self.status.conditions if c.type == kind), None)
+        return next((c for c in self.status.report.conditions if c.type == kind), None)
 
     def sizes(self) -> dict[str, int]:
         """Return the sizes of the revisions, without those at 0."""
@@ -231,7 +234,7 @@ def completed(
     """Return a workload that runs ``v1``, which is known to have completed."""
     world = protect(kind, replicas, **settings)
     world.look()
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     return world
 
 

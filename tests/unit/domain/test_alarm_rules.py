@@ -33,7 +33,7 @@ from tripswitch.domain.values.alarms import (
     RuleReading,
     TriggeredAlarm,
 )
-from tripswitch.domain.values.status import RolloutKind, RolloutStatus
+from tripswitch.domain.values.states import RolloutKind, RolloutStatus
 
 START = 1000.0
 SHOP = {"namespace": "shop"}

@@ -40,18 +40,10 @@ from tripswitch.domain.rules.failure_words import describe_failure, describe_fai
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord, Tally
 from tripswitch.domain.values.pods import Ended, PodView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.status import (
-    Breaker,
-    BreakerState,
-    Counted,
-    FailureRecord,
-    RolloutStatus,
-    Seen,
-    Stage,
-    Tally,
-)
+from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, Stage
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Template
 
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH

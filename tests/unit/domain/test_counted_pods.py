@@ -28,9 +28,11 @@ from tripswitch.domain.decide import decide
 from tripswitch.domain.rules.breaker import Watched, begin, rebase, watch
 from tripswitch.domain.rules.counted_pods import MAX_BYTES, forget, weigh
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Breaker, Counted, Memory, Tally
 from tripswitch.domain.values.pods import PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.status import Breaker, Counted, RolloutState, Seen, Status, Tally
+from tripswitch.domain.values.states import RolloutState, Seen
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Spec
 
 NEVER = breaker_spec(100_000)
@@ -106,9 +108,11 @@ def test_f7_the_policy_says_which_failure_is_ignored() -> None:
 def test_f7_one_more_rejected_pod_changes_nothing_in_the_status() -> None:
     """W3: a node that rejects pods in a loop causes no write for each of them."""
     status = Status(
-        rollout=rollout(1),
-        desired_revision=1,
-        revisions=(revision(1, RolloutState.IN_PROGRESS),),
+        Memory(
+            rollout=rollout(1),
+            desired_revision=1,
+            revisions=(revision(1, RolloutState.IN_PROGRESS),),
+        )
     )
     pods = [failed_pod(f"a{number:05}", REJECTED) for number in range(12_501)]
     wanted = guarded(4, template("v1"), status=status)
@@ -116,7 +120,7 @@ def test_f7_one_more_rejected_pod_changes_nothing_in_the_status() -> None:
     again = decide(
         snapshot(replace(wanted, status=first), replica_set(1, *pods, size=4)), START + 2
     )
-    assert first.circuit_breaker.counted == ()
+    assert first.memory.circuit_breaker.counted == ()
     assert again.status == first
     assert not again.events
 

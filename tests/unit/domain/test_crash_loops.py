@@ -10,7 +10,7 @@ import pytest
 from tests.support.builders import START, container, pod, running, waiting
 from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 INIT, SIDECAR = ContainerRole.INIT, ContainerRole.SIDECAR
 LOST = "ContainerStatusUnknown"

@@ -38,10 +38,12 @@ from tripswitch.domain.values.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import Reason, RolloutState, RolloutStatus, Status
+from tripswitch.domain.values.states import Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Percentages, Recreate
 
 S = RolloutStatus
@@ -105,7 +107,7 @@ def test_w1_actions_carry_the_version_that_was_looked_at() -> None:
 def test_w1_the_observed_generation_is_that_of_the_snapshot() -> None:
     world = ManualCluster(guarded=guarded(generation=7))
     world.look()
-    assert world.status.observed_generation == 7
+    assert world.status.memory.observed_generation == 7
 
 
 # --- sizes ----------------------------------------------------------------------------------------
@@ -160,7 +162,7 @@ def test_r3_what_failed_goes_before_what_completed_and_older_before_newer() -> N
         revision(1, RolloutState.STOPPED),
     )
     status = Status(
-        rollout=rollout(4), desired_revision=4, last_completed_revision=2, revisions=records
+        Memory(rollout=rollout(4), desired_revision=4, last_completed_revision=2, revisions=records)
     )
     sets = [replica_set(number, *ready_pods(1, f"v{number}")) for number in (2, 3, 1)]
     sizes = []
@@ -192,7 +194,7 @@ def test_r3_one_that_history_does_not_know_goes_before_all_that_it_does() -> Non
         revision(1, RolloutState.FAILED),
     )
     status = Status(
-        rollout=rollout(3), desired_revision=3, last_completed_revision=2, revisions=records
+        Memory(rollout=rollout(3), desired_revision=3, last_completed_revision=2, revisions=records)
     )
     sets = [replica_set(number, *ready_pods(1, f"v{number}")) for number in (2, 1)]
     stranger = replica_set(0, *ready_pods(1, "x"), of=template("unknown"))
@@ -277,7 +279,7 @@ def test_a_rollout_goes_on_when_an_orphan_of_its_template_turns_up_under_another
     world.settle()
     assert (world.rollout.revision, world.state()) == (1, RolloutStatus.IN_PROGRESS)
     assert "RolloutStopped" not in world.events
-    assert [r.revision for r in world.status.revisions] == [4, 1]
+    assert [r.revision for r in world.status.memory.revisions] == [4, 1]
 
 
 def test_b3_a_stalled_first_revision_that_never_was_created_is_not_created() -> None:
@@ -357,7 +359,7 @@ def test_w5_a_replica_set_that_left_the_selector_is_released_and_counts_no_more(
     world = completed().apply("v2").settle(1.0).relabel_replica_set("v1")
     stray = world.strays[V1]
     assert ReleaseReplicaSet(V1, stray.uid, stray.resource_version) in world.look(1.0).actions
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     assert world.strays == {}
     world.crash("v2").settle(1.0)
     assert (world.state(), world.rollout.reason) == (S.FAILED, Reason.NO_COMPLETED_REVISION)
@@ -375,7 +377,7 @@ def test_w5_the_wanted_revision_gets_another_replica_set_beside_the_released_one
     assert create.name != V1
     world.create_error = None
     assert world.settle(1.0).sizes() == {"v1": 4}
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
 
 
 def test_w5_a_released_replica_set_that_matches_again_is_adopted() -> None:
@@ -385,7 +387,7 @@ def test_w5_a_released_replica_set_that_matches_again_is_adopted() -> None:
     world.replica_sets[V1] = replace(found, owned=False)
     adopted = AdoptReplicaSet(V1, found.uid, found.resource_version)
     assert adopted in world.look(1.0).actions
-    assert "v1" in [record.digest for record in world.status.revisions]
+    assert "v1" in [record.digest for record in world.status.memory.revisions]
 
 
 def test_w5_one_that_is_being_deleted_is_left_alone() -> None:
@@ -501,14 +503,19 @@ def test_w2_a_completed_revision_without_its_replica_set_is_marked_nowhere() -> 
 def test_b8_a_completed_revision_that_cannot_be_made_again_is_forgotten() -> None:
     world = completed().apply("v2").settle(1.0).forget_replica_set("v1")
     world.look(1.0)
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
 
 
 def test_b8_one_that_history_does_not_know_is_forgotten() -> None:
     world = completed().apply("v2").settle(1.0)
-    world.guarded = replace(world.guarded, status=replace(world.status, last_completed_revision=7))
+    world.guarded = replace(
+        world.guarded,
+        status=replace(
+            world.status, memory=replace(world.status.memory, last_completed_revision=7)
+        ),
+    )
     decision = decide(world.snapshot, world.now)
-    assert decision.status.last_completed_revision is None
+    assert decision.status.memory.last_completed_revision is None
 
 
 # --- pruning --------------------------------------------------------------------------------------
@@ -520,7 +527,7 @@ def test_history_is_pruned_down_to_its_limit() -> None:
         world.roll_out(version)
     world.settle(1.0)
     assert sorted(rs.template.digest for rs in world.replica_sets.values()) == ["v3", "v4", "v5"]
-    assert [r.revision for r in world.status.revisions] == [5, 4, 3]
+    assert [r.revision for r in world.status.memory.revisions] == [5, 4, 3]
 
 
 def test_history_keeps_the_last_completed_and_the_failed_desired_revision() -> None:
@@ -540,10 +547,12 @@ def test_a_replica_set_is_not_pruned_in_the_look_that_makes_it_the_target_again(
     # Its old record was forgotten while its pods were terminating, then its template came back.
     old = replica_set(2, size=0)
     status = Status(
-        rollout=rollout(4, S.SUCCESSFUL),
-        desired_revision=4,
-        last_completed_revision=4,
-        revisions=(revision(4), revision(3, RolloutState.STOPPED)),
+        Memory(
+            rollout=rollout(4, S.SUCCESSFUL),
+            desired_revision=4,
+            last_completed_revision=4,
+            revisions=(revision(4), revision(3, RolloutState.STOPPED)),
+        )
     )
     running = replica_set(4, *ready_pods(4), completed_at=START)
     wish = guarded(4, template("v2"), status=status, revision_history_limit=0)

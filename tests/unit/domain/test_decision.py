@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.values.decision import Event, EventReason
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 
 def warnings(cluster: ManualCluster) -> set[str]:

@@ -22,14 +22,9 @@ from tripswitch.domain.rules.scaling import Bounds, PodCounts
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.values.decision import Event, EventReason
-from tripswitch.domain.values.status import (
-    Breaker,
-    Reason,
-    RolloutKind,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.memory import Breaker, Memory
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
@@ -38,10 +33,12 @@ S = RolloutStatus
 def draft(**fields: Any) -> Draft:
     """Return a draft in which revision 2 is rolled out and revision 1 was completed."""
     status = Status(
-        rollout=rollout(2),
-        desired_revision=2,
-        last_completed_revision=1,
-        revisions=(revision(2, RolloutState.IN_PROGRESS), revision(1)),
+        Memory(
+            rollout=rollout(2),
+            desired_revision=2,
+            last_completed_revision=1,
+            revisions=(revision(2, RolloutState.IN_PROGRESS), revision(1)),
+        )
     )
     wish = guarded(4, template("v2"), status=status, **fields)
     return begin_draft(snapshot(wish, replica_set(1, *ready_pods(4))), START + 60)
@@ -62,7 +59,7 @@ def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished(
         AssertionError, match=r"^a rollout of a revision that history does not know$"
     ):
         draft().start(9, RolloutKind.DEPLOY)
-    unknown = draft().with_status(rollout=rollout(9))
+    unknown = draft().with_memory(rollout=rollout(9))
     with pytest.raises(
         AssertionError, match=r"^a rollout of a revision that history does not know$"
     ):
@@ -97,7 +94,9 @@ def test_what_a_draft_knows() -> None:
 
 def test_a_replica_set_goes_by_the_number_of_its_record_and_not_by_its_own_older_one() -> None:
     old = replica_set(5, of=template("v2"))
-    made = begin_draft(snapshot(guarded(4, template("v2"), status=draft().status), old), START)
+    made = begin_draft(
+        snapshot(guarded(4, template("v2"), status=Status(draft().memory)), old), START
+    )
     assert made.target is not None
     assert made.target.revision == 2
     assert made.target.name == old.name
@@ -117,13 +116,13 @@ def test_events_are_told_in_their_order() -> None:
     )
 
 
-def test_parts_of_the_status_that_are_not_given_stay() -> None:
+def test_parts_of_the_memory_that_are_not_given_stay() -> None:
     made = draft()
-    assert made.with_status().status == made.status
-    changed = made.with_status(rollout=rollout(1), breaker=Breaker(failure_count=2))
+    assert made.with_memory().memory == made.memory
+    changed = made.with_memory(rollout=rollout(1), breaker=Breaker(failure_count=2))
     assert changed.rollout == rollout(1)
-    assert changed.status.circuit_breaker.failure_count == 2
-    assert changed.status.revisions == made.status.revisions
+    assert changed.memory.circuit_breaker.failure_count == 2
+    assert changed.memory.revisions == made.memory.revisions
 
 
 def test_b1_a_revision_that_is_rolled_out_leaves_completed() -> None:
@@ -134,25 +133,25 @@ def test_b1_a_revision_that_is_rolled_out_leaves_completed() -> None:
         assert record.rollout_state is RolloutState.IN_PROGRESS
         assert record.finished_at is None
         assert record.completed_at == START  # history remembers that it once was
-        assert begun.status.last_completed_revision is None
+        assert begun.memory.last_completed_revision is None
         assert begun.rollout.failed_revision == 2
         assert begun.rollout.healthy_high_water == 4
 
 
 def test_c3_a_deploy_of_another_revision_keeps_the_rollback_target() -> None:
     begun = draft().start(2, RolloutKind.DEPLOY)
-    assert begun.status.last_completed_revision == 1
+    assert begun.memory.last_completed_revision == 1
 
 
 def test_b5_while_a_rollback_runs_there_is_nothing_to_go_back_to() -> None:
     begun = draft().start(2, RolloutKind.ROLLBACK)
-    assert begun.status.last_completed_revision is None
+    assert begun.memory.last_completed_revision is None
 
 
 def test_s3_a_disabled_breaker_remembers_no_pods() -> None:
     for enable in (True, False):
         begun = draft(breaker=breaker_spec(enable=enable)).start(1, RolloutKind.DEPLOY)
-        assert bool(begun.status.circuit_breaker.counted) is enable
+        assert bool(begun.memory.circuit_breaker.counted) is enable
 
 
 @pytest.mark.parametrize(
@@ -172,7 +171,7 @@ def test_s3_a_disabled_breaker_remembers_no_pods() -> None:
 def test_the_end_of_a_rollout_stands_in_its_revisions_history(
     replicas: int, cause: Transition, completed_at: float | None, state: RolloutState
 ) -> None:
-    wish = guarded(replicas, template("v2"), status=draft().status)
+    wish = guarded(replicas, template("v2"), status=Status(draft().memory))
     ended = begin_draft(snapshot(wish), START + 60).finish(cause, Reason.PAUSED, "why")
     record = ended.record(2)
     assert record is not None

@@ -35,8 +35,9 @@ from tripswitch.domain.steps.use_evidence import AGAIN_SECONDS, SET_UP_SECONDS
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
+from tripswitch.domain.values.memory import FailureRecord
 from tripswitch.domain.values.pods import ContainerRole, PodView
-from tripswitch.domain.values.status import FailureRecord, RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 
 CRASH = FailureRecord(
     revision=2,
@@ -227,10 +228,10 @@ def test_what_was_found_stands_in_the_sentence_and_in_that_of_a_stall() -> None:
     [inquiry] = world.look(1.0).inquiries
     world.findings = (Finding(inquiry.topic, FOUND),)
     world.look(1.0)
-    assert world.status.rollout_state_reason.endswith("; its log ends: FATAL: no such table")
+    assert world.status.report.rollout_state_reason.endswith("; its log ends: FATAL: no such table")
     world.crash("v1").settle(1.0)
     assert world.state() is RolloutStatus.FAILED
-    assert world.status.rollout_state_reason.endswith(
+    assert world.status.report.rollout_state_reason.endswith(
         "nothing more is launched; its log ends: FATAL: no such table; "
         "next: fix the template, or retry"
     )
@@ -276,7 +277,7 @@ def test_evidence_outlives_more_failures_of_the_same_cause_and_the_rollback() ->
     assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
     [record] = world.breaker().failures
     assert (record.count, record.evidence) == (4, FOUND)
-    assert "its log ends: FATAL: no such table" in world.status.rollout_state_reason
+    assert "its log ends: FATAL: no such table" in world.status.report.rollout_state_reason
 
 
 def test_a_trip_waits_for_nothing_and_what_comes_later_is_taken_in_the_rollback() -> None:
@@ -400,7 +401,7 @@ def test_a_pod_that_is_long_in_being_set_up_is_asked_why_and_again_while_it_last
 def test_without_an_event_the_sentence_has_the_words_of_the_pods() -> None:
     world = stuck()
     world.look(SET_UP_SECONDS)
-    assert world.status.rollout_state_reason.endswith(
+    assert world.status.report.rollout_state_reason.endswith(
         "waiting: container web ContainerCreating: image, volumes or network (x4)"
     )
 
@@ -410,7 +411,7 @@ def test_its_events_words_stand_in_the_sentence_for_all_that_wait() -> None:
     words = 'MountVolume.SetUp failed for volume "conf": configmap "conf" not found'
     world.findings = (Finding(waiting_topic(1), Evidence("p0", event=words)),)
     world.look(SET_UP_SECONDS)
-    assert world.status.rollout_state_reason.endswith(
+    assert world.status.report.rollout_state_reason.endswith(
         f"waiting: container web ContainerCreating: {words} (x4)"
     )
 

@@ -12,7 +12,7 @@ from tripswitch.domain.rules.health import Experience
 from tripswitch.domain.rules.history import find_experience
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodView
-from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.states import RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 S = RolloutStatus

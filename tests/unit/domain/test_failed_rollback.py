@@ -12,7 +12,7 @@ from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.rules.failures import PULLS
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.pods import ContainerRole
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.workload import Percentages, PolicyRule
 
 S = RolloutStatus
@@ -77,9 +77,9 @@ def test_f10_it_is_whole_once_the_config_map_is_back() -> None:
     world.heal("v1").settle()
     assert world.state() is S.ROLLBACK_SUCCESSFUL
     assert world.events[told:] == ["RollbackCompleted"]
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.rollout.message == world.record(2).message
-    assert "container web exited 1" in world.status.rollout_state_reason
+    assert "container web exited 1" in world.status.report.rollout_state_reason
     available = world.condition("Available")
     assert available is not None
     assert available.status

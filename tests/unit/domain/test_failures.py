@@ -43,9 +43,10 @@ from tripswitch.domain.rules.failures import (
 from tripswitch.domain.rules.health import LEAST_PATIENCE, Experience, expect
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.memory import Counted, Tally
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Need, Sight
-from tripswitch.domain.values.status import Counted, Seen, Tally
+from tripswitch.domain.values.states import Seen
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec, Template
 

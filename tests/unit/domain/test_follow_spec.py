@@ -18,15 +18,15 @@ from tests.support.builders import (
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.values.decision import CreateReplicaSet
 from tripswitch.domain.values.replica_sets import CreateError
-from tripswitch.domain.values.status import (
+from tripswitch.domain.values.states import (
     BreakerState,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
     Stage,
-    Status,
 )
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
@@ -55,7 +55,7 @@ def rolled_back() -> ManualCluster:
 
 def target(world: ManualCluster) -> int | None:
     """Return the revision that a rollback may go to."""
-    return world.status.last_completed_revision
+    return world.status.memory.last_completed_revision
 
 
 # --- C3 -------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def target(world: ManualCluster) -> int | None:
 def test_the_first_template_is_revision_1() -> None:
     world = started()
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.DEPLOY)
-    assert world.status.desired_revision == 1
+    assert world.status.memory.desired_revision == 1
     assert world.record(1).replica_set == replica_set_name(template("v1"))
     assert world.record(1).images == ("shop:v1",)
     assert world.record(1).created_at == START
@@ -90,14 +90,18 @@ def test_c3_a_template_change_during_a_rollback_leaves_no_rollback_target() -> N
     world.look(1.0)
     assert world.record(1).rollout_state is RolloutState.STOPPED
     assert (world.rollout.revision, world.rollout.kind) == (3, RolloutKind.DEPLOY)
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
 
 
 def test_c3_an_equal_template_starts_nothing() -> None:
     world = completed()
     before = world.status
     world.want(template=template("v1")).look(1.0)
-    assert replace(world.status, observed_generation=before.observed_generation) == before
+    assert (
+        replace(world.status.memory, observed_generation=before.memory.observed_generation)
+        == before.memory
+    )
+    assert world.status.report == before.report
 
 
 def test_c3_a_change_of_anything_else_starts_no_rollout() -> None:
@@ -149,13 +153,13 @@ def test_b6_the_failed_template_stays_in_spec_and_is_not_tried_again() -> None:
     world.want(replicas=6).settle(1.0)
     assert world.sizes() == {"v1": 6}
     assert world.rollout.revision == 1
-    assert world.status.desired_revision == 2
+    assert world.status.memory.desired_revision == 2
 
 
 def test_b6_another_template_starts_a_new_rollout_that_may_roll_back_again() -> None:
     world = rolled_back().apply("v3").settle(1.0)
     assert (world.rollout.revision, world.state()) == (3, S.IN_PROGRESS)
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     world.crash("v3").settle(1.0)
     assert (world.rollout.revision, world.state()) == (1, S.ROLLBACK_SUCCESSFUL)
 
@@ -166,10 +170,10 @@ def test_b6_the_old_template_put_back_after_a_rollback_is_what_runs() -> None:
     world.apply("v1").settle(1.0)
     assert world.rollout == finished
     assert world.events == events
-    assert world.status.desired_revision == 1
-    assert world.status.rollout_state is RolloutState.COMPLETED
-    assert [c.type for c in world.status.conditions] == ["Available", "Progressing", "Ready"]
-    assert all(c.status for c in world.status.conditions)
+    assert world.status.memory.desired_revision == 1
+    assert world.status.report.rollout_state is RolloutState.COMPLETED
+    assert [c.type for c in world.status.report.conditions] == ["Available", "Progressing", "Ready"]
+    assert all(c.status for c in world.status.report.conditions)
 
 
 def test_b6_the_old_template_put_back_during_a_rollback_lets_it_finish() -> None:
@@ -181,8 +185,8 @@ def test_b6_the_old_template_put_back_during_a_rollback_lets_it_finish() -> None
     world.heal("v1").settle(1.0)
     world.heal("v1").settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
-    assert world.status.rollout_state is RolloutState.COMPLETED
-    assert world.status.rollout_state_reason == "revision 1 completed"
+    assert world.status.report.rollout_state is RolloutState.COMPLETED
+    assert world.status.report.rollout_state_reason == "revision 1 completed"
     ready = world.condition("Ready")
     assert ready is not None
     assert ready.status
@@ -193,13 +197,13 @@ def test_b6_the_old_template_put_back_during_a_rollout_is_a_rollout_of_its_own()
     assert world.record(2).rollout_state is RolloutState.STOPPED
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.DEPLOY)
     assert world.state() is S.SUCCESSFUL
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.sizes() == {"v1": 4}
 
 
 def test_b6_a_template_that_was_stopped_comes_back_with_its_number() -> None:
     world = failing().apply("v3").settle(1.0).apply("v2").settle(1.0)
-    assert (world.rollout.revision, world.status.desired_revision) == (2, 2)
+    assert (world.rollout.revision, world.status.memory.desired_revision) == (2, 2)
     assert world.record(2).rollout_state is RolloutState.IN_PROGRESS
     assert world.record(2).message == ""
     assert world.record(2).finished_at is None
@@ -209,7 +213,7 @@ def test_b6_the_failed_template_put_back_later_is_a_new_rollout() -> None:
     world = rolled_back().roll_out("v3")
     world.apply("v2").settle(1.0)
     assert (world.rollout.revision, world.state()) == (2, S.IN_PROGRESS)
-    assert world.status.last_completed_revision == 3
+    assert world.status.memory.last_completed_revision == 3
 
 
 def test_b6_the_old_template_put_back_after_a_failed_rollback_is_tried_again() -> None:
@@ -230,7 +234,7 @@ def test_c1_a_new_value_retries_the_failed_revision() -> None:
     assert (world.rollout.revision, world.rollout.kind) == (2, RolloutKind.DEPLOY)
     assert world.state() is S.IN_PROGRESS
     assert world.breaker().failure_count == 0
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.events[-1] == "RolloutStarted"
 
 
@@ -246,7 +250,7 @@ def test_c1_a_value_seen_before_does_nothing() -> None:
 
 def test_c1_a_value_is_seen_also_when_there_is_nothing_to_retry() -> None:
     world = completed().command(retry="early").settle(1.0)
-    assert world.status.observed_retry == "early"
+    assert world.status.memory.observed_retry == "early"
     assert world.rollout.revision == 1
     world.apply("v2").settle(1.0).crash("v2").settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
@@ -290,7 +294,7 @@ def test_c1_a_retry_during_a_rollback_stops_it_and_leaves_no_rollback_target() -
     assert (world.rollout.revision, world.state()) == (2, S.IN_PROGRESS)
     assert world.record(1).rollout_state is RolloutState.STOPPED
     assert world.record(1).message == "stopped: a retry of revision 2 was asked for"
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     world.crash("v2", runs=9).look(1.0)
     assert world.rollout.reason is Reason.NO_COMPLETED_REVISION
 
@@ -318,7 +322,7 @@ def test_c1_a_retry_with_a_new_template_is_one_rollout() -> None:
     decision = world.look(1.0)
     assert [event.reason.value for event in decision.events] == ["RolloutStarted"]
     assert world.rollout.revision == 3
-    assert world.status.observed_retry == "now"
+    assert world.status.memory.observed_retry == "now"
 
 
 def test_c1_a_retry_while_paused_waits() -> None:
@@ -345,7 +349,7 @@ def test_c2_stop_with_rollback_goes_back_as_after_a_trip() -> None:
     assert world.rollout.message == "stopped by a person"
     world.settle(1.0)
     assert world.sizes() == {"v1": 4}
-    assert world.status.rollout_state is RolloutState.STOPPED
+    assert world.status.report.rollout_state is RolloutState.STOPPED
 
 
 def test_c2_stop_with_rollback_works_with_automatic_rollback_off() -> None:
@@ -399,7 +403,7 @@ def test_c2_a_command_that_means_something_else_does_nothing(command: str) -> No
     before = world.rollout
     world.command(stop=command).settle(1.0)
     assert world.rollout == before
-    assert world.status.observed_stop == command
+    assert world.status.memory.observed_stop == command
 
 
 def test_c2_a_command_for_a_later_revision_does_not_act_later() -> None:
@@ -418,7 +422,7 @@ def test_c2_a_value_seen_before_does_not_hit_a_later_rollout_of_the_revision() -
 def test_c2_a_command_that_is_written_before_the_first_look_does_nothing() -> None:
     world = ManualCluster(guarded=guarded(stop="1/ABORT")).settle()
     assert world.state() is S.IN_PROGRESS
-    assert world.status.observed_stop == "1/ABORT"
+    assert world.status.memory.observed_stop == "1/ABORT"
 
 
 @pytest.mark.parametrize("state", [S.SUCCESSFUL, S.FAILED])
@@ -436,7 +440,7 @@ def test_c2_a_stopped_rollback_stalls_and_never_starts_another(kind: str) -> Non
     world.look(1.0)
     assert (world.rollout.revision, world.state()) == (1, S.STOPPED)
     assert world.rollout.reason is Reason.ROLLOUT_STOPPED
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
 
 
 def test_c2_a_rollback_is_not_stopped_by_the_number_of_the_revision_that_failed() -> None:
@@ -486,7 +490,7 @@ def test_r6_with_no_replicas_a_rollout_completes_and_proves_nothing() -> None:
     world.apply("v2").settle(1.0)
     assert (world.rollout.revision, world.state()) == (2, S.SUCCESSFUL)
     assert world.rollout.reason is Reason.SCALED_TO_ZERO
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.record(2).rollout_state is RolloutState.COMPLETED
     assert world.record(2).completed_at is None
     assert world.breaker().status is BreakerState.MONITORING_COMPLETE
@@ -495,7 +499,7 @@ def test_r6_with_no_replicas_a_rollout_completes_and_proves_nothing() -> None:
 def test_r6_the_first_revision_with_no_replicas_is_no_rollback_target() -> None:
     world = ManualCluster(guarded=guarded(0)).settle()
     assert world.state() is S.SUCCESSFUL
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     assert [rs.size for rs in world.replica_sets.values()] == [0]
 
 
@@ -507,7 +511,7 @@ def test_r6_scaling_up_from_zero_starts_a_rollout_with_the_breaker_on() -> None:
     assert world.breaker().status is BreakerState.MONITORING
     assert decision.events[0].message == "scaled up from 0: revision 2 (shop:v2)"
     world.settle(1.0).heal("v2").settle(1.0)
-    assert (world.state(), world.status.last_completed_revision) == (S.SUCCESSFUL, 2)
+    assert (world.state(), world.status.memory.last_completed_revision) == (S.SUCCESSFUL, 2)
 
 
 def test_r6_scaling_up_from_zero_to_one_is_a_rollout_that_proves_it() -> None:
@@ -532,7 +536,7 @@ def test_r6_a_revision_that_fails_after_scaling_up_goes_back_to_the_older_one() 
 def test_r6_a_completed_revision_that_was_scaled_to_zero_has_been_proved() -> None:
     world = completed().want(replicas=0).settle(1.0)
     before = world.rollout
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     world.want(replicas=4).settle(1.0)
     assert world.rollout == before
     assert world.sizes() == {"v1": 4}
@@ -541,7 +545,7 @@ def test_r6_a_completed_revision_that_was_scaled_to_zero_has_been_proved() -> No
 def test_r6_a_rollout_scaled_to_zero_in_the_middle_completes_and_proves_nothing() -> None:
     world = failing().want(replicas=0).settle(1.0)
     assert (world.state(), world.rollout.reason) == (S.SUCCESSFUL, Reason.SCALED_TO_ZERO)
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.sizes() == {}
 
 
@@ -579,10 +583,10 @@ def test_r6_a_rolled_back_revision_whose_replica_set_is_gone_cannot_be_scaled_up
 def test_r7_a_rollout_that_begins_in_a_pause_is_pending() -> None:
     world = completed().want(paused=True).apply("v2").settle(1.0)
     assert world.state() is S.PENDING
-    assert world.status.rollout_state is RolloutState.IN_PROGRESS
+    assert world.status.report.rollout_state is RolloutState.IN_PROGRESS
     assert world.sizes() == {"v1": 4}
     assert [rs.template.digest for rs in world.replica_sets.values()] == ["v1"]
-    assert world.status.rollout_state_reason == "revision 2 waits for the end of the pause"
+    assert world.status.report.rollout_state_reason == "revision 2 waits for the end of the pause"
 
 
 def test_r7_a_pending_rollout_goes_on_after_the_pause_with_a_clock_that_begins_then() -> None:
@@ -676,9 +680,17 @@ def test_r7_a_pause_of_a_finished_rollout_changes_nothing() -> None:
     world = completed()
     before = world.status
     world.want(paused=True).look(1.0)
-    assert replace(world.status, observed_generation=before.observed_generation) == before
+    assert (
+        replace(world.status.memory, observed_generation=before.memory.observed_generation)
+        == before.memory
+    )
+    assert world.status.report == before.report
     world.want(paused=False).look(1.0)
-    assert replace(world.status, observed_generation=before.observed_generation) == before
+    assert (
+        replace(world.status.memory, observed_generation=before.memory.observed_generation)
+        == before.memory
+    )
+    assert world.status.report == before.report
 
 
 # --- W2 -------------------------------------------------------------------------------------------
@@ -704,8 +716,11 @@ def test_w2_a_lost_status_is_found_again_on_the_replica_sets() -> None:
     assert world.rollout.kind is RolloutKind.DEPLOY
     assert world.rollout.reason is Reason.ROLLOUT_COMPLETED
     assert world.rollout.message == "history was found again on the ReplicaSets"
-    assert (world.status.desired_revision, world.status.last_completed_revision) == (2, 2)
-    assert [r.revision for r in world.status.revisions] == [2, 1]
+    assert (world.status.memory.desired_revision, world.status.memory.last_completed_revision) == (
+        2,
+        2,
+    )
+    assert [r.revision for r in world.status.memory.revisions] == [2, 1]
     assert world.sizes() == sizes
 
 
@@ -717,7 +732,7 @@ def test_w2_of_two_replica_sets_of_the_template_the_one_that_completed_last_is_f
     twin = replica_set(2, of=wanted, name="shop-after-collision", uid="twin")
     world.replica_sets = {rs.name: rs for rs in (runs, twin)}
     world.settle()
-    assert (world.status.desired_revision, world.rollout.revision, world.state()) == (
+    assert (world.status.memory.desired_revision, world.rollout.revision, world.state()) == (
         1,
         1,
         S.SUCCESSFUL,
@@ -728,7 +743,7 @@ def test_w2_of_two_replica_sets_of_the_template_the_one_that_completed_last_is_f
 def test_w2_a_template_that_differs_starts_a_rollout_with_the_found_rollback_target() -> None:
     world = forget(completed()).apply("v2")
     world.settle(1.0)
-    assert (world.rollout.revision, world.status.last_completed_revision) == (2, 1)
+    assert (world.rollout.revision, world.status.memory.last_completed_revision) == (2, 1)
     world.crash("v2").settle(1.0)
     assert (world.rollout.revision, world.state()) == (1, S.ROLLBACK_SUCCESSFUL)
 
@@ -746,7 +761,7 @@ def test_w2_without_a_completion_on_any_replica_set_there_is_no_rollback_target(
     sets = replica_set(3, *ready_pods(4), of=template("v1"))
     world = ManualCluster(guarded=guarded(), replica_sets={sets.name: sets})
     world.look()
-    assert (world.rollout.revision, world.status.last_completed_revision) == (3, 3)
+    assert (world.rollout.revision, world.status.memory.last_completed_revision) == (3, 3)
     assert world.events == ["RolloutStarted", "RolloutCompleted"]
 
 
@@ -761,7 +776,7 @@ def test_w2_an_orphan_that_is_seen_late_is_history_and_a_rollback_target() -> No
     world = ManualCluster(guarded=guarded(wanted=template("v2"))).settle()
     assert (world.rollout.revision, target(world)) == (1, None)
     late_orphan(world, completed_at=START - 60).settle(1.0)
-    assert [(r.revision, r.digest) for r in world.status.revisions] == [(2, "v1"), (1, "v2")]
+    assert [(r.revision, r.digest) for r in world.status.memory.revisions] == [(2, "v1"), (1, "v2")]
     assert target(world) == 2
     world.crash("v2").settle(1.0)
     assert (world.rollout.revision, world.state()) == (2, S.ROLLBACK_SUCCESSFUL)
@@ -797,7 +812,10 @@ def test_w2_old_commands_do_not_act_on_a_restored_object() -> None:
     world = failing().command(retry="old", stop="2/ROLLBACK")
     forget(world).look(1.0)
     assert (world.rollout.revision, world.state()) == (2, S.IN_PROGRESS)
-    assert (world.status.observed_retry, world.status.observed_stop) == ("old", "2/ROLLBACK")
+    assert (world.status.memory.observed_retry, world.status.memory.observed_stop) == (
+        "old",
+        "2/ROLLBACK",
+    )
 
 
 # --- collisions -----------------------------------------------------------------------------------
@@ -817,7 +835,7 @@ def test_a_name_that_something_else_has_is_given_up() -> None:
     assert isinstance(again, CreateReplicaSet)
     assert again.name == replica_set_name(template("v1"), collisions=1) != create.name
     assert again.revision == create.revision == 1
-    assert world.status.collision_count == 1
+    assert world.status.memory.collision_count == 1
     assert world.record(1).replica_set == again.name
 
 
@@ -827,7 +845,7 @@ def test_a_second_collision_counts_on() -> None:
     for number in (1, 2, 3):
         world.replica_sets.clear()
         collide(world, world.record(1).replica_set).look(1.0)
-        assert world.status.collision_count == number
+        assert world.status.memory.collision_count == number
         assert world.record(1).replica_set == replica_set_name(template("v1"), number)
 
 
@@ -843,7 +861,7 @@ def test_a_collision_never_leads_to_the_name_of_another_revision() -> None:
     world.look()
     assert world.record(1).replica_set == replica_set_name(wanted, collisions=2)
     assert world.record(7).replica_set == orphan.name
-    assert world.status.collision_count == 2
+    assert world.status.memory.collision_count == 2
 
 
 def test_the_next_revision_begins_with_the_collisions_so_far() -> None:
@@ -871,7 +889,7 @@ def test_no_other_error_is_a_collision(error: CreateError | None) -> None:
     world.look()
     world.create_error = error
     world.look(1.0)
-    assert world.status.collision_count == 0
+    assert world.status.memory.collision_count == 0
 
 
 def test_a_collision_of_a_template_that_is_not_wanted_any_more_is_nothing() -> None:
@@ -880,4 +898,4 @@ def test_a_collision_of_a_template_that_is_not_wanted_any_more_is_nothing() -> N
     old = world.record(1).replica_set
     world.apply("v2")
     collide(world, old).look(1.0)
-    assert world.status.collision_count == 0
+    assert world.status.memory.collision_count == 0

@@ -26,7 +26,8 @@ from tripswitch.domain.values.protection import (
     Mode,
     WorkloadKind,
 )
-from tripswitch.domain.values.status import RolloutStatus, Status
+from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.status import Status
 
 
 def test_a_failed_replica_set_that_a_person_deletes_does_not_end_the_trip() -> None:
@@ -36,7 +37,7 @@ def test_a_failed_replica_set_that_a_person_deletes_does_not_end_the_trip() -> N
     world.settle()
     assert world.workload is not None
     assert world.workload.paused
-    assert world.status.hold is not None
+    assert world.status.memory.hold is not None
     world.put(revision_view(2))  # its controller makes it again
     assert world.look().actions == ()
 
@@ -62,13 +63,13 @@ def test_a_failed_template_put_back_before_the_release_stays_held() -> None:
     world.most_writes = 0
     world.apply(3)
     world.look()
-    assert world.status.hold == Hold("web-v2", HoldState.RELEASING)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.RELEASING)
     world.apply(2)
     world.most_writes = None
     world.settle()
     assert world.workload is not None
     assert world.workload.paused
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
 
 
 def test_a_failed_template_put_back_during_the_release_is_retried() -> None:
@@ -103,11 +104,11 @@ def test_a_pause_that_a_breaker_which_is_gone_left_is_told() -> None:
     world = completed(mode=Mode.OBSERVE)
     world.change(paused=True, mark=Mark("web-v2", "uid-other"))
     world.look()
-    told = world.status.rollout_state_reason
+    told = world.status.report.rollout_state_reason
     assert "Deployment web" in told
     assert "resume it by hand" in told
     world.settings(mode=Mode.ENFORCE).settle()
-    assert "resume it by hand" not in world.status.rollout_state_reason
+    assert "resume it by hand" not in world.status.report.rollout_state_reason
 
 
 def test_a_rollout_that_its_controller_does_not_go_on_with_is_not_late() -> None:
@@ -150,7 +151,7 @@ def test_a_breaker_made_again_during_a_trip_takes_the_hold_over(kind: WorkloadKi
     world.settle()
     _make_breaker_again(world)
     world.look()
-    assert world.status.hold == Hold("web-v2")
+    assert world.status.memory.hold == Hold("web-v2")
     assert world.events[-3:] == ["RolloutStarted", "HoldFound", "RollbackStarted"]
     world.resize(1, *ready_many(1, 3)).resize(2).settle(later=20.0)
     assert world.workload is not None
@@ -158,7 +159,7 @@ def test_a_breaker_made_again_during_a_trip_takes_the_hold_over(kind: WorkloadKi
     assert mark is not None
     assert (mark.breaker, mark.completed) == ("uid-of-the-next", "web-v1")
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     world.roll(3, pending_pod("web-v3-2"))
     if kind is WorkloadKind.DEPLOYMENT:
         del world.revisions["web-v3"]  # it is made after the release
@@ -181,7 +182,7 @@ def test_a_hold_of_another_template_is_let_go_by_the_next_breaker() -> None:
         None,
         False,
     )
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
     world.change(complete=True).settle(later=20.0)
     assert world.state() is RolloutStatus.SUCCESSFUL
 
@@ -212,16 +213,16 @@ def test_a_hold_whose_mark_names_no_completed_revision_moves_no_size() -> None:
     world.settle()
     assert world.state() is RolloutStatus.FAILED
     assert [type(action) for action in world.done[done:]] == [HoldWorkload]
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
 
 
 def test_a_hold_of_another_breaker_is_taken_over_by_one_that_has_a_memory() -> None:
     """It only reported while the other one acted."""
     world = tripped()
     world.change(mark=Mark("web-v2", "uid-other", completed="web-v1"))
-    memory = replace(world.status, hold=None)
+    memory = replace(world.status, memory=replace(world.status.memory, hold=None))
     world.command(status=memory).settle()
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     assert world.workload is not None
     assert world.workload.mark == Mark("web-v2", BREAKER, completed="web-v1")
 
@@ -233,7 +234,7 @@ def test_a_hold_that_was_observed_for_a_while_is_taken_over() -> None:
     world.settings(mode=Mode.OBSERVE).settle()
     assert world.state() is RolloutStatus.PENDING
     world.settings(mode=Mode.ENFORCE).settle(later=20.0)
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
 
 
@@ -241,7 +242,7 @@ def test_a_hold_of_a_revision_that_completed_since_is_a_persons_pause() -> None:
     world = completed()
     world.change(paused=True, mark=Mark("web-v1", "uid-other"))
     assert world.look().actions == ()
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
 
 
 def _delete_and_make_again(world: GuardedWorld) -> None:
@@ -254,32 +255,36 @@ def test_a_workload_made_again_starts_anew() -> None:
     world = failing()
     world.resize(2, crashing_pod("web-v2-0", runs=2))
     world.command(retry="seen").look()
-    assert world.status.circuit_breaker.failure_count == 2
+    assert world.status.memory.circuit_breaker.failure_count == 2
     _delete_and_make_again(world)
     world.put(replace(revision_view(2, pending_pod("web-again-0")), revision=1))
     world.look()
     assert world.events[-2:] == ["WorkloadMadeAnew", "RolloutStarted"]
-    assert [one.revision for one in world.status.revisions] == [1]
-    assert world.status.last_completed_revision is None
-    assert world.status.circuit_breaker.failure_count == 0
-    assert world.status.hold is None
-    assert (world.status.target_uid, world.status.observed_retry) == ("uid-again", "seen")
+    assert [one.revision for one in world.status.memory.revisions] == [1]
+    assert world.status.memory.last_completed_revision is None
+    assert world.status.memory.circuit_breaker.failure_count == 0
+    assert world.status.memory.hold is None
+    assert (world.status.memory.target_uid, world.status.memory.observed_retry) == (
+        "uid-again",
+        "seen",
+    )
 
 
 def test_the_status_says_which_generation_of_the_workload_it_is_about() -> None:
     """A status of before a change that its controller or a watch has not told yet says nothing about it."""
     world = completed()
-    assert world.status.target_generation == 1
+    assert world.status.memory.target_generation == 1
     world.change(generation=2)  # labels or replicas: nothing else of the status changes
     world.look()
-    assert world.status.target_generation == 1
+    assert world.status.memory.target_generation == 1
     stored = world.snapshot.guarded.status
     decision = world.change(observed_generation=2).look()
-    assert decision.status == replace(stored, target_generation=2), "it is written for this alone"
+    alone = replace(stored.memory, target_generation=2)
+    assert decision.status == replace(stored, memory=alone), "it is written for this alone"
     world.apply(2).change(generation=3, observed_generation=3).look()
-    assert world.status.target_generation == 2, "there is no ReplicaSet of it yet"
+    assert world.status.memory.target_generation == 2, "there is no ReplicaSet of it yet"
     world.put(revision_view(2, pending_pod("web-v2-0"))).look()
-    assert world.status.target_generation == 3
+    assert world.status.memory.target_generation == 3
     assert world.state() is RolloutStatus.IN_PROGRESS
 
 
@@ -297,7 +302,7 @@ def test_a_workload_made_again_is_told_also_before_it_has_a_revision() -> None:
     _delete_and_make_again(world)
     world.look()
     assert world.events[-1] == "WorkloadMadeAnew"
-    assert world.status.revisions == ()
+    assert world.status.memory.revisions == ()
     world.put(revision_view(1, *ready_many(1, 4)))
     world.look()
     assert world.events.count("WorkloadMadeAnew") == 1
@@ -310,17 +315,17 @@ def test_a_workload_that_is_gone_for_a_while_and_comes_back_the_same_keeps_its_m
     world.look()
     world.workload = known
     world.look()
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert "WorkloadMadeAnew" not in world.events
 
 
 def test_a_memory_that_an_earlier_version_wrote_is_kept() -> None:
     """It has no UID of its target."""
     world = completed()
-    world.command(status=replace(world.status, target_uid=""))
+    world.command(status=replace(world.status, memory=replace(world.status.memory, target_uid="")))
     world.look()
-    assert world.status.last_completed_revision == 1
-    assert world.status.target_uid == "uid-web"
+    assert world.status.memory.last_completed_revision == 1
+    assert world.status.memory.target_uid == "uid-web"
 
 
 def test_a_hold_that_was_never_written_is_not_placed_on_a_workload_made_again() -> None:

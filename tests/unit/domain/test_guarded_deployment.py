@@ -25,7 +25,8 @@ from tripswitch.domain.values.hold_actions import (
     WithdrawReport,
 )
 from tripswitch.domain.values.protection import Hold, HoldState, Mark, Mode
-from tripswitch.domain.values.status import Reason, RolloutKind, RolloutStatus, Status
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import BreakerSpec, Recreate, Template
 
 
@@ -34,7 +35,7 @@ def test_a_healthy_deployment_is_completed_when_it_is_first_seen() -> None:
     world = protect()
     decision = world.look()
     assert world.state() is RolloutStatus.SUCCESSFUL
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert decision.actions == ()
 
 
@@ -48,7 +49,7 @@ def test_a_deployment_in_the_middle_of_a_rollout_has_no_candidate() -> None:
     assert world.state() is RolloutStatus.FAILED
     assert world.rollout.reason is Reason.NO_COMPLETED_REVISION
     assert decision.actions == ()
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
 
 
 def test_it_is_completed_only_when_its_own_controller_says_so_too() -> None:
@@ -71,7 +72,7 @@ def test_a_good_rollout_is_never_touched() -> None:
     world.change(complete=True)
     world.look(later=20.0)
     assert world.state() is RolloutStatus.SUCCESSFUL
-    assert world.status.last_completed_revision == 2
+    assert world.status.memory.last_completed_revision == 2
     assert world.done == []
 
 
@@ -84,7 +85,7 @@ def test_a_trip_pauses_reports_raises_and_lowers_in_this_order() -> None:
         ReportTrip,
         ResizeRevision,
     ]
-    assert world.status.hold == Hold("web-v2")
+    assert world.status.memory.hold == Hold("web-v2")
     assert world.workload is not None
     assert world.workload.mark == Mark("web-v2", BREAKER, completed="web-v1")
     assert world.sizes() == {"v1": 4}
@@ -142,7 +143,7 @@ def test_a_trip_ends_with_a_rollback_and_everything_stays_held() -> None:
     world.look(later=20.0)
     assert world.rollout.kind is RolloutKind.ROLLBACK
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     stalled = world.condition("Stalled")
     assert stalled is not None
     assert stalled.status is True
@@ -179,7 +180,7 @@ def test_a_corrected_template_is_let_go_and_nothing_of_ours_is_left() -> None:
         False,
     )
     world.look()
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
     world.put(revision_view(3, pending_pod("web-v3-0")))
     world.look()
     assert world.rollout.revision == 3
@@ -204,9 +205,9 @@ def test_the_good_template_put_back_completes_without_a_rollout() -> None:
     world.change(complete=True)
     world.put(replace(world.revisions["web-v1"], revision=3))
     world.look(later=20.0)
-    assert world.status.desired_revision == 3
+    assert world.status.memory.desired_revision == 3
     assert world.rollout.revision == 3
-    assert world.status.last_completed_revision == 3
+    assert world.status.memory.last_completed_revision == 3
     ready = world.condition("Ready")
     assert ready is not None
     assert ready.status is True
@@ -216,7 +217,7 @@ def test_a_number_that_another_revision_has_is_not_followed() -> None:
     world = tripped()
     world.put(replace(world.revisions["web-v1"], revision=2))
     world.look()
-    assert [one.revision for one in world.status.revisions] == [2, 1]
+    assert [one.revision for one in world.status.memory.revisions] == [2, 1]
 
 
 def test_a_retry_lets_it_go() -> None:
@@ -228,7 +229,7 @@ def test_a_retry_lets_it_go() -> None:
     assert not world.workload.paused
     assert world.rollout.kind is RolloutKind.DEPLOY
     assert world.rollout.revision == 2
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
 
 
 def test_a_workload_that_is_resumed_by_hand_is_retried() -> None:
@@ -244,8 +245,8 @@ def test_a_workload_that_is_resumed_by_hand_is_retried() -> None:
     world.settle()
     assert world.workload is not None
     assert world.workload.mark is None
-    assert world.status.hold is None
-    assert world.status.resumes == 1
+    assert world.status.memory.hold is None
+    assert world.status.memory.resumes == 1
 
 
 def _resume_and_fail_again(world: GuardedWorld) -> None:
@@ -263,15 +264,15 @@ def test_a_tool_that_resumes_again_and_again_gets_no_loop() -> None:
     world = tripped()
     for resumes in (1, 2, 3):
         _resume_and_fail_again(world)
-        assert world.status.resumes == resumes
+        assert world.status.memory.resumes == resumes
     assert world.workload is not None
     assert not world.workload.paused
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
     assert world.state() is RolloutStatus.FAILED
     assert any("nothing was changed" in message for message in [world.rollout.message])
     world.roll(3, pending_pod("web-v3-0"))
     world.look()
-    assert world.status.resumes == 0
+    assert world.status.memory.resumes == 0
 
 
 def test_a_pause_of_a_person_is_left_alone() -> None:
@@ -284,7 +285,7 @@ def test_a_pause_of_a_person_is_left_alone() -> None:
     decision = world.look()
     assert decision.actions == ()
     assert world.state() is RolloutStatus.IN_PROGRESS
-    assert world.status.circuit_breaker.failure_count == 0
+    assert world.status.memory.circuit_breaker.failure_count == 0
 
 
 def test_a_pause_that_comes_with_the_trip_is_left_alone_until_it_ends() -> None:
@@ -304,9 +305,9 @@ def test_a_held_workload_without_its_mark_is_a_persons() -> None:
     done = len(world.done)
     world.change(mark=None)
     world.look()
-    assert world.status.hold == Hold("web-v2", HoldState.YIELDED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.YIELDED)
     assert world.events[-1] == "WorkloadYielded"
-    assert "Deployment web is paused by a person" in world.status.rollout_state_reason
+    assert "Deployment web is paused by a person" in world.status.report.rollout_state_reason
     world.settle(later=500.0)
     assert world.workload is not None
     assert (world.workload.paused, world.workload.stalled) == (True, True)
@@ -322,9 +323,9 @@ def test_a_yielded_workload_that_is_resumed_is_watched_again() -> None:
     assert "WorkloadResumed" in world.events
     assert world.workload is not None
     assert not world.workload.stalled
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
     assert (world.state(), world.rollout.revision) == (RolloutStatus.IN_PROGRESS, 2)
-    assert world.status.circuit_breaker.failure_count == 0
+    assert world.status.memory.circuit_breaker.failure_count == 0
     world.resize(2, crashing_pod("web-v2-9", runs=3))
     assert isinstance(world.look().actions[0], HoldWorkload)
 
@@ -338,7 +339,7 @@ def test_a_yielded_workload_whose_revision_is_good_after_all_completes() -> None
     world.resize(2, *ready_many(2, 4, world.now)).resize(1).change(complete=True)
     world.settle(later=20.0)
     assert world.state() is RolloutStatus.SUCCESSFUL
-    assert world.status.last_completed_revision == 2
+    assert world.status.memory.last_completed_revision == 2
 
 
 def test_a_yielded_workload_with_a_corrected_template_keeps_its_pause() -> None:
@@ -349,7 +350,7 @@ def test_a_yielded_workload_with_a_corrected_template_keeps_its_pause() -> None:
     world.apply(3).settle()
     assert world.workload is not None
     assert (world.workload.paused, world.workload.stalled) == (True, False)
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
 
 
 def test_a_mark_that_is_put_back_is_ours_again() -> None:
@@ -357,7 +358,7 @@ def test_a_mark_that_is_put_back_is_ours_again() -> None:
     world.change(mark=None)
     world.look()
     world.change(mark=Mark("web-v2", BREAKER)).settle()
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     world.apply(3).settle()
     assert world.workload is not None
     assert not world.workload.paused
@@ -369,9 +370,9 @@ def test_a_breaker_that_lost_its_status_finds_its_hold_by_the_mark() -> None:
     world.look()
     assert "HoldFound" in world.events
     world.settle(later=20.0)
-    assert world.status.hold == Hold("web-v2", HoldState.PLACED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
 
 
 def test_a_mark_that_turns_up_after_a_retry_is_taken_back() -> None:
@@ -431,7 +432,7 @@ def test_observe_writes_nothing_and_says_what_it_would_have_done() -> None:
     """G7."""
     world = tripped(Mode.OBSERVE)
     assert world.done == []
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
     assert "CircuitBreakerWouldTrigger" in world.events
     assert "CircuitBreakerTriggered" not in world.events
     assert any("would have tripped at" in message for message in world.messages)
@@ -447,10 +448,10 @@ def test_observe_in_the_middle_of_a_trip_says_what_is_left() -> None:
     done = len(world.done)
     world.settings(mode=Mode.OBSERVE).apply(3).settle()
     assert len(world.done) == done
-    assert "still held by a trip" in world.status.rollout_state_reason
+    assert "still held by a trip" in world.status.report.rollout_state_reason
     world.settings(mode=Mode.ENFORCE).settle()
-    assert world.status.hold is None
-    assert "still held" not in world.status.rollout_state_reason
+    assert world.status.memory.hold is None
+    assert "still held" not in world.status.report.rollout_state_reason
 
 
 def test_observe_without_a_candidate_says_so() -> None:
@@ -539,11 +540,11 @@ def test_a_template_of_which_there_is_no_replica_set_yet_is_not_followed() -> No
     world = completed()
     world.apply(2)
     world.look()
-    assert world.status.desired_revision == 1
+    assert world.status.memory.desired_revision == 1
     assert world.state() is RolloutStatus.SUCCESSFUL
     world.revisions.clear()
     world.look()
-    assert world.status.desired_revision == 1
+    assert world.status.memory.desired_revision == 1
 
 
 @pytest.mark.parametrize(

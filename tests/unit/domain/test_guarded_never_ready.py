@@ -9,7 +9,7 @@ from tests.unit.domain.guarded_world import GuardedWorld, completed, ready_many
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload
 from tripswitch.domain.values.protection import WorkloadKind
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 KINDS = list(WorkloadKind)
@@ -45,7 +45,7 @@ def test_a_revision_that_is_never_ready_trips_at_its_progress_deadline(
     assert _find_trip(world, 900) == pytest.approx(600, abs=20)
     world.resize(2).resize(1, *ready_many(1, replicas)).settle(later=20.0)
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
-    counted = [one for one in world.status.circuit_breaker.failures if one.revision == 2]
+    counted = [one for one in world.status.memory.circuit_breaker.failures if one.revision == 2]
     assert [(one.cause.reason, one.count) for one in counted] == [("NotReadyInTime", 1)]
 
 
@@ -76,4 +76,4 @@ def test_without_a_progress_deadline_the_risk_is_told_at_once() -> None:
     assert risk is not None
     assert "no progress deadline" in risk.message
     assert _find_trip(world, 3600, step=300) is None
-    assert world.status.circuit_breaker.failure_count == 1
+    assert world.status.memory.circuit_breaker.failure_count == 1

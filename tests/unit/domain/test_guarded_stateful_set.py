@@ -12,7 +12,7 @@ from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import HOLD_PARTITION, Hold, HoldState, WorkloadKind
-from tripswitch.domain.values.status import Reason, RolloutStatus
+from tripswitch.domain.values.states import Reason, RolloutStatus
 
 DB = WorkloadKind.STATEFUL_SET
 
@@ -113,7 +113,7 @@ def test_a_corrected_template_gets_the_partition_back_as_it_was() -> None:
         False,
     )
     assert world.rollout.revision == 3
-    assert world.status.hold is None
+    assert world.status.memory.hold is None
 
 
 def test_a_partition_of_a_person_is_left_alone() -> None:
@@ -123,14 +123,14 @@ def test_a_partition_of_a_person_is_left_alone() -> None:
     world.look()
     world.resize(2, crashing_pod("web-v2-2", runs=9))
     assert world.look().actions == ()
-    assert world.status.circuit_breaker.failure_count == 0
+    assert world.status.memory.circuit_breaker.failure_count == 0
 
 
 def test_another_partition_during_a_trip_is_a_persons() -> None:
     world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
     world.change(partition=1)
     world.look()
-    assert world.status.hold == Hold("web-v2", HoldState.YIELDED)
+    assert world.status.memory.hold == Hold("web-v2", HoldState.YIELDED)
 
 
 def test_a_partition_set_to_zero_by_hand_is_a_retry() -> None:
@@ -156,7 +156,7 @@ def test_what_its_controller_makes_no_pods_of_is_no_candidate(current: str) -> N
     world = rolling(crashing_pod("web-v2-2", runs=3))
     world.change(current_revision=current)
     world.look()
-    assert (world.status.hold is not None) == (current == "web-v1")
+    assert (world.status.memory.hold is not None) == (current == "web-v1")
 
 
 def test_pods_without_an_ordinal_are_last() -> None:

@@ -29,7 +29,7 @@ from tripswitch.domain.rules.history import (
     find_replica_set,
     find_wanted,
     newest_first,
-    refresh,
+    report_pods,
     restore,
     restored_at,
     select_last_completed,
@@ -38,9 +38,11 @@ from tripswitch.domain.rules.history import (
     update,
 )
 from tripswitch.domain.rules.scaling import PodCounts, count_pods
+from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import Revision, RolloutState
+from tripswitch.domain.values.report import RevisionReport
+from tripswitch.domain.values.states import RolloutState
 
 HISTORY = (revision(3), revision(2), revision(1))
 
@@ -149,8 +151,8 @@ def test_a_record_shows_the_pods_as_they_are_now() -> None:
         failed_pod("e"),
     )
     found = replica_set(1, *pods, size=5)
-    shown = refresh(revision(1), found, count_pods(found, spec(), START), primary=False)
-    assert shown == replace(revision(1), status="ACTIVE", desired=5, running=2, healthy=1)
+    shown = report_pods(revision(1), found, count_pods(found, spec(), START), primary=False)
+    assert shown == RevisionReport(1, "ACTIVE", desired=5, running=2, healthy=1)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +171,11 @@ def test_a_revision_has_the_status_words_of_ecs(
     primary: bool,
     status: str,
 ) -> None:
-    assert refresh(revision(1), None, counts, primary=primary).status == status
+    assert report_pods(revision(1), None, counts, primary=primary).status == status
 
 
 def test_a_record_without_a_replica_set_has_no_pods() -> None:
-    before = replace(revision(1), desired=4, running=4, healthy=4)
-    assert refresh(before, None, None, primary=False) == revision(1)
+    assert report_pods(revision(1), None, None, primary=False) == RevisionReport(1)
 
 
 # --- W2 -------------------------------------------------------------------------------------------

@@ -43,32 +43,28 @@ from tripswitch.domain.values.decision import (
 )
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord, Memory, Tally
 from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.report import Condition, Report, RevisionReport
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import (
-    Breaker,
+from tripswitch.domain.values.states import (
     BreakerState,
-    Condition,
-    Counted,
-    FailureRecord,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
     Seen,
     Stage,
-    Status,
-    Tally,
 )
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 V1, V2, V3 = (replica_set_name(template(version)) for version in ("v1", "v2", "v3"))
 COUNTED = Counted("uid-x", (Tally("web", runs=2, waits=1),), True, True, Seen.READY)
 
-GOING = Status(
+MEMORY = Memory(
     rollout=rollout(2),
-    rollout_state=RolloutState.IN_PROGRESS,
     desired_revision=2,
     last_completed_revision=1,
     circuit_breaker=Breaker(
@@ -78,14 +74,22 @@ GOING = Status(
         failures=(FailureRecord(2, FailureCause(FailureKind.LAUNCH, "Error"), "x", 2, START),),
     ),
     revisions=(revision(2, RolloutState.IN_PROGRESS, failed_tasks=2), revision(1)),
-    conditions=(Condition("Ready", False, Reason.ROLLOUT_IN_PROGRESS, "", START),),
     collision_count=1,
 )
+NOT_READY = Condition("Ready", False, Reason.ROLLOUT_IN_PROGRESS, "", START)
+
+
+def going(
+    *conditions: Condition, state: RolloutState = RolloutState.IN_PROGRESS, **fields: Any
+) -> Status:
+    shown = conditions or (NOT_READY,)
+    memory = replace(MEMORY, conditions=tuple(one.state for one in shown), **fields)
+    told = tuple(RevisionReport(record.revision) for record in memory.revisions)
+    return Status(memory, Report(rollout_state=state, revisions=told, conditions=shown))
+
+
+GOING = going()
 """Revision 2 is rolled out, revision 1 was completed."""
-
-
-def going(**fields: Any) -> Status:
-    return replace(GOING, **fields)
 
 
 def rolled(**fields: Any) -> Status:
@@ -93,18 +97,20 @@ def rolled(**fields: Any) -> Status:
 
 
 def breaker(**fields: Any) -> Status:
-    return going(circuit_breaker=replace(GOING.circuit_breaker, **fields))
+    return going(circuit_breaker=replace(MEMORY.circuit_breaker, **fields))
 
 
 def ready(*types: str, state: RolloutState = RolloutState.IN_PROGRESS, **fields: Any) -> Status:
-    shown = tuple(Condition(kind, True, Reason.PAUSED, "", START) for kind in types)
-    return going(conditions=shown, rollout_state=state, **fields)
+    shown = [Condition(kind, True, Reason.PAUSED, "", START) for kind in types]
+    return going(*shown, state=state, **fields)
 
 
 def finished(**fields: Any) -> Status:
-    return replace(
-        breaker(**{"status": BreakerState.MONITORING_COMPLETE, **fields}),
+    return going(
         rollout=replace(rollout(2), status=S.STOPPED, finished_at=START),
+        circuit_breaker=replace(
+            MEMORY.circuit_breaker, **{"status": BreakerState.MONITORING_COMPLETE, **fields}
+        ),
     )
 
 
@@ -121,6 +127,16 @@ def test_a_status_as_it_should_be_has_no_violation() -> None:
     ("status", "violation"),
     [
         pytest.param(Status(), "there is no rollout", id="nothing"),
+        pytest.param(
+            replace(GOING, report=replace(GOING.report, revisions=())),
+            "the report tells of revisions [], remembered are [2, 1]",
+            id="revisions that are not told",
+        ),
+        pytest.param(
+            replace(GOING, report=replace(GOING.report, conditions=())),
+            "the report's conditions are ()",
+            id="conditions that are not told",
+        ),
         pytest.param(
             going(revisions=(revision(1), revision(2))), "newest first: [1, 2]", id="order"
         ),
@@ -238,13 +254,13 @@ def test_what_a_status_must_never_say(status: Status, violation: str) -> None:
         pytest.param(
             going(
                 rollout=rollout(2, paused_at=START),
-                circuit_breaker=replace(GOING.circuit_breaker, threshold=2),
+                circuit_breaker=replace(MEMORY.circuit_breaker, threshold=2),
             ),
             id="T5 not in a pause",
         ),
         pytest.param(
             breaker(
-                failures=GOING.circuit_breaker.failures[:0]
+                failures=MEMORY.circuit_breaker.failures[:0]
                 + tuple(
                     FailureRecord(1, FailureCause(FailureKind.LAUNCH, f"r{n}"), "x", 1, START)
                     for n in range(10)
@@ -582,7 +598,7 @@ def test_r7_in_a_pause_sizes_change_only_when_it_was_scaled() -> None:
 STOPPED = going(
     rollout=rollout(2, S.FAILED, finished_at=START),
     circuit_breaker=Breaker(BreakerState.TRIGGERED),
-    rollout_state=RolloutState.FAILED,
+    state=RolloutState.FAILED,
 )
 
 

@@ -31,7 +31,7 @@ from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.failure_cause import FailureKind
 from tripswitch.domain.values.pods import ContainerRole, PodView
 from tripswitch.domain.values.replica_sets import CreateError
-from tripswitch.domain.values.status import (
+from tripswitch.domain.values.states import (
     BreakerState,
     Reason,
     RolloutKind,
@@ -61,7 +61,7 @@ def breaker(world: ManualCluster, **fields: Any) -> ManualCluster:
 def test_b3_ecs_example_d1_completed_d2_trips_d3_can_neither_roll_back_nor_launch() -> None:
     # Two of four pods at a time, so that going back takes a while.
     world = completed(version="d1", strategy=Percentages(50, 100))
-    assert (world.status.last_completed_revision, world.sizes()) == (1, {"d1": 4})
+    assert (world.status.memory.last_completed_revision, world.sizes()) == (1, {"d1": 4})
 
     # D2 trips, and D1 goes from COMPLETED to IN_PROGRESS.
     world.apply("d2").settle(1.0)
@@ -91,7 +91,10 @@ def test_b3_had_d1_been_completed_again_d3_could_roll_back_to_it() -> None:
     world = completed(version="d1", strategy=Percentages(50, 100))
     world.apply("d2").settle(1.0).crash("d2", runs=2).settle(1.0)
     world.heal("d1").settle(1.0)
-    assert (world.state(), world.status.last_completed_revision) == (S.ROLLBACK_SUCCESSFUL, 1)
+    assert (world.state(), world.status.memory.last_completed_revision) == (
+        S.ROLLBACK_SUCCESSFUL,
+        1,
+    )
     world.apply("d3").settle(1.0).crash("d3", runs=2).settle(1.0)
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.ROLLBACK)
 
@@ -110,7 +113,7 @@ def test_b1_on_a_trip_the_last_completed_revision_becomes_the_target_of_a_rollba
     assert world.state() is S.ROLLBACK_IN_PROGRESS
     assert world.rollout.failed_revision == 2
     assert world.rollout.message == "3 failures (threshold 3): container web exited 1 (x3)"
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     assert world.events[-2:] == ["CircuitBreakerTriggered", "RollbackStarted"]
 
 
@@ -131,7 +134,7 @@ def test_b1_a_finished_rollback_makes_its_revision_the_last_completed_one_again(
     assert world.record(1).rollout_state is RolloutState.COMPLETED
     assert world.record(1).completed_at == world.rollout.finished_at
     assert world.record(1).message == ""
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
 
 
 def test_b1_a_finished_rollback_is_told() -> None:
@@ -221,7 +224,7 @@ def test_b4_without_rollback_the_rollout_fails_and_stalls() -> None:
     )
     assert decision.events[-1].message == f"revision 2 stalled: {world.rollout.message}"
     assert world.sizes() == {"v1": 3, "v2": 1}
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
 
 
 def test_b4_switching_rollback_on_later_changes_nothing_by_itself() -> None:
@@ -254,7 +257,7 @@ def test_b5_a_rollback_is_watched_and_never_starts_another() -> None:
     assert decision.events[-1].message == f"rollback to revision 1 failed: {words}"
     assert world.record(1).rollout_state is RolloutState.FAILED
     assert world.breaker().status is BreakerState.TRIGGERED
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     world.settle(1.0)
     assert world.sizes() == {"v1": 2}
 
@@ -276,9 +279,9 @@ def test_b5_a_rollback_that_makes_no_progress_fails_too() -> None:
 def test_b7_a_trip_is_never_reported_as_success() -> None:
     world = failing()
     world.crash("v2").settle(1.0)
-    shown = {condition.type: condition for condition in world.status.conditions}
+    shown = {condition.type: condition for condition in world.status.report.conditions}
     assert world.state() is S.ROLLBACK_SUCCESSFUL
-    assert world.status.rollout_state is RolloutState.FAILED
+    assert world.status.report.rollout_state is RolloutState.FAILED
     assert {kind: condition.status for kind, condition in shown.items()} == {
         "Available": True,
         "Progressing": True,
@@ -306,7 +309,7 @@ def test_b7_ready_never_is_true_between_a_trip_and_the_end_of_the_rollback() -> 
 def test_b8_a_revision_whose_replica_set_was_deleted_is_no_candidate() -> None:
     world = failing().forget_replica_set("v1")
     world.look(1.0)
-    assert world.status.last_completed_revision is None
+    assert world.status.memory.last_completed_revision is None
     world.crash("v2").settle(1.0)
     assert (world.state(), world.rollout.reason) == (S.FAILED, Reason.NO_COMPLETED_REVISION)
 
@@ -338,7 +341,7 @@ def test_b8_a_rollback_whose_template_is_in_spec_again_can_make_its_replica_set_
 def test_b8_the_completed_revision_in_spec_is_made_again_when_its_replica_set_is_deleted() -> None:
     world = completed().forget_replica_set("v1").settle(1.0)
     assert world.sizes() == {"v1": 4}
-    assert world.status.last_completed_revision == 1
+    assert world.status.memory.last_completed_revision == 1
     assert world.state() is S.SUCCESSFUL
 
 
@@ -731,7 +734,7 @@ def test_r5_the_revision_becomes_the_last_completed_one_and_the_one_before_stops
     world = completed().roll_out("v2")
     assert world.state() is S.SUCCESSFUL
     assert world.rollout.finished_at == world.record(2).completed_at
-    assert world.status.last_completed_revision == 2
+    assert world.status.memory.last_completed_revision == 2
     assert world.record(2).rollout_state is RolloutState.COMPLETED
     assert world.record(1).rollout_state is RolloutState.COMPLETED
     assert world.rollout.message == ""

@@ -23,13 +23,9 @@ from tests.support.builders import (
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, ScaleReplicaSet
-from tripswitch.domain.values.status import (
-    Breaker,
-    BreakerState,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.memory import Breaker, Memory
+from tripswitch.domain.values.states import BreakerState, RolloutState, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate
 
 S = RolloutStatus
@@ -376,15 +372,17 @@ def test_r7_a_revision_that_failed_to_come_back_does_not_grow() -> None:
 def test_r7_several_healthy_revisions_are_scaled_in_proportion() -> None:
     """D1 came back half, D2 completed half, D3 stalled."""
     status = Status(
-        rollout=rollout(3, S.FAILED, finished_at=1.0),
-        desired_revision=3,
-        last_completed_revision=2,
-        circuit_breaker=Breaker(BreakerState.TRIGGERED),
-        revisions=(
-            revision(3, RolloutState.FAILED),
-            revision(2),
-            revision(1, RolloutState.STOPPED, completed_at=1.0),
-        ),
+        Memory(
+            rollout=rollout(3, S.FAILED, finished_at=1.0),
+            desired_revision=3,
+            last_completed_revision=2,
+            circuit_breaker=Breaker(BreakerState.TRIGGERED),
+            revisions=(
+                revision(3, RolloutState.FAILED),
+                revision(2),
+                revision(1, RolloutState.STOPPED, completed_at=1.0),
+            ),
+        )
     )
     sets = [
         replica_set(number, *ready_pods(pods, f"v{number}"), sized_for=4, completed_at=1.0)
@@ -399,4 +397,4 @@ def sizes(decision: Decision) -> dict[str, int]:
 
 
 def reason(world: ManualCluster) -> str:
-    return world.status.rollout_state_reason
+    return world.status.report.rollout_state_reason

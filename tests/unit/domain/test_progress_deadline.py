@@ -7,7 +7,7 @@ import pytest
 from tests.support.builders import guarded, ready_pods, replica_set, spec, template
 from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.workload import Readiness, Template
 
 PROBED, BARE = Readiness(True, 31.0), Readiness()

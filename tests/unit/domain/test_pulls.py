@@ -9,8 +9,8 @@ from tripswitch.domain.rules.breaker import watch
 from tripswitch.domain.rules.failures import FAILURE_REASONS
 from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Breaker
 from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Sight
-from tripswitch.domain.values.status import Breaker
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule
 
 PREFIX = (

@@ -23,7 +23,7 @@ from tests.support.builders import (
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.replica_sets import CreateError
-from tripswitch.domain.values.status import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.states import BreakerState, Reason, RolloutState, RolloutStatus
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
@@ -45,9 +45,13 @@ def test_the_numbers_are_those_that_scale_and_hpa_read() -> None:
     world.replica_sets[new.name] = replace(new, pods=pods)
     world.replica_sets[old.name] = replace(old, pods=old.pods[:3])
     status = decide(world.snapshot, world.now + 0.5).status
-    assert (status.replicas, status.updated_replicas, status.ready_replicas) == (7, 4, 5)
-    assert status.available_replicas == 1
-    assert status.selector == "app=shop"
+    assert (
+        status.report.replicas,
+        status.report.updated_replicas,
+        status.report.ready_replicas,
+    ) == (7, 4, 5)
+    assert status.report.available_replicas == 1
+    assert status.report.selector == "app=shop"
 
 
 def test_a_pruned_revision_leaves_the_status_too() -> None:
@@ -55,7 +59,7 @@ def test_a_pruned_revision_leaves_the_status_too() -> None:
     for version in ("v2", "v3", "v4"):
         world.roll_out(version).settle(1.0)
     assert {rs.template.digest for rs in world.replica_sets.values()} == {"v4"}
-    assert [record.revision for record in world.status.revisions] == [4]
+    assert [record.revision for record in world.status.memory.revisions] == [4]
 
 
 def test_a_refused_replica_set_is_told_as_one_warning() -> None:
@@ -83,10 +87,10 @@ def test_a_rollback_says_when_the_next_template_may_be_applied() -> None:
     world.look(1.0)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
     words = "a template applied before revision 1 has completed has nothing to go back to"
-    assert words in world.status.rollout_state_reason
+    assert words in world.status.report.rollout_state_reason
     world.settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
-    assert words not in world.status.rollout_state_reason
+    assert words not in world.status.report.rollout_state_reason
 
 
 def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
@@ -95,7 +99,7 @@ def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
     pods = tuple(unready_pod(p.name, world.now) if p.ready_since else p for p in found.pods)
     world.replica_sets[found.name] = replace(found, pods=pods)
     world.settle(1.0)
-    assert "0 of 4 pods healthy (2 were)" in world.status.rollout_state_reason
+    assert "0 of 4 pods healthy (2 were)" in world.status.report.rollout_state_reason
     world.settle(900.0)
     cause = world.record(2).message
     assert "0 of 4 pods healthy, and never more than 2 for 600 s" in cause
@@ -104,26 +108,27 @@ def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
 def test_without_its_replica_set_the_desired_revision_has_no_pods() -> None:
     world = completed().apply("v2")
     status = decide(world.snapshot, world.now).status
-    assert (status.replicas, status.updated_replicas) == (4, 0)
+    assert (status.report.replicas, status.report.updated_replicas) == (4, 0)
 
 
 def test_the_updated_replicas_are_those_of_the_template_in_spec_also_after_a_rollback() -> None:
     world = completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
-    assert (world.status.replicas, world.status.updated_replicas) == (4, 0)
+    assert (world.status.report.replicas, world.status.report.updated_replicas) == (4, 0)
 
 
 def test_revisions_show_where_their_pods_are() -> None:
     world = completed().apply("v2").settle(1.0).heal("v2", count=1)
     world.look(1.0)
     shown = [
-        (r.revision, r.status, r.desired, r.running, r.healthy) for r in world.status.revisions
+        (r.revision, r.status, r.desired, r.running, r.healthy)
+        for r in world.status.report.revisions
     ]
     assert shown == [(2, "PRIMARY", 4, 1, 1), (1, "ACTIVE", 4, 4, 4)]
 
 
 def test_in_a_rollback_the_revision_that_is_gone_back_to_is_primary() -> None:
     world = completed().apply("v2").settle(1.0).crash("v2").settle(1.0)
-    assert [(r.revision, r.status) for r in world.status.revisions] == [
+    assert [(r.revision, r.status) for r in world.status.report.revisions] == [
         (2, "INACTIVE"),
         (1, "PRIMARY"),
     ]
@@ -133,7 +138,7 @@ def test_history_in_the_status_is_limited() -> None:
     world = completed(revision_history_limit=1)
     for version in ("v2", "v3", "v4"):
         world.roll_out(version).settle(1.0)
-    assert [r.revision for r in world.status.revisions] == [4, 3]
+    assert [r.revision for r in world.status.memory.revisions] == [4, 3]
 
 
 # --- rolloutState ---------------------------------------------------------------------------------
@@ -141,14 +146,14 @@ def test_history_in_the_status_is_limited() -> None:
 
 def test_the_rollout_state_is_that_of_an_open_rollout_or_else_of_the_desired_revision() -> None:
     world = completed()
-    seen = [world.status.rollout_state]
+    seen = [world.status.report.rollout_state]
     world.apply("v2").settle(1.0)
-    seen.append(world.status.rollout_state)
+    seen.append(world.status.report.rollout_state)
     world.crash("v2").look(1.0)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
-    seen.append(world.status.rollout_state)
+    seen.append(world.status.report.rollout_state)
     world.settle(1.0)
-    seen.append(world.status.rollout_state)
+    seen.append(world.status.report.rollout_state)
     assert seen == [
         RolloutState.COMPLETED,
         RolloutState.IN_PROGRESS,
@@ -277,7 +282,7 @@ def test_one_sentence_says_how_it_stands(
 ) -> None:
     world = tell()
     assert world.state() is state
-    assert world.status.rollout_state_reason == sentence
+    assert world.status.report.rollout_state_reason == sentence
 
 
 def test_a_condition_begins_at_the_look_that_finds_it() -> None:
@@ -296,7 +301,7 @@ def test_with_nothing_to_wait_for_the_sentence_ends() -> None:
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, pods=())
     status = decide(world.snapshot, world.now).status
-    assert status.rollout_state_reason == "rolling out revision 1: 0 of 4 pods healthy"
+    assert status.report.rollout_state_reason == "rolling out revision 1: 0 of 4 pods healthy"
 
 
 # --- what stands in the way -----------------------------------------------------------------------
@@ -315,7 +320,7 @@ def test_a_refused_replica_set_is_stalled_and_shown(
     *, error: CreateError | None, refused: bool
 ) -> None:
     decision = decide(snapshot(guarded(), create_error=error), START)
-    shown = {condition.type: condition for condition in decision.status.conditions}
+    shown = {condition.type: condition for condition in decision.status.report.conditions}
     assert ("Stalled" in shown) is refused
     assert (shown["Progressing"].reason is Reason.REPLICA_SET_CREATE_ERROR) is refused
     if refused:
@@ -332,7 +337,7 @@ def test_an_error_that_is_over_is_not_shown() -> None:
 def test_the_words_of_the_replica_set_controller_are_shown_while_it_cannot_create_pods() -> None:
     target = replica_set(1, size=4, create_error="exceeded quota", of=template("v1"))
     decision = decide(snapshot(guarded(), target), START)
-    [progressing] = [c for c in decision.status.conditions if c.type == "Progressing"]
+    [progressing] = [c for c in decision.status.report.conditions if c.type == "Progressing"]
     assert (progressing.status, progressing.message) == (False, "exceeded quota")
 
 

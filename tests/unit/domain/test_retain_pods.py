@@ -21,7 +21,7 @@ from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision, DropPod, ScaleReplicaSet, SetAsidePod
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.pods import PodView, RetainedPod
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.workload import Retention
 
 ONE = Retention(count=1, ttl=600)
@@ -57,8 +57,8 @@ def test_it_is_off_by_default() -> None:
 def test_at_the_trip_one_failing_pod_is_set_aside_before_its_replica_set_is_lowered() -> None:
     world = tripping()
     decision = decided(world)
-    assert decision.status.rollout is not None
-    assert decision.status.rollout.status is RolloutStatus.ROLLBACK_IN_PROGRESS
+    assert decision.status.memory.rollout is not None
+    assert decision.status.memory.rollout.status is RolloutStatus.ROLLBACK_IN_PROGRESS
     [action] = aside(decision)
     found = world.replica_set("v2")
     assert action.replica_set_uid == found.uid
@@ -75,7 +75,7 @@ def test_at_the_trip_one_failing_pod_is_set_aside_before_its_replica_set_is_lowe
 def test_the_pod_that_the_status_speaks_of_goes_first() -> None:
     world = tripping()
     decision = decided(world)
-    [record] = decision.status.circuit_breaker.failures
+    [record] = decision.status.memory.circuit_breaker.failures
     assert aside(decision)[0].name == record.pod
 
 
@@ -87,8 +87,8 @@ def test_no_more_are_set_aside_than_asked_for() -> None:
 def test_in_a_stall_the_failing_pods_that_are_taken_away_are_kept_too() -> None:
     world = started(retention=ONE).heal("v1", count=1).settle(1.0).crash("v1")
     decision = decided(world)
-    assert decision.status.rollout is not None
-    assert decision.status.rollout.status is RolloutStatus.FAILED
+    assert decision.status.memory.rollout is not None
+    assert decision.status.memory.rollout.status is RolloutStatus.FAILED
     assert len(aside(decision)) == 1
 
 
@@ -127,11 +127,14 @@ def test_only_a_pod_with_something_to_see_is_kept(*, pod: PodView, kept: bool) -
 def test_a_pod_that_the_status_speaks_of_as_an_example_goes_before_others() -> None:
     world = tripping(Retention(count=2))
     status = decided(world).status
-    [record] = status.circuit_breaker.failures
+    [record] = status.memory.circuit_breaker.failures
     *_, example = sorted({p.name for p in world.replica_set("v2").pods} - {record.pod})
     records = (replace(record, evidence=Evidence(example, log_tail="bye")),)
-    breaker = replace(status.circuit_breaker, failures=records)
-    world.guarded = replace(world.guarded, status=replace(status, circuit_breaker=breaker))
+    breaker = replace(status.memory.circuit_breaker, failures=records)
+    world.guarded = replace(
+        world.guarded,
+        status=replace(status, memory=replace(status.memory, circuit_breaker=breaker)),
+    )
     assert {action.name for action in aside(decided(world))} == {record.pod, example}
 
 
@@ -166,8 +169,11 @@ def test_a_pod_that_was_set_aside_is_no_pod_of_the_fleet_and_counts_nothing() ->
     world.settle(1.0)
     assert len(world.retained) == 1
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
-    assert (world.status.replicas, world.status.available_replicas) == (4, 4)
-    assert world.record(2).running == 0
+    assert (world.status.report.replicas, world.status.report.available_replicas) == (4, 4)
+    assert [(one.revision, one.running) for one in world.status.report.revisions] == [
+        (2, 0),
+        (1, 4),
+    ]
     before = world.record(2).failed_tasks
     world.look(100.0)
     assert world.record(2).failed_tasks == before

@@ -9,7 +9,7 @@ import pytest
 from tests.support.builders import START, rollout
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.rollout_states import IllegalTransitionError, Transition, begin, move
-from tripswitch.domain.values.status import Reason, RolloutKind, RolloutState, RolloutStatus
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
 
 S = RolloutStatus
 EVERYTHING = list(product(RolloutStatus, Transition))

@@ -24,7 +24,7 @@ from tripswitch.domain.values.sight import (
     Sight,
     Standstill,
 )
-from tripswitch.domain.values.status import RolloutStatus as S
+from tripswitch.domain.values.states import RolloutStatus as S
 from tripswitch.domain.values.workload import Percentages, Recreate
 
 NODE = "node-1"
@@ -363,7 +363,10 @@ def test_p1_stands_still_while_recreate_waits_for_old_pods_and_says_so() -> None
     going = tuple(replace(ready_pod(name), deleting=True) for name in ("a", "b"))
     world.replica_sets[old.name] = replace(old, pods=going)
     world.look(1.0)
-    assert "an old pod that still is ending (Recreate) (x2)" in world.status.rollout_state_reason
+    assert (
+        "an old pod that still is ending (Recreate) (x2)"
+        in world.status.report.rollout_state_reason
+    )
     world.look(900.0)
     assert world.state() is S.IN_PROGRESS
     world.replica_sets[old.name] = replace(old, pods=())

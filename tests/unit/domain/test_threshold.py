@@ -10,7 +10,7 @@ import pytest
 from tests.support.builders import breaker_spec
 from tests.support.manual_cluster import completed, started
 from tripswitch.domain.rules.threshold import compute_threshold, percent_down, percent_up
-from tripswitch.domain.values.status import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.workload import ThresholdType
 
 BOUNDED = ThresholdType.BOUNDED_PERCENT

@@ -1,4 +1,4 @@
-"""Which news can wait a second, and which never does."""
+"""Which decisions may be written a little later, and which never are."""
 
 from __future__ import annotations
 
@@ -17,94 +17,131 @@ from tripswitch.domain.values.decision import (
     EventReason,
     MarkCompleted,
 )
-from tripswitch.domain.values.status import (
-    Breaker,
-    Condition,
-    Counted,
+from tripswitch.domain.values.memory import Breaker, Counted, Memory, Revision, Rollout, Tally
+from tripswitch.domain.values.report import Condition, Report, RevisionReport
+from tripswitch.domain.values.states import (
     Reason,
-    Revision,
-    Rollout,
     RolloutKind,
     RolloutState,
     RolloutStatus,
     Seen,
     Stage,
-    Status,
-    Tally,
 )
+from tripswitch.domain.values.status import Status
 
 ROLLOUT = Rollout(1, RolloutKind.DEPLOY, RolloutStatus.IN_PROGRESS, 0.0)
-STATUS = Status(
+AVAILABLE = Condition("Available", False, Reason.ROLLOUT_IN_PROGRESS, "0 of 4", 0.0)
+MEMORY = Memory(
     observed_generation=1,
     rollout=ROLLOUT,
     circuit_breaker=Breaker(counted=(Counted("a", (Tally("web", 1),)),)),
     revisions=(Revision(1, "web-1", "v1", 0.0),),
-    conditions=(Condition("Available", False, Reason.ROLLOUT_IN_PROGRESS, "0 of 4", 0.0),),
+    conditions=(AVAILABLE.state,),
 )
+STATUS = Status(MEMORY, Report(revisions=(RevisionReport(1),), conditions=(AVAILABLE,)))
+
+
+def remember(memory: Memory) -> Status:
+    return replace(STATUS, memory=memory)
 
 
 def breaker(**changes: object) -> Status:
-    return replace(STATUS, circuit_breaker=replace(STATUS.circuit_breaker, **changes))  # type: ignore[arg-type]
+    found = replace(MEMORY.circuit_breaker, **changes)  # type: ignore[arg-type]
+    return remember(replace(MEMORY, circuit_breaker=found))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        pytest.param(Report(), id="none of it"),
+        pytest.param(
+            Report(replicas=4, updated_replicas=3, ready_replicas=2, available_replicas=1),
+            id="numbers of pods",
+        ),
+        pytest.param(
+            Report(revisions=(RevisionReport(1, desired=4, running=3),)), id="numbers of a revision"
+        ),
+        pytest.param(
+            Report(conditions=(replace(AVAILABLE, message="1 of 4"),)), id="a condition's message"
+        ),
+        pytest.param(Report(rollout_state_reason="1 of 4 pods healthy"), id="a sentence"),
+    ],
+)
+def test_what_only_the_report_tells_can_wait(report: Report) -> None:
+    assert is_mere_progress(STATUS, Decision(replace(STATUS, report=report)))
 
 
 @pytest.mark.parametrize(
     "after",
     [
         pytest.param(
-            replace(STATUS, replicas=4, updated_replicas=3, ready_replicas=2, available_replicas=1),
-            id="numbers of pods",
-        ),
-        pytest.param(
-            replace(STATUS, rollout=replace(ROLLOUT, healthy_high_water=2, progressed_at=9.0)),
+            remember(
+                replace(MEMORY, rollout=replace(ROLLOUT, healthy_high_water=2, progressed_at=9.0))
+            ),
             id="the clock of the progress deadline",
         ),
         pytest.param(
-            replace(STATUS, revisions=(Revision(1, "web-1", "v1", 0.0, ready_seconds=7),)),
+            remember(replace(MEMORY, rollout=replace(ROLLOUT, held_at=9.0))),
+            id="the clock of the progress deadline stands still",
+        ),
+        pytest.param(
+            remember(replace(MEMORY, revisions=(replace(MEMORY.revisions[0], ready_seconds=7),))),
             id="how long its pods took to become Ready",
         ),
         pytest.param(
-            replace(STATUS, revisions=(replace(STATUS.revisions[0], desired=4, running=3),)),
-            id="numbers of a revision",
-        ),
-        pytest.param(
-            replace(STATUS, conditions=(replace(STATUS.conditions[0], message="1 of 4"),)),
-            id="a sentence",
-        ),
-        pytest.param(
-            breaker(counted=(*STATUS.circuit_breaker.counted, Counted("b", seen=Seen.READY))),
+            breaker(counted=(*MEMORY.circuit_breaker.counted, Counted("b", seen=Seen.READY))),
             id="a pod became ready",
         ),
+        pytest.param(breaker(unlisted=1), id="a pod for which there is no room became healthy"),
     ],
 )
-def test_numbers_and_sentences_can_wait(after: Status) -> None:
+def test_how_far_pods_have_come_can_wait(after: Status) -> None:
     assert is_mere_progress(STATUS, Decision(after))
 
 
 @pytest.mark.parametrize(
     "decision",
     [
-        pytest.param(Decision(replace(STATUS, observed_generation=2)), id="an answer to the spec"),
+        pytest.param(
+            Decision(remember(replace(MEMORY, observed_generation=2))), id="an answer to the spec"
+        ),
         pytest.param(Decision(breaker(failure_count=1)), id="a count"),
         pytest.param(Decision(breaker(stage=Stage.HEALTH)), id="a stage"),
         pytest.param(
             Decision(breaker(counted=(Counted("a", (Tally("web", 2),)),))), id="what was counted"
         ),
         pytest.param(
-            Decision(replace(STATUS, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED))),
+            Decision(
+                remember(replace(MEMORY, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED)))
+            ),
             id="the state of the rollout",
         ),
         pytest.param(
             Decision(
-                replace(
-                    STATUS,
-                    revisions=(replace(STATUS.revisions[0], rollout_state=RolloutState.COMPLETED),),
+                remember(
+                    replace(
+                        MEMORY,
+                        revisions=(
+                            replace(MEMORY.revisions[0], rollout_state=RolloutState.COMPLETED),
+                        ),
+                    )
                 )
             ),
             id="the state of a revision",
         ),
         pytest.param(
-            Decision(replace(STATUS, conditions=(replace(STATUS.conditions[0], status=True),))),
+            Decision(
+                remember(replace(MEMORY, conditions=(replace(AVAILABLE, status=True).state,)))
+            ),
             id="a condition",
+        ),
+        pytest.param(
+            Decision(
+                remember(
+                    replace(MEMORY, conditions=(replace(AVAILABLE, reason=Reason.PAUSED).state,))
+                )
+            ),
+            id="a condition's reason",
         ),
         pytest.param(
             Decision(STATUS, events=(Event(EventReason.ROLLOUT_STARTED, "it started"),)),
@@ -123,7 +160,8 @@ FAILED = Event(EventReason.POD_LAUNCH_FAILED, "it crashed")
 
 def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
     after = breaker(failure_count=1, counted=(Counted("a", (Tally("web", 2),)),))
-    after = replace(after, revisions=(replace(after.revisions[0], failed_tasks=1),), replicas=3)
+    record = replace(MEMORY.revisions[0], failed_tasks=1)
+    after = Status(replace(after.memory, revisions=(record,)), Report(replicas=3))
     assert is_mere_failure(STATUS, Decision(after, events=(FAILED,)))
     assert is_mere_failure(after, Decision(after, events=(FAILED,)))  # what was found out
     world = completed().apply("v2").settle()
@@ -135,15 +173,21 @@ def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
     "decision",
     [
         pytest.param(
-            Decision(replace(STATUS, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED))),
+            Decision(
+                remember(replace(MEMORY, rollout=replace(ROLLOUT, status=RolloutStatus.FAILED)))
+            ),
             id="a trip",
         ),
         pytest.param(Decision(breaker(stage=Stage.HEALTH, failure_count=1)), id="a stage"),
         pytest.param(
             Decision(
-                replace(
-                    breaker(failure_count=1),
-                    revisions=(replace(STATUS.revisions[0], rollout_state=RolloutState.FAILED),),
+                remember(
+                    replace(
+                        breaker(failure_count=1).memory,
+                        revisions=(
+                            replace(MEMORY.revisions[0], rollout_state=RolloutState.FAILED),
+                        ),
+                    )
                 )
             ),
             id="the state of a revision",

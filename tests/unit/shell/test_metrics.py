@@ -11,20 +11,15 @@ from tripswitch.cluster.store import Key
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
-from tripswitch.domain.values.status import (
-    Breaker,
-    Condition,
-    Reason,
-    Rollout,
-    RolloutKind,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.memory import Breaker, Memory, Rollout
+from tripswitch.domain.values.report import Condition
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
+from tripswitch.domain.values.status import Status
 from tripswitch.shell.metrics import Metrics
 
 WEB = Key("shop", "web")
 API = Key("shop", "api")
-STATUS = Status(circuit_breaker=Breaker(failure_count=2, threshold=5))
+STATUS = Status(Memory(circuit_breaker=Breaker(failure_count=2, threshold=5)))
 FINISHED = Rollout(1, RolloutKind.DEPLOY, RolloutStatus.SUCCESSFUL, T0, finished_at=T0 + 42)
 
 
@@ -81,7 +76,11 @@ def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:
     series = 'tripswitch_stalled{{name="web",namespace="shop",reason="{}"}}'
     for reason in (Reason.CIRCUIT_BREAKER_TRIGGERED, Reason.ROLLBACK_COMPLETED):
         stalled = Condition("Stalled", True, reason, "", T0)
-        metrics.take(WEB, Decision(replace(STATUS, conditions=(stalled,))), 0.1)
+        metrics.take(
+            WEB,
+            Decision(replace(STATUS, report=replace(STATUS.report, conditions=(stalled,)))),
+            0.1,
+        )
     assert value(metrics, series.format("RollbackCompleted")) == 1
     assert value(metrics, series.format("CircuitBreakerTriggered")) is None
     metrics.take(WEB, Decision(STATUS), 0.1)
@@ -92,11 +91,15 @@ def test_a_crash_loop_is_shown_until_it_is_over() -> None:
     metrics = Metrics()
     series = 'tripswitch_crash_looping{name="web",namespace="shop"}'
     looping = Condition("CrashLooping", True, Reason.CRASH_LOOPING, "", T0)
-    metrics.take(WEB, Decision(replace(STATUS, conditions=(looping,))), 0.1)
+    metrics.take(
+        WEB, Decision(replace(STATUS, report=replace(STATUS.report, conditions=(looping,)))), 0.1
+    )
     assert value(metrics, series) == 1
     metrics.take(WEB, Decision(STATUS), 0.1)
     assert value(metrics, series) is None
-    metrics.take(WEB, Decision(replace(STATUS, conditions=(looping,))), 0.1)
+    metrics.take(
+        WEB, Decision(replace(STATUS, report=replace(STATUS.report, conditions=(looping,)))), 0.1
+    )
     metrics.forget(WEB)
     assert value(metrics, series) is None
 
@@ -112,7 +115,7 @@ def test_who_leads_is_shown() -> None:
 
 def test_how_long_it_took_is_told_at_the_end() -> None:
     metrics = Metrics()
-    status = replace(STATUS, rollout=FINISHED)
+    status = replace(STATUS, memory=replace(STATUS.memory, rollout=FINISHED))
     completed = (Event(EventReason.ROLLOUT_COMPLETED, ""),)
     metrics.take(WEB, Decision(status, events=completed), 0.1)
     restored = (Event(EventReason.ROLLBACK_COMPLETED, ""),)

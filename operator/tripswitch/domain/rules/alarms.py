@@ -21,7 +21,7 @@ from tripswitch.domain.values.alarms import (
     RuleReading,
     TriggeredAlarm,
 )
-from tripswitch.domain.values.status import RolloutKind, RolloutStatus
+from tripswitch.domain.values.states import RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 POLL_SECONDS = 10.0

@@ -21,18 +21,11 @@ from tripswitch.domain.rules.health import Experience, expect, running_at, start
 from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.values.failure import Failure, Verdict
+from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT, Need, Sight
-from tripswitch.domain.values.status import (
-    Breaker,
-    BreakerState,
-    Counted,
-    FailureRecord,
-    RolloutStatus,
-    Seen,
-    Stage,
-)
+from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, Stage
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.values.status import Condition, Reason, Rollout, RolloutState
+from tripswitch.domain.values.memory import ConditionState, Rollout
+from tripswitch.domain.values.report import Condition
+from tripswitch.domain.values.states import Reason, RolloutState
 from tripswitch.domain.values.time import Instant
 
 
@@ -45,7 +47,7 @@ class _Wanted:
 
 
 def compute_conditions(
-    facts: Facts, before: tuple[Condition, ...], now: Instant
+    facts: Facts, before: tuple[ConditionState, ...], now: Instant
 ) -> tuple[Condition, ...]:
     """Return the conditions, with the transition times of those whose status did not change."""
     known = {condition.type: condition for condition in before}
@@ -53,7 +55,7 @@ def compute_conditions(
 
 
 def compute_problem_conditions(
-    reason: Reason, message: str, before: tuple[Condition, ...], now: Instant
+    reason: Reason, message: str, before: tuple[ConditionState, ...], now: Instant
 ) -> tuple[Condition, ...]:
     """Return the conditions of a breaker that has nothing to watch, with the reason why.
 
@@ -143,7 +145,7 @@ def _stalled(facts: Facts, progressing: _Wanted) -> _Wanted | None:
     return None
 
 
-def _timed(wanted: _Wanted, before: Condition | None, now: Instant) -> Condition:
+def _timed(wanted: _Wanted, before: ConditionState | None, now: Instant) -> Condition:
     changed = before is None or before.status is not wanted.status
     return Condition(
         type=wanted.type,

@@ -21,9 +21,10 @@ from dataclasses import replace
 from tripswitch.domain.rules.failures import Observed, count_failures, judge
 from tripswitch.domain.rules.health import Expectations
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Breaker, Counted
 from tripswitch.domain.values.pods import OVER, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import Breaker, Counted, Seen
+from tripswitch.domain.values.states import Seen
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec
 

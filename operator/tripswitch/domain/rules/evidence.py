@@ -14,7 +14,7 @@ from dataclasses import replace
 from tripswitch.domain.rules.failures import NOT_READY_IN_TIME
 from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
-from tripswitch.domain.values.status import FailureRecord
+from tripswitch.domain.values.memory import FailureRecord
 from tripswitch.domain.values.time import Instant
 
 FRESH = 600.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.failure_cause import FailureCause
-from tripswitch.domain.values.status import FailureRecord
+from tripswitch.domain.values.memory import FailureRecord
 
 
 def describe_failures(records: tuple[FailureRecord, ...], most: int = 3) -> str:

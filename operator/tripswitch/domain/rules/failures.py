@@ -33,9 +33,10 @@ from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trou
 from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.memory import Counted, Tally
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import AttemptEvent, Need, Sight
-from tripswitch.domain.values.status import Counted, Seen, Tally
+from tripswitch.domain.values.states import Seen
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule
 

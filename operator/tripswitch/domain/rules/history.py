@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 from tripswitch.domain.rules.health import Experience
 from tripswitch.domain.rules.scaling import PodCounts
+from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import OVER
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import Revision, RolloutState
+from tripswitch.domain.values.report import RevisionReport
+from tripswitch.domain.values.states import RolloutState
 from tripswitch.domain.values.time import Instant
 
 HASH_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
@@ -142,13 +143,13 @@ def update(revisions: Iterable[Revision], changed: Revision) -> tuple[Revision, 
     return newest_first([*others, changed])
 
 
-def refresh(
+def report_pods(
     record: Revision, replica_set: ReplicaSetView | None, counts: PodCounts | None, *, primary: bool
-) -> Revision:
-    """Return the revision with the numbers of pods as they are now."""
+) -> RevisionReport:
+    """Return what the status tells of a revision's pods as they are now."""
     active = "ACTIVE" if counts is not None and counts.occupied > 0 else "INACTIVE"
-    return replace(
-        record,
+    return RevisionReport(
+        revision=record.revision,
         status="PRIMARY" if primary else active,
         desired=0 if replica_set is None else replica_set.size,
         running=0 if counts is None else counts.running,

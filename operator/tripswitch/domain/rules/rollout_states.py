@@ -14,13 +14,8 @@ from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
-from tripswitch.domain.values.status import (
-    Reason,
-    Rollout,
-    RolloutKind,
-    RolloutState,
-    RolloutStatus,
-)
+from tripswitch.domain.values.memory import Rollout
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 _S = RolloutStatus

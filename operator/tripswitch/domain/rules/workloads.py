@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import history
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.protection import (
     HOLD_PARTITION,
     Mark,
@@ -23,6 +24,7 @@ from tripswitch.domain.values.protection import (
     WorkloadKind,
 )
 from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.report import Report
 from tripswitch.domain.values.snapshot import Guarded, Snapshot
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import Spec, Template
@@ -49,9 +51,9 @@ def adapt(
     current = find_current(workload, views)
     name, stored = "" if current is None else current.name, breaker.status
     breaker = replace(breaker, status=remember_target(stored, workload, name))
-    template = _find_template(breaker.status, views) if current is None else current.template
+    template = _find_template(breaker.status.memory, views) if current is None else current.template
     guarded = _guard(breaker, build_spec(breaker, workload, template))
-    made_anew = _is_of_another(stored, workload)
+    made_anew = _is_of_another(stored.memory, workload)
     return Snapshot(
         replace(guarded, status=stored),
         views,
@@ -65,23 +67,27 @@ def remember_target(status: Status, workload: Workload, current: str) -> Status:
     A generation is known when the workload's controller has looked at it and its revision, ``current``, is
     there. The memory of a workload that was deleted and made again is dropped.
     """
-    if _is_of_another(status, workload):
+    if _is_of_another(status.memory, workload):
         status = forget_workload(status)
     known = current and workload.observed_generation >= workload.generation
-    generation = workload.generation if known else status.target_generation
-    return replace(status, target_uid=workload.uid, target_generation=generation)
+    generation = workload.generation if known else status.memory.target_generation
+    memory = replace(status.memory, target_uid=workload.uid, target_generation=generation)
+    return replace(status, memory=memory)
 
 
 def forget_workload(status: Status) -> Status:
-    """Return the memory that outlives a workload which was deleted: the commands that were seen.
+    """Return what outlives a workload which was deleted: the commands that were seen.
 
     Counts, history and hold were of its revisions. Conditions keep the times of their changes.
     """
     return Status(
-        observed_generation=status.observed_generation,
-        conditions=status.conditions,
-        observed_retry=status.observed_retry,
-        observed_stop=status.observed_stop,
+        Memory(
+            observed_generation=status.memory.observed_generation,
+            conditions=status.memory.conditions,
+            observed_retry=status.memory.observed_retry,
+            observed_stop=status.memory.observed_stop,
+        ),
+        Report(conditions=status.report.conditions),
     )
 
 
@@ -150,7 +156,7 @@ def is_paused_by_others(breaker: CircuitBreaker, workload: Workload) -> bool:
     observes knows its own only (G7).
     """
     enforces = breaker.protection.mode is Mode.ENFORCE
-    known = breaker.status.hold is not None and is_held(workload, breaker.uid)
+    known = breaker.status.memory.hold is not None and is_held(workload, breaker.uid)
     return is_stopped(workload) and not (known or (enforces and bears_hold(workload)))
 
 
@@ -184,9 +190,9 @@ def find_risk(workload: Workload, spec: Spec) -> str:
     return ""
 
 
-def _is_of_another(status: Status, workload: Workload) -> bool:
+def _is_of_another(memory: Memory, workload: Workload) -> bool:
     """Return whether a memory is of a workload that was deleted; an earlier version did not tell."""
-    return status.target_uid not in ("", workload.uid)
+    return memory.target_uid not in ("", workload.uid)
 
 
 def _guard(breaker: CircuitBreaker, spec: Spec) -> Guarded:
@@ -212,9 +218,9 @@ def _see(one: ReplicaSetView, workload: Workload) -> ReplicaSetView:
     return replace(one, size=sum(pod.live for pod in one.pods), deleting=not made)
 
 
-def _find_template(status: Status, revisions: Iterable[ReplicaSetView]) -> Template:
+def _find_template(memory: Memory, revisions: Iterable[ReplicaSetView]) -> Template:
     """Return the template of the desired revision; an empty one if there never was any."""
-    record = history.find_by_number(status.revisions, status.desired_revision)
+    record = history.find_by_number(memory.revisions, memory.desired_revision)
     found = history.find_replica_set(revisions, record)
     if found is not None:
         return found.template

@@ -29,7 +29,7 @@ def report_crash_loops(draft: Draft) -> Draft:
     moments = [until for pod in _live_pods(draft) for one in _find_loops(pod, draft.now)
                if (until := _steady_at(one)) is not None]  # fmt: skip
     draft = draft.wake(min(moments, default=None))
-    if any(condition.type == CRASH_LOOPING for condition in draft.status.conditions):
+    if any(condition.type == CRASH_LOOPING for condition in draft.memory.conditions):
         return draft
     return draft.say(EventReason.CRASH_LOOPING, words)
 

@@ -1,4 +1,4 @@
-"""The decision while it is being made: a status that each step replaces, never changes in place."""
+"""The decision while it is being made: a memory that each step replaces, never changes in place."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, count_pods
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.failure import Failure
+from tripswitch.domain.values.memory import Breaker, Memory, Revision, Rollout
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import MOST_RESUMES, Mode, Workload
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.status import (
-    Breaker,
-    Reason,
-    Revision,
-    Rollout,
-    RolloutKind,
-    RolloutState,
-    Status,
-)
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 
@@ -36,7 +29,7 @@ class Draft:
 
     snapshot: Snapshot
     now: Instant
-    status: Status
+    memory: Memory
     counts: dict[str, PodCounts]
     events: tuple[Event, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -68,13 +61,13 @@ class Draft:
         if protected is None:
             return False
         observes = protected.protection.mode is Mode.OBSERVE
-        return observes or self.status.resumes >= MOST_RESUMES
+        return observes or self.memory.resumes >= MOST_RESUMES
 
     @property
     def rollout(self) -> Rollout:
         """The current rollout; there is one as soon as the wish has been followed."""
-        assert self.status.rollout is not None, "asked for a rollout before there was one"
-        return self.status.rollout
+        assert self.memory.rollout is not None, "asked for a rollout before there was one"
+        return self.memory.rollout
 
     @property
     def target(self) -> ReplicaSetView | None:
@@ -85,7 +78,7 @@ class Draft:
     def experience(self) -> Experience | None:
         """What the current rollout's pods are measured by (F4)."""
         return history.find_experience(
-            self.status.revisions, self.status.last_completed_revision, self.rollout.revision
+            self.memory.revisions, self.memory.last_completed_revision, self.rollout.revision
         )
 
     @property
@@ -119,18 +112,18 @@ class Draft:
     @property
     def kept(self) -> frozenset[int]:
         """Revisions that history never drops: the running, the desired, the last completed one."""
-        status = self.status
-        named = (self.rollout.revision, status.desired_revision, status.last_completed_revision)
+        memory = self.memory
+        named = (self.rollout.revision, memory.desired_revision, memory.last_completed_revision)
         return frozenset(number for number in named if number is not None)
 
     @property
     def kept_names(self) -> frozenset[str]:
         """The ReplicaSets of those; a number on a ReplicaSet may be older than its record."""
-        return frozenset(r.replica_set for r in self.status.revisions if r.revision in self.kept)
+        return frozenset(r.replica_set for r in self.memory.revisions if r.revision in self.kept)
 
     def record(self, revision: int | None) -> Revision | None:
         """Return a revision of the history."""
-        return history.find_by_number(self.status.revisions, revision)
+        return history.find_by_number(self.memory.revisions, revision)
 
     def replica_set(self, revision: int | None) -> ReplicaSetView | None:
         """Return a revision's ReplicaSet, under the revision's number.
@@ -176,28 +169,28 @@ class Draft:
         """Ask for something to be read anew (rules V)."""
         return self if need is None else replace(self, needs=(*self.needs, need))
 
-    def with_status(
+    def with_memory(
         self,
         *,
         rollout: Rollout | None = None,
         breaker: Breaker | None = None,
         revisions: tuple[Revision, ...] | None = None,
     ) -> Draft:
-        """Replace parts of the status that are never taken away again."""
-        status = self.status
+        """Replace parts of the memory that are never taken away again."""
+        memory = self.memory
         return replace(
             self,
-            status=replace(
-                status,
-                rollout=status.rollout if rollout is None else rollout,
-                circuit_breaker=status.circuit_breaker if breaker is None else breaker,
-                revisions=status.revisions if revisions is None else revisions,
+            memory=replace(
+                memory,
+                rollout=memory.rollout if rollout is None else rollout,
+                circuit_breaker=memory.circuit_breaker if breaker is None else breaker,
+                revisions=memory.revisions if revisions is None else revisions,
             ),
         )
 
     def with_record(self, record: Revision) -> Draft:
         """Replace one revision of the history."""
-        return self.with_status(revisions=history.update(self.status.revisions, record))
+        return self.with_memory(revisions=history.update(self.memory.revisions, record))
 
     def start(self, revision: int, kind: RolloutKind, *, failed: int | None = None) -> Draft:
         """Begin a rollout of a revision (B1, C1, C3).
@@ -208,8 +201,8 @@ class Draft:
         deploy = kind is RolloutKind.DEPLOY
         record = self.record(revision)
         assert record is not None, "a rollout of a revision that history does not know"
-        kept = self.status.last_completed_revision if deploy else None
-        target, records = self.replica_set(revision), self.status.circuit_breaker.failures
+        kept = self.memory.last_completed_revision if deploy else None
+        target, records = self.replica_set(revision), self.memory.circuit_breaker.failures
         begun = rollout_states.begin(
             revision,
             kind,
@@ -223,12 +216,12 @@ class Draft:
             target if self.spec.breaker.enable else None,
             self.now,
             failures=() if deploy else tuple(r for r in records if r.revision != revision),
-            experience=history.find_experience(self.status.revisions, kept, revision),
+            experience=history.find_experience(self.memory.revisions, kept, revision),
         )
-        status = replace(self.status, last_completed_revision=None if kept == revision else kept)
+        memory = replace(self.memory, last_completed_revision=None if kept == revision else kept)
         return (
-            replace(self, status=status)
-            .with_status(rollout=begun, breaker=breaker)
+            replace(self, memory=memory)
+            .with_memory(rollout=begun, breaker=breaker)
             .with_record(
                 replace(
                     record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message=""
@@ -242,7 +235,7 @@ class Draft:
         record = self.record(rollout.revision)
         assert record is not None, "a rollout of a revision that history does not know"
         proved = cause is Transition.COMPLETED and self.spec.replicas > 0
-        return self.with_status(rollout=rollout).with_record(
+        return self.with_memory(rollout=rollout).with_record(
             replace(
                 record,
                 rollout_state=rollout_states.STATE[rollout.status],
@@ -259,6 +252,6 @@ def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
     return Draft(
         snapshot=snapshot,
         now=now,
-        status=guarded.status,
+        memory=guarded.status.memory,
         counts={rs.name: count_pods(rs, guarded.spec, now) for rs in snapshot.replica_sets},
     )

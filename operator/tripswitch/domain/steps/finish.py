@@ -11,13 +11,13 @@ from tripswitch.domain.values.sight import Check
 
 def drop_lost_rollback_target(draft: Draft) -> Draft:
     """B8: a completed revision whose ReplicaSet is gone, and cannot be made again, is no candidate."""
-    last = draft.record(draft.status.last_completed_revision)
+    last = draft.record(draft.memory.last_completed_revision)
     lost = last is None or (
         draft.replica_set(last.revision) is None and last.digest != draft.spec.template.digest
     )
-    if draft.status.last_completed_revision is None or not lost:
+    if draft.memory.last_completed_revision is None or not lost:
         return draft
-    return replace(draft, status=replace(draft.status, last_completed_revision=None))
+    return replace(draft, memory=replace(draft.memory, last_completed_revision=None))
 
 
 def find_check(draft: Draft) -> Check | None:

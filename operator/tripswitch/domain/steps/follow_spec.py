@@ -9,16 +9,9 @@ from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.memory import Revision, Rollout
 from tripswitch.domain.values.protection import Mode
-from tripswitch.domain.values.status import (
-    Reason,
-    Revision,
-    Rollout,
-    RolloutKind,
-    RolloutState,
-    RolloutStatus,
-    Stage,
-)
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus, Stage
 from tripswitch.domain.values.workload import StopKind
 
 STOP_KINDS = frozenset(kind.value for kind in StopKind)
@@ -29,30 +22,30 @@ def restore_history(draft: Draft) -> Draft:
 
     Also one that began anew before its orphans could be seen: they are history, too.
     """
-    revisions = history.restore(draft.status.revisions, draft.snapshot.replica_sets)
-    if draft.status.rollout is None:
+    revisions = history.restore(draft.memory.revisions, draft.snapshot.replica_sets)
+    if draft.memory.rollout is None:
         return _restore_lost_status(draft, revisions)
     return _add_late_orphans(draft, revisions)
 
 
 def _add_late_orphans(draft: Draft, revisions: tuple[Revision, ...]) -> Draft:
     """Add revisions found after a rollout had begun, and what it may roll back to."""
-    known = draft.status.revisions
-    draft = draft.with_status(revisions=revisions)
+    known = draft.memory.revisions
+    draft = draft.with_memory(revisions=revisions)
     proved_before = any(record.completed_at is not None for record in known)
     if draft.rollout.kind is RolloutKind.ROLLBACK or proved_before:
         return draft
     found = history.select_last_completed(r for r in revisions if r not in known)
     if found is None or found.revision == draft.rollout.revision:
         return draft
-    return replace(draft, status=replace(draft.status, last_completed_revision=found.revision))
+    return replace(draft, memory=replace(draft.memory, last_completed_revision=found.revision))
 
 
 def _restore_lost_status(draft: Draft, revisions: tuple[Revision, ...]) -> Draft:
     """Begin from the ReplicaSets alone; if the wanted revision completed, it is what runs."""
     last = history.select_last_completed(revisions)
-    status = replace(
-        draft.status,
+    memory = replace(
+        draft.memory,
         revisions=revisions,
         last_completed_revision=None if last is None else last.revision,
     )
@@ -69,21 +62,21 @@ def _restore_lost_status(draft: Draft, revisions: tuple[Revision, ...]) -> Draft
             progressed_at=finished,
         )
         # S1: it ran before, also if that part of the status was lost.
-        breaker = replace(status.circuit_breaker, stage=Stage.HEALTH)
-        status = replace(
-            status,
+        breaker = replace(memory.circuit_breaker, stage=Stage.HEALTH)
+        memory = replace(
+            memory,
             rollout=running,
             desired_revision=last.revision,
             circuit_breaker=breaker,
         )
-    return replace(draft, status=status)
+    return replace(draft, memory=memory)
 
 
 def rename_on_collision(draft: Draft) -> Draft:
     """Give the desired revision another name where something else already has it."""
     error = draft.snapshot.create_error
     record = history.find_wanted(
-        draft.status.revisions, draft.spec.template.digest, draft.status.desired_revision
+        draft.memory.revisions, draft.spec.template.digest, draft.memory.desired_revision
     )
     if (
         error is None
@@ -92,15 +85,15 @@ def rename_on_collision(draft: Draft) -> Draft:
         or error.replica_set != record.replica_set
     ):
         return draft
-    taken = {other.replica_set for other in draft.status.revisions}
-    collisions, name = draft.status.collision_count, record.replica_set
+    taken = {other.replica_set for other in draft.memory.revisions}
+    collisions, name = draft.memory.collision_count, record.replica_set
     while name in taken:
         collisions += 1
         name = history.compute_replica_set_name(
             draft.snapshot.guarded.name, record.digest, collisions
         )
-    status = replace(draft.status, collision_count=collisions)
-    return replace(draft, status=status).with_record(replace(record, replica_set=name))
+    memory = replace(draft.memory, collision_count=collisions)
+    return replace(draft, memory=memory).with_record(replace(record, replica_set=name))
 
 
 def follow_spec(draft: Draft) -> Draft:
@@ -110,11 +103,11 @@ def follow_spec(draft: Draft) -> Draft:
     if record is None:
         record = _new_revision(draft, digest)
         draft = draft.with_record(record)
-    if draft.status.desired_revision != record.revision:
+    if draft.memory.desired_revision != record.revision:
         return _deploy(draft, record)
     if (
         draft.rollout.status in rollout_states.SUCCEEDED
-        and draft.status.last_completed_revision != draft.rollout.revision
+        and draft.memory.last_completed_revision != draft.rollout.revision
         and draft.spec.replicas > 0
         and (draft.target is not None or draft.rollout.revision == record.revision)
     ):
@@ -132,11 +125,11 @@ def _find_followed(draft: Draft) -> Revision | None:
 
     A Deployment can have two ReplicaSets with one template (G2).
     """
-    revisions, protected = draft.status.revisions, draft.snapshot.protected
+    revisions, protected = draft.memory.revisions, draft.snapshot.protected
     if protected is not None and protected.current:
         named = (one for one in revisions if one.replica_set == protected.current)
         return next(named, None)
-    return history.find_wanted(revisions, draft.spec.template.digest, draft.status.desired_revision)
+    return history.find_wanted(revisions, draft.spec.template.digest, draft.memory.desired_revision)
 
 
 def apply_commands(draft: Draft) -> Draft:
@@ -144,9 +137,9 @@ def apply_commands(draft: Draft) -> Draft:
 
     A retry annotation that is removed leaves the last value seen: put back, it is no new one.
     """
-    guarded, seen = draft.snapshot.guarded, draft.status
+    guarded, seen = draft.snapshot.guarded, draft.memory
     retry = seen.observed_retry if guarded.retry is None else guarded.retry
-    draft = replace(draft, status=replace(seen, observed_retry=retry, observed_stop=guarded.stop))
+    draft = replace(draft, memory=replace(seen, observed_retry=retry, observed_stop=guarded.stop))
     if draft.rollout.started_at == draft.now:
         return draft  # a rollout that starts with this very look is not what they were meant for
     if guarded.stop is not None and guarded.stop != seen.observed_stop:
@@ -169,17 +162,17 @@ def resume(draft: Draft) -> Draft:
     rollout = replace(
         rollout, paused_at=None, progressed_at=round(rollout.progressed_at + stood_still, 3)
     )
-    breaker = draft.status.circuit_breaker
+    breaker = draft.memory.circuit_breaker
     if draft.spec.breaker.enable:
         breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, draft.experience)
-    return draft.with_status(rollout=rollout, breaker=breaker)
+    return draft.with_memory(rollout=rollout, breaker=breaker)
 
 
 def _new_revision(draft: Draft, digest: str) -> Revision:
     return Revision(
-        revision=history.compute_next_number(draft.status.revisions, draft.snapshot.replica_sets),
+        revision=history.compute_next_number(draft.memory.revisions, draft.snapshot.replica_sets),
         replica_set=history.compute_replica_set_name(
-            draft.snapshot.guarded.name, digest, draft.status.collision_count
+            draft.snapshot.guarded.name, digest, draft.memory.collision_count
         ),
         digest=digest,
         created_at=draft.now,
@@ -189,9 +182,9 @@ def _new_revision(draft: Draft, digest: str) -> Revision:
 
 def _deploy(draft: Draft, record: Revision) -> Draft:
     """C3: a rollout of the desired revision, unless it is what runs (B6)."""
-    running = draft.status.rollout
-    status = replace(draft.status, desired_revision=record.revision)
-    draft = replace(draft, status=status)
+    running = draft.memory.rollout
+    memory = replace(draft.memory, desired_revision=record.revision)
+    draft = replace(draft, memory=memory)
     if running is not None:
         if running.revision == record.revision and running.status not in rollout_states.STALLED:
             return draft  # B6: the old template was put back; what runs is what is wanted
@@ -206,7 +199,7 @@ def _deploy(draft: Draft, record: Revision) -> Draft:
 def _announce(draft: Draft) -> Draft:
     spec, rollout = draft.spec, draft.rollout
     held = ", paused" if rollout.status is RolloutStatus.PENDING else ""
-    threshold = draft.status.circuit_breaker.threshold
+    threshold = draft.memory.circuit_breaker.threshold
     breaker = f"trips at {threshold} failures" if spec.breaker.enable else "disabled"
     return draft.say(
         EventReason.ROLLOUT_STARTED,
@@ -217,7 +210,7 @@ def _announce(draft: Draft) -> Draft:
 
 def retry_desired(draft: Draft) -> Draft:
     """C1: the desired revision once more, if it failed or was stopped."""
-    desired = draft.record(draft.status.desired_revision)
+    desired = draft.record(draft.memory.desired_revision)
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
         return draft
     if draft.rollout.status in rollout_states.OPEN:
@@ -252,17 +245,17 @@ def _stop(draft: Draft, command: str) -> Draft:
 def roll_back(draft: Draft, why: str) -> Draft:
     """B1: go back to the last completed revision; B3: stall where there is none (B8)."""
     failed = draft.rollout.revision
-    candidate = draft.status.last_completed_revision
+    candidate = draft.memory.last_completed_revision
     if candidate is None or draft.replica_set(candidate) is None:
         message = f"{why}; no completed revision to roll back to, {_tell_stall(draft)}"
-        return draft.with_status(
+        return draft.with_memory(
             rollout=replace(draft.rollout, reason=Reason.NO_COMPLETED_REVISION, message=message)
         ).say(EventReason.ROLLOUT_STALLED, f"revision {failed} stalled: {message}")
     if draft.only_reports:
         message = f"{why}; it would be rolled back to revision {candidate}, {_tell_stall(draft)}"
-        return draft.with_status(rollout=replace(draft.rollout, message=message))
+        return draft.with_memory(rollout=replace(draft.rollout, message=message))
     draft = draft.start(candidate, RolloutKind.ROLLBACK, failed=failed)
-    return draft.with_status(rollout=replace(draft.rollout, message=why)).say(
+    return draft.with_memory(rollout=replace(draft.rollout, message=why)).say(
         EventReason.ROLLBACK_STARTED,
         f"rolling back from revision {failed} to {_names(draft, draft.rollout)}",
     )
@@ -277,6 +270,6 @@ def _tell_stall(draft: Draft) -> str:
 
 
 def _names(draft: Draft, rollout: Rollout) -> str:
-    records = (r for r in draft.status.revisions if r.revision == rollout.revision)
+    records = (r for r in draft.memory.revisions if r.revision == rollout.revision)
     images = ", ".join(image for record in records for image in record.images)
     return f"revision {rollout.revision}" + (f" ({images})" if images else "")

@@ -22,6 +22,7 @@ from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.follow_spec import retry_desired
 from tripswitch.domain.steps.take_over import take_over
 from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.protection import (
     MOST_RESUMES,
     Hold,
@@ -29,20 +30,20 @@ from tripswitch.domain.values.protection import (
     Workload,
     WorkloadKind,
 )
-from tripswitch.domain.values.status import Reason, Revision, RolloutKind, RolloutStatus
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
 
 ENDED_BADLY = frozenset({RolloutStatus.FAILED, RolloutStatus.STOPPED})
 
 
 def heed_workload(draft: Draft) -> Draft:
     """Compare the hold with the workload: it is placed, it was resumed by hand, or it was dropped."""
-    workload, hold, breaker = draft.workload, draft.status.hold, draft.snapshot.guarded.uid
+    workload, hold, breaker = draft.workload, draft.memory.hold, draft.snapshot.guarded.uid
     mark = workload.mark
     marked = mark is not None and mark.breaker == breaker
     if hold is None:
         if mark is None:
             return draft
-        if marked and draft.snapshot.guarded.status.rollout is not None:
+        if marked and draft.snapshot.guarded.status.memory.rollout is not None:
             # What a lost answer did turns up late.
             return _with_hold(draft, Hold(mark.failed, HoldState.RELEASING))
         return take_over(draft, mark)
@@ -82,9 +83,9 @@ def _heed_release(draft: Draft, hold: Hold) -> Draft:
 
 def _take_resumption(draft: Draft, hold: Hold) -> Draft:
     """G5: to resume a held workload is to ask for a retry."""
-    workload, resumes = draft.workload, draft.status.resumes + 1
+    workload, resumes = draft.workload, draft.memory.resumes + 1
     draft = _with_hold(draft, replace(hold, state=HoldState.RELEASING))
-    draft = replace(draft, status=replace(draft.status, resumes=resumes))
+    draft = replace(draft, memory=replace(draft.memory, resumes=resumes))
     by = f" by {workload.holder}" if workload.holder else ""
     limit = (
         "the next trip of this template is only reported"
@@ -101,9 +102,9 @@ def _take_resumption(draft: Draft, hold: Hold) -> Draft:
 
 def settle_hold(draft: Draft) -> Draft:
     """Decide with the trip that the workload is to be held, and at its end that it is let go."""
-    hold, before = draft.status.hold, draft.snapshot.guarded.status
-    if draft.status.desired_revision != before.desired_revision:
-        draft = replace(draft, status=replace(draft.status, resumes=0))
+    hold, before = draft.memory.hold, draft.snapshot.guarded.status.memory
+    if draft.memory.desired_revision != before.desired_revision:
+        draft = replace(draft, memory=replace(draft.memory, resumes=0))
     if _should_hold(draft):
         if (hold is None or hold.state is HoldState.RELEASING) and _is_news(draft):
             return _with_hold(draft, _begin_hold(draft))
@@ -120,7 +121,7 @@ def _should_hold(draft: Draft) -> bool:
     Without a completed revision to go back to a trip is only reported: the pods of the failed revision
     may be all that serves (B3).
     """
-    rollout, desired = draft.rollout, draft.record(draft.status.desired_revision)
+    rollout, desired = draft.rollout, draft.record(draft.memory.desired_revision)
     if desired is None or not _is_wanted(draft, desired):
         return False
     if rollout.kind is RolloutKind.ROLLBACK:
@@ -134,7 +135,7 @@ def _should_hold(draft: Draft) -> bool:
 
 def _is_news(draft: Draft) -> bool:
     """Whether this look ended the rollout, and a hold is allowed."""
-    rollout, before = draft.rollout, draft.snapshot.guarded.status.rollout
+    rollout, before = draft.rollout, draft.snapshot.guarded.status.memory.rollout
     same = before is not None and (rollout.started_at, rollout.status) == (
         before.started_at,
         before.status,
@@ -143,7 +144,7 @@ def _is_news(draft: Draft) -> bool:
 
 
 def _begin_hold(draft: Draft) -> Hold:
-    record = draft.record(draft.status.desired_revision)
+    record = draft.record(draft.memory.desired_revision)
     assert record is not None, "a failed revision that history does not know"
     return Hold(record.replica_set)
 
@@ -168,4 +169,4 @@ def _is_anything_left(workload: Workload) -> bool:
 
 
 def _with_hold(draft: Draft, hold: Hold | None) -> Draft:
-    return replace(draft, status=replace(draft.status, hold=hold))
+    return replace(draft, memory=replace(draft.memory, hold=hold))

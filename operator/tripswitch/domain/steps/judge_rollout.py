@@ -27,7 +27,7 @@ from tripswitch.domain.steps.waiting_words import describe_lateness
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause
-from tripswitch.domain.values.status import BreakerState, Reason, RolloutKind, RolloutStatus
+from tripswitch.domain.values.states import BreakerState, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule
 
@@ -66,18 +66,18 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
     draft = draft.finish(Transition.TRIPPED, reason, cause)
     if failed.kind is RolloutKind.ROLLBACK:
         message = f"{cause}; a rollback is never rolled back, nothing more is launched"  # B5
-        return draft.with_status(
+        return draft.with_memory(
             rollout=replace(draft.rollout, reason=Reason.ROLLBACK_FAILED, message=message)
         ).say(
             EventReason.ROLLBACK_FAILED, f"rollback to revision {failed.revision} failed: {message}"
         )
-    found = describe_latest(draft.status.circuit_breaker.failures, failed.revision)
+    found = describe_latest(draft.memory.circuit_breaker.failures, failed.revision)
     words = f"{cause}; {found}" if found else cause
     draft = _tell_trip(draft, failed.revision, words)
     if draft.spec.breaker.rollback or draft.only_reports:
         return judge_rollout(roll_back(draft, cause))
     message = f"{cause}; rollback is off, nothing more is launched"  # B4
-    return draft.with_status(rollout=replace(draft.rollout, message=message)).say(
+    return draft.with_memory(rollout=replace(draft.rollout, message=message)).say(
         EventReason.ROLLOUT_STALLED, f"revision {failed.revision} stalled: {message}"
     )
 
@@ -114,13 +114,13 @@ def _recover(draft: Draft) -> Draft:
     record = draft.record(failed.failed_revision)
     cause = "" if record is None else record.message
     if _is_complete(draft):
-        return _complete(draft.with_status(rollout=replace(failed, message=cause)))
+        return _complete(draft.with_memory(rollout=replace(failed, message=cause)))
     if draft.counts_of(failed.revision).healthy <= failed.healthy_high_water:
         return draft
     draft = draft.start(failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision)
     mark = max(failed.healthy_high_water, draft.rollout.healthy_high_water)
     rollout = replace(draft.rollout, message=cause, healthy_high_water=mark)
-    return judge_rollout(draft.with_status(rollout=rollout)).say(
+    return judge_rollout(draft.with_memory(rollout=rollout)).say(
         EventReason.ROLLBACK_STARTED,
         f"trying again to roll back to revision {failed.revision}: one more pod is healthy",
     )
@@ -137,7 +137,7 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
         # V3: the time until now says nothing about the revision. Pods that take the place of these
         # have all of the deadline.
         rollout = progress(draft.rollout, draft.now)
-        return draft.with_status(rollout=rollout).wake(draft.now + draft.progress_deadline)
+        return draft.with_memory(rollout=rollout).wake(draft.now + draft.progress_deadline)
     for due, need in (sight.find_need(late_at, node) for node in dict.fromkeys(nodes)):
         draft = draft.wake(due) if due > draft.now else draft.need(need)
     return draft
@@ -145,9 +145,9 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
 
 def _mark_threshold(draft: Draft) -> Draft:
     """T4, also while nothing is watched: the column shows what would trip now. And rule S3."""
-    breaker = draft.status.circuit_breaker
+    breaker = draft.memory.circuit_breaker
     threshold = compute_threshold(draft.spec.breaker, draft.spec.replicas)
-    return draft.with_status(breaker=replace(breaker, threshold=threshold))
+    return draft.with_memory(breaker=replace(breaker, threshold=threshold))
 
 
 def _is_lost(draft: Draft) -> bool:
@@ -158,9 +158,9 @@ def _is_lost(draft: Draft) -> bool:
 
 def _watch(draft: Draft) -> tuple[Draft, str | None]:
     """Fold the pods into the breaker; return why it trips, if it does."""
-    breaker = draft.status.circuit_breaker
+    breaker = draft.memory.circuit_breaker
     if not draft.spec.breaker.enable:
-        return draft.with_status(breaker=forget(breaker)), None
+        return draft.with_memory(breaker=forget(breaker)), None
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
         breaker = breakers.rebase(
             breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
@@ -179,9 +179,9 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
         )
         if record.revision == draft.rollout.revision
         else record
-        for record in draft.status.revisions
+        for record in draft.memory.revisions
     )
-    draft = draft.with_status(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
+    draft = draft.with_memory(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
     draft = draft.need(watched.need)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
@@ -228,7 +228,7 @@ def _complete(draft: Draft) -> Draft:
     draft = draft.finish(Transition.COMPLETED, reason, rollout.message)
     if replicas > 0:
         draft = replace(
-            draft, status=replace(draft.status, last_completed_revision=rollout.revision)
+            draft, memory=replace(draft.memory, last_completed_revision=rollout.revision)
         )
     proof = f"{replicas} of {replicas} pods healthy" if replicas else "no replicas, nothing proved"
     if rollback:

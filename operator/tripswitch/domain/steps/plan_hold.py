@@ -24,7 +24,7 @@ from tripswitch.domain.values.hold_actions import (
 )
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import Hold, HoldState, Mode, Workload, WorkloadKind
-from tripswitch.domain.values.status import RolloutKind, RolloutStatus
+from tripswitch.domain.values.states import RolloutKind, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
 ORDINAL = re.compile(r"-(\d{1,9})$")
@@ -33,7 +33,7 @@ ORDINAL = re.compile(r"-(\d{1,9})$")
 
 def plan_hold(draft: Draft) -> list[Action]:
     """Return what is to be written on the workload and on what it owns, in order."""
-    hold, protected = draft.status.hold, draft.snapshot.protected
+    hold, protected = draft.memory.hold, draft.snapshot.protected
     if protected is None or protected.protection.mode is Mode.OBSERVE:
         return []  # G7
     if hold is None or hold.state is HoldState.RELEASING:
@@ -50,7 +50,7 @@ def _plan_release(draft: Draft) -> list[Action]:
     to go on (G9).
     """
     return release(
-        draft.workload, resume=draft.status.hold is not None and bears_hold(draft.workload)
+        draft.workload, resume=draft.memory.hold is not None and bears_hold(draft.workload)
     )
 
 
@@ -76,7 +76,7 @@ def _plan_stop(draft: Draft, hold: Hold) -> list[Action]:
         )
     told = one.stalled and (one.deadline_exceeded or one.kind is WorkloadKind.STATEFUL_SET)
     if not told:
-        record = draft.record(draft.status.desired_revision)
+        record = draft.record(draft.memory.desired_revision)
         assert record is not None, "a failed revision that history does not know"
         words = record.message or draft.rollout.message
         actions.append(ReportTrip(*where, f"revision {record.revision} failed: {words}"))

@@ -15,7 +15,7 @@ from tripswitch.domain.rules.proportion import (
 from tripswitch.domain.rules.scaling import PodCounts, lower, resize, roll, take_in_order
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import RolloutState, RolloutStatus
+from tripswitch.domain.values.states import RolloutState, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
 
@@ -135,7 +135,7 @@ def _find_growing_while_stalled(draft: Draft, others: Sequence[PodCounts]) -> li
     """Return the revisions that completed before; without pods, the one that did so last."""
     proven = _find_proven(draft)
     active = [counts for counts in _active(others) if counts.name in proven]
-    last = draft.replica_set(draft.status.last_completed_revision)
+    last = draft.replica_set(draft.memory.last_completed_revision)
     empty = [counts for counts in others if last is not None and counts.name == last.name]
     return _oldest_first(draft, active or empty)
 
@@ -146,7 +146,7 @@ def _find_alone(draft: Draft, all_counts: Sequence[PodCounts]) -> PodCounts | No
     With no pods at all that of the last completed revision, or else of the running rollout.
     """
     occupied = [counts for counts in all_counts if counts.occupied]
-    last = draft.replica_set(draft.status.last_completed_revision)
+    last = draft.replica_set(draft.memory.last_completed_revision)
     if not occupied and last is not None:
         return draft.counts[last.name]
     growing = [counts for counts in all_counts if counts.name in _find_growing(draft)]
@@ -183,7 +183,7 @@ def _find_proven(draft: Draft) -> frozenset[str]:
     """Return the ReplicaSets of revisions that completed and have not failed since, but the target."""
     return frozenset(
         record.replica_set
-        for record in draft.status.revisions
+        for record in draft.memory.revisions
         if record.completed_at is not None
         and record.rollout_state is not RolloutState.FAILED
         and record.revision != draft.rollout.revision
@@ -207,7 +207,7 @@ def _active(all_counts: Sequence[PodCounts]) -> list[PodCounts]:
 
 
 def _oldest_first(draft: Draft, all_counts: Sequence[PodCounts]) -> list[PodCounts]:
-    numbers = {record.replica_set: record.revision for record in draft.status.revisions}
+    numbers = {record.replica_set: record.revision for record in draft.memory.revisions}
     return sorted(all_counts, key=lambda counts: numbers.get(counts.name, 0))
 
 
@@ -215,7 +215,7 @@ def _in_order_of_leaving(draft: Draft, target: PodCounts) -> list[PodCounts]:
     """R3, B2: what failed or was stopped goes before what completed, older before newer."""
 
     def rank(counts: PodCounts) -> tuple[bool, int]:
-        record = next((r for r in draft.status.revisions if r.replica_set == counts.name), None)
+        record = next((r for r in draft.memory.revisions if r.replica_set == counts.name), None)
         if record is None:
             return (False, 0)
         return (record.rollout_state is RolloutState.COMPLETED, record.revision)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tripswitch.domain.rules.sight import compute_due
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.pods import OVER, PodView
-from tripswitch.domain.values.status import Rollout
 from tripswitch.domain.values.time import Instant
 
 
@@ -24,7 +24,7 @@ def mark_progress(draft: Draft) -> Draft:
     healthy = draft.counts_of(draft.rollout.revision).healthy
     if healthy <= draft.rollout.healthy_high_water:
         return draft
-    return draft.with_status(
+    return draft.with_memory(
         rollout=replace(progress(draft.rollout, draft.now), healthy_high_water=healthy)
     )
 
@@ -43,7 +43,7 @@ def run_clock(draft: Draft) -> Draft:
         # All that could become healthy until now is: what is launched next has the whole deadline.
         done = counts.live > 0 and counts.healthy == counts.live
         rollout = replace(progress(rollout, now) if done else rollout, held_at=now)
-    return draft.with_status(rollout=rollout)
+    return draft.with_memory(rollout=rollout)
 
 
 def _is_anything_awaited(draft: Draft) -> bool:
@@ -70,7 +70,7 @@ def hold_clock(draft: Draft) -> Draft:
     rollout, now = draft.rollout, draft.now
     if rollout.paused_at is not None:
         return draft
-    return draft.with_status(rollout=replace(_release(rollout, now), paused_at=now))
+    return draft.with_memory(rollout=replace(_release(rollout, now), paused_at=now))
 
 
 def progress(rollout: Rollout, at: Instant) -> Rollout:

@@ -10,44 +10,44 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import history
 from tripswitch.domain.steps.draft import Draft
-from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.memory import Memory
 
 
 def renumber(draft: Draft) -> Draft:
     """Follow numbers that have changed, everywhere in the memory."""
     numbers = {rs.name: rs.revision for rs in draft.snapshot.replica_sets}
-    taken = {record.revision for record in draft.status.revisions}
+    taken = {record.revision for record in draft.memory.revisions}
     changed = {
         record.revision: numbers[record.replica_set]
-        for record in draft.status.revisions
+        for record in draft.memory.revisions
         if numbers.get(record.replica_set, 0) > record.revision
         and numbers[record.replica_set] not in taken
     }
     if not changed:
         return draft
-    return replace(draft, status=_rename(draft.status, changed))
+    return replace(draft, memory=_rename(draft.memory, changed))
 
 
-def _rename(status: Status, changed: Mapping[int, int]) -> Status:
-    rollout = status.rollout
-    breaker = status.circuit_breaker
+def _rename(memory: Memory, changed: Mapping[int, int]) -> Memory:
+    rollout = memory.rollout
+    breaker = memory.circuit_breaker
     failures = tuple(
         replace(one, revision=changed.get(one.revision, one.revision)) for one in breaker.failures
     )
     return replace(
-        status,
+        memory,
         rollout=rollout
         and replace(
             rollout,
             revision=changed.get(rollout.revision, rollout.revision),
             failed_revision=_follow(rollout.failed_revision, changed),
         ),
-        desired_revision=_follow(status.desired_revision, changed),
-        last_completed_revision=_follow(status.last_completed_revision, changed),
+        desired_revision=_follow(memory.desired_revision, changed),
+        last_completed_revision=_follow(memory.last_completed_revision, changed),
         circuit_breaker=replace(breaker, failures=failures),
         revisions=history.newest_first(
             replace(one, revision=changed.get(one.revision, one.revision))
-            for one in status.revisions
+            for one in memory.revisions
         ),
     )
 

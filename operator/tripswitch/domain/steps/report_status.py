@@ -1,4 +1,4 @@
-"""The status that says it all: numbers, states, sentences and conditions of a finished draft."""
+"""The status of a finished draft: the memory, and the numbers, states and sentences that follow from it."""
 
 from __future__ import annotations
 
@@ -15,50 +15,61 @@ from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
 from tripswitch.domain.values.decision import EventReason
-from tripswitch.domain.values.status import (
-    BreakerState,
-    Reason,
-    Revision,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.memory import Breaker, Revision
+from tripswitch.domain.values.report import Report, RevisionReport
+from tripswitch.domain.values.states import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.status import Status
 
 NEXT = "next: fix the template, or retry"
 """What a person can do about a rollout that failed (rules B6 and C1)."""
 
 
 def report_status(draft: Draft, frozen: str = "") -> Status:
-    """Everything the status shows, from what has been decided.
+    """Return the memory of a finished draft, and what the status tells of it.
 
     ``frozen`` says why the size does not follow ``replicas``; empty if it does (R7).
     """
-    spec, guarded = draft.spec, draft.snapshot.guarded
+    report = _report(draft, frozen)
+    memory = replace(
+        draft.memory,
+        observed_generation=draft.snapshot.guarded.generation,
+        circuit_breaker=_settle_breaker(draft),
+        revisions=_find_remembered(draft),
+        conditions=tuple(condition.state for condition in report.conditions),
+    )
+    return Status(memory, report)
+
+
+def _settle_breaker(draft: Draft) -> Breaker:
+    """Return the breaker with its state (S3); single pods are forgotten once nothing is watched."""
+    breaker, rollout = draft.memory.circuit_breaker, draft.rollout
+    kept = breaker if rollout.status in rollout_states.OPEN else forget(breaker)
+    enabled = draft.spec.breaker.enable
+    state = breakers.STATUS[rollout.status] if enabled else BreakerState.DISABLED
+    return replace(kept, status=state)
+
+
+def _report(draft: Draft, frozen: str) -> Report:
+    """Return numbers, states and sentences for people and tools."""
     all_counts = draft.counts.values()
-    desired = draft.record(draft.status.desired_revision)
+    desired = draft.record(draft.memory.desired_revision)
     assert desired is not None, "the spec was not followed"
     running = draft.rollout.status in rollout_states.OPEN
     explanation = _explain(draft) + (f"; {frozen}" if frozen else "")
-    breaker = draft.status.circuit_breaker
-    state = breakers.STATUS[draft.rollout.status] if spec.breaker.enable else BreakerState.DISABLED
-    return replace(
-        draft.status,
-        observed_generation=guarded.generation,
+    return Report(
         replicas=sum(counts.live for counts in all_counts),
         updated_replicas=draft.counts_of(desired.revision).live,
         ready_replicas=sum(counts.ready for counts in all_counts),
         available_replicas=draft.healthy,
-        selector=spec.selector,
+        selector=draft.spec.selector,
         rollout_state=(
             rollout_states.STATE[draft.rollout.status] if running else desired.rollout_state
         ),
         rollout_state_reason=explanation,
-        # What was counted is of no use to anybody once nothing is watched.
-        circuit_breaker=replace(breaker if running else forget(breaker), status=state),
-        revisions=_conclude_revisions(draft),
+        revisions=tuple(_report_revision(draft, record) for record in _find_remembered(draft)),
         conditions=conditions.compute_conditions(
             _gather_facts(draft, desired.rollout_state, explanation, frozen),
-            draft.status.conditions,
+            draft.memory.conditions,
             draft.now,
         ),
     )
@@ -68,7 +79,7 @@ def report_refusal(draft: Draft) -> Draft:
     """Say that the API server refuses the ReplicaSet, once: the condition has the latest words."""
     told = any(
         condition.type == "Stalled" and condition.reason is Reason.REPLICA_SET_CREATE_ERROR
-        for condition in draft.snapshot.guarded.status.conditions
+        for condition in draft.memory.conditions
     )
     if not draft.refusal or told or draft.rollout.status not in rollout_states.OPEN:
         return draft
@@ -79,20 +90,21 @@ def report_refusal(draft: Draft) -> Draft:
     )
 
 
-def _conclude_revisions(draft: Draft) -> tuple[Revision, ...]:
-    remembered = history.select_remembered(
-        draft.status.revisions,
+def _find_remembered(draft: Draft) -> tuple[Revision, ...]:
+    return history.select_remembered(
+        draft.memory.revisions,
         draft.snapshot.replica_sets,
         draft.kept,
         draft.spec.revision_history_limit,
     )
-    refreshed = []
-    for record in remembered:
-        rs = draft.replica_set(record.revision)
-        counts = None if rs is None else draft.counts[rs.name]
-        primary = record.revision == draft.rollout.revision
-        refreshed.append(history.refresh(record, rs, counts, primary=primary))
-    return tuple(refreshed)
+
+
+def _report_revision(draft: Draft, record: Revision) -> RevisionReport:
+    rs = draft.replica_set(record.revision)
+    counts = None if rs is None else draft.counts[rs.name]
+    return history.report_pods(
+        record, rs, counts, primary=record.revision == draft.rollout.revision
+    )
 
 
 def _gather_facts(
@@ -137,7 +149,7 @@ def _explain(draft: Draft) -> str:
                 return f"revision {rollout.revision} is scaled to zero and not yet proved"
             return f"revision {rollout.revision} completed"
         case RolloutStatus.ROLLBACK_SUCCESSFUL:
-            if draft.status.desired_revision == rollout.revision:
+            if draft.memory.desired_revision == rollout.revision:
                 return f"revision {rollout.revision} completed"
             return (
                 f"revision {rollout.failed_revision} failed and was rolled back to revision "
@@ -153,7 +165,7 @@ def _explain(draft: Draft) -> str:
 
 def _explain_progress(draft: Draft) -> str:
     told = f"rolling out revision {draft.rollout.revision}: {_progress(draft)}"
-    breaker = draft.status.circuit_breaker
+    breaker = draft.memory.circuit_breaker
     if breaker.failure_count:
         told += f", {breaker.failure_count} of {breaker.threshold} failures"
     if draft.spec.paused:
@@ -175,5 +187,5 @@ def _progress(draft: Draft) -> str:
 
 def _evidence(draft: Draft, revision: int | None) -> str:
     """What was found out about the failures, as the next clause of a sentence."""
-    words = describe_latest(draft.status.circuit_breaker.failures, revision)
+    words = describe_latest(draft.memory.circuit_breaker.failures, revision)
     return f"; {words}" if words else ""

@@ -14,9 +14,10 @@ from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import Action, DropPod, SetAsidePod
+from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.status import Revision, RolloutState
+from tripswitch.domain.values.states import RolloutState
 
 
 def retain_pods(draft: Draft, sizes: Mapping[str, int]) -> tuple[Draft, tuple[Action, ...]]:
@@ -46,7 +47,7 @@ def retain_pods(draft: Draft, sizes: Mapping[str, int]) -> tuple[Draft, tuple[Ac
 
 def _set_aside(draft: Draft, rs: ReplicaSetView, leaving: int) -> list[SetAsidePod]:
     """Failing pods of a failed revision of which so many are about to be scaled away."""
-    record = next((r for r in draft.status.revisions if r.replica_set == rs.name), None)
+    record = next((r for r in draft.memory.revisions if r.replica_set == rs.name), None)
     if (
         record is None
         or record.rollout_state is not RolloutState.FAILED
@@ -71,7 +72,7 @@ def _select(draft: Draft, rs: ReplicaSetView, record: Revision) -> list[PodView]
     """The pods that there is something to see of; first those that the status speaks of."""
     named = {
         name
-        for failure in draft.status.circuit_breaker.failures
+        for failure in draft.memory.circuit_breaker.failures
         if failure.revision == record.revision
         for name in (failure.pod, failure.evidence.pod if failure.evidence else failure.pod)
     }

@@ -16,7 +16,7 @@ from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.follow_spec import roll_back
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.protection import Hold, HoldState, Mark, Mode
-from tripswitch.domain.values.status import Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.states import Reason, RolloutState, RolloutStatus
 
 CAUSE = "its trip was found on the workload (annotation tripswitch.dev/tripped)"
 
@@ -30,7 +30,7 @@ def take_over(draft: Draft, mark: Mark) -> Draft:
     if protected.current != mark.failed:
         return _tell(_with_hold(draft, Hold(mark.failed, HoldState.RELEASING)), mark)
     draft = _fail(draft)
-    desired = draft.record(draft.status.desired_revision)
+    desired = draft.record(draft.memory.desired_revision)
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
         return draft  # it has completed since: a person holds it
     ours = mark.breaker == draft.snapshot.guarded.uid
@@ -42,7 +42,7 @@ def _fail(draft: Draft) -> Draft:
     """End the rollout that this look or an earlier one began for the failed revision."""
     rollout = draft.rollout
     if (
-        rollout.revision != draft.status.desired_revision
+        rollout.revision != draft.memory.desired_revision
         or rollout.status not in rollout_states.OPEN
     ):
         return draft
@@ -50,22 +50,22 @@ def _fail(draft: Draft) -> Draft:
         begun = rollout_states.move(
             rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, "", draft.now
         )
-        draft = draft.with_status(rollout=begun)
+        draft = draft.with_memory(rollout=begun)
     return draft.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, CAUSE)
 
 
 def _go_back(draft: Draft, mark: Mark) -> Draft:
     """Go on with the rollback, where the mark says that there was one."""
-    good = next((r for r in draft.status.revisions if r.replica_set == mark.completed), None)
+    good = next((r for r in draft.memory.revisions if r.replica_set == mark.completed), None)
     if good is None or draft.rollout.status is not RolloutStatus.FAILED:
         return draft
-    status = replace(draft.status, last_completed_revision=good.revision)
-    return roll_back(replace(draft, status=status), CAUSE)
+    memory = replace(draft.memory, last_completed_revision=good.revision)
+    return roll_back(replace(draft, memory=memory), CAUSE)
 
 
 def _tell(draft: Draft, mark: Mark) -> Draft:
     one = draft.workload
-    kept = draft.status.hold is not None and draft.status.hold.state is not HoldState.RELEASING
+    kept = draft.memory.hold is not None and draft.memory.hold.state is not HoldState.RELEASING
     next_ = "it stays held" if kept else "its template is another one by now, and it is let go"
     return draft.say(
         EventReason.HOLD_FOUND,
@@ -75,4 +75,4 @@ def _tell(draft: Draft, mark: Mark) -> Draft:
 
 
 def _with_hold(draft: Draft, hold: Hold) -> Draft:
-    return replace(draft, status=replace(draft.status, hold=hold))
+    return replace(draft, memory=replace(draft.memory, hold=hold))

@@ -19,8 +19,8 @@ from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.failure_cause import FailureKind
 from tripswitch.domain.values.inquiry import Inquiry
+from tripswitch.domain.values.memory import FailureRecord
 from tripswitch.domain.values.pods import ContainerRole
-from tripswitch.domain.values.status import FailureRecord
 
 SET_UP_SECONDS = 20.0
 """Without progress for so long, a pod that still is being set up (volumes, network) is asked why."""
@@ -35,9 +35,9 @@ REASONS = {
 
 def use_evidence(draft: Draft) -> Draft:
     """Put what was found into the records, and tell each finding once."""
-    before = draft.status.circuit_breaker.failures
+    before = draft.memory.circuit_breaker.failures
     draft = take(draft)
-    for record in draft.status.circuit_breaker.failures:
+    for record in draft.memory.circuit_breaker.failures:
         if record.evidence is not None and record not in before:
             draft = _tell(draft, record, record.evidence.pod)
     return draft
@@ -45,11 +45,11 @@ def use_evidence(draft: Draft) -> Draft:
 
 def take(draft: Draft) -> Draft:
     """Put what was found into the records."""
-    breaker = draft.status.circuit_breaker
+    breaker = draft.memory.circuit_breaker
     records = take_findings(breaker.failures, draft.snapshot.findings)
     if records == breaker.failures:
         return draft
-    return draft.with_status(breaker=replace(breaker, failures=records))
+    return draft.with_memory(breaker=replace(breaker, failures=records))
 
 
 def _tell(draft: Draft, record: FailureRecord, pod: str) -> Draft:
@@ -66,7 +66,7 @@ def tell_failure(draft: Draft, failure: Failure | FailureRecord, named: str) -> 
 
     However often it is said, it is one event for each cause in a revision.
     """
-    revision, breaker = draft.rollout.revision, draft.status.circuit_breaker
+    revision, breaker = draft.rollout.revision, draft.memory.circuit_breaker
     cause = failure.cause
     evidence = (
         describe_evidence(record.evidence, record.message)
@@ -82,7 +82,7 @@ def ask_evidence(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:
     """Return what is still to be found out, and wake when there will be more to ask."""
     asked = [
         _name_container(draft, inquiry)
-        for record in draft.status.circuit_breaker.failures
+        for record in draft.memory.circuit_breaker.failures
         if (inquiry := find_inquiry(record, draft.now)) is not None
     ]
     pod = _find_creating(draft)

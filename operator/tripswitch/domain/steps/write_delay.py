@@ -1,11 +1,11 @@
-"""Which news can wait: numbers a second, failures that trip nothing yet a quarter of one.
+"""Rule W3: which decisions may be written a little later, together with others, and how much later.
 
-A rollout of ten pods changes the counters of its status twenty times in two seconds. All of that is
-computed again at every look, so it may be written a little later, in one go (rule W3: no more writes
-than are of use). Ten pods that crash do so within a tenth of a second; each of those failures still
-stands in its pod (rule F7), so they may be counted in one write, too. News that a restart could lose,
-and news that a person or a tool waits for, are never held back: a trip, a new state, a command, an answer to a
-changed ``spec``, a pod to be replaced.
+What only the report tells is computed again at every look. Of the memory, the same holds for what the pods
+show: a failure still stands in its pod (F7), and a pod that is healthy is so a moment later. A rollout of
+ten pods changes such values twenty times in two seconds, and ten pods that crash do so within a tenth of a
+second; each of these bursts is one write.
+
+Anything else is written at once: a restart could lose it, or a person or a tool waits for it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.values.decision import Decision, EventReason, ScaleReplicaSet
-from tripswitch.domain.values.status import Counted, Revision, Seen, Status
+from tripswitch.domain.values.memory import Breaker, Counted, Memory
+from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.status import Status
 
 FAILURES = frozenset({EventReason.POD_LAUNCH_FAILED, EventReason.POD_HEALTH_CHECK_FAILED})
 
@@ -21,14 +23,15 @@ FAILURES = frozenset({EventReason.POD_LAUNCH_FAILED, EventReason.POD_HEALTH_CHEC
 def is_mere_progress(before: Status, decision: Decision) -> bool:
     """Whether a decision only brings numbers and sizes forward.
 
-    Nothing is told, nothing failed, nothing is created, adopted, marked or deleted, and the status
-    differs in counters, in sentences and in the best that pods have been so far.
+    Nothing is told, nothing failed, nothing is created, adopted, marked or deleted, and the memory is the
+    same but for how far the pods have come.
     """
+    after = decision.status.memory
     return (
         not decision.events
         and not decision.failures
-        and all(isinstance(action, ScaleReplicaSet) for action in decision.actions)
-        and _without_numbers(before) == _without_numbers(decision.status)
+        and _only_scales(decision)
+        and _without_progress(before.memory) == _without_progress(after)
     )
 
 
@@ -37,46 +40,41 @@ def is_mere_failure(before: Status, decision: Decision) -> bool:
 
     Never if the count falls: the pod that was healthy (rule H2) may not be so a moment later.
     """
-    count, counted = before.circuit_breaker.failure_count, decision.status.circuit_breaker
+    memory, after = before.memory, decision.status.memory
     return (
-        counted.failure_count >= count
+        after.circuit_breaker.failure_count >= memory.circuit_breaker.failure_count
         and all(event.reason in FAILURES for event in decision.events)
-        and all(isinstance(action, ScaleReplicaSet) for action in decision.actions)
-        and _without_failures(before) == _without_failures(decision.status)
+        and _only_scales(decision)
+        and _without_failures(memory) == _without_failures(after)
     )
 
 
-def _without_failures(status: Status) -> Status:
-    plain = _without_numbers(status)
-    breaker = replace(plain.circuit_breaker, failure_count=0, counted=(), failures=())
+def _only_scales(decision: Decision) -> bool:
+    return all(isinstance(action, ScaleReplicaSet) for action in decision.actions)
+
+
+def _without_progress(memory: Memory) -> Memory:
+    """Return the memory without how far pods have come: the clock of P1, their best states, their times."""
+    rollout, breaker = memory.rollout, memory.circuit_breaker
+    return replace(
+        memory,
+        rollout=rollout and replace(rollout, healthy_high_water=0, progressed_at=0.0, held_at=None),
+        circuit_breaker=replace(breaker, counted=_find_marks(breaker), unlisted=None),
+        revisions=tuple(replace(one, ready_seconds=None) for one in memory.revisions),
+    )
+
+
+def _without_failures(memory: Memory) -> Memory:
+    """Return the memory without how far pods have come and which of their failures were counted."""
+    plain = _without_progress(memory)
     return replace(
         plain,
-        circuit_breaker=breaker,
+        circuit_breaker=replace(plain.circuit_breaker, failure_count=0, counted=(), failures=()),
         revisions=tuple(replace(one, failed_tasks=0) for one in plain.revisions),
     )
 
 
-def _without_numbers(status: Status) -> Status:
-    rollout, breaker = status.rollout, status.circuit_breaker
-    return replace(
-        status,
-        replicas=0,
-        updated_replicas=0,
-        ready_replicas=0,
-        available_replicas=0,
-        rollout_state_reason="",
-        rollout=rollout and replace(rollout, healthy_high_water=0, progressed_at=0.0, held_at=None),
-        circuit_breaker=replace(breaker, counted=_without_bests(breaker.counted), unlisted=None),
-        revisions=tuple(_without_counts(one) for one in status.revisions),
-        conditions=tuple(replace(one, message="") for one in status.conditions),
-    )
-
-
-def _without_counts(record: Revision) -> Revision:
-    return replace(record, desired=0, running=0, healthy=0, ready_seconds=None)
-
-
-def _without_bests(counted: tuple[Counted, ...]) -> tuple[Counted, ...]:
-    """Without what pods have been at best; an entry that says nothing else is left out."""
-    plain = (replace(entry, seen=Seen.NONE) for entry in counted)
+def _find_marks(breaker: Breaker) -> tuple[Counted, ...]:
+    """Return what was counted of pods; an entry that tells only what its pod was at best is left out."""
+    plain = (replace(entry, seen=Seen.NONE) for entry in breaker.counted)
     return tuple(entry for entry in plain if not entry.blank)

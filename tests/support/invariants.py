@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from tripswitch.domain.rules import counted_pods, rollout_states
 from tripswitch.domain.rules.breaker import MAX_RECORDS, STATUS
+from tripswitch.domain.rules.digests import find_stuck
 from tripswitch.domain.rules.health import expect, healthy_at
 from tripswitch.domain.rules.scaling import compute_bounds
 from tripswitch.domain.values.decision import (
@@ -328,6 +329,7 @@ def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) ->
     last = _find(status, status.memory.last_completed_revision)
     current = {rs.name: rs for rs in snapshot.replica_sets}
     late = {entry.pod for entry in status.memory.circuit_breaker.counted if entry.unhealthy}
+    stuck = _find_stuck(snapshot, decision)
     held = _is_held(snapshot, rollout)
     for action in decision.actions:
         match action:
@@ -340,6 +342,8 @@ def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) ->
                 yield from _check_scaling(snapshot, decision, rollout, current[name], size)
             case DeletePod(name, uid):
                 ours = target and current.get(target.replica_set)
+                if uid in stuck and not held:
+                    continue
                 if held or uid not in late or not ours or uid not in {p.uid for p in ours.pods}:
                     yield f"pod {name} is replaced for no reason (F4)"
             case MarkCompleted(name):
@@ -347,6 +351,16 @@ def _check_launches(snapshot: Snapshot, decision: Decision, rollout: Rollout) ->
                     yield f"{name} is marked completed and is not (W2)"
             case _:
                 continue
+
+
+def _find_stuck(snapshot: Snapshot, decision: Decision) -> set[str]:
+    """D3: pods that wait for a digest which was dropped; they are made again."""
+    entries = {r.replica_set: r.container_images for r in decision.status.memory.revisions}
+    return {
+        pod.uid
+        for rs in snapshot.replica_sets
+        for pod in find_stuck(rs.pods, entries.get(rs.name, ()))
+    }
 
 
 def _is_held(snapshot: Snapshot, rollout: Rollout) -> bool:

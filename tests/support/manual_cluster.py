@@ -177,6 +177,11 @@ class ManualCluster:
         self.pods_made += 1
         return pending_pod(f"{found.template.digest}-{self.pods_made}")
 
+    def put(self, found: ReplicaSetView) -> ManualCluster:
+        """Change a ReplicaSet by hand."""
+        self._put(found)
+        return self
+
     def _put(self, found: ReplicaSetView) -> None:
         self.replica_sets[found.name] = found
 

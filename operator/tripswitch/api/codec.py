@@ -19,6 +19,7 @@ from tripswitch.api.status import Status as ApiStatus
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.api.tolerant import mapping, read_optional_text
 from tripswitch.domain.values import workload
+from tripswitch.domain.values.images import VersionConsistency
 from tripswitch.domain.values.memory import Memory, Revision
 from tripswitch.domain.values.report import Report, RevisionReport
 from tripswitch.domain.values.snapshot import Guarded
@@ -137,6 +138,9 @@ def dump_status(status: CommonStatus, generation: int) -> dict[str, Any]:
     dumped: dict[str, Any] = status.model_dump(mode="json", by_alias=True, exclude_none=True)
     for condition in dumped["conditions"]:
         condition["observedGeneration"] = generation
+    for revision in dumped["revisions"]:
+        if not revision["containerImages"]:  # a guarded workload's has none
+            del revision["containerImages"]
     return dumped
 
 
@@ -162,6 +166,9 @@ def _read_spec(spec: api.Spec) -> workload.Spec:
         bake_seconds=read_bake_seconds(configuration),
         early_success=read_early_success(configuration.early_success_criteria),
         hooks=read_hooks(configuration.lifecycle_hooks),
+        consistency=VersionConsistency(
+            spec.version_consistency == "enabled", frozenset(spec.version_consistency_exclusions)
+        ),
     )
 
 

@@ -21,6 +21,9 @@ LabelKey = Annotated[
 ]
 """A label's key: a name of at most 63 characters, with a DNS name and a slash before it or not."""
 
+ContainerName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""A container's name."""
+
 IntOrPercent = Annotated[
     int | str,
     WithJsonSchema(
@@ -210,6 +213,20 @@ class Spec(ApiModel):
             "out of the ReplicaSet and of Services that select by the same labels, labelled tripswitch.dev/retained-for. The "
             "operator needs the right to patch pods for it."
         ),
+    )
+    version_consistency: Literal["enabled", "disabled"] = Field(
+        default="enabled",
+        description=(
+            "enabled: the first pod of a revision that runs settles the digest of each image, and all "
+            "later pods of the revision run that digest, also after its tag was pushed again. "
+            "disabled: each pod runs what the tag means when it starts (ECS versionConsistency)."
+        ),
+    )
+    version_consistency_exclusions: list[ContainerName] = Field(
+        default=[],
+        max_length=64,
+        description="Names of containers whose images are never pinned to a digest.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     deployment_configuration: DeploymentConfiguration = Field(
         default_factory=DeploymentConfiguration,

@@ -25,6 +25,7 @@ from tripswitch.api.times import Time
 from tripswitch.domain.values import memory
 from tripswitch.domain.values import states as domain
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.images import DigestNote
 
 Truth = Annotated[
     bool,
@@ -183,6 +184,21 @@ class Rollout(ApiModel):
     )
 
 
+class ContainerImage(ApiModel):
+    """The digest that stands for one container's image in a revision (ECS containerImages)."""
+
+    container: str = Field(alias="containerName", description="The container.")
+    image: str = Field(description="Its image, as the pod template has it.")
+    digest: str | None = Field(
+        default=None,
+        alias="imageDigest",
+        description="What the revision's pods run; none: new pods use the tag.",
+    )
+    note: DigestNote | None = Field(
+        default=None, alias="reason", description="What is special about the digest, in one word."
+    )
+
+
 class Revision(ApiModel):
     """One pod template and its ReplicaSet."""
 
@@ -206,6 +222,9 @@ class Revision(ApiModel):
         description="The longest that one of its pods took from started to Ready (rule F4).",
     )
     message: str = Field(default="", alias="reason", description="Why it failed or was stopped.")
+    container_images: tuple[ContainerImage, ...] = Field(
+        default=(), description="The digests of its containers' images (rules D)."
+    )
 
 
 class Condition(ApiModel):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tripswitch.api.text import clean
 from tripswitch.api.tolerant import mapping, objects
+from tripswitch.domain.values.images import TemplateImage
 from tripswitch.domain.values.workload import Readiness, Template
 
 PROBE_DEFAULTS = {
@@ -46,6 +47,8 @@ def read_template(template: Any, digest: str) -> Template:
     lasting = (*containers, *sidecars)
     budgets = [compute_probe_budget(container.get("readinessProbe")) for container in lasting]
     startups = [compute_probe_budget(container.get("startupProbe")) for container in lasting]
+    listed = ((one, False) for one in containers)
+    first = ((one, True) for one in objects(spec.get("initContainers")))
     return Template(
         digest=digest,
         images=tuple(clean(str(c["image"])) for c in containers if c.get("image")),
@@ -54,6 +57,11 @@ def read_template(template: Any, digest: str) -> Template:
             budget=max((budget or 0.0 for budget in budgets), default=0.0),
             gated=bool(spec.get("readinessGates")),
             startup=max((budget or 0.0 for budget in startups), default=0.0),
+        ),
+        containers=tuple(
+            TemplateImage(str(one["name"]), str(one["image"]), init)
+            for one, init in (*listed, *first)
+            if one.get("name") and one.get("image")
         ),
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 from tripswitch.api.template import template_digest
 from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
+from tripswitch.cluster.pins import unpin_template
 
 POD_HASH = "pod-template-hash"
 """Label that the Deployment controller adds to a ReplicaSet's template."""
@@ -24,9 +25,13 @@ Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
 
-def read_template(replica_set: Raw) -> dict[str, Any]:
-    """Return the template of a ReplicaSet without the hash label that its controller added."""
-    template: dict[str, Any] = deepcopy(dict(mapping(field(replica_set, "spec", "template"))))
+def read_template(replica_set: Raw, *, pinned: bool = False) -> dict[str, Any]:
+    """Return the template of a ReplicaSet without the hash label that its controller added.
+
+    Without ``pinned`` it has the images that were written, not the digests that they are pinned to.
+    """
+    held = mapping(field(replica_set, "spec", "template"))
+    template: dict[str, Any] = deepcopy(dict(held)) if pinned else unpin_template(replica_set)
     labels = dict(mapping(field(template, "metadata", "labels")))
     for added in (HASH_LABEL, POD_HASH):
         labels.pop(added, None)

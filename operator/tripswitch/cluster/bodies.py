@@ -18,6 +18,7 @@ from tripswitch.cluster.marks import (
     COMPLETED_AT,
     DIGEST,
     HASH_LABEL,
+    PINNED,
     RETAINED_FOR,
     RETAINED_UNTIL,
     RETAINED_WHY,
@@ -25,10 +26,12 @@ from tripswitch.cluster.marks import (
     SIZED_FOR,
     hash_of,
 )
+from tripswitch.cluster.pins import annotate_originals, build_image_patch, pin_template
 from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
     MarkCompleted,
+    PinImages,
     ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
@@ -51,6 +54,7 @@ def build_replica_set(
     template = deepcopy(dict(mapping(spec.get("template"))))
     labels = {**mapping(field(template, "metadata", "labels")), **mark}
     template["metadata"] = {**mapping(template.get("metadata")), "labels": labels}
+    pin_template(template, action.pinning)
     selector = mapping(spec.get("selector"))
     body: dict[str, Any] = {
         "apiVersion": "apps/v1",
@@ -75,6 +79,8 @@ def build_replica_set(
             "template": template,
         },
     }
+    if (originals := annotate_originals(action.pinning)) is not None:
+        body["metadata"]["annotations"][PINNED] = originals
     if spec.get("minReadySeconds") is not None:
         body["spec"]["minReadySeconds"] = spec["minReadySeconds"]
     return body
@@ -97,7 +103,7 @@ def owner_reference(guarded: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_patch(
     guarded: Mapping[str, Any],
-    action: AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted,
+    action: AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted | PinImages,
 ) -> dict[str, Any]:
     """Return the patch of an action. UID and resourceVersion in it are its preconditions (W1)."""
     metadata: dict[str, Any] = {"uid": action.uid, "resourceVersion": action.resource_version}
@@ -107,6 +113,10 @@ def build_patch(
             return {"metadata": metadata, "spec": {"replicas": action.size}}
         case MarkCompleted():
             metadata["annotations"] = {COMPLETED_AT: format_time(action.completed_at)}
+        case PinImages():
+            metadata["annotations"] = {PINNED: annotate_originals(action.pinning)}
+            images = build_image_patch(action.pinning)
+            return {"metadata": metadata, "spec": {"template": {"spec": images}}}
         case AdoptReplicaSet():
             metadata["ownerReferences"] = [owner_reference(guarded)]
         case ReleaseReplicaSet():

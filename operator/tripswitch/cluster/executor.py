@@ -46,6 +46,7 @@ from tripswitch.domain.values.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    PinImages,
     ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
@@ -57,7 +58,11 @@ from tripswitch.domain.values.time import Instant
 logger = logging.getLogger(__name__)
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
-_Patch = AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted | SetAsidePod
+_Patch = (
+    AdoptReplicaSet | ReleaseReplicaSet | ScaleReplicaSet | MarkCompleted | PinImages | SetAsidePod
+)
+_STRATEGIC = AdoptReplicaSet | ReleaseReplicaSet | PinImages | SetAsidePod
+"""Patches that change single entries of lists; a merge patch would replace the lists."""
 Fenced = _Patch | _Deletion | HoldAction
 
 Tell = Callable[[Record, str, str], None]
@@ -215,12 +220,7 @@ class Executor:
                     "PATCH",
                     path,
                     body=self._build_body(record, action),
-                    content_type=(
-                        # Changes one entry of the list of owners; a merge patch would replace it.
-                        STRATEGIC_PATCH
-                        if isinstance(action, AdoptReplicaSet | ReleaseReplicaSet | SetAsidePod)
-                        else MERGE_PATCH
-                    ),
+                    content_type=STRATEGIC_PATCH if isinstance(action, _STRATEGIC) else MERGE_PATCH,
                 )
         except NotFoundError as error:
             table.forget(action.uid, action.resource_version)

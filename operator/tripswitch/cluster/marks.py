@@ -20,6 +20,10 @@ SIZED_FOR = f"{GROUP}/desired-replicas"
 """Annotation: the ``replicas`` of the GuardedDeployment that the ReplicaSet's size was decided for,
 as ``deployment.kubernetes.io/desired-replicas`` (R7)."""
 
+PINNED = f"{GROUP}/pinned-images"
+"""Annotation: the image that the revision's template has for each container whose image is pinned to a
+digest, as JSON (D1)."""
+
 RETAINED_FOR = f"{GROUP}/retained-for"
 """Label of a pod that was set aside: for which GuardedDeployment."""
 

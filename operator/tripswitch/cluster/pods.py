@@ -9,6 +9,7 @@ changed keeps its time, so a view changes only when the pod does.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -223,6 +224,7 @@ def _see_containers(
             ended=ended,
             started_since=_started_since(seen, before.get(name), look, slow),
             readiness_budget=compute_probe_budget(own.get("readinessProbe")),
+            image=sys.intern(read_text(own.get("image"))),
             may_complete=may_complete(own),
             restarts_pod=causes == [name],
             resize_restarts=restarts_on_resize(own),
@@ -283,6 +285,7 @@ def _see_container(
         ended=None if is_running else ended,
         last_ended=_see_end(field(raw, "lastState", "terminated")),
         device_unhealthy=_has_unhealthy_device(raw),
+        image_id=sys.intern(read_text(raw.get("imageID"))),
     )
 
 

@@ -18,6 +18,7 @@ from tripswitch.cluster.marks import (
     REVISION,
     SIZED_FOR,
 )
+from tripswitch.cluster.pins import read_pins, unpin_template
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.workload import Template
 
@@ -53,7 +54,7 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
         name=read_text(metadata.get("name")),
         uid=read_text(metadata.get("uid")),
         revision=read_decimal(annotations.get(REVISION)),
-        template=_see_template(spec.get("template"), read_text(annotations.get(DIGEST)), before),
+        template=_see_template(body, read_text(annotations.get(DIGEST)), before),
         size=max(0, read_int(spec.get("replicas"))),
         resource_version=read_text(metadata.get("resourceVersion")),
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
@@ -62,6 +63,7 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
         deleting=bool(metadata.get("deletionTimestamp")),
         create_error=find_create_error(body),
         sized_for=read_decimal(sized_for) if read_text(sized_for).isdecimal() else None,
+        pins=read_pins(body),
     )
     labels = dict(mapping(metadata.get("labels")))
     if guard is not None:
@@ -84,11 +86,14 @@ def orphan_owner(namespace: str) -> str:
     return f"orphans of {namespace}"
 
 
-def _see_template(raw: object, digest: str, before: SeenReplicaSet | None) -> Template:
-    template = dict(mapping(raw))
+def _see_template(body: object, digest: str, before: SeenReplicaSet | None) -> Template:
+    """Return what the rules need of the revision's template, which has no pins (D1)."""
+    if digest and before is not None and before.view.template.digest == digest:
+        return before.view.template
+    template = unpin_template(body)
     if not digest:
         # Somebody took the annotation away; it still is a revision of its own.
-        labels = dict(mapping(field(raw, "metadata", "labels")))
+        labels = dict(mapping(field(template, "metadata", "labels")))
         labels.pop(HASH_LABEL, None)
         template["metadata"] = {**mapping(template.get("metadata")), "labels": labels}
         digest = template_digest(template)

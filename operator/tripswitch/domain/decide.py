@@ -25,6 +25,12 @@ from tripswitch.domain.steps.follow_spec import (
     resume,
 )
 from tripswitch.domain.steps.judge_rollout import judge_rollout
+from tripswitch.domain.steps.pin_images import (
+    find_first_pinning,
+    pin_images,
+    replace_stuck_pods,
+    settle_images,
+)
 from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
 from tripswitch.domain.steps.report_status import report_refusal, report_status
 from tripswitch.domain.steps.retain_pods import retain_pods
@@ -61,6 +67,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         follow_spec,
         apply_commands,
         resume,
+        settle_images,
         use_evidence,
         judge_rollout,
         report_crash_loops,
@@ -79,9 +86,11 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         actions=(
             *_release(draft),
             *_adopt(draft),
+            *pin_images(draft),  # before a ReplicaSet is raised
             *retention,  # before the ReplicaSet is lowered, and chooses
             *_resize(draft, plan),
             *_replace_pods(draft),
+            *replace_stuck_pods(draft),
             *_mark_completed(draft),
             *_prune(draft),
         ),
@@ -126,7 +135,8 @@ def _create(draft: Draft, plan: Plan) -> list[Action]:
     ):
         return []
     size = plan.sizes[record.replica_set]
-    return [CreateReplicaSet(record.replica_set, record.revision, size, sized_for=replicas)]
+    pinning = find_first_pinning(draft, record)
+    return [CreateReplicaSet(record.replica_set, record.revision, size, replicas, pinning)]
 
 
 def _scale(draft: Draft, plan: Plan) -> list[Action]:

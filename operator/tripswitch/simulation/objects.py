@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from tripswitch.domain.rules.digests import list_pins
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
@@ -14,11 +15,13 @@ from tripswitch.domain.values.decision import (
     DeleteReplicaSet,
     DropPod,
     MarkCompleted,
+    PinImages,
     ReleaseReplicaSet,
     ScaleReplicaSet,
     SetAsidePod,
 )
 from tripswitch.domain.values.hold_actions import HoldAction
+from tripswitch.domain.values.images import Pinning
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.time import Instant
@@ -65,7 +68,9 @@ class Surroundings:
     choose_staying: ChooseStaying = keep_oldest
 
 
-def apply_action(objects: Objects, action: Action, around: Surroundings) -> Objects:
+def apply_action(  # noqa: PLR0911 - one case for each action
+    objects: Objects, action: Action, around: Surroundings
+) -> Objects:
     """Return the objects after an Action, when the ReplicaSet controller has reacted to it.
 
     Raises:
@@ -84,6 +89,8 @@ def apply_action(objects: Objects, action: Action, around: Surroundings) -> Obje
             return _put(objects, fill(found, around))
         case MarkCompleted(name, _, _, completed_at):
             return _put(objects, replace(objects.replica_sets[name], completed_at=completed_at))
+        case PinImages(name, _, _, pinning):
+            return _put(objects, _pin(objects.replica_sets[name], pinning))
         case DeleteReplicaSet(name):
             return replace(objects, replica_sets=_without(objects.replica_sets, name))
         case DeletePod(_, uid):
@@ -117,6 +124,13 @@ def fill(found: ReplicaSetView, around: Surroundings) -> ReplicaSetView:
     return replace(found, pods=(*kept, *made))
 
 
+def _pin(found: ReplicaSetView, pinning: Pinning) -> ReplicaSetView:
+    """Return a ReplicaSet with changed images; its pods stay as they are."""
+    changed = {one.container for one in pinning.images}
+    left = (pin for pin in found.pins if pin.container not in changed)
+    return replace(found, pins=tuple(sorted((*left, *list_pins(pinning.images)), key=str)))
+
+
 def _create(action: CreateReplicaSet, around: Surroundings) -> ReplicaSetView:
     return ReplicaSetView(
         name=action.name,
@@ -127,6 +141,7 @@ def _create(action: CreateReplicaSet, around: Surroundings) -> ReplicaSetView:
         resource_version="1",
         created_at=around.now,
         sized_for=action.sized_for,
+        pins=list_pins(action.pinning.images),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 
+from tripswitch.domain.rules.digests import recall
 from tripswitch.domain.rules.health import Experience
 from tripswitch.domain.rules.scaling import PodCounts
 from tripswitch.domain.values.memory import Revision
@@ -106,6 +107,7 @@ def _restore(number: int, rs: ReplicaSetView) -> Revision:
         images=rs.template.images,
         finished_at=rs.completed_at,
         completed_at=rs.completed_at,
+        container_images=recall(rs.template.containers, rs.pins),
     )
 
 

@@ -26,6 +26,15 @@ _NOT_THERE = re.compile(r"not found|manifest unknown|name unknown", re.IGNORECAS
 _NAMES = re.compile(r'"[^"]*"')
 
 
+def is_not_there(message: str) -> bool:
+    """Return whether a registry that works has answered that it does not have an image.
+
+    >>> is_not_there('failed to resolve reference "web@sha256:1f": web@sha256:1f: not found')
+    True
+    """
+    return _NOT_THERE.search(_NAMES.sub("", message)) is not None
+
+
 def is_registry_trouble(reason: str, message: str) -> bool:
     """Return whether a container waits because a registry, or the way to it, is in trouble (F8).
 
@@ -38,5 +47,4 @@ def is_registry_trouble(reason: str, message: str) -> bool:
     """
     if reason not in PULL_REASONS:
         return False
-    words = _NAMES.sub("", message)
-    return _TROUBLE.search(words) is not None and _NOT_THERE.search(words) is None
+    return _TROUBLE.search(_NAMES.sub("", message)) is not None and not is_not_there(message)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules.digests import await_anew
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
@@ -213,6 +214,9 @@ def retry_desired(draft: Draft) -> Draft:
     desired = draft.record(draft.memory.desired_revision)
     if desired is None or desired.rollout_state not in (RolloutState.FAILED, RolloutState.STOPPED):
         return draft
+    if desired.completed_at is None:  # D4
+        images = await_anew(desired.container_images)
+        draft = draft.with_record(replace(desired, container_images=images))
     if draft.rollout.status in rollout_states.OPEN:
         running = draft.rollout
         message = f"stopped: a retry of revision {desired.revision} was asked for"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.counted_pods import forget
+from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.failures import PULLS
 from tripswitch.domain.rules.rollout_states import Transition
@@ -166,9 +167,8 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
             breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
         )
     spec = draft.spec
-    if draft.rollout.kind is RolloutKind.ROLLBACK:
-        policy = (PULLS_IN_A_ROLLBACK, *spec.breaker.policy)
-        spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
+    policy = (*_excuse_pulls(draft), *spec.breaker.policy)
+    spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
     watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
     new = sum(failure.count for failure in watched.failures)
     revisions = tuple(
@@ -185,6 +185,17 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     draft = draft.need(watched.need)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
     return _tell_failures(draft, watched.failures), watched.cause
+
+
+def _excuse_pulls(draft: Draft) -> tuple[PolicyRule, ...]:
+    """F10, and D3: pulls that say nothing about the revision."""
+    if draft.rollout.kind is RolloutKind.ROLLBACK:
+        return (PULLS_IN_A_ROLLBACK,)
+    record = draft.record(draft.rollout.revision)
+    return tuple(
+        PolicyRule(Verdict.IGNORE, reasons=PULLS, container=name)
+        for name in find_dropped(() if record is None else record.container_images)
+    )
 
 
 def _longer(known: int | None, seen: int | None) -> int | None:

@@ -12,6 +12,7 @@ from tripswitch.domain.rules.scaling import compute_needed
 from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
 from tripswitch.domain.values.decision import EventReason
@@ -141,7 +142,7 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.ROLLBACK_IN_PROGRESS:
             return (
                 f"rolling back to revision {rollout.revision}: {rollout.message}"
-                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}; a template "
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}{_gone(draft)}; a template "
                 f"applied before revision {rollout.revision} has completed has nothing to go back to"
             )
         case RolloutStatus.SUCCESSFUL:
@@ -161,6 +162,12 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.ROLLBACK_FAILED:  # the last case
             head = f"rollback to revision {rollout.revision} failed"
     return f"{head}: {rollout.message}{_evidence(draft, rollout.revision)}; {NEXT}"
+
+
+def _gone(draft: Draft) -> str:
+    """D4: what a rollback waits for, as the next clause of a sentence."""
+    words = describe_gone_images(draft)
+    return f"; {words}" if words else ""
 
 
 def _explain_progress(draft: Draft) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tripswitch.domain.rules.evidence import CREATING, waiting_topic
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.values.pods import OVER, ContainerRole, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.workload import Recreate
@@ -31,6 +32,8 @@ def compute_waiting_words(draft: Draft) -> str:
     error = draft.snapshot.create_error
     if error is not None and error.digest == draft.spec.template.digest and error.message:
         return error.message
+    if gone := describe_gone_images(draft):
+        return gone
     reasons: dict[str, int] = {}
     if (leaving := _count_leaving(draft)) > 0:
         reasons["an old pod that still is ending (Recreate)"] = leaving

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.hold_actions import HoldAction
+from tripswitch.domain.values.images import NO_PINNING, Pinning
 from tripswitch.domain.values.inquiry import Inquiry
 from tripswitch.domain.values.sight import Check
 from tripswitch.domain.values.status import Status
@@ -22,6 +23,8 @@ class CreateReplicaSet:
     size: int
     sized_for: int
     """The ``spec.replicas`` that ``size`` was decided for (R7)."""
+    pinning: Pinning = NO_PINNING
+    """Digests that an earlier ReplicaSet of the revision had settled (D1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ class MarkCompleted:
     uid: str
     resource_version: str
     completed_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class PinImages:
+    """Write digests into the template of a ReplicaSet, or take them out; its pods stay (D1, D3, D4)."""
+
+    name: str
+    uid: str
+    resource_version: str
+    pinning: Pinning
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ Action = (
     | ReleaseReplicaSet
     | ScaleReplicaSet
     | MarkCompleted
+    | PinImages
     | DeleteReplicaSet
     | DeletePod
     | SetAsidePod
@@ -143,6 +157,10 @@ class EventReason(StrEnum):
     HOLD_FOUND = "HoldFound"
     WORKLOAD_MADE_ANEW = "WorkloadMadeAnew"
     CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
+    IMAGE_DIGESTS_SETTLED = "ImageDigestsSettled"
+    IMAGE_DIGESTS_DIFFER = "ImageDigestsDiffer"
+    IMAGE_DIGEST_UNUSABLE = "ImageDigestUnusable"
+    IMAGE_DIGEST_GONE = "ImageDigestGone"
 
 
 WARNINGS = frozenset(
@@ -158,6 +176,9 @@ WARNINGS = frozenset(
         EventReason.WORKLOAD_YIELDED,
         EventReason.HOLD_FOUND,
         EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
+        EventReason.IMAGE_DIGESTS_DIFFER,
+        EventReason.IMAGE_DIGEST_UNUSABLE,
+        EventReason.IMAGE_DIGEST_GONE,
     }
 )
 """Events of type Warning; the others are Normal."""

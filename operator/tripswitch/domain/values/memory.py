@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tripswitch.domain.values.failure_cause import FailureCause
+from tripswitch.domain.values.images import ContainerImage
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
 from tripswitch.domain.values.states import (
@@ -140,6 +141,8 @@ class Revision:
     """The longest that one of its pods took from started to Ready (F4); None: it is not known."""
     message: str = ""
     """Why it failed or was stopped, in a sentence; ``reason`` in the stored status."""
+    container_images: tuple[ContainerImage, ...] = ()
+    """The digests of its containers' images (D5)."""
 
 
 @dataclass(frozen=True, slots=True)

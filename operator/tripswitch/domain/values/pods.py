@@ -56,6 +56,10 @@ class ContainerView:
     restarts_pod: bool = False
     resize_restarts: bool = False
     device_unhealthy: bool = False
+    image: str = ""
+    """As the pod's spec has it; empty where it has no such container."""
+    image_id: str = ""
+    """What the node says it runs (``imageID``); empty as long as it does not."""
 
 
 class PodPhase(StrEnum):

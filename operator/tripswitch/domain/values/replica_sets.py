@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tripswitch.domain.values.images import Pin
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Template
@@ -33,6 +34,8 @@ class ReplicaSetView:
     """The ReplicaSet controller has looked at the latest size and at every pod that is there."""
     sized_for: int | None = None
     """The ``spec.replicas`` that ``size`` was decided for; None if that was never written down."""
+    pins: tuple[Pin, ...] = ()
+    """Containers whose image is pinned to a digest (D1), by name. ``template`` is without pins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.hooks import EarlySuccess, HookSpec
+from tripswitch.domain.values.images import CONSISTENT, TemplateImage, VersionConsistency
 
 
 class ThresholdType(StrEnum):
@@ -96,6 +97,8 @@ class Template:
     digest: str
     images: tuple[str, ...] = ()
     readiness: Readiness = Readiness()
+    containers: tuple[TemplateImage, ...] = ()
+    """Every container and init container with an image (rules D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class Spec:
     """When a rollout completes before all of its pods are healthy (E1); None: it does not."""
     hooks: tuple[HookSpec, ...] = ()
     """At which a rollout waits for an answer (K1)."""
+    consistency: VersionConsistency = CONSISTENT
 
 
 class StopKind(StrEnum):

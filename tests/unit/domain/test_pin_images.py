@@ -1,0 +1,238 @@
+"""Rules D as stories: digests are written first, then ReplicaSets are pinned; rollbacks run the first image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tests.support.builders import START, guarded, pod, running, template, waiting
+from tests.support.manual_cluster import ManualCluster
+from tripswitch.domain.decide import decide
+from tripswitch.domain.rules.health import PROOF_SECONDS
+from tripswitch.domain.values.decision import CreateReplicaSet, DeletePod, PinImages
+from tripswitch.domain.values.images import (
+    ContainerImage,
+    DigestNote,
+    Pin,
+    Pinning,
+    TemplateImage,
+    VersionConsistency,
+)
+from tripswitch.domain.values.pods import ContainerView, PodView
+from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import BreakerSpec, Template
+
+A, B = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+IMAGE = "registry.test/shop:latest"
+WEB = TemplateImage("web", IMAGE)
+PINNED = TemplateImage("web", f"registry.test/shop@{A}")
+GONE = f"registry.test/shop@{A}: not found"
+
+
+def latest(version: str = "v1") -> Template:
+    """Return a template with a mutable tag: another version of it names the same image."""
+    return replace(template(version), containers=(WEB,))
+
+
+def launched(**fields: Any) -> ManualCluster:
+    """Return a world whose first revision has been launched and has not begun to run."""
+    return ManualCluster(guarded=guarded(2, latest(), **fields)).settle()
+
+
+def run(world: ManualCluster, version: str, digest: str, *, ready: bool = True) -> ManualCluster:
+    """Let the pods of a revision run what the tag, or their pin, means."""
+    pins = world.replica_set(version).pins
+
+    def make(name: str, now: Instant) -> PodView:
+        runs = pins[0].digest if pins else digest
+        image = f"registry.test/shop@{runs}" if pins else IMAGE
+        up = running(now - PROOF_SECONDS, image=image, image_id=f"registry.test/shop@{runs}")
+        return pod(name, up, ready_since=now if ready else None, created_at=now)
+
+    return world.become(version, make)
+
+
+def _lacking() -> ContainerView:
+    return waiting("ErrImagePull", image=PINNED.image, message=GONE)
+
+
+def completed() -> ManualCluster:
+    """Return a world whose first revision has completed with the first image."""
+    return run(launched(), "v1", A).settle()
+
+
+def entries(world: ManualCluster, number: int = 1) -> tuple[ContainerImage, ...]:
+    return world.record(number).container_images
+
+
+def test_d1_the_status_has_the_digest_before_the_replica_set_gets_it() -> None:
+    world = run(launched(), "v1", A)
+    decision = decide(world.snapshot, world.now)
+    assert decision.status.memory.revisions[0].container_images == (
+        ContainerImage("web", IMAGE, A),
+    )
+    found = world.replica_set("v1")
+    pinned = PinImages(found.name, found.uid, "1", Pinning((PINNED,), (WEB,)))
+    assert [action for action in decision.actions if isinstance(action, PinImages)] == [pinned]
+    told = [event.message for event in decision.events if "Digest" in event.reason]
+    short = A[:19]
+    assert told == [
+        f"revision 1: all pods made from now on run the images of its first pod: {IMAGE} is {short}"
+    ]
+
+
+def test_d1_an_action_that_was_lost_is_decided_again_from_the_status() -> None:
+    world = completed()
+    world.put(replace(world.replica_set("v1"), pins=()))
+    actions = decide(world.snapshot, world.now).actions
+    assert [type(action) for action in actions] == [PinImages]
+
+
+def test_d1_a_pinned_fleet_causes_no_write() -> None:
+    world = completed()
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.replica_set("v1").pins == (Pin("web", A),)
+    before = world.status
+    decision = world.look(3600)
+    assert (decision.status, decision.actions, decision.events) == (before, (), ())
+
+
+def test_d1_a_rollback_after_a_bad_push_and_a_restart_runs_the_first_image() -> None:
+    world = completed()
+    world.apply("v2").settle(10)  # `kubectl tripswitch restart`: the same image, a new revision
+    run(world, "v2", B, ready=False).settle(1)
+    assert entries(world, 2)[0].digest == B
+    world.crash("v2").settle(10)
+    world.crash("v2", runs=9).settle(10)
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    world.want(replicas=4).settle(10)
+    run(world, "v1", B).settle(10)
+    images = {one.image_id for p in world.replica_set("v1").pods for one in p.containers}
+    assert images == {f"registry.test/shop@{A}"}
+    assert entries(world)[0].digest == A
+
+
+def test_d3_pods_that_wait_for_a_dropped_digest_are_made_again_and_count_nothing() -> None:
+    """A good rollout goes on although its first digest cannot be pulled by others."""
+    world = launched()
+    first = world.replica_set("v1").pods[0].name
+    up = running(START, image=IMAGE, image_id=f"registry.test/shop@{A}")
+    world.become("v1", lambda _, now: pod(first, up, created_at=now), 1).settle(1)
+    assert world.replica_set("v1").pins == (Pin("web", A),)
+    found = world.replica_set("v1")
+    stuck = pod("stuck", _lacking(), created_at=world.now)
+    world.put(replace(found, pods=(found.pods[0], stuck)))
+    decision = world.look(1)
+    assert entries(world) == (ContainerImage("web", IMAGE, None, DigestNote.NOT_FOUND),)
+    assert not any(isinstance(action, DeletePod) for action in decision.actions)
+    assert world.replica_set("v1").pins == ()
+    decision = world.look(1)
+    assert [a.name for a in decision.actions if isinstance(a, DeletePod)] == ["stuck"]
+    assert world.breaker().failure_count == 0
+    assert world.events.count("ImageDigestUnusable") == 1
+    run(world, "v1", A).settle(10)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_d3_a_paused_rollout_deletes_no_pod() -> None:
+    world = completed()
+    dropped = (ContainerImage("web", IMAGE, None, DigestNote.NOT_FOUND),)
+    record = replace(world.record(1), container_images=dropped)
+    world.guarded = replace(
+        world.guarded,
+        status=replace(world.status, memory=replace(world.status.memory, revisions=(record,))),
+    )
+    found = world.replica_set("v1")
+    stuck = pod("stuck", _lacking(), created_at=world.now)
+    world.put(replace(found, pins=(), size=3, pods=(*found.pods, stuck)))
+    world.want(replicas=3, paused=True)
+    assert _deleted(world) == []
+    world.want(paused=False)
+    assert _deleted(world) == ["stuck"]
+
+
+def _deleted(world: ManualCluster) -> list[str]:
+    actions = decide(world.snapshot, world.now).actions
+    return [action.name for action in actions if isinstance(action, DeletePod)]
+
+
+def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> None:
+    world = completed()
+    found = world.replica_set("v1")
+    world.apply("v2").settle(10)
+    world.put(replace(found, size=2, pods=found.pods[:1], pins=found.pins))
+    world.crash("v2", runs=9).settle(10)
+    back = world.replica_set("v1")
+    stuck = pod("stuck", _lacking(), created_at=world.now)
+    world.put(replace(back, pods=(*back.pods[:1], stuck)))
+    world.settle(10)
+    assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
+    assert entries(world) == (ContainerImage("web", IMAGE, A, DigestNote.NOT_FOUND),)
+    assert world.replica_set("v1").pins == (Pin("web", A),)
+    assert world.events.count("ImageDigestGone") == 1
+    words = (
+        f"the registry no longer has {IMAGE} as {A[:19]}, which revision 1 runs; its tag is not used "
+        "instead, it may mean another image: push that image again"
+    )
+    assert words in world.status.report.rollout_state_reason
+
+
+def test_d4_a_retry_of_a_revision_that_never_completed_drops_its_pin() -> None:
+    """A fixed image that was pushed to the same tag is pulled by the retry."""
+    world = launched()
+    run(world, "v1", B, ready=False).settle(1)
+    assert world.replica_set("v1").pins == (Pin("web", B),)
+    world.crash("v1", runs=9).settle(10)
+    assert world.state() is RolloutStatus.FAILED
+    world.command(retry="pushed a fix").look(10)
+    assert entries(world) == (ContainerImage("web", IMAGE, None, DigestNote.AWAITED),)
+    assert world.replica_set("v1").pins == ()
+    world.delete_pods(world.replica_set("v1").name).settle(1)
+    run(world, "v1", A).settle(10)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert entries(world)[0].digest == A
+
+
+def test_d4_a_retry_of_a_revision_that_completed_before_keeps_its_pin() -> None:
+    world = completed()
+    world.apply("v2").settle(10)
+    run(world, "v2", A).settle(10)
+    world.apply("v1").settle(10)
+    world.command(stop="1/ABORT").settle(10)
+    world.command(retry="again").settle(10)
+    assert entries(world)[0].digest == A
+
+
+def test_d5_disabled_takes_the_pins_out_and_leaves_the_pods() -> None:
+    world = completed()
+    pods = world.replica_set("v1").pods
+    world.want(consistency=VersionConsistency(enabled=False)).settle(10)
+    assert entries(world) == ()
+    assert world.replica_set("v1").pins == ()
+    assert world.replica_set("v1").pods == pods
+
+
+def test_d1_a_replica_set_that_is_made_again_begins_with_the_digest() -> None:
+    world = completed()
+    world.forget_replica_set("v1")
+    created = [a for a in world.look(1).actions if isinstance(a, CreateReplicaSet)]
+    assert created[0].pinning == Pinning((PINNED,), (WEB,))
+    assert world.replica_set("v1").pins == (Pin("web", A),)
+
+
+def test_w2_a_lost_status_finds_the_digests_on_the_replica_sets() -> None:
+    world = completed()
+    world.guarded = replace(
+        world.guarded,
+        status=replace(
+            world.status, memory=replace(world.status.memory, revisions=(), rollout=None)
+        ),
+    )
+    world.settle(1)
+    assert entries(world) == (ContainerImage("web", IMAGE, A),)
+
+
+def test_d1_digests_are_settled_also_with_the_breaker_off() -> None:
+    world = run(launched(breaker=BreakerSpec(enable=False)), "v1", A).settle()
+    assert entries(world)[0].digest == A

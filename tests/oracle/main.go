@@ -45,6 +45,11 @@ var (
 
 func main() {
 	out := bufio.NewWriter(os.Stdout)
+	if len(os.Args) > 1 && os.Args[1] == "workloads" {
+		printWorkloads(out)
+		check(out.Flush())
+		return
+	}
 	fmt.Fprintf(out, "{\n\"kubernetes\": %q", kubernetesVersion())
 	print(out, "fenceposts", fenceposts())
 	print(out, "new_replicas", newReplicas())

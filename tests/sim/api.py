@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.sim import consistency
-from tests.sim.objects import Change, RawGuarded, RawPod, RawSet
+from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 
@@ -61,9 +61,22 @@ class ApiServer:
         self._uids = 0
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to guard."""
+        return self.guarded is None
+
+    @property
     def writable(self) -> bool:
         """Whether writes and consistent reads are answered."""
         return not self.away and not self.storage_away
+
+    def list_raw(self, kind: type[Raw]) -> list[Raw]:
+        """Return all objects of a kind."""
+        if kind is RawPod:
+            return list(self.pods.values())
+        if kind is RawSet:
+            return list(self.sets.values())
+        return [] if kind is not RawGuarded or self.guarded is None else [self.guarded]
 
     def make_uid(self, kind: str) -> str:
         """Return a UID that nothing had before; they sort by age within a kind."""
@@ -115,7 +128,12 @@ class ApiServer:
         """Change a ReplicaSet, if it is the version that was meant; no change is no new version."""
         rs = self._expect_set(uid, version)
         changed = replace(rs, **changes)
-        return rs if changed == rs else self._put_set(changed)
+        if changed == rs:
+            return rs
+        told = changed.deployed
+        if told is not None and changed.size != rs.size:
+            changed = replace(changed, deployed=replace(told, generation=told.generation + 1))
+        return self._put_set(changed)
 
     def delete_set(self, uid: str, version: int | None = None, *, foreground: bool = False) -> None:
         """Delete a ReplicaSet: at once, or once the garbage collector has taken its pods."""
@@ -151,6 +169,11 @@ class ApiServer:
         self.guarded = replace(guarded, version=self.next_version())
         self._tell(Change(self.guarded))
         return self.guarded
+
+    def touch(self, raw: Raw) -> None:
+        """Store an object once more, as somebody else's write of something that does not matter."""
+        if raw is self.guarded and self.guarded is not None:
+            self.set_guarded(self.guarded)
 
     def drop_guarded(self) -> None:
         """Take the GuardedDeployment away."""

@@ -48,7 +48,8 @@ def check_set_change(old: RawSet | None, new: RawSet) -> None:
     if new.size < 0:
         found.append("has a negative size")
     if old is not None:
-        if (old.name, old.template, old.revision) != (new.name, new.template, new.revision):
+        renumbered = old.revision != new.revision and old.deployed is None
+        if (old.name, old.template) != (new.name, new.template) or renumbered:
             found.append("became another one")
         if old.deleting and not new.deleting:
             found.append("came back to life")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER
 from tests.sim.gate import Gate, Later
-from tests.sim.objects import Change, RawPod, RawSet
+from tests.sim.objects import Change, Deployed, RawPod, RawSet
 from tripswitch.domain.values.pods import ContainerView, PodPhase
+from tripswitch.domain.values.protection import WorkloadKind
 from tripswitch.domain.values.time import Instant
 
 
@@ -98,6 +100,7 @@ class Controllers:
                 ledger=(0,) * len(containers),
                 attempts=(0,) * len(containers),
                 template=rs.template,
+                kind=None if rs.deployed is None else WorkloadKind.DEPLOYMENT,
             )
             self.made(self._api.put_pod(pod))
         self._fails.pop(rs.uid, None)
@@ -124,7 +127,21 @@ class Controllers:
     def _report(self, uid: str, error: str) -> None:
         live = [pod for pod in self._api.pods_of(uid) if pod.live]
         ready = sum(pod.ready for pod in live)
-        self._api.patch_set(uid, seen_live=len(live), seen_ready=ready, create_error=error)
+        changes: dict[str, Any] = {"seen_live": len(live), "seen_ready": ready}
+        told = self._api.sets[uid].deployed
+        if told is not None:
+            changes["deployed"] = self._count_available(uid, live, told)
+        self._api.patch_set(uid, create_error=error, **changes)
+
+    def _count_available(self, uid: str, live: list[RawPod], told: Deployed) -> Deployed:
+        """A pod is available once it has been Ready for minReadySeconds."""
+        now = self._clock()
+        waits = [pod.ready_written + told.min_ready - now for pod in live if pod.ready]
+        due = [wait for wait in waits if wait > 0]
+        if told.min_ready and due:
+            self._later(min(due) + 0.01, lambda: self._touch(uid))
+        available = len(waits) if not told.min_ready else len(waits) - len(due)
+        return replace(told, available=available, observed=told.generation)
 
     def _collect_foreground(self, rs: RawSet) -> None:
         pods = self._api.pods_of(rs.uid)
@@ -136,5 +153,6 @@ class Controllers:
     def _collect(self) -> None:
         """The garbage collector takes the pods of ReplicaSets that are gone."""
         for pod in list(self._api.pods.values()):
-            if pod.owner is not None and pod.owner not in self._api.sets:
+            stateful = pod.kind is WorkloadKind.STATEFUL_SET
+            if pod.owner is not None and pod.owner not in self._api.sets and not stateful:
                 self._api.delete_pod(pod.uid)

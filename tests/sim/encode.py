@@ -6,13 +6,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tests.sim.objects import Raw, RawGuarded, RawPod, RawSet
+from tests.sim.objects import (
+    Deployed,
+    Notes,
+    Raw,
+    RawBreaker,
+    RawCondition,
+    RawDeployment,
+    RawGuarded,
+    RawPod,
+    RawRevision,
+    RawSet,
+    RawStateful,
+    RawWorkload,
+)
 from tests.sim.templates import document_of
+from tripswitch.api.circuit_breakers import write_circuit_breaker_status
 from tripswitch.api.codec import write_status
-from tripswitch.api.identity import API_VERSION, KIND, RETRY, STOP
+from tripswitch.api.identity import API_VERSION, BREAKER_KIND, KIND, RETRY, STOP
 from tripswitch.api.times import format_time, parse_time
+from tripswitch.cluster import workloads
 from tripswitch.cluster.marks import COMPLETED_AT, DIGEST, HASH_LABEL, REVISION, SIZED_FOR, hash_of
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
+from tripswitch.domain.values.protection import WorkloadKind
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import (
     Amount,
@@ -25,6 +41,7 @@ from tripswitch.domain.values.workload import (
 )
 
 NAMESPACE = "shop"
+STATEFUL_POD = "statefulset.kubernetes.io/pod-name"
 SELECTOR = {"app": "web"}
 ELSEWHERE = {"app": "elsewhere"}
 DELETED = "2023-11-14T22:13:20Z"
@@ -35,9 +52,19 @@ JsonObject = dict[str, Any]
 
 def encode(raw: Raw) -> JsonObject:
     """Return an object as the API server shows it."""
-    if isinstance(raw, RawPod):
-        return _encode_pod(raw)
-    return _encode_set(raw) if isinstance(raw, RawSet) else _encode_guarded(raw)
+    match raw:
+        case RawPod():
+            return _encode_pod(raw)
+        case RawSet():
+            return _encode_set(raw) if raw.deployed is None else _encode_deployed(raw, raw.deployed)
+        case RawGuarded():
+            return _encode_guarded(raw)
+        case RawRevision():
+            return _encode_revision(raw)
+        case RawBreaker():
+            return _encode_breaker(raw)
+        case RawDeployment() | RawStateful():
+            return _encode_workload(raw)
 
 
 # Pods --------------------------------------------------------------------------------------------
@@ -47,17 +74,12 @@ def _encode_pod(pod: RawPod) -> JsonObject:
     metadata = _metadata(pod.name, pod.uid, pod.version, deleting=pod.deleting)
     metadata["creationTimestamp"] = format_time(pod.created)
     metadata["generation"] = pod.generation
-    metadata["labels"] = {**SELECTOR, HASH_LABEL: hash_of(pod.mark)}
+    metadata["labels"] = {**SELECTOR, **_pod_labels(pod)}
     if pod.owner is not None:
-        metadata["ownerReferences"] = [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "ReplicaSet",
-                "name": pod.mark,
-                "uid": pod.owner,
-                "controller": True,
-            }
-        ]
+        stateful = pod.kind is WorkloadKind.STATEFUL_SET
+        name = pod.name.rpartition("-")[0] if stateful else pod.mark
+        kind = "StatefulSet" if stateful else "ReplicaSet"
+        metadata["ownerReferences"] = [_owner("apps/v1", kind, name, pod.owner)]
     spec = _pod_spec(pod)
     if pod.node:
         spec["nodeName"] = pod.node
@@ -79,6 +101,19 @@ def _encode_pod(pod: RawPod) -> JsonObject:
         "spec": spec,
         "status": status,
     }
+
+
+def _pod_labels(pod: RawPod) -> dict[str, str]:
+    if pod.kind is None:
+        return {HASH_LABEL: hash_of(pod.mark)}
+    if pod.kind is WorkloadKind.DEPLOYMENT:
+        return {workloads.POD_HASH: pod.mark.rpartition("-")[2]}
+    return {workloads.REVISION_HASH: pod.mark, STATEFUL_POD: pod.name}
+
+
+def _owner(version: str, kind: str, name: str, uid: str) -> JsonObject:
+    told = {"apiVersion": version, "kind": kind, "name": name, "uid": uid}
+    return {**told, "controller": True}
 
 
 def _pod_spec(pod: RawPod) -> JsonObject:
@@ -179,19 +214,9 @@ def _encode_set(rs: RawSet) -> JsonObject:
     if rs.guard is not None:
         # Whose UID says that it is a GuardedDeployment's is one; anybody else is a stranger.
         ours = rs.guard.startswith("guard")
-        metadata["ownerReferences"] = [
-            {
-                "apiVersion": API_VERSION if ours else "example.org/v1",
-                "kind": KIND if ours else "Stranger",
-                "name": "web",
-                "uid": rs.guard,
-                "controller": True,
-            }
-        ]
-    conditions = []
-    if rs.create_error:
-        told = {"status": "True", "message": rs.create_error}
-        conditions.append({"type": "ReplicaFailure", **told})
+        kind = (API_VERSION, KIND) if ours else ("example.org/v1", "Stranger")
+        metadata["ownerReferences"] = [_owner(*kind, "web", rs.guard)]
+    conditions = _set_conditions(rs)
     return {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -205,6 +230,43 @@ def _encode_set(rs: RawSet) -> JsonObject:
             "replicas": rs.seen_live,
             "readyReplicas": rs.seen_ready,
             "conditions": conditions,
+        },
+    }
+
+
+def _set_conditions(rs: RawSet) -> list[JsonObject]:
+    if not rs.create_error:
+        return []
+    return [{"type": "ReplicaFailure", "status": "True", "message": rs.create_error}]
+
+
+def _encode_deployed(rs: RawSet, told: Deployed) -> JsonObject:
+    """A Deployment's ReplicaSet."""
+    metadata = _metadata(rs.name, rs.uid, rs.version, deleting=rs.deleting)
+    mark = {workloads.POD_HASH: told.ending}
+    metadata["creationTimestamp"] = format_time(rs.created)
+    metadata["generation"] = told.generation
+    metadata["labels"] = {**SELECTOR, **mark}
+    metadata["annotations"] = {**dict(told.notes), workloads.REVISION: str(rs.revision)}
+    if rs.guard is not None:
+        owner = _owner("apps/v1", "Deployment", told.deployment, rs.guard)
+        metadata["ownerReferences"] = [owner]
+    document = document_of(rs.template)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": metadata,
+        "spec": {
+            "replicas": rs.size,
+            "selector": {"matchLabels": {**SELECTOR, **mark}},
+            "template": {**document, "metadata": {"labels": {**SELECTOR, **mark}}},
+        },
+        "status": {
+            "replicas": rs.seen_live,
+            "readyReplicas": rs.seen_ready,
+            "availableReplicas": told.available,
+            "observedGeneration": told.observed,
+            "conditions": _set_conditions(rs),
         },
     }
 
@@ -224,6 +286,152 @@ def decode_set(body: Mapping[str, Any], before: RawSet) -> RawSet:
         sized_for=None if sized_for is None else int(sized_for),
         matches=metadata["labels"].get("app") == SELECTOR["app"],
     )
+
+
+# Guarded workloads and their breakers ------------------------------------------------------------
+
+
+def _encode_workload(one: RawWorkload) -> JsonObject:
+    metadata = _metadata(one.name, one.uid, one.version, deleting=False)
+    metadata["generation"] = one.generation
+    metadata["labels"] = {**SELECTOR, **dict(one.labels)}
+    metadata["annotations"] = dict(one.notes)
+    spec: JsonObject = {
+        "replicas": one.replicas,
+        "selector": {"matchLabels": SELECTOR},
+        "template": document_of(one.template),
+        "minReadySeconds": one.min_ready,
+        "revisionHistoryLimit": one.history_limit,
+    }
+    written = {"apiVersion": "apps/v1", "metadata": metadata, "spec": spec}
+    if isinstance(one, RawDeployment):
+        _write_deployment(one, metadata, spec)
+        return {**written, "kind": "Deployment", "status": _deployment_status(one)}
+    spec["podManagementPolicy"] = "Parallel" if one.parallel else "OrderedReady"
+    bounds = {"partition": one.partition, "maxUnavailable": 1}
+    spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": bounds}
+    metadata["managedFields"] = _managed(one.holder, "f:updateStrategy")
+    return {**written, "kind": "StatefulSet", "status": _stateful_status(one)}
+
+
+def _write_deployment(one: RawDeployment, metadata: JsonObject, spec: JsonObject) -> None:
+    if one.revision:
+        metadata["annotations"][workloads.REVISION] = one.revision
+    metadata["managedFields"] = _managed(one.holder, "f:paused")
+    never = workloads.MAX_DEADLINE
+    spec["progressDeadlineSeconds"] = never if one.deadline is None else one.deadline
+    spec["strategy"] = _strategy(one.strategy)
+    if one.paused:
+        spec["paused"] = True
+
+
+def _managed(manager: str, name: str) -> list[JsonObject]:
+    return [{"manager": manager, "fieldsV1": {"f:spec": {name: {}}}}] if manager else []
+
+
+def _deployment_status(one: RawDeployment) -> JsonObject:
+    told = one.status
+    return {
+        "observedGeneration": told.observed,
+        "replicas": told.replicas,
+        "updatedReplicas": told.updated,
+        "readyReplicas": told.ready,
+        "availableReplicas": told.available,
+        "unavailableReplicas": told.unavailable,
+        "conditions": [_condition(c) for c in told.conditions],
+    }
+
+
+def _stateful_status(one: RawStateful) -> JsonObject:
+    told = one.status
+    return {
+        "observedGeneration": told.observed,
+        "replicas": told.replicas,
+        "readyReplicas": told.ready,
+        "availableReplicas": told.available,
+        "currentReplicas": told.current,
+        "updatedReplicas": told.updated,
+        "currentRevision": told.current_revision,
+        "updateRevision": told.update_revision,
+        "conditions": [_condition(c) for c in told.conditions],
+    }
+
+
+def _condition(one: RawCondition) -> JsonObject:
+    return {
+        "type": one.type,
+        "status": one.status,
+        "reason": one.reason,
+        "message": one.message,
+        "lastUpdateTime": format_time(one.updated),
+        "lastTransitionTime": format_time(one.changed),
+    }
+
+
+def decode_conditions(told: list[JsonObject]) -> tuple[RawCondition, ...]:
+    """Return conditions as somebody writes them."""
+    return tuple(
+        RawCondition(
+            one["type"],
+            one["status"],
+            one.get("reason", ""),
+            one.get("message", ""),
+            parse_time(one.get("lastUpdateTime") or one["lastTransitionTime"]),
+            parse_time(one["lastTransitionTime"]),
+        )
+        for one in told
+    )
+
+
+def split_notes(annotations: Mapping[str, str]) -> tuple[Notes, str]:
+    """Return the annotations without the Deployment controller's own, and its own."""
+    notes = {key: told for key, told in annotations.items() if key != workloads.REVISION}
+    return tuple(sorted(notes.items())), annotations.get(workloads.REVISION, "")
+
+
+def _encode_revision(one: RawRevision) -> JsonObject:
+    metadata = _metadata(one.name, one.uid, one.version, deleting=False)
+    metadata["creationTimestamp"] = format_time(one.created)
+    metadata["labels"] = SELECTOR
+    metadata["annotations"] = dict(one.notes)
+    name = one.name.rpartition("-")[0]
+    metadata["ownerReferences"] = [_owner("apps/v1", "StatefulSet", name, one.owner)]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": metadata,
+        "revision": one.number,
+        "data": {"spec": {"template": document_of(one.template)}},
+    }
+
+
+def _encode_breaker(one: RawBreaker) -> JsonObject:
+    wish = one.wish
+    asked = wish.protection
+    metadata = _metadata(wish.name, wish.uid, one.version, deleting=False)
+    metadata["creationTimestamp"] = format_time(one.created)
+    metadata["generation"] = wish.generation
+    commands = {RETRY: wish.retry, STOP: wish.stop}
+    metadata["annotations"] = {key: told for key, told in commands.items() if told is not None}
+    settings = _breaker(asked.breaker)
+    settings.pop("enable")
+    spec: JsonObject = {
+        "targetRef": {"apiVersion": "apps/v1", "kind": str(asked.kind), "name": asked.target},
+        "mode": str(asked.mode),
+        "healthCheckGracePeriodSeconds": asked.health_check_grace_period,
+        **settings,
+    }
+    if asked.min_ready_seconds is not None:
+        spec["minReadySeconds"] = asked.min_ready_seconds
+    if asked.progress_deadline is not None:
+        spec["progressDeadlineSeconds"] = asked.progress_deadline
+    return {
+        "apiVersion": API_VERSION,
+        "kind": BREAKER_KIND,
+        "metadata": metadata,
+        "spec": spec,
+        "status": write_circuit_breaker_status(wish.status, wish.generation, asked),
+    }
 
 
 # The GuardedDeployment ---------------------------------------------------------------------------

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.pods import ContainerView, PodPhase
+from tripswitch.domain.values.protection import WorkloadKind
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
-from tripswitch.domain.values.workload import Spec, Template
+from tripswitch.domain.values.workload import RollingUpdate, Spec, Strategy, Template
+
+Notes = tuple[tuple[str, str], ...]
+"""Annotations, in the order of their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class RawPod:
     starts_slowly: bool = False
     """Whether one of its containers has a startup probe."""
     template: Template = Template("")
+    kind: WorkloadKind | None = None
+    """Of a guarded workload's pod: which kind of workload. ``owner`` of a StatefulSet's pod is the UID of
+    the StatefulSet, and ``mark`` the name of its ControllerRevision."""
 
     @property
     def live(self) -> bool:
@@ -53,8 +61,28 @@ class RawPod:
 
 
 @dataclass(frozen=True, slots=True)
+class Deployed:
+    """What only a Deployment's ReplicaSet has.
+
+    ``desired`` and ``most`` are its annotations desired-replicas and max-replicas; ``history`` are the
+    revisions that it was before; ``notes`` are the annotations copied from its Deployment.
+    """
+
+    deployment: str
+    ending: str
+    min_ready: int = 0
+    desired: int | None = None
+    most: int | None = None
+    history: str = ""
+    notes: Notes = ()
+    available: int = 0
+    generation: int = 1
+    observed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RawSet:
-    """A ReplicaSet. ``guard`` is the UID of the GuardedDeployment that controls it."""
+    """A ReplicaSet. ``guard`` is the UID of the GuardedDeployment or Deployment that controls it."""
 
     name: str
     uid: str
@@ -72,6 +100,8 @@ class RawSet:
     sized_for: int | None = None
     matches: bool = True
     """Whether the GuardedDeployment's selector matches its labels."""
+    deployed: Deployed | None = None
+    """None: it is a GuardedDeployment's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +118,125 @@ class RawGuarded:
     stop: str | None = None
 
 
-Raw = RawPod | RawSet | RawGuarded
+@dataclass(frozen=True, slots=True)
+class RawCondition:
+    """One condition of a workload's status; ``updated`` and ``changed`` are in whole seconds."""
+
+    type: str
+    status: str
+    reason: str
+    message: str = ""
+    updated: Instant = 0.0
+    changed: Instant = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentStatus:
+    """``status`` of a Deployment."""
+
+    observed: int = 0
+    replicas: int = 0
+    updated: int = 0
+    ready: int = 0
+    available: int = 0
+    unavailable: int = 0
+    collisions: int | None = None
+    conditions: tuple[RawCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RawDeployment:
+    """A Deployment. ``deadline`` None: it has none. ``holder``: who last wrote ``paused``."""
+
+    name: str
+    uid: str
+    replicas: int
+    template: Template
+    strategy: Strategy = RollingUpdate()
+    paused: bool = False
+    min_ready: int = 0
+    deadline: int | None = 600
+    history_limit: int = 10
+    notes: Notes = ()
+    revision: str = ""
+    """Its annotation deployment.kubernetes.io/revision."""
+    labels: Notes = ()
+    status: DeploymentStatus = DeploymentStatus()
+    version: int = 0
+    generation: int = 1
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatefulStatus:
+    """``status`` of a StatefulSet."""
+
+    observed: int = 0
+    replicas: int = 0
+    ready: int = 0
+    available: int = 0
+    current: int = 0
+    updated: int = 0
+    current_revision: str = ""
+    update_revision: str = ""
+    conditions: tuple[RawCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RawStateful:
+    """A StatefulSet with the strategy RollingUpdate."""
+
+    name: str
+    uid: str
+    replicas: int
+    template: Template
+    parallel: bool = False
+    partition: int = 0
+    min_ready: int = 0
+    history_limit: int = 10
+    notes: Notes = ()
+    labels: Notes = ()
+    status: StatefulStatus = StatefulStatus()
+    version: int = 0
+    generation: int = 1
+    holder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRevision:
+    """A ControllerRevision of a StatefulSet, whose UID is ``owner``."""
+
+    name: str
+    uid: str
+    owner: str
+    number: int
+    template: Template
+    created: Instant
+    notes: Notes = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RawBreaker:
+    """A DeploymentCircuitBreaker. ``wish`` holds name, UID, generation, settings, status and commands."""
+
+    wish: CircuitBreaker
+    created: Instant = 0.0
+    version: int = 0
+
+    @property
+    def uid(self) -> str:
+        """Its UID."""
+        return self.wish.uid
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.wish.name
+
+
+RawWorkload = RawDeployment | RawStateful
+Raw = RawPod | RawSet | RawGuarded | RawDeployment | RawStateful | RawRevision | RawBreaker
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,15 @@ from typing import Any
 from tests.sim.encode import NAMESPACE
 from tests.sim.faults import Faults
 from tests.sim.loop import VirtualLoop
-from tests.sim.objects import Change, Raw, RawPod, RawSet
-from tests.sim.rest import KINDS, read_path
+from tests.sim.objects import Change, Raw, RawDeployment, RawPod, RawSet, RawStateful
+from tests.sim.rest import KINDS, WISHES, read_path
 from tests.sim.transport import Net, SimulatedTransport
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, UnreachableError
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease
 from tripswitch.cluster.leader_election.watchdog import Watchdog
 from tripswitch.cluster.replicasets import orphan_owner
-from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS
+from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS, Resource
 from tripswitch.cluster.store import Record
 from tripswitch.cluster.transport import Answer, Call
 from tripswitch.cluster.verification import Verifier
@@ -36,14 +36,18 @@ from tripswitch.domain.values.sight import Check, Sight
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 from tripswitch.shell.clock import Time
+from tripswitch.shell.guard_line import GuardLine, Shared
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.wiring import KIT, Kit, Wiring, Wishes
 
+WORKLOADS: tuple[type[Raw], ...] = (RawDeployment, RawStateful)
 LEASE_NAME = "tripswitch"
 AGAIN_WITHIN = 200.0
 """Seconds: more than the longest back-off and the time-outs of what is under way."""
 
 Decide = Callable[[Snapshot, Instant], Decision]
+MakeGuards = Callable[[Shared, Kit], GuardLine]
+Take = Callable[[str | None, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Services:
     """Ends a process at this very moment."""
     ended: Callable[[], None] = field(default=lambda: None)
     """Called when the process has ended by itself."""
+    guards: MakeGuards | None = None
+    """Makes the part for guarded workloads; None: it is switched off."""
     started: int = 0
 
 
@@ -134,8 +140,15 @@ class Process:
     @property
     def idle(self) -> bool:
         """Whether it has nothing to do but wait."""
-        busy = self._parts is None or self._parts.queue.depth or self._transport.is_writing
-        return not busy
+        if self._parts is None or self._transport.is_writing:
+            return False
+        return not any(queue.depth for queue in self._parts.queues)
+
+    @property
+    def leads(self) -> bool:
+        """Whether the Lease says that it leads."""
+        lease = self._s.net.rest.leases.get(LEASE_NAME)
+        return lease is not None and bool(lease["spec"]["holderIdentity"] == self._identity)
 
     def end(self) -> None:
         """End it for good; a write that it has sent may still arrive."""
@@ -199,34 +212,40 @@ class Process:
         parts = self._parts = Wiring(
             client, Metrics(), time, lease=lease, wishes=Wishes(workers=2, kit=kit)
         )
+        if services.guards is not None:
+            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None)
+            parts.guards = services.guards(shared, kit)
         try:
             await parts.fill()
         except ApiError:
             self._end_by_itself()
             return
         tasks = [*parts.start(), *parts.workers]
-        tasks.append(asyncio.create_task(self._follow(parts), name="kopf"))
+        kopf = [self._follow(GUARDED_DEPLOYMENTS, parts.take_event)]
+        if parts.guards is not None:
+            kopf.append(self._follow(CIRCUIT_BREAKERS, parts.guards.take_event))
+        tasks += [asyncio.create_task(each, name="kopf") for each in kopf]
         opening = asyncio.create_task(parts.open_gate(), name="start")
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         opening.cancel()
         self._end_by_itself()
 
-    async def _follow(self, parts: Wiring) -> None:
-        """List and watch GuardedDeployments as kopf does, and hand each of them on."""
-        path = GUARDED_DEPLOYMENTS.path()
+    async def _follow(self, resource: Resource, take: Take) -> None:
+        """List and watch a kind of object as kopf does, and hand each of them on."""
+        path = resource.path()
         while True:
             try:
                 listed = await self._transport.request(Call("GET", path, {}), seconds=20.0)
                 if listed.status == 200:
-                    await self._hand_on(parts, path, listed)
+                    await self._hand_on(take, path, listed)
             except UnreachableError:
                 pass
             await asyncio.sleep(self._s.rng.uniform(0.1, 5.0))
 
-    async def _hand_on(self, parts: Wiring, path: str, listed: Answer) -> None:
+    async def _hand_on(self, take: Take, path: str, listed: Answer) -> None:
         body = _copy(listed.body)
         for raw in body["items"]:
-            parts.take_event(None, raw)
+            take(None, raw)
         version = body["metadata"]["resourceVersion"]
         while True:
             query = {"watch": "1", "resourceVersion": version}
@@ -238,7 +257,7 @@ class Process:
                     if told["type"] == "ERROR":
                         return
                     if told["type"] != "BOOKMARK":
-                        parts.take_event(told["type"], told["object"])
+                        take(told["type"], told["object"])
                     version = told["object"]["metadata"]["resourceVersion"]
             await asyncio.sleep(0.1)
 
@@ -299,7 +318,7 @@ class Process:
     def _sending(self, call: Call) -> Callable[[Answer], None]:
         self._judge_write(call)
         look, target = self._look, read_path(call.path)
-        if (target.plural, target.part) != ("guardeddeployments", "status") or look is None:
+        if target.plural not in WISHES or target.part != "status" or look is None:
             return lambda _: None
 
         def written(answer: Answer) -> None:
@@ -313,6 +332,8 @@ class Process:
         """Return the names of objects of which it does not know the latest version."""
         if self._parts is None or self.has_ended:
             return ["everything"]
+        if self._parts.guards is not None:
+            return self._find_stale_guards(self._parts.guards)
         store, api = self._parts.store, self._s.net.api
         guards = [] if api.guarded is None else [api.guarded.uid]
         owners = (*guards, orphan_owner(NAMESPACE))
@@ -330,6 +351,20 @@ class Process:
                 stale.append(raw.name)
         return stale
 
+    def _find_stale_guards(self, guards: GuardLine) -> list[str]:
+        """The same of guarded workloads; only what is theirs is known."""
+        store, api = guards.store, self._s.net.api
+        told: dict[str, RawPod | RawSet] = {**api.pods, **api.sets}
+        owner = next((one.uid for kind in WORKLOADS for one in api.list_raw(kind)), "")
+        sets = store.replica_sets.owned_by(owner)
+        revisions = store.controller_revisions.owned_by(owner)
+        seen = [one for rs in (*sets, *revisions) for one in store.pods.owned_by(rs.view.uid)]
+        known: dict[str, ReplicaSetView | PodView] = {one.view.uid: one.view for one in sets}
+        known |= {one.view.uid: one.view for one in seen}
+        stale = [view.name for uid, view in known.items() if uid not in told]
+        stale += [one.name for one in told.values() if _is_stale(one, known.get(one.uid))]
+        return stale
+
     def _judge_write(self, call: Call) -> None:
         """Look at a write at the moment at which it is sent.
 
@@ -343,7 +378,7 @@ class Process:
         holder = None if lease is None else lease["spec"]["holderIdentity"]
         if self._s.leased and holder != self._identity:
             self._fail(f"{self._identity} writes while {holder} leads: {call}", None)
-        if plural != "guardeddeployments" and self._accepted is not self._look:
+        if plural not in WISHES and self._accepted is not self._look:
             self._fail(f"it acts before its status is written: {call} (W1)", None)
 
     def _write_failed(self) -> None:
@@ -351,7 +386,7 @@ class Process:
         looks = self._looks
 
         def check() -> None:
-            gone = self._s.net.api.guarded is None or self._transport.is_cut
+            gone = self._s.net.api.is_empty or self._transport.is_cut
             if not self.has_ended and looks == self._looks and not gone:
                 self._fail("a write failed, and nothing was decided again", None)
 
@@ -360,6 +395,10 @@ class Process:
     def _fail(self, words: str, error: BaseException | None) -> None:
         if not self.has_ended:
             self._s.fail(error or AssertionError(words))
+
+
+def _is_stale(one: RawPod | RawSet, view: ReplicaSetView | PodView | None) -> bool:
+    return view is None or view.resource_version != str(one.version)
 
 
 def _copy(body: object) -> dict[str, Any]:

@@ -49,13 +49,22 @@ class People:
             self.refuse: 1,
             self.make_again: 1,
         }
+        self._menu = self._draw_menu(wishes, deeds)
+
+    def _draw_menu(self, wishes: dict[Deed, int], deeds: dict[Deed, int]) -> dict[Deed, int]:
+        config = self._config
         good = {self.apply, self.scale}
         calm = {self.apply, self.pause, self.resume, self.retry, self.stop, self.change_breaker}
-        self._menu = {
+        return {
             deed: weight
             for deed, weight in {**wishes, **(deeds if config.by_hand else {})}.items()
             if (not config.calm or deed in calm) and (not config.good or deed in good)
         }
+
+    @property
+    def can_act(self) -> bool:
+        """Whether there is something to act on."""
+        return self._api.guarded is not None and self._api.writable
 
     def act(self) -> str:
         """Do one thing and return its name."""

@@ -16,7 +16,17 @@ from typing import Any
 from tests.sim import api as server
 from tests.sim.api import ApiServer
 from tests.sim.encode import JsonObject, decode_set, encode
-from tests.sim.objects import Change, Raw, RawGuarded, RawPod, RawSet
+from tests.sim.objects import (
+    Change,
+    Raw,
+    RawBreaker,
+    RawDeployment,
+    RawGuarded,
+    RawPod,
+    RawRevision,
+    RawSet,
+    RawStateful,
+)
 from tests.sim.templates import find_template
 from tripswitch.api.codec import read_status
 from tripswitch.api.times import format_time
@@ -29,7 +39,13 @@ KINDS: dict[str, type[Raw]] = {
     "guardeddeployments": RawGuarded,
     "replicasets": RawSet,
     "pods": RawPod,
+    "deployments": RawDeployment,
+    "statefulsets": RawStateful,
+    "controllerrevisions": RawRevision,
+    "deploymentcircuitbreakers": RawBreaker,
 }
+WISHES = ("guardeddeployments", "deploymentcircuitbreakers")
+"""What the operator keeps its memory in."""
 NODE_LEASES = "kube-node-lease"
 _STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (server.AlreadyExistsError, 409, "AlreadyExists"),
@@ -110,11 +126,7 @@ class Rest:
 
     def list_raw(self, kind: type[Raw]) -> list[Raw]:
         """Return all objects of a kind."""
-        if kind is RawPod:
-            return list(self._api.pods.values())
-        if kind is RawSet:
-            return list(self._api.sets.values())
-        return [] if self._api.guarded is None else [self._api.guarded]
+        return self._api.list_raw(kind)
 
     def answer(self, call: Call) -> Answer:
         """Do what a call asks for, at this moment."""
@@ -170,10 +182,9 @@ class Rest:
             if found is None:
                 raise server.NotFoundError(f'{target.plural} "{target.name}" not found')
             return self.show(found)
-        wanted = call.query.get("labelSelector", "").partition("=")[2]
+        selector = call.query.get("labelSelector", "")
         items = [self.show(raw) for raw in self.list_raw(KINDS[target.plural])]
-        if wanted:
-            items = [one for one in items if one["metadata"]["labels"][HASH_LABEL] == wanted]
+        items = [one for one in items if is_selected(one, selector)]
         if call.accept == METADATA_ONLY:
             items = [{"metadata": one["metadata"]} for one in items]
         return self._listing(items)
@@ -303,6 +314,20 @@ class Rest:
             return self.show(self._api.delete_pod(found.uid, found.version))
         self._api.delete_set(found.uid, found.version)
         return {"kind": "Status", "status": "Success"}
+
+
+def is_selected(shown: JsonObject, selector: str) -> bool:
+    """Return whether an object has the labels that a selector asks for.
+
+    >>> is_selected({"metadata": {"labels": {"app": "web"}}}, "app,app=web")
+    True
+    """
+    labels = shown["metadata"].get("labels", {})
+    for term in filter(None, selector.split(",")):
+        name, equals, value = term.partition("=")
+        if name not in labels or (equals and labels[name] != value):
+            return False
+    return True
 
 
 def merge(target: JsonObject, patch: Mapping[str, Any]) -> None:

@@ -25,6 +25,8 @@ from random import Random
 
 from tests.properties.play import INPUTS, Play, possible
 from tests.sim.config import Config, draw_calm_config, draw_config, draw_good_config
+from tests.sim.guard_config import draw_guard_config
+from tests.sim.guard_world import GuardWorld
 from tests.sim.referee import CounterexampleError
 from tests.sim.troubles import TROUBLES
 from tests.sim.world import World, close_last_world
@@ -113,6 +115,21 @@ def visit(number: int, seen: Counter[str], length: int = LENGTH) -> int:
     seen["good worlds"] += config.good
     seen["troubles"] += sum(world.seen[f"trouble: {name}"] for name in TROUBLES)
     seen["inputs"] += walk(rng)
+    return world.steps
+
+
+def visit_guarded(number: int, seen: Counter[str], length: int = LENGTH) -> int:
+    """Let one world with a guarded Deployment or StatefulSet run its course; return its steps."""
+    config = draw_guard_config(Random(number), good=number % GOOD == 0)
+    world = GuardWorld(config, number)
+    try:
+        world.run(length)
+        world.settle()
+    finally:
+        close_last_world()
+    seen += world.seen
+    seen["guarded worlds"] += 1
+    seen["good guarded worlds"] += config.good
     return world.steps
 
 

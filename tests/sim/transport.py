@@ -19,7 +19,7 @@ from tests.sim.faults import Faults
 from tests.sim.gate import Later
 from tests.sim.loop import VirtualLoop
 from tests.sim.objects import Change, Raw, RawPod, RawSet
-from tests.sim.rest import KINDS, Rest, Target, read_path
+from tests.sim.rest import KINDS, Rest, Target, is_selected, read_path
 from tripswitch.cluster.errors import UnreachableError
 from tripswitch.cluster.transport import Answer, Call, Stream
 from tripswitch.domain.values.time import Instant
@@ -53,8 +53,11 @@ class _Broken(Exception):  # noqa: N818 - it is an item of a stream
 class Watch:
     """One open stream: events on their way to a process."""
 
-    def __init__(self, net: Net, loop: VirtualLoop, kind: type[Raw], stall_seconds: float) -> None:
+    def __init__(
+        self, net: Net, loop: VirtualLoop, kind: type[Raw], stall_seconds: float, selector: str = ""
+    ) -> None:
         self.kind = kind
+        self._selector = selector
         self.is_open = True
         self._net = net
         self._loop = loop
@@ -69,7 +72,8 @@ class Watch:
     def take(self, change: Change) -> None:
         """Have a change delivered later, in order; or lose it, and everything else until a list."""
         net, rng, faults = self._net, self._net.rng, self._net.faults
-        if not self.is_open:
+        selected = not self._selector or self._selects(change)
+        if not self.is_open or not selected:
             return
         if rng.random() < faults.lost:
             net.count("watch events lost")
@@ -85,6 +89,9 @@ class Watch:
         if rng.random() < faults.repeated:
             net.count("watch events repeated")
             net.later(lag + rng.uniform(0, 5), lambda: self._put(event))
+
+    def _selects(self, change: Change) -> bool:
+        return is_selected(self._net.rest.show_version(change.raw), self._selector)
 
     def bookmark(self) -> None:
         """Show that the stream is alive, and up to which version it has told everything."""
@@ -287,7 +294,8 @@ class SimulatedTransport:
             raise UnreachableError("connection refused")
         version = int(call.query["resourceVersion"])
         date = formatdate(self._net.server_time(), usegmt=True)
-        watch = Watch(self._net, self._loop, kind, stall_seconds)
+        selector = call.query.get("labelSelector", "")
+        watch = Watch(self._net, self._loop, kind, stall_seconds, selector)
         self.watches = [one for one in self.watches if one.is_open]
         self.watches.append(watch)
         if kind in self._net.rest.hushed:
@@ -378,5 +386,5 @@ class SimulatedTransport:
             api.put_pod(found)
         elif isinstance(found, RawSet):
             api.patch_set(found.uid, seen_live=found.seen_live + 1)
-        elif api.guarded is not None:
-            api.set_guarded(api.guarded)
+        else:
+            api.touch(found)

@@ -20,7 +20,7 @@ from tests.sim.gate import Gate
 from tests.sim.kubelet import Handle
 from tests.sim.nodes import Nodes
 from tests.sim.objects import Change, RawGuarded, RawPod
-from tests.sim.operator import Process, Services
+from tests.sim.operator import MakeGuards, Process, Services
 from tests.sim.people import People
 from tests.sim.referee import CounterexampleError, Referee
 from tests.sim.rest import Rest
@@ -93,9 +93,9 @@ class World:
         self.config = config
         self.rng = Random(seed)
         random.seed(seed)  # jitter of the operator's own
-        self.api = ApiServer()
+        self.api = self._make_api()
         self.api.hides_nodes = not config.sees_nodes
-        self.referee = Referee(self.api, kit.decide, calm=config.calm, good=config.good)
+        self.referee = self._make_referee(kit)
         self._agenda: list[tuple[Instant, int, Callable[[], None], bool]] = []
         self._order = 0
         self._handles: dict[str, Handle] = {}
@@ -113,12 +113,12 @@ class World:
         self.controllers.pace.slow = config.slow
         self.controllers.pace.adversary = config.adversary
         self.controllers.shapes = {p.template.digest: p.shape for p in config.plans}
-        self.people = People(self.api, self.controllers, config, self.rng)
+        self.people = self._make_people()
         self.disruptions = Disruptions(self.api, self.later, self.rng, self._handles.__getitem__)
         self.api.watchers.append(self._notice)
-        self.rest = Rest(self.api, self.server_time)
+        self.rest = self._make_rest()
         self.rest.told = self._hear
-        self.api.set_guarded(RawGuarded("web", self.api.make_uid("guard"), config.spec))
+        self._begin()
         net = Net(
             self.api,
             self.rest,
@@ -143,6 +143,7 @@ class World:
             fail=self.fail,
             stop=self._stop_process,
             ended=self._operator_ended,
+            guards=self._make_guards(),
         )
         self.api.watchers.append(self._forward)
         self.process = Process(self.services)
@@ -156,6 +157,28 @@ class World:
         self._every(config.people_every, self._meddle)
         self._every(config.disruption_every, lambda: self._count(self.disruptions.strike()))
         self._every(config.restart_every, self.restart)
+
+    # What is in it ---------------------------------------------------------------------------
+
+    def _make_api(self) -> ApiServer:
+        return ApiServer()
+
+    def _make_referee(self, kit: Kit) -> Referee:
+        return Referee(self.api, kit.decide, calm=self.config.calm, good=self.config.good)
+
+    def _make_people(self) -> People:
+        return People(self.api, self.controllers, self.config, self.rng)
+
+    def _make_rest(self) -> Rest:
+        return Rest(self.api, self.server_time)
+
+    def _make_guards(self) -> MakeGuards | None:
+        """Return what makes the operator's part for guarded workloads; None: it is switched off."""
+        return None
+
+    def _begin(self) -> None:
+        """Create what there is at the beginning."""
+        self.api.set_guarded(RawGuarded("web", self.api.make_uid("guard"), self.config.spec))
 
     @property
     def seen(self) -> Counter[str]:
@@ -382,7 +405,7 @@ class World:
         self._count("good rollouts completed")
 
     def _has_ended(self) -> bool:
-        assert self.api.guarded is not None
+        assert self.api.guarded is not None, "somebody deleted it for good"
         status = self.api.guarded.status
         seen = status.memory.observed_generation == self.api.guarded.generation
         return (
@@ -401,7 +424,7 @@ class World:
         self.later(self.rng.expovariate(1 / mean), again)
 
     def _meddle(self) -> None:
-        if self.api.guarded is not None and self.api.writable:
+        if self.people.can_act:
             self._count(self.people.act())
 
     def _make_trouble(self) -> None:
@@ -416,15 +439,11 @@ class World:
     # Nodes -------------------------------------------------------------------------------------
 
     def _make_pod(self, pod: RawPod) -> None:
-        plan = next(p for p in self.config.plans if p.template.digest == self._digest(pod))
+        plan = next(p for p in self.config.plans if p.template.digest == pod.template.digest)
         skew = self.rng.uniform(-self.config.skew, self.config.skew)
         handle = self._handles[pod.uid] = Handle(self.api, pod.uid, self.clock, skew, self.nodes)
         script = SCRIPTS[self.rng.choice(plan.ways)](handle, self.rng)
         self.later(0.001, lambda: self._play(handle, script))
-
-    def _digest(self, pod: RawPod) -> str:
-        assert pod.owner is not None
-        return self.api.sets[pod.owner].template.digest
 
     def _play(self, handle: Handle, script: Steps) -> None:
         if not handle.alive:

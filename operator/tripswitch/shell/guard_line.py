@@ -7,7 +7,7 @@ off, nothing of this exists, and nothing of it is watched.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,11 @@ from tripswitch.cluster.verification import Verifier
 from tripswitch.cluster.workload_index import KindSink
 from tripswitch.cluster.workload_store import GuardedSink, WorkloadStore
 from tripswitch.cluster.workloads import POD_HASH, is_stateful
+from tripswitch.domain.decide import decide
+from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.protection import Mode, WorkloadKind
+from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.time import Instant
 from tripswitch.shell.clock import Time
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.options import Options
@@ -59,10 +63,24 @@ class Shared:
     notifier: Notifier | None
 
 
+@dataclass(frozen=True, slots=True)
+class GuardKit:
+    """The core and the classes of this line that the simulation replaces."""
+
+    decide: Callable[[Snapshot, Instant], Decision] = decide
+    executor: type[HoldExecutor] = HoldExecutor
+    verifier: type[Verifier] = Verifier
+
+
+GUARD_KIT = GuardKit()
+
+
 class GuardLine:
     """Store, executor, reconciler and watches of DeploymentCircuitBreakers, put together."""
 
-    def __init__(self, options: Options, shared: Shared, most: Mode) -> None:
+    def __init__(
+        self, options: Options, shared: Shared, most: Mode, kit: GuardKit = GUARD_KIT
+    ) -> None:
         client, time, clock = shared.client, shared.time, shared.time.clock
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self.queue: WorkQueue[Key] = WorkQueue(
@@ -70,9 +88,9 @@ class GuardLine:
         )
         self.store = WorkloadStore(self.queue.mark, clock, time.reachability.standstills, most)
         self.store.when_gone(lambda record: self.queue.forget(record.key))
-        executor = HoldExecutor(client, self.store, clock)
+        executor = kit.executor(client, self.store, clock)
         self._collector = Collector(client, self.store, clock, logs=options.log_evidence)
-        self._verifier = Verifier(client, self.store, clock)
+        self._verifier = kit.verifier(client, self.store, clock)
         self.store.left = self._tell_left
         self._shared = shared
         self._loader = Loader(client, self.store)
@@ -85,6 +103,7 @@ class GuardLine:
             clock,
             background=Background(self._collector, self._verifier, shared.notifier),
         )
+        self._reconciler.decide = kit.decide
         self.sweep = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)
         self.reflectors = [
             Reflector(client, resource, sink, namespace=namespace, labels=labels)

@@ -19,8 +19,8 @@ from tests.sim.people import Deed, People
 from tests.sim.stateful_set_controller import hash_revision
 from tests.sim.workload_api import WorkloadServer
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
+from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.protection import HOLD_PARTITION, Mode
-from tripswitch.domain.values.status import Revision
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Template
 
@@ -116,7 +116,7 @@ class GuardPeople(People):
         """The template of the revision that completed last."""
         completed = [
             record
-            for record in self.breaker.wish.status.revisions
+            for record in self.breaker.wish.status.memory.revisions
             if record.completed_at is not None
         ]
         found = [
@@ -185,9 +185,7 @@ class GuardPeople(People):
         kind = "dep" if isinstance(old, RawDeployment) else "sts"
         fresh = self._guard_config.workload
         uid = self._api.make_uid(kind)
-        self._server.set_workload(
-            replace(fresh, uid=uid, template=self.git, replicas=old.replicas)  # type: ignore[arg-type]
-        )
+        self._server.set_workload(replace(fresh, uid=uid, template=self.git, replicas=old.replicas))
 
     def help_on(self) -> int:
         """Delete the pods that a StatefulSet's controller waits for in vain; return how many.
@@ -238,7 +236,7 @@ class GuardPeople(People):
 
     def stop(self) -> None:
         """``kubectl tripswitch stop``."""
-        rollout = self.breaker.wish.status.rollout
+        rollout = self.breaker.wish.status.memory.rollout
         number = rollout.revision if rollout is not None else 1
         self._ask(stop=f"{number}/{self._rng.choice(('ROLLBACK', 'ABORT'))}")
 

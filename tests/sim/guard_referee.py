@@ -64,12 +64,12 @@ class GuardReferee(Referee):
         """Check a decision, whatever becomes of it."""
         self.seen["decisions"] += 1
         found = _check_plan(look)
-        if look.decision.status.rollout is not None:
+        if look.decision.status.memory.rollout is not None:
             found += check_status(look.decision.status)
         if self.seen["decisions"] % SAMPLE == 0:
             self.seen["decisions asked again (laws)"] += 1
             found += check_laws(self._decide, look.snapshot, look.decision, look.now)
-        if self._good and look.decision.status.rollout is not None:
+        if self._good and look.decision.status.memory.rollout is not None:
             found += find_harm(look.decision)
         if found:
             raise CounterexampleError("; ".join(found), look)
@@ -78,15 +78,15 @@ class GuardReferee(Referee):
         """Check a decision that is written now against the re-count."""
         protected = look.snapshot.protected
         assert protected is not None
-        before, after = look.snapshot.guarded.status.hold, look.decision.status.hold
+        before, after = look.snapshot.guarded.status.memory.hold, look.decision.status.memory.hold
         if after is not None and (before is None or before.state is HoldState.RELEASING):
             self.seen["holds"] += after.state is HoldState.WANTED
         if before is not None and after is None:
             self.seen["holds ended"] += 1
-        if look.decision.status.rollout is None:
+        if look.decision.status.memory.rollout is None:
             return
         look = _renumber(look)
-        told, known = look.snapshot.guarded.status.rollout, self._recount
+        told, known = look.snapshot.guarded.status.memory.rollout, self._recount
         if known is not None and told is not None:
             known.rollout = replace(known.rollout, revision=told.revision)
         super().accepted(look)
@@ -172,7 +172,7 @@ class GuardReferee(Referee):
 
     def _check_deletion(self, pod: RawPod) -> list[str]:
         found = []
-        status = next(iter(self._server.breakers.values())).wish.status
+        status = next(iter(self._server.breakers.values())).wish.status.memory
         rollout = status.rollout
         good = {
             record.replica_set
@@ -214,7 +214,7 @@ def find_remains(one: RawWorkload) -> list[str]:
 
 def _renumber(look: Look) -> Look:
     """Return a look as if what was written before had the numbers that its revisions have now."""
-    before, after = look.snapshot.guarded.status, look.decision.status
+    before, after = look.snapshot.guarded.status.memory, look.decision.status.memory
     names = {record.replica_set: record.revision for record in after.revisions}
     moved = {
         record.revision: names[record.replica_set]
@@ -238,7 +238,8 @@ def _renumber(look: Look) -> Look:
             replace(one, revision=moved.get(one.revision, one.revision)) for one in before.revisions
         ),
     )
-    guarded = replace(look.snapshot.guarded, status=status)
+    told = replace(look.snapshot.guarded.status, memory=status)
+    guarded = replace(look.snapshot.guarded, status=told)
     return replace(look, snapshot=replace(look.snapshot, guarded=guarded))
 
 
@@ -260,7 +261,10 @@ def _check_plan(look: Look) -> list[str]:
     found += [
         f"{one} is no action on a guarded workload" for one in actions if not isinstance(one, kinds)
     ]
-    if decision.status.hold is None or decision.status.hold.state is HoldState.RELEASING:
+    if (
+        decision.status.memory.hold is None
+        or decision.status.memory.hold.state is HoldState.RELEASING
+    ):
         bad = [one for one in actions if not isinstance(one, ReleaseWorkload | WithdrawReport)]
         found += [f"{one} without a hold (G4)" for one in bad]
     return found + _check_sizes(look)
@@ -268,8 +272,8 @@ def _check_plan(look: Look) -> list[str]:
 
 def _check_sizes(look: Look) -> list[str]:
     """G4: the completed revision is raised to ``replicas`` before another one is lowered, within L."""
-    rollout, spec = look.decision.status.rollout, look.snapshot.guarded.spec
-    records = look.decision.status.revisions
+    rollout, spec = look.decision.status.memory.rollout, look.snapshot.guarded.spec
+    records = look.decision.status.memory.revisions
     good = next((r.replica_set for r in records if rollout and r.revision == rollout.revision), "")
     sets = {rs.name: rs for rs in look.snapshot.replica_sets}
     raised = sets[good].size if good in sets else 0

@@ -20,14 +20,9 @@ from tests.sim.workload_rest import WorkloadRest
 from tests.sim.world import World
 from tripswitch.cluster.hold_executor import HoldExecutor
 from tripswitch.domain.rules.rollout_states import OPEN
+from tripswitch.domain.values.memory import Memory, Revision
 from tripswitch.domain.values.protection import HoldState, Mode
-from tripswitch.domain.values.status import (
-    Revision,
-    RolloutKind,
-    RolloutState,
-    RolloutStatus,
-    Status,
-)
+from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.workload import Template
 from tripswitch.shell.guard_line import GuardKit, GuardLine, Shared
 from tripswitch.shell.options import Options
@@ -102,9 +97,9 @@ class GuardWorld(World):
     # The end -------------------------------------------------------------------------------------
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Memory:
         """What the breaker remembers."""
-        return self.users.breaker.wish.status
+        return self.users.breaker.wish.status.memory
 
     @property
     def workload(self) -> RawWorkload:

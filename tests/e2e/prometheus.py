@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -31,18 +32,38 @@ def find_program(name: str) -> str:
 
 
 class Prometheus(Startable):
-    """Scrapes and evaluates every second, with the rules that we ship."""
+    """Scrapes and evaluates every second.
 
-    def __init__(self, directory: Path, targets: Sequence[int]) -> None:
-        """``targets`` are ports of operators on loopback."""
+    It may be started again after it was stopped: at the same address, with the same data.
+
+    Args:
+        directory: For its files.
+        targets: Ports on loopback that it scrapes.
+        rules: Its file of rules.
+        web: Its web configuration, for TLS and passwords.
+        authority: The CA of its certificate, if it has one.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        targets: Sequence[int],
+        *,
+        rules: Path = MONITORING / "rules.yaml",
+        web: dict[str, Any] | None = None,
+        authority: Path | None = None,
+    ) -> None:
         self._directory = directory
+        self._rules = rules
+        self._web = web
+        self._context = ssl.create_default_context(cafile=authority) if authority else None
         self._targets = [f"127.0.0.1:{port}" for port in targets]
         self._process: subprocess.Popen[bytes] | None = None
         self._port = _free_port()
 
     def start(self) -> None:
         """Return when it answers. Raises AssertionError with its log when it does not."""
-        self._directory.mkdir(parents=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
         settings = self._directory / "prometheus.yaml"
         settings.write_text(yaml.safe_dump(self._settings()))
         command = [
@@ -51,6 +72,10 @@ class Prometheus(Startable):
             f"--storage.tsdb.path={self._directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self._port}",
         ]
+        if self._web is not None:
+            web = self._directory / "web.yaml"
+            web.write_text(yaml.safe_dump(self._web))
+            command.append(f"--web.config.file={web}")
         with (self._directory / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -68,6 +93,12 @@ class Prometheus(Startable):
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def url(self) -> str:
+        """The address before ``/api/v1``."""
+        scheme = "http" if self._context is None else "https"
+        return f"{scheme}://127.0.0.1:{self._port}"
 
     def query(self, expression: str) -> list[Any]:
         """Return the samples of an instant query, each with its ``metric`` and ``value``.
@@ -88,19 +119,20 @@ class Prometheus(Startable):
         return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"]}
 
     def _get(self, what: str, **parameters: str) -> Any:
-        url = f"http://127.0.0.1:{self._port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url, timeout=30, context=self._context) as answer:
                 return json.loads(answer.read())["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
 
     def _is_ready(self) -> bool:
+        url = f"{self.url}/-/ready"
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}/-/ready", timeout=2
-            ) as answer:
+            with urllib.request.urlopen(url, timeout=2, context=self._context) as answer:
                 return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            return error.code == 401
         except OSError:
             return False
 
@@ -113,7 +145,7 @@ class Prometheus(Startable):
         }
         return {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(MONITORING / "rules.yaml")],
+            "rule_files": [str(self._rules)],
             "scrape_configs": [scrape],
         }
 

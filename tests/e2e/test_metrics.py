@@ -34,6 +34,7 @@ PROMISED = {
     "tripswitch_api_requests_total",
     "tripswitch_leader",
     "tripswitch_notifications_total",
+    "tripswitch_alarm_readings_total",
     "tripswitch_stalled",
     "tripswitch_crash_looping",
 }

@@ -24,6 +24,7 @@ from tests.support.builders import (
 )
 from tests.support.invariants import check_decision
 from tripswitch.domain.decide import decide
+from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.decision import Action, Decision
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.memory import Breaker, Revision, Rollout
@@ -56,6 +57,7 @@ class ManualCluster:
     events: list[str] = field(default_factory=list)
     pods_made: int = 0
     sight: Sight = CURRENT
+    alarms: AlarmReading = NO_READING
 
     # --- what a person does ---
 
@@ -198,6 +200,7 @@ class ManualCluster:
             tuple(self.retained.values()),
             sight=self.sight,
             strays=tuple(self.strays.values()),
+            alarms=self.alarms,
         )
 
     @property

@@ -113,6 +113,16 @@ class AlarmsStatus(ApiModel):
     )
 
 
+class Bake(ApiModel):
+    """The clock of the bake of a rollout."""
+
+    since: Time = Field(description="When it would have begun without interruptions.")
+    held_at: Time | None = Field(default=None, description="Since when it stands still.")
+    ends_at: Time | None = Field(
+        default=None, description="When it is over; none while it stands still."
+    )
+
+
 def read_alarms(settings: AlarmSettings) -> domain.AlarmSpec | None:
     """Return the alarms as the rules see them; None where none are watched."""
     asked = settings.alarms

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from tripswitch.api.alarms import AlarmsStatus, Bake
 from tripswitch.api.base import ApiModel
 from tripswitch.api.times import Time
 from tripswitch.domain.values import memory
@@ -182,6 +183,10 @@ class Rollout(ApiModel):
         default=None,
         description="Since when no pod could become healthy, and the progress deadline stands still.",
     )
+    bake: Bake | None = Field(default=None, description="The clock of the bake (rule A3).")
+    bake_ends_at: Time | None = Field(
+        default=None, description="When the bake is over; none while its clock stands still."
+    )
 
 
 class ContainerImage(ApiModel):
@@ -263,6 +268,9 @@ class CommonStatus(ApiModel):
         default=None, description="Where a rollback would go; none while one runs."
     )
     circuit_breaker: Breaker = Field(default=Breaker(), description="The circuit breaker.")
+    alarms: AlarmsStatus | None = Field(
+        default=None, description="The alarms of the latest deployment; none if none are watched."
+    )
     revisions: tuple[Revision, ...] = Field(
         default=(),
         description="History, newest first.",

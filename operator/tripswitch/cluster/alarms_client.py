@@ -21,6 +21,8 @@ from tripswitch.api.tolerant import field, mapping, objects, read_text
 from tripswitch.domain.values.alarms import Alert, RuleReading
 
 PATH = "/api/v1/rules"
+NAMESPACE_LABEL = "namespace"
+"""The label of an alert that has the workload's namespace, if no other one is named."""
 MAX_BYTES = 16 * 1024 * 1024
 """An answer that is longer is not read."""
 MAX_NAMES = 4000
@@ -48,7 +50,7 @@ class Source:
     url: str
     ca_file: str | None = None
     token_file: str | None = None
-    namespace_label: str = "namespace"
+    namespace_label: str = NAMESPACE_LABEL
 
 
 class AlarmsClient:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from tripswitch.cluster.alarms_client import AlarmsUnreadError, Source
@@ -125,6 +126,10 @@ class AlarmWatcher:
             asker.take(fail(NOT_SET_UP, self._clock(), asker.reading))
         elif before is None or before.question != question:
             self._changed.set()
+
+    def of(self, store: AlarmStore) -> Callable[[Record, AlarmQuestion | None], None]:
+        """Return :meth:`ask` for the objects of one store."""
+        return partial(self.ask, store)
 
     async def run(self) -> None:
         """Read until cancelled."""

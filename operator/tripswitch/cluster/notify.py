@@ -30,7 +30,7 @@ from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.store import Record
-from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.decision import TRIPS, Decision, Event, EventReason
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.states import RolloutKind
 from tripswitch.domain.values.time import Instant
@@ -42,6 +42,7 @@ NAMES = {
     EventReason.ROLLBACK_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
     EventReason.ROLLOUT_COMPLETED: "SERVICE_DEPLOYMENT_COMPLETED",
     EventReason.CIRCUIT_BREAKER_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
+    EventReason.ALARM_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
     EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER: "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED",
     EventReason.ROLLBACK_FAILED: "SERVICE_DEPLOYMENT_FAILED",
     EventReason.ROLLBACK_COMPLETED: "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
@@ -295,7 +296,6 @@ def find_revision(event: Event, rollout: Rollout | None) -> int | None:
     """Return the revision that an event is about: of a trip the failed one, also during its rollback."""
     if rollout is None:
         return None
-    tripped = event.reason is EventReason.CIRCUIT_BREAKER_TRIGGERED
-    if tripped and rollout.kind is RolloutKind.ROLLBACK:
+    if event.reason in TRIPS and rollout.kind is RolloutKind.ROLLBACK:
         return rollout.failed_revision
     return rollout.revision

@@ -35,6 +35,7 @@ from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
 from tripswitch.domain.steps.report_status import report_refusal, report_status
 from tripswitch.domain.steps.retain_pods import retain_pods
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
+from tripswitch.domain.steps.watch_alarms import ask_alarms
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
@@ -98,6 +99,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         failures=draft.failures,
         inquiries=inquiries,
         check=find_check(draft),
+        alarms=ask_alarms(draft),
         wake_at=min(draft.wakes, default=None),
     )
 

@@ -21,6 +21,7 @@ from tripswitch.domain.steps.plan_hold import plan_hold, release
 from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
+from tripswitch.domain.steps.watch_alarms import ask_alarms
 from tripswitch.domain.values.decision import Action, Decision, Event, EventReason
 from tripswitch.domain.values.protection import HoldState, Mode, Protected
 from tripswitch.domain.values.snapshot import Snapshot
@@ -68,6 +69,7 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
         failures=draft.failures,
         inquiries=inquiries,
         check=find_check(draft),
+        alarms=ask_alarms(draft),
         wake_at=min(draft.wakes, default=None),
     )
 

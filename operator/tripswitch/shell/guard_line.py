@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tripswitch.api.tolerant import field, read_text
+from tripswitch.cluster.alarms_watch import AlarmWatcher
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
@@ -61,6 +62,7 @@ class Shared:
     time: Time
     gate: asyncio.Event
     notifier: Notifier | None
+    alarms: AlarmWatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ class GuardLine:
             shared.recorder,
             shared.metrics,
             clock,
-            background=Background(self._collector, self._verifier, shared.notifier),
+            background=Background(
+                self._collector, self._verifier, shared.notifier, shared.alarms.of(self.store)
+            ),
         )
         self._reconciler.decide = kit.decide
         self.sweep = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)

@@ -17,7 +17,7 @@ from prometheus_client import (
 
 from tripswitch.cluster.store import Key
 from tripswitch.domain.steps.crash_loops import CRASH_LOOPING
-from tripswitch.domain.values.decision import Decision, EventReason
+from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.failure import Verdict
 
 # They double the number of series, and nobody reads them.
@@ -28,13 +28,14 @@ OBJECT = ("namespace", "name")
 RESULTS = {
     EventReason.ROLLOUT_COMPLETED: "SUCCESSFUL",
     EventReason.CIRCUIT_BREAKER_TRIGGERED: "FAILED",
+    EventReason.ALARM_TRIGGERED: "FAILED",
     EventReason.ROLLOUT_STOPPED: "STOPPED",
     EventReason.ROLLBACK_COMPLETED: "ROLLBACK_SUCCESSFUL",
     EventReason.ROLLBACK_FAILED: "ROLLBACK_FAILED",
 }
 """The events that end a rollout, and its result in ``rollouts_total``."""
 
-TRIPS = frozenset({EventReason.CIRCUIT_BREAKER_TRIGGERED, EventReason.ROLLBACK_FAILED})
+COUNTED_TRIPS = TRIPS | {EventReason.ROLLBACK_FAILED}
 
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DURATIONS = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
@@ -60,7 +61,7 @@ class Metrics:
             registry=registry,
         )
         self._trips = Counter(
-            "tripswitch_trips", "Trips of the breaker.", OBJECT, registry=registry
+            "tripswitch_trips", "Trips of the breaker and of alarms.", OBJECT, registry=registry
         )
         self._count = Gauge(
             "tripswitch_breaker_failures",
@@ -107,6 +108,12 @@ class Metrics:
         self._notifications = Counter(
             "tripswitch_notifications",
             "Notifications by outcome: sent, failed (given up), dropped (too many waited).",
+            ("result",),
+            registry=registry,
+        )
+        self._alarm_readings = Counter(
+            "tripswitch_alarm_readings",
+            "Requests for alerting rules by outcome: ok, failed.",
             ("result",),
             registry=registry,
         )
@@ -163,6 +170,10 @@ class Metrics:
         """Count the outcome of one notification."""
         self._notifications.labels(result).inc()
 
+    def count_alarm_reading(self, result: str) -> None:
+        """Count the outcome of one request for alerting rules."""
+        self._alarm_readings.labels(result).inc()
+
     def time_reconcile(self, seconds: float) -> None:
         """Take the duration of one look."""
         self._reconcile_duration.observe(seconds)
@@ -188,7 +199,7 @@ class Metrics:
         for event in decision.events:
             if event.reason in RESULTS:
                 self._rollouts.labels(*key, RESULTS[event.reason]).inc()
-            if event.reason in TRIPS:
+            if event.reason in COUNTED_TRIPS:
                 self._trips.labels(*key).inc()
                 self._detect.observe(seconds_to_write)
             if rollout is None or rollout.finished_at is None:

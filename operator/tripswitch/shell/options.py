@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from tripswitch.cluster.alarms_client import NAMESPACE_LABEL, Source
 from tripswitch.cluster.leader_election.lease import Candidacy
 from tripswitch.cluster.leader_election.rules import Terms
 from tripswitch.cluster.notify import Target, check_key
@@ -46,6 +48,7 @@ class Options:
     log_level: str = "info"
     log_format: str = "text"
     guard_workloads: Mode | None = Mode.ENFORCE
+    alarms: Source | None = None
 
 
 class Flags(TypedDict):
@@ -60,6 +63,10 @@ class Flags(TypedDict):
     log_evidence: bool
     notify_url: str | None
     guard_workloads: str
+    alarms_url: str | None
+    alarms_ca_file: str | None
+    alarms_token_file: str | None
+    alarms_namespace_label: str
     leader_elect: bool | None
     lease_namespace: str | None
     lease_name: str
@@ -74,6 +81,12 @@ def _check_url(_: click.Context, __: click.Parameter, url: str | None) -> str | 
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise click.BadParameter("must be an http or https URL")
     return url
+
+
+def _check_label(_: click.Context, __: click.Parameter, label: str) -> str:
+    if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", label):
+        raise click.BadParameter("must be a label name of Prometheus")
+    return label
 
 
 _FLAGS = (
@@ -142,6 +155,32 @@ _FLAGS = (
         help="Circuit breakers for existing Deployments and StatefulSets. off: they are not looked at. "
         "observe: every DeploymentCircuitBreaker only reports, also where its mode is Enforce. enforce: as its mode "
         "says.",
+    ),
+    click.option(
+        "--alarms-url",
+        metavar="URL",
+        envvar="TRIPSWITCH_ALARMS_URL",
+        callback=_check_url,
+        help="Prometheus, or what speaks its API: the address before /api/v1. Its alerting rules are what "
+        "`alarms` of a GuardedDeployment or DeploymentCircuitBreaker names. Also: $TRIPSWITCH_ALARMS_URL.",
+    ),
+    click.option(
+        "--alarms-ca-file",
+        metavar="FILE",
+        help="PEM file of the authorities to trust there, instead of the system's; read for each request.",
+    ),
+    click.option(
+        "--alarms-token-file",
+        metavar="FILE",
+        help="File with the bearer token to send there; read for each request.",
+    ),
+    click.option(
+        "--alarms-namespace-label",
+        default=NAMESPACE_LABEL,
+        show_default=True,
+        metavar="NAME",
+        callback=_check_label,
+        help="The label of an alert that has the namespace. An alert without it belongs to no workload.",
     ),
     click.option(
         "--leader-elect/--no-leader-elect",
@@ -216,7 +255,22 @@ def read_options(
         log_level=flags["log_level"],
         log_format=flags["log_format"],
         guard_workloads=_GUARDING[flags["guard_workloads"]],
+        alarms=_read_source(flags),
     )
+
+
+def _read_source(flags: Flags) -> Source | None:
+    """Return where alarms are read from; None: they are not set up."""
+    url, ca_file, token_file = (
+        flags["alarms_url"],
+        flags["alarms_ca_file"],
+        flags["alarms_token_file"],
+    )
+    if url:
+        return Source(url, ca_file, token_file, flags["alarms_namespace_label"])
+    if ca_file or token_file:
+        raise click.UsageError("--alarms-ca-file and --alarms-token-file need --alarms-url")
+    return None
 
 
 def _read_candidacy(

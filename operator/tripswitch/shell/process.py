@@ -100,7 +100,7 @@ class Process:
             if options.notify
             else None
         )
-        wishes = Wishes(options.namespaces, options.workers, options.log_evidence)
+        wishes = Wishes(options.namespaces, options.workers, options.log_evidence, options.alarms)
         parts = self._parts = Wiring(
             client, metrics, time, lease=lease, notifier=self._notifier, wishes=wishes
         )
@@ -109,7 +109,9 @@ class Process:
         parts.guards = (
             GuardLine(
                 options,
-                Shared(client, parts.recorder, metrics, time, parts.gate, self._notifier),
+                Shared(
+                    client, parts.recorder, metrics, time, parts.gate, self._notifier, parts.alarms
+                ),
                 options.guard_workloads,
             )
             if options.guard_workloads is not None

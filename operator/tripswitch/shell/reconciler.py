@@ -31,7 +31,8 @@ from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decide import decide
 from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
-from tripswitch.domain.values.decision import Decision, EventReason
+from tripswitch.domain.values.alarms import AlarmQuestion
+from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.status import Status
@@ -48,7 +49,7 @@ BROKEN = "InternalError"
 
 OF_THE_WORKLOAD = frozenset(
     {
-        EventReason.CIRCUIT_BREAKER_TRIGGERED,
+        *TRIPS,
         EventReason.ROLLBACK_STARTED,
         EventReason.ROLLBACK_COMPLETED,
         EventReason.ROLLBACK_FAILED,
@@ -85,6 +86,7 @@ class Background:
     collector: Collector | None = None
     verifier: Verifier | None = None
     notifier: Notifier | None = None
+    alarms: Callable[[Record, AlarmQuestion | None], None] | None = None
 
     def ask(self, record: Record, decision: Decision, written: Collection[Finding] = ()) -> None:
         """Start the questions of a decision: a pod that is scaled away takes its log with it.
@@ -95,6 +97,8 @@ class Background:
             self.verifier.ask(record, decision.check)
         if self.collector is not None:
             self.collector.ask(record, decision.inquiries, written)
+        if self.alarms is not None:
+            self.alarms(record, decision.alarms)
 
     def tell(self, record: Record, decision: Decision) -> None:
         """Send the notifications of a written decision."""

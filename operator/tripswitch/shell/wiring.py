@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tripswitch.api.tolerant import field, read_text
+from tripswitch.cluster.alarms_client import AlarmsClient, Source
+from tripswitch.cluster.alarms_watch import AlarmWatcher, RuleReader
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ForbiddenError, NotFoundError
 from tripswitch.cluster.events import Recorder
@@ -53,6 +55,7 @@ class Kit:
     executor: type[Executor] = Executor
     collector: type[Collector] = Collector
     verifier: type[Verifier] = Verifier
+    alarms: Callable[[Source], RuleReader] = AlarmsClient
     reconciler: type[Reconciler] = Reconciler
     reflector: type[Reflector] = Reflector
     watchdog: Callable[[Callable[[], float], float], Watchdog] = Watchdog
@@ -65,12 +68,13 @@ KIT = Kit()
 class Wishes:
     """What the command line says about the parts, and what they are made of.
 
-    No ``namespaces`` means all.
+    No ``namespaces`` means all. ``alarms``: where they are read from; None: nowhere.
     """
 
     namespaces: Sequence[str] = ()
     workers: int = 8
     log_evidence: bool = True
+    alarms: Source | None = None
     kit: Kit = KIT
 
 
@@ -110,13 +114,17 @@ class Wiring:
         executor = kit.executor(client, self.store, clock, self._tell_retention)
         self.collector = kit.collector(client, self.store, clock, logs=wishes.log_evidence)
         self.verifier = kit.verifier(client, self.store, clock)
+        reader = None if wishes.alarms is None else kit.alarms(wishes.alarms)
+        self.alarms = AlarmWatcher(reader, clock, metrics.count_alarm_reading)
         self.reconciler = kit.reconciler(
             self.store,
             executor,
             self.recorder,
             metrics,
             clock,
-            background=Background(self.collector, self.verifier, notifier),
+            background=Background(
+                self.collector, self.verifier, notifier, self.alarms.of(self.store)
+            ),
         )
         self.reconciler.decide = kit.decide
         namespaces: Sequence[str | None] = wishes.namespaces or [None]
@@ -187,6 +195,7 @@ class Wiring:
             asyncio.create_task(self.recorder.run(), name="event recorder"),
             asyncio.create_task(self.collector.run(), name="evidence"),
             asyncio.create_task(self.verifier.run(), name="verification"),
+            asyncio.create_task(self.alarms.run(), name="alarms"),
             asyncio.create_task(self.resync.run(), name="comparison"),
             *self.leadership.start(),
         ]

@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.builders import START, crashing_pod, pending_pod, ready_pod, template
 from tripswitch.domain.decide import decide
 from tripswitch.domain.rules.workloads import adapt
+from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.decision import Action, Decision, DeletePod
 from tripswitch.domain.values.hold_actions import (
@@ -87,6 +88,7 @@ class GuardedWorld:
     messages: list[str] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     rival: str = ""
+    alarms: AlarmReading = NO_READING
     most_writes: int | None = None
     """The operator is killed after so many actions of a look; None: it is not."""
 
@@ -193,7 +195,8 @@ class GuardedWorld:
     def snapshot(self) -> Snapshot:
         """What a look sees."""
         views = tuple(self.revisions.values())
-        return replace(adapt(self.breaker, self.workload, views, self.rival), sight=CURRENT)
+        snapshot = adapt(self.breaker, self.workload, views, self.rival)
+        return replace(snapshot, sight=CURRENT, alarms=self.alarms)
 
     @property
     def status(self) -> Status:

@@ -18,6 +18,7 @@ from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from tests.unit.cluster.fake_api import answer
+from tripswitch.cluster.alarms_client import Source
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.notify import Target
 from tripswitch.domain.values.protection import Mode
@@ -235,3 +236,50 @@ def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
     result = CliRunner().invoke(command.main, [f"--notify-url={url}"])
     assert result.exit_code == 2
     assert "must be an http or https URL" in result.output
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "source"),
+    [
+        pytest.param("", {}, None, id="not set up"),
+        pytest.param("--alarms-url=http://p:9090", {}, Source("http://p:9090"), id="an address"),
+        pytest.param(
+            "",
+            {"TRIPSWITCH_ALARMS_URL": "http://p:9090"},
+            Source("http://p:9090"),
+            id="by variable",
+        ),
+        pytest.param(
+            "--alarms-url=https://p --alarms-ca-file=ca.crt --alarms-token-file=token "
+            "--alarms-namespace-label=kubernetes_namespace",
+            {},
+            Source("https://p", "ca.crt", "token", "kubernetes_namespace"),
+            id="all of it",
+        ),
+    ],
+)
+def test_a1_where_alarms_are_read_from(
+    line: str, environment: dict[str, str], source: Source | None
+) -> None:
+    with CliRunner().isolation(env=environment):
+        context = command.main.make_context("", line.split())
+    assert read_options(cast("Flags", context.params)).alarms == source
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--alarms-url=prometheus:9090", "must be an http or https URL"),
+        ("--alarms-token-file=token", "need --alarms-url"),
+        ("--alarms-ca-file=ca.crt", "need --alarms-url"),
+        ("--alarms-url=http://p --alarms-namespace-label=", "must be a label name of Prometheus"),
+        (
+            "--alarms-url=http://p --alarms-namespace-label=a.b",
+            "must be a label name of Prometheus",
+        ),
+    ],
+)
+def test_a1_wrong_options_about_alarms_are_refused(line: str, words: str) -> None:
+    result = CliRunner().invoke(command.main, line.split())
+    assert result.exit_code == 2
+    assert words in result.output

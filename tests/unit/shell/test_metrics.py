@@ -57,6 +57,7 @@ def test_failures_are_counted_by_kind_and_reason_except_ignored_ones() -> None:
     [
         (EventReason.ROLLOUT_COMPLETED, "SUCCESSFUL", 0),
         (EventReason.CIRCUIT_BREAKER_TRIGGERED, "FAILED", 1),
+        (EventReason.ALARM_TRIGGERED, "FAILED", 1),
         (EventReason.ROLLOUT_STOPPED, "STOPPED", 0),
         (EventReason.ROLLBACK_COMPLETED, "ROLLBACK_SUCCESSFUL", 0),
         (EventReason.ROLLBACK_FAILED, "ROLLBACK_FAILED", 1),
@@ -69,6 +70,14 @@ def test_each_end_of_a_rollout_is_counted(reason: EventReason, result: str, trip
     assert value(metrics, ended) == 1
     assert value(metrics, 'tripswitch_trips_total{name="web",namespace="shop"}') == trips
     assert value(metrics, "tripswitch_time_to_detect_seconds_count") == trips
+
+
+def test_a1_requests_for_alerting_rules_are_counted() -> None:
+    metrics = Metrics()
+    for result in ("ok", "failed", "ok"):
+        metrics.count_alarm_reading(result)
+    assert value(metrics, 'tripswitch_alarm_readings_total{result="ok"}') == 2
+    assert value(metrics, 'tripswitch_alarm_readings_total{result="failed"}') == 1
 
 
 def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:

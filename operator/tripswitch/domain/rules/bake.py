@@ -59,6 +59,16 @@ def is_baking(bake: Bake | None, now: Instant) -> bool:
     return bake is not None and (bake.ends_at is None or now < bake.ends_at)
 
 
+def describe_clock(at: Instant) -> str:
+    """Return the time of the day.
+
+    >>> describe_clock(86_400.0 + 3_661.5)
+    '01:01:01 UTC'
+    """
+    seconds = int(at) % 86_400
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
+
+
 def find_blindness(
     standstills: tuple[Standstill, ...],
     reading: AlarmReading | None,

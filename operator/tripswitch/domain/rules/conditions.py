@@ -21,6 +21,7 @@ class Facts:
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
     ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
+    ``alarms_ignored`` and ``alarms_unavailable``: which alarms cannot fail the rollout, and why (A2).
     """
 
     rollout: Rollout
@@ -36,6 +37,8 @@ class Facts:
     crash_loops: str = ""
     frozen: str = ""
     at_risk: str = ""
+    alarms_ignored: str = ""
+    alarms_unavailable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,12 @@ def _wanted(facts: Facts) -> list[_Wanted]:
         wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
     if facts.at_risk:
         wanted.append(_Wanted("RollbackAtRisk", True, Reason.ROLLBACK_AT_RISK, facts.at_risk))
+    for kind, reason, told in (
+        ("AlarmsIgnored", Reason.ALARMS_IGNORED, facts.alarms_ignored),
+        ("AlarmsUnavailable", Reason.ALARMS_UNAVAILABLE, facts.alarms_unavailable),
+    ):
+        if told:
+            wanted.append(_Wanted(kind, True, reason, told))
     if stalled is None and facts.rollout.status in rollout_states.OPEN:
         wanted.append(_Wanted("Reconciling", True, progressing.reason, progressing.message))
     return wanted

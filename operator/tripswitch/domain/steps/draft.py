@@ -218,7 +218,11 @@ class Draft:
             failures=() if deploy else tuple(r for r in records if r.revision != revision),
             experience=history.find_experience(self.memory.revisions, kept, revision),
         )
-        memory = replace(self.memory, last_completed_revision=None if kept == revision else kept)
+        memory = replace(
+            self.memory,
+            last_completed_revision=None if kept == revision else kept,
+            alarms=None if deploy else self.memory.alarms,
+        )
         return (
             replace(self, memory=memory)
             .with_memory(rollout=begun, breaker=breaker)

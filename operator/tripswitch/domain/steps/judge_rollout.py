@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.bake import describe_clock
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.evidence import describe_latest
@@ -25,12 +26,13 @@ from tripswitch.domain.steps.progress_clock import (
 )
 from tripswitch.domain.steps.use_evidence import take, tell_failure
 from tripswitch.domain.steps.waiting_words import describe_lateness
+from tripswitch.domain.steps.watch_alarms import advance_bake, is_baked, watch_alarms
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.states import BreakerState, Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
-from tripswitch.domain.values.workload import PolicyRule
+from tripswitch.domain.values.workload import PolicyRule, Spec
 
 PULLS_IN_A_ROLLBACK = PolicyRule(Verdict.IGNORE, reasons=PULLS)
 """F10: the target has been pulled before, so it is the registry that is in trouble."""
@@ -47,14 +49,18 @@ def judge_rollout(draft: Draft) -> Draft:
         return _recover(draft)
     if draft.spec.paused:
         return hold_clock(draft)
-    draft = run_clock(mark_progress(draft))
+    whole = _is_complete(draft)
+    draft = run_clock(advance_bake(mark_progress(draft), whole=whole))
     if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
         return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
     draft, cause = _watch(draft)
     if cause is not None:
         return trip(draft, Reason.CIRCUIT_BREAKER_TRIGGERED, cause)
-    if _is_complete(draft):
-        return _complete(draft)
+    draft, alarm = watch_alarms(draft)
+    if alarm:
+        return trip(draft, Reason.ALARM_TRIGGERED, alarm)
+    if whole:
+        return _complete(draft) if is_baked(draft) else draft
     late_at = compute_late_at(draft)
     if late_at is None or late_at > draft.now:
         return draft.wake(late_at)
@@ -74,8 +80,8 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
         )
     found = describe_latest(draft.memory.circuit_breaker.failures, failed.revision)
     words = f"{cause}; {found}" if found else cause
-    draft = _tell_trip(draft, failed.revision, words)
-    if draft.spec.breaker.rollback or draft.only_reports:
+    draft = _tell_trip(draft, reason, f"revision {failed.revision}", words)
+    if _rolls_back(draft.spec, reason) or draft.only_reports:
         return judge_rollout(roll_back(draft, cause))
     message = f"{cause}; rollback is off, nothing more is launched"  # B4
     return draft.with_memory(rollout=replace(draft.rollout, message=message)).say(
@@ -83,18 +89,22 @@ def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
     )
 
 
-def _tell_trip(draft: Draft, revision: int, words: str) -> Draft:
+def _rolls_back(spec: Spec, reason: Reason) -> bool:
+    """A1: an alarm has a ``rollback`` of its own."""
+    if reason is Reason.ALARM_TRIGGERED and spec.alarms is not None:
+        return spec.alarms.rollback
+    return spec.breaker.rollback
+
+
+def _tell_trip(draft: Draft, reason: Reason, revision: str, words: str) -> Draft:
     """Say that a revision has failed, or that its breaker would have tripped (G7)."""
-    if not draft.only_reports:
-        return draft.say(
-            EventReason.CIRCUIT_BREAKER_TRIGGERED, f"revision {revision} failed: {words}"
-        )
-    seconds = int(draft.now) % 86_400
-    at = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02} UTC"
-    return draft.say(
-        EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER,
-        f"revision {revision} would have tripped at {at}: {words}",
-    )
+    if draft.only_reports:
+        at = describe_clock(draft.now)
+        told = f"{revision} would have tripped at {at}: {words}"
+        return draft.say(EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER, told)
+    by_alarm = reason is Reason.ALARM_TRIGGERED
+    event = EventReason.ALARM_TRIGGERED if by_alarm else EventReason.CIRCUIT_BREAKER_TRIGGERED
+    return draft.say(event, f"{revision} failed: {words}")
 
 
 def _recover(draft: Draft) -> Draft:

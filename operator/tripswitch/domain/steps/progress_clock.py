@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tripswitch.domain.rules.bake import hold_bake, is_baking
 from tripswitch.domain.rules.sight import compute_due
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.memory import Rollout
@@ -33,10 +34,11 @@ def run_clock(draft: Draft) -> Draft:
     """P1: the clock runs only while pods of the target could become healthy and are not.
 
     It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
-    and the next step is ours, and while the ReplicaSet controller or the scheduler has not looked yet.
+    and the next step is ours, while the ReplicaSet controller or the scheduler has not looked yet, and in a
+    bake (A3).
     """
     rollout, now = draft.rollout, draft.now
-    if _is_anything_awaited(draft):
+    if _is_anything_awaited(draft) and not is_baking(rollout.bake, now):
         rollout = _release(rollout, now)
     elif rollout.held_at is None:
         counts = draft.counts_of(rollout.revision)
@@ -70,7 +72,9 @@ def hold_clock(draft: Draft) -> Draft:
     rollout, now = draft.rollout, draft.now
     if rollout.paused_at is not None:
         return draft
-    return draft.with_memory(rollout=replace(_release(rollout, now), paused_at=now))
+    return draft.with_memory(
+        rollout=replace(_release(rollout, now), paused_at=now, bake=hold_bake(rollout.bake, now))
+    )
 
 
 def progress(rollout: Rollout, at: Instant) -> Rollout:

@@ -15,6 +15,12 @@ from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
+from tripswitch.domain.steps.watch_alarms import (
+    describe_bake,
+    describe_ignored,
+    describe_unavailable,
+    settle_alarms,
+)
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.memory import Breaker, Revision
 from tripswitch.domain.values.report import Report, RevisionReport
@@ -35,6 +41,7 @@ def report_status(draft: Draft, frozen: str = "") -> Status:
         draft.memory,
         observed_generation=draft.snapshot.guarded.generation,
         circuit_breaker=_settle_breaker(draft),
+        alarms=settle_alarms(draft),
         revisions=_find_remembered(draft),
         conditions=tuple(condition.state for condition in report.conditions),
     )
@@ -128,6 +135,8 @@ def _gather_facts(
         crash_loops=describe_crash_loops(draft),
         at_risk=find_risk(draft.workload, spec) if draft.snapshot.protected else "",
         frozen=frozen,
+        alarms_ignored=describe_ignored(draft),
+        alarms_unavailable=describe_unavailable(draft),
     )
 
 
@@ -177,6 +186,7 @@ def _explain_progress(draft: Draft) -> str:
         told += f", {breaker.failure_count} of {breaker.threshold} failures"
     if draft.spec.paused:
         return f"{told} (paused)"
+    told += describe_bake(draft)
     words = compute_waiting_words(draft)
     held = f"; waiting: {words}" if words else ""
     return f"{told}{held}{_evidence(draft, draft.rollout.revision)}"

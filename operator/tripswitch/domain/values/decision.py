@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tripswitch.domain.values.alarms import AlarmQuestion
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.images import NO_PINNING, Pinning
@@ -161,6 +162,15 @@ class EventReason(StrEnum):
     IMAGE_DIGESTS_DIFFER = "ImageDigestsDiffer"
     IMAGE_DIGEST_UNUSABLE = "ImageDigestUnusable"
     IMAGE_DIGEST_GONE = "ImageDigestGone"
+    ALARM_TRIGGERED = "AlarmTriggered"
+    ALARMS_IGNORED = "AlarmsIgnored"
+    ALARM_UNKNOWN = "AlarmUnknown"
+    ALARMS_UNAVAILABLE = "AlarmsUnavailable"
+    BAKE_STARTED = "BakeStarted"
+
+
+TRIPS = frozenset({EventReason.CIRCUIT_BREAKER_TRIGGERED, EventReason.ALARM_TRIGGERED})
+"""Events that tell that a revision has failed."""
 
 
 WARNINGS = frozenset(
@@ -179,6 +189,10 @@ WARNINGS = frozenset(
         EventReason.IMAGE_DIGESTS_DIFFER,
         EventReason.IMAGE_DIGEST_UNUSABLE,
         EventReason.IMAGE_DIGEST_GONE,
+        EventReason.ALARM_TRIGGERED,
+        EventReason.ALARMS_IGNORED,
+        EventReason.ALARM_UNKNOWN,
+        EventReason.ALARMS_UNAVAILABLE,
     }
 )
 """Events of type Warning; the others are Normal."""
@@ -214,4 +228,6 @@ class Decision:
     """What is still to be found out about failures; asked at every look until it is found."""
     check: Check | None = None
     """What is to be read anew, because a verdict by time is due (rules V)."""
+    alarms: AlarmQuestion | None = None
+    """The alarms that have to be read as long as every decision asks for them (A1)."""
     wake_at: Instant | None = None

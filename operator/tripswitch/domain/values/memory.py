@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tripswitch.domain.values.alarms import Alarms
+from tripswitch.domain.values.bake import Bake
 from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.images import ContainerImage
 from tripswitch.domain.values.inquiry import Evidence
@@ -122,6 +124,13 @@ class Rollout:
     progressed_at: Instant = 0.0
     paused_at: Instant | None = None
     held_at: Instant | None = None
+    bake: Bake | None = None
+    """The time in which a whole rollout is watched on (A3); None: it has not begun."""
+
+    @property
+    def bake_ends_at(self) -> Instant | None:
+        """When the bake is over; None if there is none, or its clock stands still."""
+        return None if self.bake is None else self.bake.ends_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,8 @@ class Memory:
     desired_revision: int | None = None
     last_completed_revision: int | None = None
     circuit_breaker: Breaker = Breaker()
+    alarms: Alarms | None = None
+    """The alarms of the latest deployment (A1); None: none are watched."""
     revisions: tuple[Revision, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
     collision_count: int = 0

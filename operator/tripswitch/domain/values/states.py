@@ -57,6 +57,9 @@ class Reason(StrEnum):
     CRASH_LOOPING = "CrashLooping"
     MINIMUM_HEALTHY = "MinimumHealthyAvailable"
     BELOW_MINIMUM_HEALTHY = "MinimumHealthyUnavailable"
+    ALARM_TRIGGERED = "AlarmTriggered"
+    ALARMS_IGNORED = "AlarmsIgnored"
+    ALARMS_UNAVAILABLE = "AlarmsUnavailable"
 
 
 class BreakerState(StrEnum):

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from tests.e2e.namespace import FAST_PROBE, GROUP, PATIENCE, VERSION, Namespace, Object
+import pytest
 
+from tests.e2e.namespace import FAST_PROBE, GROUP, PATIENCE, VERSION, Namespace, Object
+from tools.cluster.audit import AuditLog
+from tools.operator_process import USER
+
+WORKLOADS = ("deployments", "statefulsets", "replicasets", "pods")
 BREAKERS = "deploymentcircuitbreakers"
 BEHAVIOUR = "stage.tripswitch.dev/behaviour"
 LABEL = f"{GROUP}/circuit-breaker"
@@ -101,4 +108,18 @@ def images(world: Namespace) -> list[str]:
         pod.spec.containers[0].image
         for pod in world.pods()
         if any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or [])
+    )
+
+
+def find_writes(world: Namespace) -> Counter[str]:
+    """Count what the operator wrote on workloads, ReplicaSets and pods of the world's namespace."""
+    if not world.environment.audit_log:
+        pytest.skip("no audit log here")
+    log = AuditLog(Path(world.environment.audit_log), whole=True)
+    return Counter(
+        request.words
+        for request in log.read()
+        if (request.user, request.namespace) == (USER, world.namespace)
+        and request.writes
+        and request.resource.partition("/")[0] in WORKLOADS
     )

@@ -68,14 +68,18 @@ class Environment:
 
     def kubectl(self, *words: str, stdin: str | None = None) -> str:
         """Run kubectl as the admin; subprocess.CalledProcessError with stderr if it fails."""
-        return subprocess.run(
-            [self.kubectl_path, f"--kubeconfig={self.kubeconfig}", *words],
-            input=stdin,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        ).stdout
+        try:
+            return subprocess.run(
+                [self.kubectl_path, f"--kubeconfig={self.kubeconfig}", *words],
+                input=stdin,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            error.add_note(error.stderr)
+            raise
 
 
 class _Stoppable(Protocol):

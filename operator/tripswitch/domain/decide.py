@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from tripswitch.domain.decide_guarded import decide_guarded
 from tripswitch.domain.rules import history, rollout_states
-from tripswitch.domain.rules.health import health_deadline
+from tripswitch.domain.rules.health import Expectations, health_deadline
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
@@ -26,7 +26,6 @@ from tripswitch.domain.steps.follow_spec import (
 )
 from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.pin_images import (
-    find_first_pinning,
     pin_images,
     replace_stuck_pods,
     settle_images,
@@ -47,6 +46,8 @@ from tripswitch.domain.values.decision import (
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
+from tripswitch.domain.values.memory import Revision
+from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.states import RolloutStatus
@@ -126,19 +127,26 @@ def _resize(draft: Draft, plan: Plan) -> list[Action]:
 
 
 def _create(draft: Draft, plan: Plan) -> list[Action]:
-    record, replicas = draft.record(draft.rollout.revision), draft.spec.replicas
-    if (
-        record is None
-        # Also one that is being deleted has the name, until it is gone.
-        or any(rs.name == record.replica_set for rs in draft.snapshot.replica_sets)
-        or draft.rollout.status in rollout_states.STALLED | {RolloutStatus.PENDING}
-        or record.digest != draft.spec.template.digest
-        or record.replica_set not in plan.sizes
-    ):
+    record = draft.record(draft.rollout.revision)
+    if record is None or not _is_to_be_created(draft, record, plan):
         return []
     size = plan.sizes[record.replica_set]
-    pinning = find_first_pinning(draft, record)
-    return [CreateReplicaSet(record.replica_set, record.revision, size, replicas, pinning)]
+    return [
+        CreateReplicaSet(record.replica_set, record.revision, size, sized_for=draft.spec.replicas)
+    ]
+
+
+def _is_to_be_created(draft: Draft, record: Revision, plan: Plan) -> bool:
+    """Return whether a revision is launched that has no ReplicaSet yet.
+
+    One that is being deleted has the name until it is gone. It can be made from ``spec.template`` only, and
+    not for a rollout that has failed (B3) or has not begun (R7).
+    """
+    if any(rs.name == record.replica_set for rs in draft.snapshot.replica_sets):
+        return False
+    if draft.rollout.status in rollout_states.STALLED | {RolloutStatus.PENDING}:
+        return False
+    return record.digest == draft.spec.template.digest and record.replica_set in plan.sizes
 
 
 def _scale(draft: Draft, plan: Plan) -> list[Action]:
@@ -176,17 +184,21 @@ def _replace_pods(draft: Draft) -> list[Action]:
     target = draft.target
     if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
         return []
-    late = {entry.pod for entry in draft.memory.circuit_breaker.counted if entry.unhealthy}
+    counted = {entry.pod for entry in draft.memory.circuit_breaker.counted if entry.unhealthy}
     expected = draft.expect(target)
     return [
         DeletePod(pod.name, pod.uid, pod.resource_version)
         for pod in target.pods
-        if pod.uid in late
-        and not pod.disrupted
-        and (at := health_deadline(pod, expected)) is not None
-        and at <= draft.now
-        and draft.sight.confirms(at, pod.node)
+        if pod.uid in counted and not pod.disrupted and _is_late(draft, pod, expected)
     ]
+
+
+def _is_late(draft: Draft, pod: PodView, expected: Expectations) -> bool:
+    """Return whether a pod's health deadline has passed, and it would be known if it was met (V1)."""
+    deadline = health_deadline(pod, expected)
+    if deadline is None or deadline > draft.now:
+        return False
+    return draft.sight.confirms(deadline, pod.node)
 
 
 def _mark_completed(draft: Draft) -> list[Action]:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from tripswitch.domain.rules import counted_pods
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
-from tripswitch.domain.rules.failures import UNKNOWN_BASE, judge
+from tripswitch.domain.rules.failures import UNKNOWN_BASE, Observed, judge
 from tripswitch.domain.rules.health import Experience, expect, running_at, started_at
 from tripswitch.domain.rules.sight import merge_needs
 from tripswitch.domain.rules.threshold import compute_threshold
@@ -27,7 +27,7 @@ from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT, Need, Sight
 from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, Stage
 from tripswitch.domain.values.time import Instant
-from tripswitch.domain.values.workload import Spec
+from tripswitch.domain.values.workload import PolicyRule, Spec
 
 STATUS = MappingProxyType(
     {
@@ -115,44 +115,61 @@ def watch(
     sight: Sight,
     experience: Experience | None = None,
 ) -> Watched:
-    """Fold one look at the pods of the target revision into the breaker's memory."""
+    """Fold one look at the pods of the target revision into the breaker's memory.
+
+    The order is the rule: first the reset by a healthy pod (H2), then the new failures (S2), so that a
+    failure seen together with a success is counted.
+    """
     threshold = compute_threshold(spec.breaker, spec.replicas)  # T4: at every look
     if target is None:
         return Watched(replace(breaker, threshold=threshold))
     known, policy = {entry.pod: entry for entry in breaker.counted}, spec.breaker.policy
     expected = expect(target, spec, now, experience, sight)
-    looks = counted_pods.look_at(breaker, target, expected, policy, now)
-    observed = counted_pods.admit(looks, known, policy)
-    found = (failure for look in observed for failure in look.failures)
-    failures = tuple(
-        judged
-        for failure in sorted(found, key=lambda failure: failure.pod)
-        if (judged := judge(failure, policy)).verdict is not Verdict.IGNORE
-    )
-    # Healthy pods without an entry are known as a number: one more of them is another healthy pod.
-    healthy = sum(_became_healthy(look.after, known) for look in observed)
-    resets = spec.breaker.reset_on_healthy_task and healthy > (breaker.unlisted or 0)
-    # S2: one counter for both kinds of failures.
-    count = (0 if resets else breaker.failure_count) + sum(f.count for f in failures)
-    records = tuple(r for r in breaker.failures if not resets or r.revision != target.revision)
-    ran = any(look.after.seen is not Seen.NONE for look in observed)
-    stage, stage_wake = _next_stage(breaker.stage, target.pods, now, ran=ran)
+    shown = counted_pods.look_at(breaker, target, expected, policy, now)
+    looks = counted_pods.admit(shown, known, policy)
+    failures = _judge_failures(looks, policy)
+    resets = spec.breaker.reset_on_healthy_task and _has_healthier(looks, breaker, known)
+    start = _reset(breaker, target.revision) if resets else breaker
+    stage, stage_wakes = _next_stage(breaker.stage, target.pods, looks, now)
     after = replace(
-        counted_pods.remember(breaker, observed, spec),
+        counted_pods.remember(start, looks, spec),
         stage=stage,
         threshold=threshold,
-        failure_count=count,
-        failures=_record(records, failures, target.revision, now),
+        failure_count=start.failure_count + sum(failure.count for failure in failures),
+        failures=_record(start.failures, failures, target.revision, now),
     )
-    wakes = [at for look in observed if (at := look.wake_at) is not None]
+    look_wakes = [look.wake_at for look in looks if look.wake_at is not None]
     return Watched(
         breaker=after,
         failures=failures,
         ready_seconds=None if breaker.unlisted else _measure(target.pods, known),
         cause=_find_cause(after, failures, target.revision),
-        wake_at=min([*wakes, *stage_wake], default=None),
-        need=merge_needs(look.need for look in observed if look.need is not None),
+        wake_at=min([*look_wakes, *stage_wakes], default=None),
+        need=merge_needs(look.need for look in looks if look.need is not None),
     )
+
+
+def _judge_failures(looks: list[Observed], policy: tuple[PolicyRule, ...]) -> tuple[Failure, ...]:
+    """Return the new failures that count, in the order of the pods' names (F6)."""
+    judged = [judge(failure, policy) for look in looks for failure in look.failures]
+    counting = [failure for failure in judged if failure.verdict is not Verdict.IGNORE]
+    return tuple(sorted(counting, key=lambda failure: failure.pod))
+
+
+def _has_healthier(looks: list[Observed], breaker: Breaker, known: dict[str, Counted]) -> bool:
+    """Return whether another pod became healthy (H2).
+
+    Healthy pods without an entry are remembered as a number (F7): more of them than before means one more
+    healthy pod.
+    """
+    without_entry_before = breaker.unlisted or 0
+    return sum(_became_healthy(look.after, known) for look in looks) > without_entry_before
+
+
+def _reset(breaker: Breaker, revision: int) -> Breaker:
+    """Return the memory with the count at 0 and without the revision's records (H2)."""
+    others = tuple(record for record in breaker.failures if record.revision != revision)
+    return replace(breaker, failure_count=0, failures=others)
 
 
 def _forget_attempts(seen: Counted, now: Instant) -> Counted:
@@ -203,13 +220,17 @@ def _became_healthy(after: Counted, known: dict[str, Counted]) -> bool:
 
 
 def _next_stage(
-    stage: Stage, pods: tuple[PodView, ...], now: Instant, *, ran: bool
+    stage: Stage, pods: tuple[PodView, ...], looks: list[Observed], now: Instant
 ) -> tuple[Stage, list[Instant]]:
-    """S1. A pod that was Ready for long enough has been RUNNING, also if no look saw it (``ran``)."""
+    """Return the stage after a look, and when time alone changes it (S1).
+
+    A pod that was Ready for long enough has been RUNNING, also if no look saw it run.
+    """
     if stage is Stage.HEALTH:
         return stage, []
     moments = [at for pod in pods if (at := running_at(pod)) is not None]
-    if ran or any(at <= now for at in moments):
+    was_ready = any(look.after.seen is not Seen.NONE for look in looks)
+    if was_ready or any(at <= now for at in moments):
         return STAGES[stage, "RUNNING"], []
     return stage, moments
 

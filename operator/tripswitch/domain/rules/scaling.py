@@ -213,12 +213,8 @@ def roll(
     {'new': 5, 'old': 8}
     """
     if recreate:
-        held = target.size if any(not other.gone for other in others) else replicas
-        return {target.name: min(held, replicas), **{other.name: 0 for other in others}}
-    room = bounds.upper - target.occupied - sum(other.occupied for other in others)
-    left = sum(other.surely_healthy(other.size) for other in others) - bounds.lower
-    spare = left + target.surely_healthy(target.size)
-    wanted = min(resize(target, replicas, spare), target.size + max(0, room))
+        return _recreate(target, others, replicas)
+    wanted = _raise_target(target, others, replicas, bounds)
     # Capacity that is only being raised is nothing to count on yet.
     relied_on = target.surely_healthy(min(target.size, wanted)) - bounds.lower
     sizes = _lower_others(others, relied_on)
@@ -227,6 +223,46 @@ def roll(
         spare = relied_on + sum(other.surely_healthy(sizes[other.name]) for other in others)
         wanted = max(wanted - excess, _lowest(replace(target, size=wanted), spare))
     return {target.name: wanted, **sizes}
+
+
+def _recreate(target: PodCounts, others: Sequence[PodCounts], replicas: int) -> dict[str, int]:
+    """Return the next sizes of a Recreate (R1): the target is not raised before all other pods are gone.
+
+    >>> _recreate(PodCounts("new", 0), [PodCounts("old", 4, 4, 4, 4, gone=False)], 4)
+    {'new': 0, 'old': 0}
+    >>> _recreate(PodCounts("new", 0), [PodCounts("old", 0)], 4)
+    {'new': 4, 'old': 0}
+    """
+    others_gone = all(other.gone for other in others)
+    size = replicas if others_gone else min(target.size, replicas)
+    return {target.name: size, **{other.name: 0 for other in others}}
+
+
+def _raise_target(
+    target: PodCounts, others: Sequence[PodCounts], replicas: int, bounds: Bounds
+) -> int:
+    """Return the target's next size: towards ``replicas``, and no more pods than U in all (R3).
+
+    4 old pods and at most 6 in all leave room for 2 new ones. The old ones count also while they terminate:
+
+    >>> old = PodCounts("old", 4, 4, 4, 4, gone=False)
+    >>> _raise_target(PodCounts("new", 0), [old], 4, Bounds(4, 6))
+    2
+    >>> _raise_target(PodCounts("new", 2, 2), [replace(old, size=2)], 4, Bounds(4, 6))
+    2
+
+    It is too large after scaling down from 8 to 4, and goes down as far as L allows. With 8 healthy pods
+    4 may go; with 5 of them old and 3 its own, all of it that is not asked for may:
+
+    >>> _raise_target(PodCounts("new", 8, 8, 8, 8), [], 4, Bounds(4, 6))
+    4
+    >>> _raise_target(PodCounts("new", 8, 8, 3, 3), [PodCounts("old", 5, 5, 5, 5)], 4, Bounds(4, 6))
+    4
+    """
+    room = bounds.upper - target.occupied - sum(other.occupied for other in others)
+    healthy = sum(counts.surely_healthy(counts.size) for counts in (target, *others))
+    towards = resize(target, replicas, spare=healthy - bounds.lower)
+    return min(towards, target.size + max(0, room))
 
 
 def _lower_others(others: Sequence[PodCounts], relied_on: int) -> dict[str, int]:

@@ -18,7 +18,7 @@ from tests.sim.referee import CounterexampleError, Referee, find_harm
 from tests.sim.workload_api import WorkloadServer
 from tests.support.invariants import check_status, compute_kept_healthy
 from tripswitch.cluster.workloads import CHANGED, HOW_TO_GO_ON, MARKS, TRIPPED
-from tripswitch.domain.rules.scaling import compute_bounds
+from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import (
     HoldWorkload,

@@ -15,7 +15,7 @@ from tests.sim.api import ApiServer
 from tests.sim.consistency import OVER, compute_phase
 from tests.sim.objects import RawPod
 from tripswitch.domain.rules.ended_runs import RESTARTED_ALL
-from tripswitch.domain.rules.failures import is_trouble_of_node
+from tripswitch.domain.rules.start_attempts import is_trouble_of_node
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase
 from tripswitch.domain.values.time import Instant
 

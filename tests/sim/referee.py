@@ -10,8 +10,8 @@ from tests.sim.laws import check_laws
 from tests.sim.operator import Decide, Look
 from tests.sim.recount import Recount, is_over, settling_seconds
 from tests.support.invariants import check_decision, compute_kept_healthy
+from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
-from tripswitch.domain.rules.scaling import compute_bounds
 from tripswitch.domain.values.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.snapshot import Snapshot

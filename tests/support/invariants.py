@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from tripswitch.domain.rules import counted_pods, rollout_states
+from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.rules.breaker import MAX_RECORDS, STATUS
 from tripswitch.domain.rules.digests import find_stuck
 from tripswitch.domain.rules.health import expect, healthy_at
-from tripswitch.domain.rules.scaling import compute_bounds
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,

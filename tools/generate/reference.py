@@ -12,7 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from tripswitch.api.crd import CIRCUIT_BREAKER, GUARDED_DEPLOYMENT, Definition
 from tripswitch.cli.app import COMMANDS, PROGRAM, app
-from tripswitch.domain.rules.failures import FAILURE_REASONS
+from tripswitch.domain.rules.failure_reasons import FAILURE_REASONS
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.states import Reason
 from tripswitch.shell.metrics import Metrics

@@ -14,16 +14,11 @@ from __future__ import annotations
 from tripswitch.domain.decide_guarded import decide_guarded
 from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.health import Expectations, health_deadline
+from tripswitch.domain.steps.apply_commands import apply_commands
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
-from tripswitch.domain.steps.follow_spec import (
-    apply_commands,
-    follow_spec,
-    rename_on_collision,
-    restore_history,
-    resume,
-)
+from tripswitch.domain.steps.follow_spec import follow_spec
 from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.pin_images import (
     pin_images,
@@ -32,6 +27,8 @@ from tripswitch.domain.steps.pin_images import (
 )
 from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
 from tripswitch.domain.steps.report_status import report_refusal, report_status
+from tripswitch.domain.steps.restore_history import rename_on_collision, restore_history
+from tripswitch.domain.steps.resume import resume
 from tripswitch.domain.steps.retain_pods import retain_pods
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.steps.watch_alarms import ask_alarms

@@ -11,15 +11,18 @@ from dataclasses import replace
 
 from tripswitch.domain.rules.conditions import compute_problem_conditions
 from tripswitch.domain.rules.workloads import bears_hold, is_stopped, remember_target
+from tripswitch.domain.steps.apply_commands import apply_commands
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
-from tripswitch.domain.steps.follow_spec import apply_commands, follow_spec, restore_history, resume
+from tripswitch.domain.steps.follow_spec import follow_spec
 from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
 from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.plan_hold import plan_hold, release
 from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
+from tripswitch.domain.steps.restore_history import restore_history
+from tripswitch.domain.steps.resume import resume
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.steps.watch_alarms import ask_alarms
 from tripswitch.domain.values.decision import Action, Decision, Event, EventReason

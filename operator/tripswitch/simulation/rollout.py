@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.scaling import Bounds, compute_bounds
+from tripswitch.domain.rules.bounds import Bounds, compute_bounds
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.values.decision import Event
 from tripswitch.domain.values.snapshot import Guarded

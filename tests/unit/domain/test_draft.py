@@ -17,10 +17,12 @@ from tests.support.builders import (
     snapshot,
     template,
 )
+from tripswitch.domain.rules.bounds import Bounds
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.rules.rollout_states import IllegalTransitionError, Transition
-from tripswitch.domain.rules.scaling import Bounds, PodCounts
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.report_status import report_status
+from tripswitch.domain.steps.rollout_moves import finish_rollout, start_rollout
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.memory import Breaker, Memory
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
@@ -58,24 +60,26 @@ def test_a_revision_that_history_does_not_know_cannot_be_rolled_out_or_finished(
     with pytest.raises(
         AssertionError, match=r"^a rollout of a revision that history does not know$"
     ):
-        draft().start(9, RolloutKind.DEPLOY)
+        start_rollout(draft(), 9, RolloutKind.DEPLOY)
     unknown = draft().with_memory(rollout=rollout(9))
     with pytest.raises(
         AssertionError, match=r"^a rollout of a revision that history does not know$"
     ):
-        unknown.finish(Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+        finish_rollout(unknown, Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
 
 
 def test_a_finished_rollout_cannot_be_finished_again() -> None:
-    done = draft().finish(Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
+    done = finish_rollout(draft(), Transition.COMPLETED, Reason.ROLLOUT_COMPLETED, "")
     with pytest.raises(IllegalTransitionError):
-        done.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "")
+        finish_rollout(done, Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "")
 
 
 def test_no_step_changes_the_draft_before_it() -> None:
     before = draft()
-    before.say(EventReason.ROLLOUT_STARTED, "words").wake(START + 99).start(1, RolloutKind.DEPLOY)
-    before.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "why")
+    start_rollout(
+        before.say(EventReason.ROLLOUT_STARTED, "words").wake(START + 99), 1, RolloutKind.DEPLOY
+    )
+    finish_rollout(before, Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, "why")
     assert before == draft()
 
 
@@ -127,7 +131,7 @@ def test_parts_of_the_memory_that_are_not_given_stay() -> None:
 
 def test_b1_a_revision_that_is_rolled_out_leaves_completed() -> None:
     for kind in RolloutKind:
-        begun = draft().start(1, kind, failed=2)
+        begun = start_rollout(draft(), 1, kind, failed=2)
         record = begun.record(1)
         assert record is not None
         assert record.rollout_state is RolloutState.IN_PROGRESS
@@ -139,18 +143,18 @@ def test_b1_a_revision_that_is_rolled_out_leaves_completed() -> None:
 
 
 def test_c3_a_deploy_of_another_revision_keeps_the_rollback_target() -> None:
-    begun = draft().start(2, RolloutKind.DEPLOY)
+    begun = start_rollout(draft(), 2, RolloutKind.DEPLOY)
     assert begun.memory.last_completed_revision == 1
 
 
 def test_b5_while_a_rollback_runs_there_is_nothing_to_go_back_to() -> None:
-    begun = draft().start(2, RolloutKind.ROLLBACK)
+    begun = start_rollout(draft(), 2, RolloutKind.ROLLBACK)
     assert begun.memory.last_completed_revision is None
 
 
 def test_s3_a_disabled_breaker_remembers_no_pods() -> None:
     for enable in (True, False):
-        begun = draft(breaker=breaker_spec(enable=enable)).start(1, RolloutKind.DEPLOY)
+        begun = start_rollout(draft(breaker=breaker_spec(enable=enable)), 1, RolloutKind.DEPLOY)
         assert bool(begun.memory.circuit_breaker.counted) is enable
 
 
@@ -172,7 +176,7 @@ def test_the_end_of_a_rollout_stands_in_its_revisions_history(
     replicas: int, cause: Transition, completed_at: float | None, state: RolloutState
 ) -> None:
     wish = guarded(replicas, template("v2"), status=Status(draft().memory))
-    ended = begin_draft(snapshot(wish), START + 60).finish(cause, Reason.PAUSED, "why")
+    ended = finish_rollout(begin_draft(snapshot(wish), START + 60), cause, Reason.PAUSED, "why")
     record = ended.record(2)
     assert record is not None
     assert record.rollout_state is state

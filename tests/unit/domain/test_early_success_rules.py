@@ -12,7 +12,7 @@ from tripswitch.domain.rules.early_success import (
     is_cleaned_up,
     is_scaled_up,
 )
-from tripswitch.domain.rules.scaling import PodCounts
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.values.hooks import EarlySuccess
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.builders import breaker_spec, crashing_pod, pod, running, stuck_pod, waiting
 from tests.support.manual_cluster import ManualCluster, completed
-from tripswitch.domain.rules.failures import PULLS
+from tripswitch.domain.rules.failure_reasons import PULLS
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.pods import ContainerRole
 from tripswitch.domain.values.states import RolloutStatus

@@ -29,18 +29,11 @@ from tests.support.builders import (
 )
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
-from tripswitch.domain.rules.failures import (
-    ATTEMPT_SECONDS,
-    CANNOT_START,
-    FAILURE_REASONS,
-    NOT_READY_IN_TIME,
-    UNKNOWN_BASE,
-    Observed,
-    count_attempts,
-    count_failures,
-    judge,
-)
+from tripswitch.domain.rules.failure_policy import judge
+from tripswitch.domain.rules.failure_reasons import CANNOT_START, FAILURE_REASONS, NOT_READY_IN_TIME
+from tripswitch.domain.rules.failures import Observed, count_failures
 from tripswitch.domain.rules.health import LEAST_PATIENCE, Experience, expect
+from tripswitch.domain.rules.start_attempts import ATTEMPT_SECONDS, UNKNOWN_BASE, count_attempts
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.memory import Counted, Tally

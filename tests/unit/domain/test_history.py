@@ -37,7 +37,7 @@ from tripswitch.domain.rules.history import (
     select_remembered,
     update,
 )
-from tripswitch.domain.rules.scaling import PodCounts, count_pods
+from tripswitch.domain.rules.pod_counts import PodCounts, count_pods
 from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.replica_sets import ReplicaSetView

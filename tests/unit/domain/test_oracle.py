@@ -22,9 +22,11 @@ from typing import Any
 import pytest
 
 from tests.support.builders import START, pod
+from tripswitch.domain.rules.bounds import Bounds, compute_bounds
 from tripswitch.domain.rules.health import Expectations, healthy_at
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.rules.proportion import Share, share_out, share_upper_bound
-from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, roll
+from tripswitch.domain.rules.scaling import roll
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.workload import Amount, Readiness, RollingUpdate
 

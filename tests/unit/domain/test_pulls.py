@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.builders import START, pod, replica_set, spec, waiting
 from tripswitch.domain.rules.breaker import watch
-from tripswitch.domain.rules.failures import FAILURE_REASONS
+from tripswitch.domain.rules.failure_reasons import FAILURE_REASONS
 from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker

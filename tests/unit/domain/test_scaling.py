@@ -19,18 +19,9 @@ from tests.support.builders import (
     terminating,
     unready_pod,
 )
-from tripswitch.domain.rules.scaling import (
-    Bounds,
-    PodCounts,
-    compute_bounds,
-    compute_needed,
-    count_pods,
-    is_complete,
-    lower,
-    resize,
-    roll,
-    take_in_order,
-)
+from tripswitch.domain.rules.bounds import Bounds, compute_bounds, compute_needed
+from tripswitch.domain.rules.pod_counts import PodCounts, count_pods
+from tripswitch.domain.rules.scaling import is_complete, lower, resize, roll, take_in_order
 from tripswitch.domain.values.pods import PodPhase
 from tripswitch.domain.values.workload import Amount, Percentages, Recreate, RollingUpdate, Strategy
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 from tripswitch.cli.formatting import format_age, one_line, plural
 from tripswitch.cluster.pods import SETTING_UP
 from tripswitch.domain.rules.ended_runs import has_succeeded
+from tripswitch.domain.rules.failure_reasons import CANNOT_START
 from tripswitch.domain.rules.failure_words import describe_end
-from tripswitch.domain.rules.failures import CANNOT_START
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.time import Instant
 

@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from tripswitch.domain.rules import counted_pods
+from tripswitch.domain.rules.failure_policy import judge
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
-from tripswitch.domain.rules.failures import UNKNOWN_BASE, Observed, judge
+from tripswitch.domain.rules.failures import Observed
 from tripswitch.domain.rules.health import Experience, expect, running_at, started_at
 from tripswitch.domain.rules.sight import merge_needs
+from tripswitch.domain.rules.start_attempts import UNKNOWN_BASE
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord

@@ -18,7 +18,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from tripswitch.domain.rules.failures import Observed, count_failures, judge
+from tripswitch.domain.rules.failure_policy import judge
+from tripswitch.domain.rules.failures import Observed, count_failures
 from tripswitch.domain.rules.health import Expectations
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker, Counted

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tripswitch.domain.rules.scaling import PodCounts, is_complete
+from tripswitch.domain.rules.pod_counts import PodCounts
+from tripswitch.domain.rules.scaling import is_complete
 from tripswitch.domain.rules.threshold import percent_up
 from tripswitch.domain.values.hooks import EarlySuccess
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tripswitch.domain.rules.failures import NOT_READY_IN_TIME
+from tripswitch.domain.rules.failure_reasons import NOT_READY_IN_TIME
 from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry
 from tripswitch.domain.values.memory import FailureRecord

@@ -9,7 +9,7 @@ at once: three of them within a second say nothing about the revision.
 from __future__ import annotations
 
 from tripswitch.domain.values.failure import Verdict
-from tripswitch.domain.values.pods import ContainerView, PodView
+from tripswitch.domain.values.pods import ContainerView, PodPhase, PodView
 
 NODE_FAULTS = frozenset(
     {
@@ -97,3 +97,8 @@ def judge_failed_pod(pod: PodView) -> tuple[str, Verdict]:
 def _has_run(container: ContainerView) -> bool:
     seen = (container.running_since, container.ended, container.last_ended)
     return container.restarts > 0 or any(one is not None for one in seen)
+
+
+def failed_as_a_whole(pod: PodView) -> bool:
+    """Whether the pod's own status says why it failed (an eviction, a lost node)."""
+    return pod.phase is PodPhase.FAILED and bool(pod.reason)

@@ -5,7 +5,7 @@ Messages, events, the reason of a trip and the plugin all use these sentences.
 
 from __future__ import annotations
 
-from tripswitch.domain.rules.failures import CANNOT_START
+from tripswitch.domain.rules.failure_reasons import CANNOT_START
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.failure_cause import FailureCause
 from tripswitch.domain.values.memory import FailureRecord

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from tripswitch.domain.rules.digests import recall
 from tripswitch.domain.rules.health import Experience
-from tripswitch.domain.rules.scaling import PodCounts
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import OVER
 from tripswitch.domain.values.replica_sets import ReplicaSetView

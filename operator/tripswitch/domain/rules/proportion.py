@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tripswitch.domain.rules.scaling import PodCounts, compute_bounds
+from tripswitch.domain.rules.bounds import compute_bounds
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.values.workload import Strategy
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tripswitch.domain.rules import breaker as breakers
-from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules import history
+from tripswitch.domain.rules.bounds import Bounds, compute_bounds
 from tripswitch.domain.rules.health import Expectations, Experience, expect, healthy_at
+from tripswitch.domain.rules.pod_counts import PodCounts, count_pods
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
-from tripswitch.domain.rules.rollout_states import Transition
-from tripswitch.domain.rules.scaling import Bounds, PodCounts, compute_bounds, count_pods
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.memory import Breaker, Memory, Revision, Rollout
@@ -18,7 +17,6 @@ from tripswitch.domain.values.protection import MOST_RESUMES, Mode, Workload
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 
@@ -192,6 +190,7 @@ class Draft:
         """Replace one revision of the history."""
         return self.with_memory(revisions=history.update(self.memory.revisions, record))
 
+<<<<<<< HEAD
     def start(self, revision: int, kind: RolloutKind, *, failed: int | None = None) -> Draft:
         """Begin a rollout of a revision (B1, C1, C3).
 
@@ -249,6 +248,8 @@ class Draft:
             )
         )
 
+=======
+>>>>>>> 73e79c2 (Split the long modules of the core by subject)
 
 def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
     """Start from what is written."""

@@ -18,8 +18,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules.workloads import is_held, is_stopped
+from tripswitch.domain.steps.apply_commands import retry_desired
 from tripswitch.domain.steps.draft import Draft
-from tripswitch.domain.steps.follow_spec import retry_desired
 from tripswitch.domain.steps.take_over import take_over
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.memory import Revision

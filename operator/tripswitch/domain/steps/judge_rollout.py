@@ -10,12 +10,11 @@ from tripswitch.domain.rules.bake import describe_clock
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.evidence import describe_latest
-from tripswitch.domain.rules.failures import PULLS
+from tripswitch.domain.rules.failure_reasons import PULLS
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.scaling import is_complete
 from tripswitch.domain.rules.threshold import compute_threshold
 from tripswitch.domain.steps.draft import Draft
-from tripswitch.domain.steps.follow_spec import roll_back
 from tripswitch.domain.steps.progress_clock import (
     compute_late_at,
     find_awaited,
@@ -24,6 +23,8 @@ from tripswitch.domain.steps.progress_clock import (
     progress,
     run_clock,
 )
+from tripswitch.domain.steps.roll_back import roll_back
+from tripswitch.domain.steps.rollout_moves import finish_rollout, start_rollout
 from tripswitch.domain.steps.use_evidence import take, tell_failure
 from tripswitch.domain.steps.waiting_words import describe_lateness
 from tripswitch.domain.steps.watch_alarms import advance_bake, is_baked, watch_alarms
@@ -70,7 +71,7 @@ def judge_rollout(draft: Draft) -> Draft:
 def trip(draft: Draft, reason: Reason, cause: str) -> Draft:
     """B1 to B5: the rollout has failed; go back, or stall."""
     failed = draft.rollout
-    draft = draft.finish(Transition.TRIPPED, reason, cause)
+    draft = finish_rollout(draft, Transition.TRIPPED, reason, cause)
     if failed.kind is RolloutKind.ROLLBACK:
         message = f"{cause}; a rollback is never rolled back, nothing more is launched"  # B5
         return draft.with_memory(
@@ -128,7 +129,9 @@ def _recover(draft: Draft) -> Draft:
         return _complete(draft.with_memory(rollout=replace(failed, message=cause)))
     if draft.counts_of(failed.revision).healthy <= failed.healthy_high_water:
         return draft
-    draft = draft.start(failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision)
+    draft = start_rollout(
+        draft, failed.revision, RolloutKind.ROLLBACK, failed=failed.failed_revision
+    )
     mark = max(failed.healthy_high_water, draft.rollout.healthy_high_water)
     rollout = replace(draft.rollout, message=cause, healthy_high_water=mark)
     return judge_rollout(draft.with_memory(rollout=rollout)).say(
@@ -246,7 +249,7 @@ def _complete(draft: Draft) -> Draft:
     rollback = rollout.kind is RolloutKind.ROLLBACK
     proved = Reason.ROLLOUT_COMPLETED if replicas > 0 else Reason.SCALED_TO_ZERO
     reason = Reason.ROLLBACK_COMPLETED if rollback else proved
-    draft = draft.finish(Transition.COMPLETED, reason, rollout.message)
+    draft = finish_rollout(draft, Transition.COMPLETED, reason, rollout.message)
     if replicas > 0:
         draft = replace(
             draft, memory=replace(draft.memory, last_completed_revision=rollout.revision)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.scaling import Bounds, compute_bounds, roll
+from tripswitch.domain.rules.bounds import Bounds, compute_bounds
+from tripswitch.domain.rules.scaling import roll
 from tripswitch.domain.rules.workloads import bears_hold, build_mark, is_held, is_stopped
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import Action, DeletePod

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.rules.proportion import (
     is_scaled_down,
     is_scaled_up,
     share_replicas,
     share_upper_bound,
 )
-from tripswitch.domain.rules.scaling import PodCounts, lower, resize, roll, take_in_order
+from tripswitch.domain.rules.scaling import lower, resize, roll, take_in_order
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import RolloutState, RolloutStatus

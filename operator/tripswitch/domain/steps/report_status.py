@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import conditions, history, rollout_states
+from tripswitch.domain.rules.bounds import compute_needed
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
-from tripswitch.domain.rules.scaling import compute_needed
 from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
-from tripswitch.domain.rules.failures import CANNOT_START
+from tripswitch.domain.rules.failure_reasons import CANNOT_START
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import Action, DropPod, SetAsidePod
 from tripswitch.domain.values.memory import Revision

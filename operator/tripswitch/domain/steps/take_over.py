@@ -13,7 +13,8 @@ from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.workloads import bears_hold
 from tripswitch.domain.steps.draft import Draft
-from tripswitch.domain.steps.follow_spec import roll_back
+from tripswitch.domain.steps.roll_back import roll_back
+from tripswitch.domain.steps.rollout_moves import finish_rollout
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.protection import Hold, HoldState, Mark, Mode
 from tripswitch.domain.values.states import Reason, RolloutState, RolloutStatus
@@ -51,7 +52,7 @@ def _fail(draft: Draft) -> Draft:
             rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, "", draft.now
         )
         draft = draft.with_memory(rollout=begun)
-    return draft.finish(Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, CAUSE)
+    return finish_rollout(draft, Transition.TRIPPED, Reason.CIRCUIT_BREAKER_TRIGGERED, CAUSE)
 
 
 def _go_back(draft: Draft, mark: Mark) -> Draft:

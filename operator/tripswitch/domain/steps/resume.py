@@ -1,0 +1,30 @@
+"""Rule R7: the end of a pause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules import breaker as breakers
+from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.rollout_states import Transition
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.states import Reason, RolloutStatus
+
+
+def resume(draft: Draft) -> Draft:
+    """R7: the end of a pause. What happened meanwhile is taken as seen; the clock of P goes on."""
+    rollout = draft.rollout
+    if draft.spec.paused or rollout.status not in rollout_states.OPEN or rollout.paused_at is None:
+        return draft
+    if rollout.status is RolloutStatus.PENDING:
+        rollout = rollout_states.move(
+            rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
+        )
+    stood_still = max(0.0, draft.now - (rollout.paused_at or draft.now))
+    rollout = replace(
+        rollout, paused_at=None, progressed_at=round(rollout.progressed_at + stood_still, 3)
+    )
+    breaker = draft.memory.circuit_breaker
+    if draft.spec.breaker.enable:
+        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, draft.experience)
+    return draft.with_memory(rollout=rollout, breaker=breaker)

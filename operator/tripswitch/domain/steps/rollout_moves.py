@@ -1,0 +1,66 @@
+"""How a rollout begins and ends: in the breaker, in its revision's history and in the rollback target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tripswitch.domain.rules import breaker as breakers
+from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules.rollout_states import Transition
+from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState
+
+
+def start_rollout(
+    draft: Draft, revision: int, kind: RolloutKind, *, failed: int | None = None
+) -> Draft:
+    """Begin a rollout of a revision (B1, C1, C3).
+
+    A revision that is rolled out leaves COMPLETED: until it is COMPLETED again it is nothing
+    that could be rolled back to.
+    """
+    deploy = kind is RolloutKind.DEPLOY
+    record = draft.record(revision)
+    assert record is not None, "a rollout of a revision that history does not know"
+    kept = draft.memory.last_completed_revision if deploy else None
+    target, records = draft.replica_set(revision), draft.memory.circuit_breaker.failures
+    begun = rollout_states.begin(
+        revision,
+        kind,
+        draft.now,
+        pending=deploy and draft.spec.paused,
+        failed_revision=failed,
+        healthy=draft.counts_of(revision).healthy,
+    )
+    breaker = breakers.begin(
+        draft.spec,
+        target if draft.spec.breaker.enable else None,
+        draft.now,
+        failures=() if deploy else tuple(r for r in records if r.revision != revision),
+        experience=history.find_experience(draft.memory.revisions, kept, revision),
+    )
+    memory = replace(draft.memory, last_completed_revision=None if kept == revision else kept)
+    return (
+        replace(draft, memory=memory)
+        .with_memory(rollout=begun, breaker=breaker)
+        .with_record(
+            replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message="")
+        )
+    )
+
+
+def finish_rollout(draft: Draft, cause: Transition, reason: Reason, message: str) -> Draft:
+    """End the current rollout, and say so in its revision's history."""
+    rollout = rollout_states.move(draft.rollout, cause, reason, message, draft.now)
+    record = draft.record(rollout.revision)
+    assert record is not None, "a rollout of a revision that history does not know"
+    proved = cause is Transition.COMPLETED and draft.spec.replicas > 0
+    return draft.with_memory(rollout=rollout).with_record(
+        replace(
+            record,
+            rollout_state=rollout_states.STATE[rollout.status],
+            finished_at=draft.now,
+            completed_at=draft.now if proved else record.completed_at,
+            message="" if cause is Transition.COMPLETED else message,
+        )
+    )

@@ -190,66 +190,6 @@ class Draft:
         """Replace one revision of the history."""
         return self.with_memory(revisions=history.update(self.memory.revisions, record))
 
-<<<<<<< HEAD
-    def start(self, revision: int, kind: RolloutKind, *, failed: int | None = None) -> Draft:
-        """Begin a rollout of a revision (B1, C1, C3).
-
-        A revision that is rolled out leaves COMPLETED: until it is COMPLETED again it is nothing
-        that could be rolled back to.
-        """
-        deploy = kind is RolloutKind.DEPLOY
-        record = self.record(revision)
-        assert record is not None, "a rollout of a revision that history does not know"
-        kept = self.memory.last_completed_revision if deploy else None
-        target, records = self.replica_set(revision), self.memory.circuit_breaker.failures
-        begun = rollout_states.begin(
-            revision,
-            kind,
-            self.now,
-            pending=deploy and self.spec.paused,
-            failed_revision=failed,
-            healthy=self.counts_of(revision).healthy,
-        )
-        breaker = breakers.begin(
-            self.spec,
-            target if self.spec.breaker.enable else None,
-            self.now,
-            failures=() if deploy else tuple(r for r in records if r.revision != revision),
-            experience=history.find_experience(self.memory.revisions, kept, revision),
-        )
-        memory = replace(
-            self.memory,
-            last_completed_revision=None if kept == revision else kept,
-            alarms=None if deploy else self.memory.alarms,
-        )
-        return (
-            replace(self, memory=memory)
-            .with_memory(rollout=begun, breaker=breaker)
-            .with_record(
-                replace(
-                    record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message=""
-                )
-            )
-        )
-
-    def finish(self, cause: Transition, reason: Reason, message: str) -> Draft:
-        """End the current rollout, and say so in its revision's history."""
-        rollout = rollout_states.move(self.rollout, cause, reason, message, self.now)
-        record = self.record(rollout.revision)
-        assert record is not None, "a rollout of a revision that history does not know"
-        proved = cause is Transition.COMPLETED and self.spec.replicas > 0
-        return self.with_memory(rollout=rollout).with_record(
-            replace(
-                record,
-                rollout_state=rollout_states.STATE[rollout.status],
-                finished_at=self.now,
-                completed_at=self.now if proved else record.completed_at,
-                message="" if cause is Transition.COMPLETED else message,
-            )
-        )
-
-=======
->>>>>>> 73e79c2 (Split the long modules of the core by subject)
 
 def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
     """Start from what is written."""

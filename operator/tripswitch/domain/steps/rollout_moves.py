@@ -39,7 +39,11 @@ def start_rollout(
         failures=() if deploy else tuple(r for r in records if r.revision != revision),
         experience=history.find_experience(draft.memory.revisions, kept, revision),
     )
-    memory = replace(draft.memory, last_completed_revision=None if kept == revision else kept)
+    memory = replace(
+        draft.memory,
+        last_completed_revision=None if kept == revision else kept,
+        alarms=None if deploy else draft.memory.alarms,
+    )
     return (
         replace(draft, memory=memory)
         .with_memory(rollout=begun, breaker=breaker)

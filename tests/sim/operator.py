@@ -213,7 +213,7 @@ class Process:
             client, Metrics(), time, lease=lease, wishes=Wishes(workers=2, kit=kit)
         )
         if services.guards is not None:
-            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None)
+            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None, parts.alarms)
             parts.guards = services.guards(shared, kit)
         try:
             await parts.fill()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +36,7 @@ HOLD_SECONDS = 1.0
 """How long an event is held back so that repeats are merged into it, in seconds."""
 MAX_WAITING = 1000
 MAX_REMEMBERED = 4096
+"""Objects of which it is remembered what was posted about them; the one that was quiet longest goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class _Posted:
     last: Instant
 
 
-_Topic = tuple[str, str, str]
-"""UID of the object, reason, topic (empty: the combined one)."""
+_Topic = tuple[str, str]
+"""Reason, topic (empty: the combined one)."""
 
 
 class Recorder:
@@ -71,12 +72,16 @@ class Recorder:
     def __init__(self, client: Client, clock: Callable[[], Instant]) -> None:
         self._client = client
         self._clock = clock
-        self._waiting: dict[_Topic, _Said] = {}
+        self._waiting: dict[tuple[str, _Topic], _Said] = {}
+        """Events to be posted, by the UID of their object and their topic."""
         self._some = asyncio.Event()
         self._hurry = asyncio.Event()
         self._done = asyncio.Event()
         self._done.set()
-        self._posted: dict[_Topic, _Posted] = {}
+        self._posted: dict[str, dict[_Topic, _Posted]] = {}
+        """The events of the last ten minutes, by the UID of their object."""
+        self._gone: set[str] = set()
+        """UIDs of objects that went while events wait; empty while none waits."""
         self.hold_seconds = HOLD_SECONDS
 
     def say(
@@ -92,7 +97,7 @@ class Recorder:
             topic: What its repeats have in common where their words differ.
         """
         message, now = clean(message)[:1024], self._clock()
-        key = (about.uid, reason, topic or message)
+        key = (about.uid, (reason, topic or message))
         known = self._waiting.get(key)
         if known is not None:
             again = replace(known, message=message, at=now, count=known.count + 1)
@@ -103,6 +108,12 @@ class Recorder:
             logger.warning("event %s dropped: too many wait", reason, extra=log_about(about.key))
         self._done.clear()
         self._some.set()
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of an object that is gone; events about it that wait are still posted."""
+        self._gone.add(uid)
+        if self._done.is_set():
+            self._drop_gone()
 
     async def run(self) -> None:
         """Post until cancelled."""
@@ -118,6 +129,7 @@ class Recorder:
                     context = log_about(said.about.key)
                     logger.warning("event %s lost: %s", said.reason, error, extra=context)
             self._some.clear()
+            self._drop_gone()
             self._done.set()
 
     async def drain(self, seconds: float) -> None:
@@ -131,9 +143,10 @@ class Recorder:
         self._hurry.clear()
 
     async def _post(self, said: _Said) -> None:
-        topic, message = self._find_topic(said)
-        known = self._posted.get(topic)
-        if known is not None and said.at - known.last <= WINDOW:
+        posted = self._posted_lately(said)
+        topic, message = _find_topic(said, posted)
+        known = posted.get(topic)
+        if known is not None:
             again = replace(known, count=known.count + said.count, last=said.at)
             changes = {
                 "count": again.count,
@@ -146,29 +159,35 @@ class Recorder:
             except NotFoundError:
                 pass  # it has expired: a new one is due
             else:
-                self._posted[topic] = again
+                posted[topic] = again
                 return
         body = _build_event(said, message)
         await self._client.request("POST", EVENTS.path(said.about.key.namespace), body=body)
-        self._remember(topic, _Posted(body["metadata"]["name"], said.count, said.at))
+        posted[topic] = _Posted(body["metadata"]["name"], said.count, said.at)
 
-    def _find_topic(self, said: _Said) -> tuple[_Topic, str]:
-        uid, reason = said.about.uid, said.reason
-        topic = (uid, reason, said.topic)
-        others = [
-            known
-            for (known_uid, known_reason, _), known in self._posted.items()
-            if (known_uid, known_reason) == (uid, reason) and said.at - known.last <= WINDOW
-        ]
-        if topic in self._posted or len(others) < MAX_MESSAGES:
-            return topic, said.message
-        return (uid, reason, ""), f"(combined from similar events) {said.message}"
-
-    def _remember(self, topic: _Topic, posted: _Posted) -> None:
-        self._posted.pop(topic, None)
-        self._posted[topic] = posted
+    def _posted_lately(self, said: _Said) -> dict[_Topic, _Posted]:
+        """Return what an object's events of the last ten minutes are, to read and to add to."""
+        uid = said.about.uid
+        known = self._posted.pop(uid, {})
+        kept = {topic: one for topic, one in known.items() if said.at - one.last <= WINDOW}
+        self._posted[uid] = kept
         if len(self._posted) > MAX_REMEMBERED:
             del self._posted[next(iter(self._posted))]
+        return kept
+
+    def _drop_gone(self) -> None:
+        for uid in self._gone:
+            self._posted.pop(uid, None)
+        self._gone.clear()
+
+
+def _find_topic(said: _Said, posted: Collection[_Topic]) -> tuple[_Topic, str]:
+    """Return under which topic an event is posted, and its words: of its own, or combined."""
+    topic = (said.reason, said.topic)
+    others = [one for one in posted if one[0] == said.reason]
+    if topic in posted or len(others) < MAX_MESSAGES:
+        return topic, said.message
+    return (said.reason, ""), f"(combined from similar events) {said.message}"
 
 
 def _build_event(said: _Said, message: str) -> dict[str, Any]:

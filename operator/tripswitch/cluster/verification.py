@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.times import parse_instant
@@ -19,6 +19,7 @@ from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
 from tripswitch.cluster.evidence import CONTAINER_PATH
 from tripswitch.cluster.log_context import about as log_about
+from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS
 from tripswitch.cluster.store import Record, Store
 from tripswitch.domain.rules.node_life import follow_lease, trust_condition
@@ -42,6 +43,14 @@ MAX_EVENTS = 2000
 """No more events than this are read for one check."""
 
 
+@dataclass(slots=True)
+class _Asked:
+    """What is known of the checks of one object."""
+
+    busy: bool = False
+    """A check waits or is being done."""
+
+
 class Verifier:
     """Does checks in the background. Run :meth:`run` as a task.
 
@@ -56,14 +65,14 @@ class Verifier:
         self._store = store
         self._clock = clock
         self._waiting: asyncio.Queue[tuple[Record, Check]] = asyncio.Queue()
-        self._busy: set[str] = set()
-        """UIDs of GuardedDeployments with a check that waits or is being done."""
+        self._asked = PerObject(store, _Asked)
         self._forbidden: set[str] = set()
 
     def ask(self, about: Record, check: Check | None) -> None:
         """Take what a decision wants to know. Never waits; one check at a time for each object."""
-        if check is not None and about.uid not in self._busy:
-            self._busy.add(about.uid)
+        asked = self._asked.of(about)
+        if check is not None and not asked.busy:
+            asked.busy = True
             self._waiting.put_nowait((about, check))
 
     async def run(self) -> None:
@@ -90,7 +99,7 @@ class Verifier:
             else:
                 self._store.see(about, sight)
             finally:
-                self._busy.discard(about.uid)
+                self._asked.of(about).busy = False
                 self._waiting.task_done()
 
     async def _verify(self, about: Record, check: Check) -> Sight:

@@ -59,6 +59,8 @@ class WorkloadIndex:
         self._changed = changed
         self._briefs: dict[Target, Brief] = {}
         self._targets: dict[str, Target] = {}
+        self.gone: Callable[[str], object] = lambda _: None
+        """Called with the UID of each workload that was deleted."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -93,6 +95,7 @@ class WorkloadIndex:
             if 0 < new < before.version:
                 return  # a late answer about the one before
             self._targets.pop(before.uid, None)  # deleted and made again while nobody looked
+            self.gone(before.uid)
         known_view = before.view if before is not None and before.uid == uid else None
         # Typed lists leave the kind of their items out. One that is being deleted is as good as gone.
         wanted = guarded and not field(metadata, "deletionTimestamp")
@@ -111,6 +114,7 @@ class WorkloadIndex:
         target = self._targets.pop(uid, None)
         if target is not None:
             del self._briefs[target]
+            self.gone(uid)
             self._changed(target)
 
     def retain(

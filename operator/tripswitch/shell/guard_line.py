@@ -94,6 +94,7 @@ class GuardLine:
         self._collector = Collector(client, self.store, clock, logs=options.log_evidence)
         self._verifier = kit.verifier(client, self.store, clock)
         self.store.left = self._tell_left
+        self.store.workloads.gone = shared.recorder.forget
         self._shared = shared
         self._loader = Loader(client, self.store)
         self._opt_in = OptIn(client, self.store, shared.gate)

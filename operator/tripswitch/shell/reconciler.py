@@ -132,7 +132,7 @@ class Reconciler:
         self.progress_seconds = PROGRESS_SECONDS
         self.burst_seconds = BURST_SECONDS
         self._memories = PerObject(store, _Memory)
-        store.when_gone(lambda record: metrics.forget(store.series_of(record)))
+        store.when_gone(self._forget)
 
     async def reconcile(self, key: Key, marked: float) -> float | None:
         """Look at an object once.
@@ -248,6 +248,13 @@ class Reconciler:
         self._background.tell(record, decision)
         if self._store.holds(record):
             self._metrics.take(self._store.series_of(record), decision, seconds)
+        else:
+            self._recorder.forget(record.uid)
+
+    def _forget(self, record: Record) -> None:
+        """Leave nothing of an object that is gone; what other classes know goes with its ``Tracked``."""
+        self._metrics.forget(self._store.series_of(record))
+        self._recorder.forget(record.uid)
 
 
 def _dump(snapshot: Snapshot, status: Status) -> dict[str, Any]:

@@ -114,6 +114,11 @@ class Prometheus(Startable):
         assert len(samples) <= 1, samples
         return float(samples[0]["value"][1]) if samples else None
 
+    def alerts(self) -> list[Any]:
+        """Return the alerts that fire or are about to."""
+        alerts: list[Any] = self._get("alerts")["alerts"]
+        return alerts
+
     def firing(self) -> set[str]:
         """Return the names of the alerts that fire or are about to."""
         return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"]}

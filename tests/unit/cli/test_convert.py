@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +143,54 @@ def test_a_service_as_the_api_describes_it() -> None:
             "resetOnHealthyTask": False,
             "thresholdConfiguration": {"type": "UNBOUNDED_PERCENT", "value": 20},
         },
+        "alarms": {"enable": True, "rollback": True, "alarmNames": ["errors"]},
+        "bakeTimeInMinutes": 0,
     }
     told = notes(inputs.ECS_API)
-    assert "shop-web: not converted: alarms: CloudWatch alarms have none" in told
+    assert (
+        "shop-web: alarms: each name has to be that of a Prometheus alerting rule: errors; a CloudWatch "
+        "alarm is none, so write the rules (docs/how-to/alarms.md), with the label namespace"
+    ) in told
     assert "not converted: loadBalancers: make a Service" in told
     assert "not converted: launchType" in told
     assert "fill in the container's image" in told
     assert "strategy" not in told, "ROLLING is what it is anyway"
     assert "runningCount" not in told, "a record is no setting"
+
+
+@pytest.mark.parametrize(
+    ("given", "found", "told"),
+    [
+        pytest.param(
+            {"alarms": {"alarmNames": [], "enable": False, "rollback": False}},
+            {"alarms": {"enable": False, "rollback": False, "alarmNames": []}},
+            "",
+            id="switched off",
+        ),
+        pytest.param(
+            {"alarms": {"alarmNames": [], "enable": True, "rollback": True}},
+            {"alarms": {"enable": False, "rollback": True, "alarmNames": []}},
+            "alarms names no alarm, so it is switched off",
+            id="without names",
+        ),
+        pytest.param(
+            {"alarms": {"alarmNames": ["a", "a"], "enable": True}, "bakeTimeInMinutes": 7},
+            {"alarms": {"enable": True, "alarmNames": ["a"]}, "bakeTimeInMinutes": 7},
+            "each name has to be that of a Prometheus alerting rule: a;",
+            id="with a bake",
+        ),
+        pytest.param({"bakeTimeInMinutes": 7}, {"bakeTimeInMinutes": 7}, "", id="a bake alone"),
+        pytest.param({"bakeTimeInMinutes": 0}, {}, "", id="no bake"),
+    ],
+)
+def test_alarms_and_bake_time_are_converted(
+    given: dict[str, Any], found: dict[str, Any], told: str
+) -> None:
+    text = json.dumps({"serviceName": "web", "deploymentConfiguration": given})
+    configuration = spec(text, image="web:1")["deploymentConfiguration"]
+    assert configuration == found
+    assert told in notes(text)
+    assert "not converted: bakeTime" not in notes(text)
 
 
 def test_a_cloudformation_template_with_its_task_definition() -> None:
@@ -244,6 +285,6 @@ def test_notes_go_to_standard_error_and_several_files_become_one_stream(tmp_path
     result = CliRunner().invoke(app, ["convert", *files])
     kinds = [one["kind"] for one in yaml.safe_load_all(result.stdout)]
     assert kinds == ["GuardedDeployment", "GuardedDeployment"]
-    assert "note: shop-web: not converted: alarms" in result.stderr
-    assert "# not converted: alarms" in result.stdout
+    assert "note: shop-web: alarms: each name" in result.stderr
+    assert "# alarms: each name" in result.stdout
     assert CliRunner().invoke(app, ["convert", "-q", *files]).stderr == ""

@@ -188,3 +188,43 @@ def test_the_view_is_plain_data_for_programs() -> None:
         "node": "node-1",
         "restarts": 1,
     }
+
+
+def alarms(**fields: Any) -> str:
+    status = in_progress() | {"alarms": fields}
+    drawn = draw(build_view(guarded(status), [], [], NOW)).splitlines()
+    return "\n".join(
+        line for line in drawn if line.startswith(("├── alarms", "│   ├── ", "│   └── "))
+    )
+
+
+def test_a1_the_tree_shows_the_alarm_that_failed_the_rollout() -> None:
+    triggered = {
+        "alarmName": "HighErrorRate",
+        "labels": {"namespace": "shop", "app": "web"},
+        "summary": "7% of requests fail",
+    }
+    drawn = alarms(status="TRIGGERED", triggeredAlarms=[triggered], ignoredAlarmNames=None)
+    assert (
+        "├── alarms TRIGGERED\n"
+        '│   └── HighErrorRate  7% of requests fail  app="web", namespace="shop"'
+    ) in drawn
+
+
+def test_a2_the_tree_shows_which_alarms_are_not_watched() -> None:
+    drawn = alarms(
+        status="MONITORING",
+        ignoredAlarmNames=["Errors"],
+        unknownAlarmNames=["Typo"],
+        unavailableSince="2026-01-01T00:00:00Z",
+    )
+    assert (
+        "├── alarms MONITORING\n"
+        "│   ├── Errors  ignored, it was on when the rollout began\n"
+        "│   ├── Typo  not watched, no alerting rule has that name\n"
+        "│   └── cannot be read since 2026-01-01T00:00:00Z"
+    ) in drawn
+
+
+def test_the_tree_has_no_alarms_where_none_are_watched() -> None:
+    assert "alarms" not in draw(failing_view())

@@ -16,9 +16,7 @@ from tripswitch.cli.convert.fields import Fields, Notes, open_fields
 from tripswitch.cli.convert.values import EMPTY, plain, show
 
 INSTEAD = {
-    "alarms": "CloudWatch alarms have none: failures of pods are counted, no metrics system is used",
     "availabilityZoneRebalancing": "use topologySpreadConstraints and a descheduler",
-    "bakeTimeInMinutes": "none; minReadySeconds is how long a pod must be Ready",
     "canaryConfiguration": "none: this is the rolling deployment",
     "capacityProviderStrategy": "choose nodes with nodeSelector or affinity",
     "cluster": "choose the cluster and the namespace with kubectl",
@@ -187,7 +185,31 @@ def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
         )
     else:
         found["deploymentCircuitBreaker"] = _convert_breaker(breaker, notes)
+    alarms = fields.take("alarms")
+    if alarms not in EMPTY:
+        found["alarms"] = _convert_alarms(alarms, notes)
+    if "alarms" in found or plain(fields.look("bakeTimeInMinutes")) != 0:
+        _copy(fields, "bakeTimeInMinutes", found, notes)
     fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
+    return found
+
+
+def _convert_alarms(raw: Any, notes: Notes) -> dict[str, Any]:
+    """Return ``alarms``: the names are kept, and the alerting rules of those names have to be written."""
+    fields = open_fields(raw, "alarms", notes)
+    found: dict[str, Any] = {}
+    for name in ("enable", "rollback"):
+        _copy(fields, name, found, notes, wanted=bool)
+    names = found["alarmNames"] = list(dict.fromkeys(fields.take_texts("alarmNames")))
+    if names:
+        notes.tell(
+            f"alarms: each name has to be that of a Prometheus alerting rule: {', '.join(names)}; a "
+            "CloudWatch alarm is none, so write the rules (docs/how-to/alarms.md), with the label namespace"
+        )
+    elif found.get("enable", True):
+        found["enable"] = False
+        notes.tell("alarms names no alarm, so it is switched off")
+    fields.tell_rest({}, NO_COUNTERPART, {})
     return found
 
 

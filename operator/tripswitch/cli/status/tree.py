@@ -12,6 +12,7 @@ from rich.tree import Tree
 from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import read_int, read_text
 from tripswitch.cli.formatting import clean, format_age, format_lasting, one_line, plural
+from tripswitch.cli.status.alarms import add_alarms
 from tripswitch.cli.status.holders import ReplicaSetLine
 from tripswitch.cli.status.pod_lines import PodLine, Tone
 from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, RevisionLine, View
@@ -65,6 +66,7 @@ def render_status(view: View, now: Instant, *, all_pods: bool = False, note: str
     root = Tree(_title(view), guide_style="dim")
     _add_rollout(root, view, now)
     _add_breaker(root, view.breaker, now)
+    add_alarms(root, view.alarms)
     if view.problem:
         root.add(Text(one_line(view.problem), style="red"))
     if view.risk:

@@ -15,6 +15,7 @@ from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field as at
 from tripswitch.api.tolerant import mapping, objects, read_int, read_text
 from tripswitch.cli.references import refer_to
+from tripswitch.cli.status.alarms import AlarmsLine, read_alarms
 from tripswitch.cli.status.holders import (
     ReplicaSetLine,
     read_controller_revisions,
@@ -111,6 +112,8 @@ class View:
     """``Enforce`` or ``Observe``; empty for a GuardedDeployment."""
     held: bool = False
     """A trip keeps the guarded workload from rolling out (G4)."""
+    alarms: AlarmsLine | None = None
+    """None: no alarms are watched."""
     revisions: tuple[RevisionLine, ...] = field(default=())
 
     @property
@@ -165,6 +168,7 @@ def build_view(
         risk=_find_message(status, lambda one: one.get("type") == "RollbackAtRisk"),
         mode=read_text(spec.get("mode")),
         held=held,
+        alarms=read_alarms(mapping(status.get("alarms"))),
         revisions=tuple(
             _read_revision(one, holders.get(read_text(one.get("replicaSet"))))
             for one in objects(status.get("revisions"))

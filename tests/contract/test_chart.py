@@ -62,6 +62,9 @@ def test_every_value_has_a_default_and_every_default_a_schema() -> None:
         {"notifications": {"url": "hooks.example.com"}},
         {"notifications": {"secret": "itself"}},
         {"guardWorkloads": {"mode": "enforce"}},
+        {"alarms": {"url": "prometheus:9090"}},
+        {"alarms": {"namespaceLabel": "a.b"}},
+        {"alarms": {"token": "itself"}},
         {"guardWorkloads": {"enabled": "yes"}},
     ],
     ids=str,
@@ -120,6 +123,31 @@ def test_by_default_a_workload_can_be_patched_and_neither_made_nor_deleted() -> 
     assert verbs(rights, "deployments/status", "statefulsets/status") == {"patch"}
     assert verbs(rights, "namespaces", "controllerrevisions") == {"list", "watch"}
     assert "--guard-workloads=enforce" in installed
+
+
+@pytest.mark.cluster
+def test_a1_alarms_need_no_right_and_their_files_are_mounted_by_the_kubelet() -> None:
+    url = "--set=alarms.url=https://prometheus:9090"
+    files = ["--set=alarms.caConfigMap.name=ca", "--set=alarms.tokenSecret.name=token"]
+    assert rights_with(url, *files) == rights_with()
+    (deployment,) = (
+        one
+        for one in yaml.safe_load_all(render([url, *files]))
+        if one and one["kind"] == "Deployment"
+    )
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+    assert pod["volumes"] == [
+        {"name": "alarms-ca", "configMap": {"name": "ca"}},
+        {"name": "alarms-token", "secret": {"secretName": "token"}},
+    ]
+    assert [one for one in container["args"] if one.startswith("--alarms")] == [
+        "--alarms-url=https://prometheus:9090",
+        "--alarms-namespace-label=namespace",
+        f"--alarms-ca-file={mounts['alarms-ca']}/ca.crt",
+        f"--alarms-token-file={mounts['alarms-token']}/token",
+    ]
 
 
 @pytest.mark.cluster

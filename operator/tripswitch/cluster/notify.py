@@ -30,6 +30,7 @@ from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.store import Record
+from tripswitch.domain.values.alarms import Alarms
 from tripswitch.domain.values.decision import TRIPS, Decision, Event, EventReason
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.states import RolloutKind
@@ -280,8 +281,18 @@ def build_cloud_event(
             "failedRevision": None if rollout is None else rollout.failed_revision,
             "failures": memory.circuit_breaker.failure_count,
             "threshold": memory.circuit_breaker.threshold,
+            "alarms": _list_alarms(memory.alarms),
         },
     }
+
+
+def _list_alarms(alarms: Alarms | None) -> list[dict[str, Any]]:
+    """Return the alerts that failed the rollout (A1), in the words of ``status.alarms``."""
+    triggered = () if alarms is None else alarms.triggered_alarms
+    return [
+        {"alarmName": one.alarm_name, "labels": dict(one.labels), "summary": one.summary}
+        for one in triggered
+    ]
 
 
 def _find_workload(about: Record) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from tripswitch.domain.decide import decide
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.values.alarms import AlarmReading
 from tripswitch.domain.values.decision import Decision, Event
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
@@ -131,6 +132,7 @@ class SimulatedCluster:
             tuple(self._objects.replica_sets.values()),
             retained=tuple(self._objects.retained.values()),
             sight=Sight(self.now, None, events=events),
+            alarms=AlarmReading(read_at=self.now),  # they can be read, and none fires
         )
 
     def _make_pod(self, replica_set: ReplicaSetView) -> PodView:

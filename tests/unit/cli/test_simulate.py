@@ -158,3 +158,16 @@ def test_what_makes_no_sense_is_explained(
     assert result.exit_code == code
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a1_a3_a_simulated_rollout_bakes_and_no_alarm_fires() -> None:
+    """Its alarms can be read at any time, and what would fire is not part of a script."""
+    configuration = {"alarms": {"alarmNames": ["HighErrorRate"]}, "bakeTimeInMinutes": 2}
+    played = play("ok", minReadySeconds=5, deploymentConfiguration=configuration)
+    assert played.completed
+    told = events(played)
+    assert told.index("BakeStarted") < told.index("RolloutCompleted")
+    began = next(
+        step.at for step in played.steps for one in step.events if one.reason == "BakeStarted"
+    )
+    assert played.steps[-1].at - began == 120

@@ -34,8 +34,10 @@ from tripswitch.cluster.notify import (
     check_key,
 )
 from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.domain.values.alarms import Alarms, TriggeredAlarm
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.inquiry import Evidence, Finding
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.status import Status
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/notifications.md"
@@ -338,3 +340,19 @@ async def test_of_a_log_no_more_than_its_last_line_leaves_the_cluster() -> None:
         await it.tell(world.crash("v2").look(1.0))
         assert "FATAL: no such table" in it.events[0]["data"]["reason"]
         assert all(b"joe" not in body for _, body in it.got)
+
+
+def test_a1_a_notification_of_a_trip_by_an_alarm_has_its_labels_and_its_summary() -> None:
+    alarm = TriggeredAlarm("HighErrorRate", {"app": "web"}, "7% of requests fail")
+    memory = Memory(alarms=Alarms(triggered_alarms=(alarm,)))
+    told = Event(EventReason.ALARM_TRIGGERED, "revision 2 failed: alarm HighErrorRate fires")
+    decision = Decision(status=Status(memory), events=(told,))
+    data = build_cloud_event(record(), decision, told, T0)["data"]
+    assert data["eventName"] == "SERVICE_DEPLOYMENT_FAILED"
+    assert data["alarms"] == [
+        {"alarmName": "HighErrorRate", "labels": {"app": "web"}, "summary": "7% of requests fail"}
+    ]
+    other = build_cloud_event(
+        record(), said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_STARTED).events[0], T0
+    )
+    assert other["data"]["alarms"] == []

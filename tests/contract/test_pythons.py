@@ -30,7 +30,9 @@ def test_there_is_a_session_for_each_that_is_claimed() -> None:
 
 
 def test_ci_runs_all_that_are_claimed() -> None:
-    assert re.search(r"^(nice )?make (.* )?pythons\b", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert re.search(
+        r"^(nice )?make (.* )?pythons\b", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
+    )
     makefile = (ROOT / "Makefile").read_text()
     assert re.search(r"^pythons: .*\n\t.*/nox --session unit$", makefile, re.MULTILINE)
 

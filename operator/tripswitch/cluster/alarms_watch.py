@@ -115,7 +115,7 @@ class AlarmWatcher:
     def ask(self, store: AlarmStore, record: Record, question: AlarmQuestion | None) -> None:
         """Take what a decision wants to know; None: nothing any more. Never waits."""
         before = self._askers.pop(record.uid, None)
-        if question is None:
+        if question is None or not store.holds(record):
             if before is not None:
                 store.track(record).alarms = NO_READING
             return
@@ -126,6 +126,10 @@ class AlarmWatcher:
             asker.take(fail(NOT_SET_UP, self._clock(), asker.reading))
         elif before is None or before.question != question:
             self._changed.set()
+
+    def forget(self, record: Record) -> None:
+        """Drop the question of an object that is gone."""
+        self._askers.pop(record.uid, None)
 
     def of(self, store: AlarmStore) -> Callable[[Record, AlarmQuestion | None], None]:
         """Return :meth:`ask` for the objects of one store."""
@@ -146,9 +150,6 @@ class AlarmWatcher:
 
     async def poll(self) -> None:
         """Read once, for everybody who asks."""
-        self._askers = {
-            uid: one for uid, one in self._askers.items() if one.store.holds(one.record)
-        }
         askers = list(self._askers.values())
         if self._client is None or not askers:
             return

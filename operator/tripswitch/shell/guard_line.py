@@ -90,6 +90,7 @@ class GuardLine:
         )
         self.store = WorkloadStore(self.queue.mark, clock, time.reachability.standstills, most)
         self.store.when_gone(lambda record: self.queue.forget(record.key))
+        self.store.when_gone(shared.alarms.forget)
         executor = kit.executor(client, self.store, clock)
         self._collector = Collector(client, self.store, clock, logs=options.log_evidence)
         self._verifier = kit.verifier(client, self.store, clock)

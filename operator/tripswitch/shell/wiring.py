@@ -116,6 +116,7 @@ class Wiring:
         self.verifier = kit.verifier(client, self.store, clock)
         reader = None if wishes.alarms is None else kit.alarms(wishes.alarms)
         self.alarms = AlarmWatcher(reader, clock, metrics.count_alarm_reading)
+        self.store.when_gone(self.alarms.forget)
         self.reconciler = kit.reconciler(
             self.store,
             executor,

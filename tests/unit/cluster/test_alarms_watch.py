@@ -49,6 +49,7 @@ class Bench:
         self.marked.clear()
         client = self if set_up else None
         self.watcher = AlarmWatcher(client, self.clock, self.outcomes.append)
+        self.store.when_gone(self.watcher.forget)
 
     def clock(self) -> float:
         return T0 + round(asyncio.get_running_loop().time(), 3)
@@ -182,6 +183,18 @@ async def test_a1_an_object_that_is_gone_is_forgotten() -> None:
     async with running() as bench:
         bench.ask(ERRORS)
         await asyncio.sleep(5)
+        record = bench.record()
+        bench.store.remove_guarded("uid-web")
+        bench.watcher.ask(bench.store, record, ERRORS)  # by a look that was under way
+        await asyncio.sleep(100)
+        assert bench.times == [0]
+
+
+async def test_a1_an_object_that_goes_while_it_is_read_for_gets_no_answer() -> None:
+    async with running() as bench:
+        bench.seconds = 3
+        bench.ask(ERRORS)
+        await asyncio.sleep(1)
         bench.store.remove_guarded("uid-web")
         await asyncio.sleep(100)
         assert bench.times == [0]

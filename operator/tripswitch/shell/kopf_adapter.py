@@ -34,9 +34,13 @@ class Pacer:
     server refuses its credentials. Its session asks here before each list and watch. What lasted
     longer than the longest pause goes on without one, so an ordinary end costs nothing; a watch that
     goes on from a later version brought something, and has a short one.
+
+    Args:
+        pause: Waits for so many seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self._pause = pause
         self._began: dict[tuple[str, bool], tuple[float, int, str]] = {}
         """For each path, lists and watches apart: the last begin, how many came too soon, and from
         which version it went on."""
@@ -66,7 +70,7 @@ class Pacer:
             soon = 0
         else:
             soon = 2 if version != before else soon + 1
-            await asyncio.sleep(REPEAT.delay(soon))
+            await self._pause(REPEAT.delay(soon))
         self._began[what] = (loop.time(), soon, version)
 
 
@@ -109,6 +113,7 @@ def build_registry(
     seen: Seen,
     connect: Callable[[], Awaitable[Connection]],
     guards_seen: Seen | None = None,
+    pacer: Pacer | None = None,
 ) -> kopf.OperatorRegistry:
     """Return the registry with everything that kopf is to do.
 
@@ -116,13 +121,14 @@ def build_registry(
         seen: Where GuardedDeployments go.
         connect: Gives the credentials, again each time they are no longer good.
         guards_seen: Where DeploymentCircuitBreakers go; None: they are not watched.
+        pacer: Holds kopf back where it repeats itself; None: one with the usual pauses.
     """
     registry = kopf.OperatorRegistry()
-    pacer = Pacer()
+    paced = pacer or Pacer()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.AiohttpSession:
-        return _open_session(await connect(), pacer)
+        return _open_session(await connect(), paced)
 
     _hand_on(registry, GUARDED_DEPLOYMENTS, seen)
     if guards_seen is not None:

@@ -12,6 +12,7 @@ import yaml
 from aiohttp import web
 
 from tests.unit.cluster.fake_api import answer, host_of, refuse, serve
+from tests.unit.cluster.memory_transport import serve_in_memory
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import (
@@ -166,12 +167,13 @@ async def test_without_a_permit_nothing_is_written_and_everything_is_read() -> N
     assert methods == ["GET"]
 
 
+@pytest.mark.looptime
 async def test_a_write_is_given_up_when_its_permit_ends() -> None:
     async def handle(_: web.Request) -> web.Response:
         await asyncio.sleep(1)
         return answer({})
 
-    async with serve(handle, permit=lambda: 0.1) as client:
+    async with serve_in_memory(handle, permit=lambda: 0.1) as client:
         with pytest.raises(UnreachableError, match="Timeout"):
             await client.request("DELETE", PODS.path("shop", "web-1"))
         assert await client.request("GET", PODS.path("shop", "web-1")) == {}
@@ -243,7 +245,7 @@ async def test_a_silent_stream_counts_as_dead() -> None:
         stream = web.StreamResponse()
         await stream.prepare(request)
         await stream.write(b'{"type": "BOOKMARK"}\n')
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()  # until the test ends
         return stream
 
     async with serve(handle) as client:

@@ -5,21 +5,48 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
+from collections.abc import Callable
 
 from tripswitch.cluster.leader_election.watchdog import Watchdog
 
 BLOCKED = """
-import asyncio, time
+import asyncio, threading
 from tripswitch.cluster.leader_election.watchdog import Watchdog
 
 async def main():
-    until = time.monotonic() + 0.2
-    Watchdog(lambda: until - time.monotonic(), 0.1).start()
-    time.sleep(120)  # a loop that is blocked
+    Watchdog(lambda: -1.0, 0.0).start()
+    threading.Event().wait()  # a loop that is blocked for ever
 
 asyncio.run(main())
 """
+
+
+class Clock:
+    """A clock that goes on only where the watchdog waits.
+
+    Args:
+        after: Called after each wait with how many there were.
+    """
+
+    def __init__(self, after: Callable[[int], None] = lambda _: None) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+        self.after = after
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        self.now += seconds
+        self.waits.append(seconds)
+        self.after(len(self.waits))
+        return event.is_set()
+
+
+def run(dog: Watchdog) -> None:
+    """Start the watchdog and wait until it looks no more."""
+    others = set(threading.enumerate())
+    dog.start()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(30)
+    assert not dog.is_alive
 
 
 def test_a_blocked_process_ends_when_its_lease_is_over() -> None:
@@ -32,32 +59,26 @@ def test_a_blocked_process_ends_when_its_lease_is_over() -> None:
 
 def test_nothing_is_ended_while_the_lease_is_renewed_or_after_it_was_called_off() -> None:
     ended: list[int] = []
-    until = [time.monotonic() + 0.2]
-    dog = Watchdog(lambda: until[0] - time.monotonic(), 0.2, ended.append)
-    dog.start()
-    for _ in range(5):
-        time.sleep(0.1)
-        until[0] = time.monotonic() + 0.2
-    assert ended == []
-    assert dog.is_alive
-    dog.stop()
-    until[0] = 0.0
-    _join(dog)
+    until = [10.0]
+
+    def after(times: int) -> None:
+        if times < 5:
+            until[0] = clock.now + 10.0
+        else:
+            dog.stop()  # and it is not renewed any more
+
+    clock = Clock(after)
+    dog = Watchdog(lambda: until[0] - clock.now, 2.0, ended.append, clock.wait)
+    run(dog)
+    assert clock.waits == [12.0] * 5
     assert ended == []
 
 
 def test_it_leaves_some_time_to_end_in_order() -> None:
-    ended = threading.Event()
-    began = time.monotonic()
-    dog = Watchdog(lambda: began - time.monotonic(), 0.3, lambda _: ended.set())
-    dog.start()
-    assert ended.wait(30)
-    assert time.monotonic() - began >= 0.3
-    _join(dog)
-
-
-def _join(dog: Watchdog) -> None:
-    deadline = time.monotonic() + 30
-    while dog.is_alive and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not dog.is_alive
+    ended: list[tuple[int, float]] = []
+    clock = Clock()
+    dog = Watchdog(
+        lambda: 10.0 - clock.now, 3.0, lambda code: ended.append((code, clock.now)), clock.wait
+    )
+    run(dog)
+    assert ended == [(1, 13.0)]

@@ -23,6 +23,7 @@ class Watchdog:
         remaining: For how many seconds the process leads for certain; asked from the thread.
         grace: Seconds that the process has to end by itself once it leads no more.
         end: Ends the process at once.
+        wait: Waits for an event for so many seconds; returns whether it is set.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Watchdog:
         remaining: Callable[[], float],
         grace: float,
         end: Callable[[int], None] = os._exit,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._remaining = remaining
         self._grace = grace
         self._end = end
+        self._wait = wait
         self._called_off = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
@@ -51,7 +54,7 @@ class Watchdog:
         self._called_off.set()
 
     def _run(self) -> None:
-        while not self._called_off.wait(max(0.05, self._remaining() + self._grace)):
+        while not self._wait(self._called_off, max(0.05, self._remaining() + self._grace)):
             if self._remaining() <= -self._grace:
                 # From another thread: the code that blocks the loop may hold the lock of the log.
                 words = threading.Thread(target=_say, daemon=True)

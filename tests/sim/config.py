@@ -11,6 +11,7 @@ from tests.sim.scripts import SCRIPTS
 from tests.sim.templates import BUDGETS, make_template
 from tests.sim.troubles import CLOCKS, TROUBLES
 from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.hooks import EarlySuccess, HookAction, HookSpec, LifecycleStage
 from tripswitch.domain.values.pods import ContainerRole, ContainerView
 from tripswitch.domain.values.workload import (
     Amount,
@@ -143,6 +144,10 @@ def draw_good_config(rng: Random) -> Config:
         ),
         progress_deadline=rng.choice((None, 600)),
         paused=False,
+        # Nobody answers: a hook that rolls back would end a good rollout, as it was asked to.
+        hooks=tuple(
+            replace(hook, timeout_action=HookAction.CONTINUE) for hook in config.spec.hooks
+        ),
     )
     return config
 
@@ -160,6 +165,30 @@ def draw_spec(rng: Random, template: Template) -> Spec:
         revision_history_limit=rng.choice((10, 2, 1, 0)),
         paused=rng.random() < 0.03,
         selector="app=web",
+        early_success=draw_early_success(rng),
+        hooks=draw_hooks(rng),
+    )
+
+
+def draw_early_success(rng: Random) -> EarlySuccess | None:
+    """Draw criteria of an early success (E1); more often none."""
+    if rng.random() < 0.75:
+        return None
+    return EarlySuccess(rng.choice((0, 34, 50, 75, 100)), blocking=rng.random() < 0.5)
+
+
+def draw_hooks(rng: Random) -> tuple[HookSpec, ...]:
+    """Draw hooks (K1); more often none."""
+    if rng.random() < 0.75:
+        return ()
+    pre, post = LifecycleStage.PRE_SCALE_UP, LifecycleStage.POST_SCALE_UP
+    return tuple(
+        HookSpec(
+            rng.choice(((pre,), (post,), (pre, post))),
+            timeout_seconds=60 * rng.choice((1, 2, 10)),
+            timeout_action=rng.choice(tuple(HookAction)),
+        )
+        for _ in range(rng.choice((1, 1, 2)))
     )
 
 

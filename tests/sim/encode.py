@@ -23,10 +23,11 @@ from tests.sim.objects import (
 from tests.sim.templates import document_of
 from tripswitch.api.circuit_breakers import write_circuit_breaker_status
 from tripswitch.api.codec import write_status
-from tripswitch.api.identity import API_VERSION, BREAKER_KIND, KIND, RETRY, STOP
+from tripswitch.api.identity import API_VERSION, BREAKER_KIND, CONTINUE, KIND, RETRY, STOP
 from tripswitch.api.times import format_time, parse_time
 from tripswitch.cluster import workloads
 from tripswitch.cluster.marks import COMPLETED_AT, DIGEST, HASH_LABEL, REVISION, SIZED_FOR, hash_of
+from tripswitch.domain.values.hooks import PAUSE, EarlySuccess, HookSpec
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
 from tripswitch.domain.values.protection import WorkloadKind
 from tripswitch.domain.values.time import Instant
@@ -440,7 +441,7 @@ def _encode_breaker(one: RawBreaker) -> JsonObject:
 def _encode_guarded(guarded: RawGuarded) -> JsonObject:
     metadata = _metadata(guarded.name, guarded.uid, guarded.version, deleting=False)
     metadata["generation"] = guarded.generation
-    commands = {RETRY: guarded.retry, STOP: guarded.stop}
+    commands = {RETRY: guarded.retry, STOP: guarded.stop, CONTINUE: guarded.answers}
     metadata["annotations"] = {key: told for key, told in commands.items() if told is not None}
     return {
         "apiVersion": API_VERSION,
@@ -453,7 +454,12 @@ def _encode_guarded(guarded: RawGuarded) -> JsonObject:
 
 def encode_spec(spec: Spec) -> JsonObject:
     """Return a wish as a user writes it."""
-    configuration: JsonObject = {"deploymentCircuitBreaker": _breaker(spec.breaker)}
+    configuration: JsonObject = {
+        "deploymentCircuitBreaker": _breaker(spec.breaker),
+        "lifecycleHooks": [_hook(hook) for hook in spec.hooks],
+    }
+    if spec.early_success is not None:
+        configuration["earlySuccessCriteria"] = _early_success(spec.early_success)
     written: JsonObject = {
         "replicas": spec.replicas,
         "selector": {"matchLabels": SELECTOR},
@@ -473,6 +479,26 @@ def encode_spec(spec: Spec) -> JsonObject:
     else:
         written["strategy"] = _strategy(spec.strategy)
     return written
+
+
+def _hook(hook: HookSpec) -> JsonObject:
+    timeout = {
+        "timeoutInMinutes": hook.timeout_seconds // 60,
+        "action": str(hook.timeout_action),
+    }
+    return {
+        "targetType": PAUSE,
+        "lifecycleStages": [str(stage) for stage in hook.stages],
+        "timeoutConfiguration": timeout,
+    }
+
+
+def _early_success(early: EarlySuccess) -> JsonObject:
+    return {
+        "enable": True,
+        "healthyPercent": early.healthy_percent,
+        "sourceServiceRevisionCleanup": "BLOCKING" if early.blocking else "DEFERRED",
+    }
 
 
 def _strategy(strategy: Strategy) -> JsonObject:

@@ -116,6 +116,7 @@ class RawGuarded:
     status: Status = Status()
     retry: str | None = None
     stop: str | None = None
+    answers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class People:
             self.resume: 4,
             self.retry: 3,
             self.stop: 3,
+            self.answer: 6,
             self.change_breaker: 2,
             self.change_settings: 2,
             self.change_fate: 2,
@@ -54,7 +55,10 @@ class People:
     def _draw_menu(self, wishes: dict[Deed, int], deeds: dict[Deed, int]) -> dict[Deed, int]:
         config = self._config
         good = {self.apply, self.scale}
-        calm = {self.apply, self.pause, self.resume, self.retry, self.stop, self.change_breaker}
+        calm = {
+            *(self.apply, self.pause, self.resume, self.retry, self.stop),
+            *(self.answer, self.change_breaker),
+        }
         return {
             deed: weight
             for deed, weight in {**wishes, **(deeds if config.by_hand else {})}.items()
@@ -73,8 +77,11 @@ class People:
         return str(getattr(deed, "__name__", ""))
 
     def calm_down(self) -> None:
-        """Lift everything that holds a rollout up from outside: pauses, quotas, refusals."""
-        self.resume()
+        """Lift everything that holds a rollout up from outside: pauses, hooks, quotas, refusals."""
+        self._wish(paused=False, hooks=())
+        rollout = self._guarded.status.memory.rollout
+        hooks = () if rollout is None else rollout.hooks
+        self._command(answers=",".join(f"{hook.hook_id}/CONTINUE" for hook in hooks))
         self._controllers.pace.quota = None
         self._api.refusal = ""
 
@@ -108,6 +115,8 @@ class People:
             min_ready_seconds=drawn.min_ready_seconds,
             progress_deadline=drawn.progress_deadline,
             revision_history_limit=drawn.revision_history_limit,
+            early_success=drawn.early_success,
+            hooks=drawn.hooks,
         )
 
     def change_fate(self) -> None:
@@ -127,6 +136,14 @@ class People:
         rollout = self._guarded.status.memory.rollout
         number = rollout.revision if rollout is not None and self._rng.random() < 0.8 else 1
         self._command(stop=f"{number}/{self._rng.choice(('ROLLBACK', 'ABORT', 'NOTHING'))}")
+
+    def answer(self) -> None:
+        """``kubectl tripswitch continue``; sometimes of a hook that does not wait."""
+        rollout = self._guarded.status.memory.rollout
+        hooks = () if rollout is None else rollout.hooks
+        ids = [hook.hook_id for hook in hooks] or ["pause-0"]
+        action = self._rng.choice(("CONTINUE", "CONTINUE", "ROLLBACK", "PERHAPS"))
+        self._command(answers=f"{self._rng.choice(ids)}/{action}")
 
     def make_again(self) -> None:
         """Delete the object and restore it without its status; ReplicaSets stay as orphans (W2)."""

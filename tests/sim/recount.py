@@ -74,9 +74,10 @@ class Recount:
         self._off = not look.snapshot.guarded.spec.breaker.enable
         self._mark = self._count_healthy(look)
         self._progressed_at = look.now
+        self._before_launch = _waits_to_launch(look.decision.status.memory.rollout)
         if look.snapshot.guarded.spec.paused:
             self._paused_at = look.now
-        else:
+        elif not self._before_launch:
             self._run_clock(look)
         self._take_as_seen(look, before=True)
 
@@ -93,6 +94,8 @@ class Recount:
             self._progressed_at += max(0.0, look.now - self._paused_at)
             self._paused_at = None
             self._take_as_seen(look, before=False)
+        if self._before_launch and self._is_before_launch(look):
+            return
         if not spec.breaker.enable:
             self._off = True
         elif self._off:
@@ -111,11 +114,26 @@ class Recount:
         if self.late and not self._off:
             self._prove_lateness(look, deadline)
 
+    def _is_before_launch(self, look: Look) -> bool:
+        """K1: nothing is counted before PRE_SCALE_UP has been passed; then the clock begins anew."""
+        now = look.decision.status.memory.rollout
+        same = not is_over(look.decision.status.memory, self.rollout)
+        self._before_launch = same and _waits_to_launch(now)
+        if same and not self._before_launch and now is not None and now.hooks:
+            self._progressed_at, self._held_at = max(look.now, self._progressed_at), None
+            self._take_as_seen(look, before=True)
+        return self._before_launch
+
+    def _waits_at_hook(self, look: Look) -> bool:
+        now = look.decision.status.memory.rollout
+        same = not is_over(look.decision.status.memory, self.rollout)
+        return same and now is not None and any(h.status == "AWAITING_ACTION" for h in now.hooks)
+
     def _run_clock(self, look: Look) -> None:
         """P1: only while pods could become healthy and are not."""
         rs = find_set(look, self.rollout.revision)
         live = [] if rs is None else [pod for pod in rs.pods if pod.live]
-        if self._is_awaited(look):
+        if not self._waits_at_hook(look) and self._is_awaited(look):
             if self._held_at is not None:
                 self._progressed_at += max(0.0, look.now - max(self._held_at, self._progressed_at))
             self._held_at = None
@@ -244,6 +262,11 @@ class Recount:
             new.append(Mishap(1, "NotReadyInTime"))
         story.healthy = story.healthy or is_healthy(view, rs, spec, look.now)
         return new
+
+
+def _waits_to_launch(rollout: Rollout | None) -> bool:
+    """K1: whether a hook holds a rollout before its first pod, or a pause before its hooks."""
+    return rollout is not None and rollout.lifecycle_stage == "PRE_SCALE_UP"
 
 
 def has_run(since: Instant, until: Instant, look: Look) -> float:

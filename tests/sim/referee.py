@@ -14,7 +14,6 @@ from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
 from tripswitch.domain.values.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
 from tripswitch.domain.values.memory import Rollout
-from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
@@ -154,6 +153,8 @@ class Referee:
             largest, *others = sorted(sizes.values(), reverse=True) or [0]
             # A revision that came back late keeps what R3 asks for while pods of the other one fail.
             lower = compute_bounds(guarded.spec.strategy, wanted).lower
+            if guarded.spec.early_success is not None:  # E1: what is left to do may be stuck
+                return largest == wanted and sum(others) <= lower
             return largest == wanted and (
                 not sum(others) or sum(others) <= status.report.available_replicas < lower
             )
@@ -236,7 +237,7 @@ class Referee:
         assert now is not None
         same = not is_over(look.decision.status.memory, rollout)
         if _is_interrupted(look, rollout):
-            _expect(_is_asked_for(look.snapshot), "stopped though nobody asked for it", look)
+            _expect(_is_asked_for(look), "stopped though nobody asked for it", look)
             return
         recount.feed(look)
         if same:
@@ -286,7 +287,9 @@ def _is_interrupted(look: Look, rollout: Rollout) -> bool:
     )
 
 
-def _is_asked_for(snapshot: Snapshot) -> bool:
+def _is_asked_for(look: Look) -> bool:
+    """Whether a person ended the rollout (C2, C3, C4), or said what ends it (K1)."""
+    snapshot = look.snapshot
     guarded, status = snapshot.guarded, snapshot.guarded.status
     desired = next(
         (r for r in status.memory.revisions if r.revision == status.memory.desired_revision), None
@@ -296,6 +299,20 @@ def _is_asked_for(snapshot: Snapshot) -> bool:
         or desired.digest != guarded.spec.template.digest
         or guarded.stop != status.memory.observed_stop
         or guarded.retry not in (None, status.memory.observed_retry)
+        or _ends_at_hook(look)
+    )
+
+
+def _ends_at_hook(look: Look) -> bool:
+    guarded = look.snapshot.guarded
+    assert guarded.status.memory.rollout is not None
+    return any(
+        hook.status == "AWAITING_ACTION"
+        and (
+            f"{hook.hook_id}/ROLLBACK" in (guarded.answers or "")
+            or (hook.timeout_action == "ROLLBACK" and hook.expires_at <= look.now)
+        )
+        for hook in guarded.status.memory.rollout.hooks
     )
 
 

@@ -67,6 +67,7 @@ def guarded(
     status: Status | None = None,
     retry: str | None = None,
     stop: str | None = None,
+    answers: str | None = None,
     generation: int = 1,
     **fields: Any,
 ) -> Guarded:
@@ -79,6 +80,7 @@ def guarded(
         status=Status() if status is None else status,
         retry=retry,
         stop=stop,
+        answers=answers,
     )
 
 

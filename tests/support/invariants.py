@@ -29,6 +29,7 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
     SetAsidePod,
 )
+from tripswitch.domain.values.hooks import HookStatus, LifecycleStage
 from tripswitch.domain.values.memory import Revision, Rollout
 from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import ReplicaSetView
@@ -130,6 +131,11 @@ def _check_rollout(rollout: Rollout) -> Iterator[str]:
         yield f"a rollout is {rollout.status} and finished at {rollout.finished_at}"
     if rollout.status is RolloutStatus.PENDING and rollout.paused_at is None:
         yield "a rollout waits for no pause (R7)"
+    waiting = [one for one in rollout.hooks if one.status is HookStatus.AWAITING_ACTION]
+    if waiting and rollout.status not in rollout_states.RUNNING:
+        yield f"hook {waiting[0].hook_id} waits in a rollout that is {rollout.status} (K1)"
+    if rollout.hooks and is_rollback:
+        yield "a rollback has hooks (K1)"
     if rollout.progressed_at < rollout.started_at:
         yield "a rollout progressed before it started (P1)"
 
@@ -218,6 +224,7 @@ def _check_same_rollout(
     if old.kind is not new.kind or old.failed_revision != new.failed_revision:
         yield "a rollout became another one"
     recovered = old.status is not new.status and new.status is RolloutStatus.ROLLBACK_SUCCESSFUL
+    yield from _check_stages(old, new)
     if old.finished_at not in (None, new.finished_at) and not recovered:
         yield "a finished rollout finished again"
     if new.healthy_high_water < old.healthy_high_water or new.progressed_at < old.progressed_at:
@@ -250,6 +257,16 @@ def _check_same_rollout(
         lost = (known.failed and not entry.failed) or (known.unhealthy and not entry.unhealthy)
         if fell or lost or _SEEN.index(entry.seen) < _SEEN.index(known.seen):
             yield f"the marks of pod {entry.pod} fell (F7)"
+
+
+def _check_stages(old: Rollout, new: Rollout) -> Iterator[str]:
+    ended = {one.hook_id: one for one in old.hooks if one.status != HookStatus.AWAITING_ACTION}
+    if any(one != ended.get(one.hook_id, one) for one in new.hooks):
+        yield "a hook that had ended changed (K1)"
+    if old.lifecycle_stage and new.lifecycle_stage:
+        stages = list(LifecycleStage)
+        if stages.index(new.lifecycle_stage) < stages.index(old.lifecycle_stage):
+            yield f"the rollout went from {old.lifecycle_stage} back to {new.lifecycle_stage} (K1)"
 
 
 def _check_actions(snapshot: Snapshot, decision: Decision) -> Iterator[str]:
@@ -364,7 +381,9 @@ def _find_stuck(snapshot: Snapshot, decision: Decision) -> set[str]:
 
 
 def _is_held(snapshot: Snapshot, rollout: Rollout) -> bool:
-    return rollout.status in rollout_states.OPEN and snapshot.guarded.spec.paused
+    """R7, K1: whether nothing is launched or removed for a rollout: a pause, or a hook before it."""
+    waits = rollout.lifecycle_stage is LifecycleStage.PRE_SCALE_UP
+    return rollout.status in rollout_states.OPEN and (snapshot.guarded.spec.paused or waits)
 
 
 def _check_scaling(
@@ -387,7 +406,8 @@ def _check_scaling(
         and record.rollout_state is not RolloutState.FAILED
     )
     if _is_held(snapshot, rollout):
-        may_grow = proven or (is_target and rollout.status in rollout_states.RUNNING)
+        begun = rollout.lifecycle_stage is not LifecycleStage.PRE_SCALE_UP
+        may_grow = proven or (is_target and begun and rollout.status in rollout_states.RUNNING)
         if size != rs.size and not (was_scaled or alone):
             yield f"{rs.name} is scaled to {size} while paused (R7)"
         elif size > rs.size and not may_grow:

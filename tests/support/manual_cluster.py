@@ -74,7 +74,7 @@ class ManualCluster:
         return self.want(template=replace(self.guarded.spec.template, **_named(version)))
 
     def command(self, **annotations: str | None) -> ManualCluster:
-        """Write the annotations ``retry`` or ``stop``."""
+        """Write the annotations ``retry``, ``stop`` or ``answers``."""
         self.guarded = replace(self.guarded, **annotations)  # type: ignore[arg-type]
         return self
 

@@ -22,10 +22,12 @@ from pydantic import (
 
 from tripswitch.api.alarms import AlarmsStatus, Bake
 from tripswitch.api.base import ApiModel
+from tripswitch.api.lifecycle import Hook
 from tripswitch.api.times import Time
 from tripswitch.domain.values import memory
 from tripswitch.domain.values import states as domain
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.hooks import LifecycleStage
 from tripswitch.domain.values.images import DigestNote
 
 Truth = Annotated[
@@ -182,6 +184,17 @@ class Rollout(ApiModel):
     held_at: Time | None = Field(
         default=None,
         description="Since when no pod could become healthy, and the progress deadline stands still.",
+    )
+    lifecycle_stage: LifecycleStage | None = Field(
+        default=None, description="The stage that it is in (ECS words); none once it has ended."
+    )
+    hooks: tuple[Hook, ...] = Field(
+        default=(),
+        description="Its hooks that have begun; the rollout waits for those that are AWAITING_ACTION.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["hookId"],
+        },
     )
     bake: Bake | None = Field(default=None, description="The clock of the bake (rule A3).")
     bake_ends_at: Time | None = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import version
+from keyword import iskeyword
 
 import click
 
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "guard": ("guard", "Give an existing Deployment or StatefulSet a circuit breaker."),
     "retry": ("verbs", "Try a failed revision again."),
     "stop": ("verbs", "Stop the rollout that is running: roll back, or leave it as it is."),
+    "continue": ("verbs", "Answer the hooks that a rollout waits for: go on, or roll back."),
     "pause": ("verbs", "Hold the rollout: nothing is launched, removed or counted."),
     "resume": ("verbs", "Go on with a rollout that was held."),
     "restart": ("verbs", "Replace all pods by a rollout of the same template."),
@@ -61,7 +63,8 @@ class LazyGroup(click.Group):
         else:
             return None
         loaded = import_module(f"tripswitch.cli.{module}")
-        command: click.Command = getattr(loaded, cmd_name.strip("_"))
+        function = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name.strip("_")
+        command: click.Command = getattr(loaded, function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

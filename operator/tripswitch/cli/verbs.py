@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from tripswitch.api.identity import RETRY, STOP
+from tripswitch.api.identity import CONTINUE, RETRY, STOP
 from tripswitch.cli.clock import read_clock
 from tripswitch.cli.options import name_argument, target_argument, where_options
 from tripswitch.cli.problems import Problem
@@ -21,6 +21,7 @@ from tripswitch.cli.status.tree import format_moment
 from tripswitch.cli.status.view import Outcome, View, build_view
 from tripswitch.cli.subjects import find_subject
 from tripswitch.cli.where import Where
+from tripswitch.domain.values.hooks import HookAction
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -82,6 +83,24 @@ def stop(
     if how is None:
         raise click.UsageError("say what becomes of it: --rollback or --abort")
     _change(target, where, lambda view: decide_stop(view, how))
+
+
+@click.command("continue")
+@name_argument()
+@click.option("--rollback", is_flag=True, help="Stop the rollout and go back instead.")
+@click.option("--hook", "hook_id", default="", help="Only this hook; by default all that wait.")
+@where_options
+def continue_(*, name: str, rollback: bool, hook_id: str, where: Where) -> None:
+    """Answer the hooks that a rollout waits for: go on, or roll back.
+
+    As ECS ContinueServiceDeployment. Which hooks wait, and until when, is shown by status.
+
+    Writes the annotation tripswitch.dev/continue on the GuardedDeployment.
+    """
+    action = HookAction.ROLLBACK if rollback else HookAction.CONTINUE
+    _change(
+        Reference(Kind.GUARDED, name), where, lambda view: decide_continue(view, action, hook_id)
+    )
 
 
 @click.command()
@@ -147,6 +166,27 @@ def decide_stop(view: View, how: str) -> tuple[Mapping[str, Any], str]:
     said = f"stops the rollout of revision {rollout.revision}"
     said += ", goes back" if how == "ROLLBACK" else ", no rollback"
     return _annotate(STOP, f"{rollout.revision}/{how}"), said
+
+
+def decide_continue(
+    view: View, action: HookAction, hook_id: str = ""
+) -> tuple[Mapping[str, Any], str]:
+    """Return the change that answers the hooks that wait, or one of them (C4).
+
+    Raises:
+        Problem: No such hook waits.
+    """
+    waiting = [hook for hook in view.rollout.hooks if hook_id in ("", hook.id)]
+    if not waiting:
+        which = f"hook {hook_id} does not wait" if hook_id else "no hook waits"
+        raise Problem(f"nothing to answer: {which} for an answer")
+    value = ",".join(f"{hook.id}/{action}" for hook in waiting)
+    stages = ", ".join(dict.fromkeys(hook.stage for hook in waiting))
+    goes = "continues" if action is HookAction.CONTINUE else "stops, and goes back from,"
+    return (
+        _annotate(CONTINUE, value),
+        f"{goes} the rollout of revision {view.rollout.revision} at {stages}",
+    )
 
 
 def decide_pause(view: View, *, hold: bool) -> tuple[Mapping[str, Any], str]:

@@ -30,6 +30,7 @@ from tripswitch.domain.steps.report_status import report_refusal, report_status
 from tripswitch.domain.steps.restore_history import rename_on_collision, restore_history
 from tripswitch.domain.steps.resume import resume
 from tripswitch.domain.steps.retain_pods import retain_pods
+from tripswitch.domain.steps.run_hooks import apply_answers
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.steps.watch_alarms import ask_alarms
 from tripswitch.domain.values.decision import (
@@ -47,7 +48,6 @@ from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
-from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 
@@ -65,6 +65,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         rename_on_collision,
         follow_spec,
         apply_commands,
+        apply_answers,
         resume,
         settle_images,
         use_evidence,
@@ -137,11 +138,13 @@ def _is_to_be_created(draft: Draft, record: Revision, plan: Plan) -> bool:
     """Return whether a revision is launched that has no ReplicaSet yet.
 
     One that is being deleted has the name until it is gone. It can be made from ``spec.template`` only, and
-    not for a rollout that has failed (B3) or has not begun (R7).
+    not for a rollout that has failed (B3) or has not begun to launch (R7, K1).
     """
     if any(rs.name == record.replica_set for rs in draft.snapshot.replica_sets):
         return False
-    if draft.rollout.status in rollout_states.STALLED | {RolloutStatus.PENDING}:
+    if draft.rollout.status in rollout_states.STALLED:
+        return False
+    if rollout_states.awaits_launch(draft.rollout):
         return False
     return record.digest == draft.spec.template.digest and record.replica_set in plan.sizes
 
@@ -179,7 +182,8 @@ def _is_to_be_marked(draft: Draft, rs: ReplicaSetView, plan: Plan) -> bool:
 def _replace_pods(draft: Draft) -> list[Action]:
     """F4: pods counted as missing their health deadline, and still missing it, are replaced."""
     target = draft.target
-    if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
+    watched = draft.rollout.status in rollout_states.RUNNING and not draft.spec.paused
+    if target is None or not watched or rollout_states.awaits_launch(draft.rollout):
         return []
     counted = {entry.pod for entry in draft.memory.circuit_breaker.counted if entry.unhealthy}
     expected = draft.expect(target)

@@ -16,6 +16,7 @@ from prometheus_client import (
 )
 
 from tripswitch.cluster.store import Key
+from tripswitch.domain.rules.hooks import find_waiting
 from tripswitch.domain.steps.crash_loops import CRASH_LOOPING
 from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.failure import Verdict
@@ -34,6 +35,13 @@ RESULTS = {
     EventReason.ROLLBACK_FAILED: "ROLLBACK_FAILED",
 }
 """The events that end a rollout, and its result in ``rollouts_total``."""
+
+HOOKS = {
+    EventReason.HOOK_SUCCEEDED: "SUCCEEDED",
+    EventReason.HOOK_FAILED: "FAILED",
+    EventReason.HOOK_TIMED_OUT: "TIMED_OUT",
+}
+"""The events that end a hook, and its result in ``hooks_total``."""
 
 COUNTED_TRIPS = TRIPS | {EventReason.ROLLBACK_FAILED}
 
@@ -140,6 +148,18 @@ class Metrics:
             OBJECT,
             registry=registry,
         )
+        self._hooks = Counter(
+            "tripswitch_hooks",
+            "Hooks that ended, by result: SUCCEEDED, FAILED (a rollback was asked for) or TIMED_OUT.",
+            (*OBJECT, "result"),
+            registry=registry,
+        )
+        self._hooks_waiting = Gauge(
+            "tripswitch_hooks_waiting",
+            "Hooks that wait for an answer.",
+            OBJECT,
+            registry=registry,
+        )
         self._leader = Gauge(
             "tripswitch_leader",
             "1 while this process may write: it holds the Lease, or needs none.",
@@ -192,6 +212,8 @@ class Metrics:
         self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
         self._show_stalled(key, decision)
         self._show_crash_loops(key, decision)
+        waiting = () if rollout is None else find_waiting(rollout.hooks)
+        self._hooks_waiting.labels(*key).set(len(waiting))
         for failure in decision.failures:
             if failure.verdict is not Verdict.IGNORE:
                 labels = (*key, failure.cause.kind.value, failure.cause.reason)
@@ -199,6 +221,8 @@ class Metrics:
         for event in decision.events:
             if event.reason in RESULTS:
                 self._rollouts.labels(*key, RESULTS[event.reason]).inc()
+            if event.reason in HOOKS:
+                self._hooks.labels(*key, HOOKS[event.reason]).inc()
             if event.reason in COUNTED_TRIPS:
                 self._trips.labels(*key).inc()
                 self._detect.observe(seconds_to_write)
@@ -241,6 +265,8 @@ class Metrics:
             self._trips,
             self._stalled,
             self._crash_looping,
+            self._hooks,
+            self._hooks_waiting,
             self._count,
             self._threshold,
         ):

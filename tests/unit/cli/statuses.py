@@ -29,6 +29,26 @@ def guarded(status: Object | None = None, *, generation: int = 1, **more: Any) -
     }
 
 
+def waiting_at_a_hook(*ids: str) -> Object:
+    """The status of revision 2 that waits before its first pod, since second 20 and for an hour."""
+    status = in_progress()
+    hooks = [
+        {
+            "hookId": one,
+            "targetType": "PAUSE",
+            "lifecycleStage": "PRE_SCALE_UP",
+            "status": "AWAITING_ACTION",
+            "startedAt": at(20),
+            "expiresAt": at(3620),
+            "timeoutAction": "ROLLBACK",
+        }
+        for one in ids
+    ]
+    answered = {"hookId": "pause-0", "lifecycleStage": "PRE_SCALE_UP", "status": "SUCCEEDED"}
+    rollout = {**status["rollout"], "lifecycleStage": "PRE_SCALE_UP", "hooks": [answered, *hooks]}
+    return {**status, "rollout": rollout}
+
+
 def rolled_back(**more: Any) -> Object:
     """The status after revision 2 tripped and revision 1 came back."""
     return {

@@ -13,7 +13,13 @@ import yaml
 from click.testing import CliRunner
 
 from tests.unit.cli.server import BASE, Server, serve, write_kubeconfig
-from tests.unit.cli.statuses import guarded, in_progress, replica_set, rolled_back
+from tests.unit.cli.statuses import (
+    guarded,
+    in_progress,
+    replica_set,
+    rolled_back,
+    waiting_at_a_hook,
+)
 from tripswitch.api.template import template_digest
 from tripswitch.cli.app import COMMANDS, app
 from tripswitch.cli.completion import answer
@@ -132,6 +138,52 @@ def test_stop_needs_to_know_how_and_something_that_runs(server: Server) -> None:
     assert (result.exit_code, result.output) == (
         1,
         "error: nothing to stop: the latest rollout is ROLLBACK_SUCCESSFUL\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "value", "said"),
+    [
+        pytest.param(
+            [],
+            "pause-1/CONTINUE,pause-2/CONTINUE",
+            "continues the rollout of revision 2 at PRE_SCALE_UP",
+            id="all",
+        ),
+        pytest.param(
+            ["--rollback", "--hook", "pause-2"],
+            "pause-2/ROLLBACK",
+            "stops, and goes back from, the rollout of revision 2 at PRE_SCALE_UP",
+            id="one",
+        ),
+    ],
+)
+def test_continue_answers_the_hooks_that_wait(
+    server: Server, arguments: list[str], value: str, said: str
+) -> None:
+    server.has(WEB, guarded(waiting_at_a_hook("pause-1", "pause-2")))
+    server.has(WEB, {}, method="PATCH")
+    result = server.run("continue", "web", *arguments)
+    assert result.output == f"gdeploy/web {said}\n"
+    annotations = {"tripswitch.dev/continue": value}
+    assert the_write(server)[2] == {"metadata": {"annotations": annotations}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param([], "no hook waits", id="none"),
+        pytest.param(["--hook", "pause-0"], "hook pause-0 does not wait", id="another"),
+    ],
+)
+def test_continue_refuses_what_would_answer_nothing(
+    server: Server, arguments: list[str], said: str
+) -> None:
+    server.has(WEB, guarded(waiting_at_a_hook(*(["pause-1"] if arguments else []))))
+    result = server.run("continue", "web", *arguments)
+    assert (result.exit_code, result.output) == (
+        1,
+        f"error: nothing to answer: {said} for an answer\n",
     )
 
 

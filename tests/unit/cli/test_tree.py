@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.unit.cli.statuses import guarded, in_progress, replica_set, rolled_back
+from tests.unit.cli.statuses import (
+    guarded,
+    in_progress,
+    replica_set,
+    rolled_back,
+    waiting_at_a_hook,
+)
 from tests.unit.cluster.raws import T0, at, ended, pod, ready_pod, waiting
 from tripswitch.cli.output import to_plain
-from tripswitch.cli.status.tree import render_line, render_status
+from tripswitch.cli.status.tree import format_moment, render_line, render_status
 from tripswitch.cli.status.view import Outcome, View, build_view
 
 NOW = T0 + 60
@@ -138,6 +144,26 @@ def test_the_next_step_is_offered() -> None:
     assert "try it again: kubectl tripswitch retry -n shop web" in shown
     paused = draw(build_view(guarded(in_progress(), paused=True), (), (), NOW))
     assert "paused: kubectl tripswitch resume -n shop web" in paused
+
+
+def test_k1_a_hook_that_waits_is_shown_with_its_end_and_how_to_answer_it() -> None:
+    shown = draw(build_view(guarded(waiting_at_a_hook("pause-1")), (), (), NOW))
+    (line,) = [line for line in shown.splitlines() if "hook" in line and "pause" in line]
+    until = format_moment(T0 + 3620)
+    assert line.endswith(
+        f"hook pause-1  PRE_SCALE_UP waits for an answer  for 40s  until {until}, then ROLLBACK"
+    )
+    assert "let it go on: kubectl tripswitch continue -n shop web\n" in shown
+    assert "stop it: kubectl tripswitch continue -n shop web --rollback" in shown
+
+
+def test_a_hook_without_times_is_shown_too() -> None:
+    status = waiting_at_a_hook("pause-1")
+    for hook in status["rollout"]["hooks"]:
+        hook.pop("startedAt", None)
+        hook.pop("expiresAt", None)
+    shown = draw(build_view(guarded(status), (), (), NOW))
+    assert "hook pause-1  PRE_SCALE_UP waits for an answer\n" in shown
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from tests.support.builders import START, rollout
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.rollout_states import IllegalTransitionError, Transition, begin, move
+from tripswitch.domain.values.hooks import LifecycleStage
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
 
 S = RolloutStatus
@@ -121,6 +122,10 @@ def test_how_a_rollout_begins(
     reason: Reason,
 ) -> None:
     begun = begin(3, kind, START, pending=pending, failed_revision=4, healthy=2)
+    stage = {
+        RolloutKind.DEPLOY: LifecycleStage.PRE_SCALE_UP,
+        RolloutKind.ROLLBACK: LifecycleStage.SCALE_UP,
+    }
     assert begun == rollout(
         3,
         status,
@@ -129,10 +134,11 @@ def test_how_a_rollout_begins(
         reason=reason,
         healthy_high_water=2,
         paused_at=START if pending else None,
+        lifecycle_stage=stage[kind],
     )
 
 
 def test_a_rollout_begins_with_nothing_failed_and_nothing_healthy() -> None:
     begun = begin(1, RolloutKind.DEPLOY, START)
-    assert begun == rollout(1)
+    assert begun == rollout(1, lifecycle_stage=LifecycleStage.PRE_SCALE_UP)
     assert (begun.failed_revision, begun.healthy_high_water, begun.finished_at) == (None, 0, None)

@@ -11,6 +11,11 @@ from typing import Any
 
 from tripswitch.api.identity import API_VERSION, KIND
 from tripswitch.cli.convert.ecs_containers import read_containers
+from tripswitch.cli.convert.ecs_lifecycle import (
+    NO_COUNTERPART,
+    convert_early_success,
+    convert_hooks,
+)
 from tripswitch.cli.convert.ecs_model import PERCENTAGES, Service, Task, look_up
 from tripswitch.cli.convert.fields import Fields, Notes, open_fields
 from tripswitch.cli.convert.values import EMPTY, plain, show
@@ -22,14 +27,12 @@ INSTEAD = {
     "cluster": "choose the cluster and the namespace with kubectl",
     "cpu": "set resources.requests and resources.limits of the containers",
     "deploymentController": "none: Tripswitch is the controller",
-    "earlySuccessCriteria": "none: COMPLETED means that all replicas are healthy",
     "enableECSManagedTags": "use labels",
     "enableExecuteCommand": "kubectl exec needs no switch",
     "ephemeralStorage": "use resources.limits with ephemeral-storage",
     "executionRoleArn": "use imagePullSecrets, and a ServiceAccount",
     "ipcMode": "use hostIPC or shareProcessNamespace of the pod",
     "launchType": "choose nodes with nodeSelector or affinity",
-    "lifecycleHooks": "none: this is the rolling deployment",
     "linearConfiguration": "none: this is the rolling deployment",
     "loadBalancers": "make a Service (type LoadBalancer) or an Ingress; where the load balancer's "
     "health checks shall count, readinessGates report them",
@@ -97,7 +100,6 @@ RECORDS = (
 NAMES = ("serviceName", "name", "family", "taskDefinition")
 """What is read elsewhere."""
 
-NO_COUNTERPART = "it has no counterpart"
 BREAKER = ("enable", "rollback", "resetOnHealthyTask")
 
 
@@ -127,8 +129,8 @@ def convert_service(service: Service, image: str | None = None) -> ConvertedServ
         notes.tell(f"the task definition ({reference}) is not here: give it, too, with another -f")
     fields = Fields(service.settings, notes)
     spec: dict[str, Any] = {}
-    _copy(fields, "desiredCount", spec, notes, as_name="replicas")
-    _copy(fields, "healthCheckGracePeriodSeconds", spec, notes)
+    fields.copy("desiredCount", spec, as_name="replicas")
+    fields.copy("healthCheckGracePeriodSeconds", spec)
     spec["deploymentConfiguration"] = _convert_configuration(
         fields.take("deploymentConfiguration"), notes
     )
@@ -176,7 +178,7 @@ def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
     fields = open_fields(raw, "deploymentConfiguration", notes)
     found: dict[str, Any] = {}
     for name in PERCENTAGES:
-        _copy(fields, name, found, notes)
+        fields.copy(name, found)
     breaker = fields.take("deploymentCircuitBreaker")
     if breaker in EMPTY:
         notes.tell(
@@ -189,7 +191,12 @@ def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:
     if alarms not in EMPTY:
         found["alarms"] = _convert_alarms(alarms, notes)
     if "alarms" in found or plain(fields.look("bakeTimeInMinutes")) != 0:
-        _copy(fields, "bakeTimeInMinutes", found, notes)
+        fields.copy("bakeTimeInMinutes", found)
+    early = fields.take("earlySuccessCriteria")
+    if early not in EMPTY:
+        found["earlySuccessCriteria"] = convert_early_success(early, notes)
+    if hooks := convert_hooks(fields, notes):
+        found["lifecycleHooks"] = hooks
     fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
     return found
 
@@ -199,7 +206,7 @@ def _convert_alarms(raw: Any, notes: Notes) -> dict[str, Any]:
     fields = open_fields(raw, "alarms", notes)
     found: dict[str, Any] = {}
     for name in ("enable", "rollback"):
-        _copy(fields, name, found, notes, wanted=bool)
+        fields.copy(name, found, wanted=bool)
     names = found["alarmNames"] = list(dict.fromkeys(fields.take_texts("alarmNames")))
     if names:
         notes.tell(
@@ -217,37 +224,17 @@ def _convert_breaker(raw: Any, notes: Notes) -> dict[str, Any]:
     fields = open_fields(raw, "deploymentCircuitBreaker", notes)
     found: dict[str, Any] = {}
     for name in BREAKER:
-        _copy(fields, name, found, notes, wanted=bool)
+        fields.copy(name, found, wanted=bool)
     given = fields.take("thresholdConfiguration")
     if given not in EMPTY:
         threshold = open_fields(given, "thresholdConfiguration", notes)
         mine: dict[str, Any] = {}
         found["thresholdConfiguration"] = mine
-        _copy(threshold, "type", mine, notes, wanted=str)
-        _copy(threshold, "value", mine, notes)
+        threshold.copy("type", mine, wanted=str)
+        threshold.copy("value", mine)
         threshold.tell_rest({}, NO_COUNTERPART, {})
     fields.tell_rest({}, NO_COUNTERPART, {})
     return found
-
-
-WANTED = {int: "a number", bool: "true or false", str: "text"}
-
-
-def _copy(
-    fields: Fields,
-    name: str,
-    into: dict[str, Any],
-    notes: Notes,
-    *,
-    as_name: str = "",
-    wanted: type = int,
-) -> None:
-    """Copy a plain value of the wanted type; any other is told instead."""
-    value = plain(fields.take(name))
-    if type(value) is wanted:
-        into[as_name or name] = value
-    elif value not in EMPTY:
-        notes.fill_in(name, value, WANTED[wanted], target=as_name or name)
 
 
 def make_name(name: str) -> str:

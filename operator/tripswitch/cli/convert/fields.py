@@ -17,6 +17,9 @@ from tripswitch.cli.convert.values import (
     unwrap,
 )
 
+WANTED = {int: "a number", bool: "true or false", str: "text"}
+"""What a value should be, in a note about one that is something else."""
+
 
 @dataclass(slots=True)
 class Notes:
@@ -109,6 +112,16 @@ class Fields:
         """Return a number, ``FILL-IN`` with a note, or the default; takes the field."""
         value = self.take(name)
         return default if value in EMPTY else self._notes.read_number(self.name(name), value)
+
+    def copy(
+        self, name: str, into: dict[str, Any], *, as_name: str = "", wanted: type = int
+    ) -> None:
+        """Copy a plain value of the wanted type; any other is told instead. Takes the field."""
+        value = plain(self.take(name))
+        if type(value) is wanted:
+            into[as_name or name] = value
+        elif value not in EMPTY:
+            self._notes.fill_in(name, value, WANTED[wanted], target=as_name or name)
 
     def leave_out(self, names: Iterable[str]) -> None:
         """Leave out fields that set nothing."""

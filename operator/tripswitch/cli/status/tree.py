@@ -15,7 +15,7 @@ from tripswitch.cli.formatting import clean, format_age, format_lasting, one_lin
 from tripswitch.cli.status.alarms import add_alarms
 from tripswitch.cli.status.holders import ReplicaSetLine
 from tripswitch.cli.status.pod_lines import PodLine, Tone
-from tripswitch.cli.status.view import BreakerLine, Outcome, Raw, RevisionLine, View
+from tripswitch.cli.status.view import BreakerLine, HookLine, Outcome, Raw, RevisionLine, View
 from tripswitch.domain.rules.failure_words import describe_cause
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.time import Instant
@@ -107,6 +107,11 @@ def hints(view: View) -> list[str]:
     if view.paused and view.outcome is Outcome.RUNNING:
         kubectl = f"kubectl rollout resume {name}" if view.mode else f"{command} resume {name}"
         return [f"paused: {kubectl}"]
+    if view.outcome is Outcome.RUNNING and view.rollout.hooks:
+        return [
+            f"let it go on: {command} continue {name}",
+            f"stop it: {command} continue {name} --rollback",
+        ]
     if view.outcome is Outcome.RUNNING:
         how = "--abort" if view.rollout.kind == "ROLLBACK" else "--rollback"
         return [f"stop it: {command} stop {name} {how}"]
@@ -156,6 +161,19 @@ def _add_rollout(root: Tree, view: View, now: Instant) -> None:
         if words:
             branch.add(Text(one_line(words)))
             break
+    for hook in rollout.hooks:
+        branch.add(_hook(hook, now))
+
+
+def _hook(hook: HookLine, now: Instant) -> Text:
+    line = _marked(Tone.WAITING, f"hook {one_line(hook.id)}", bold=True)
+    line.append(f"  {one_line(hook.stage)} waits for an answer", "yellow")
+    if hook.started_at is not None:
+        line.append(f"  for {format_lasting(max(0.0, now - hook.started_at))}", "dim")
+    if hook.expires_at is not None:
+        left = f"until {format_moment(hook.expires_at)}, then {one_line(hook.timeout_action)}"
+        line.append(f"  {left}")
+    return line
 
 
 def _add_breaker(root: Tree, breaker: BreakerLine, now: Instant) -> None:

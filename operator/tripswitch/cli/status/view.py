@@ -22,6 +22,7 @@ from tripswitch.cli.status.holders import (
     read_replica_sets,
 )
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.values.hooks import HookStatus
 from tripswitch.domain.values.time import Instant
 
 Raw = Mapping[str, Any]
@@ -40,6 +41,17 @@ _OPEN = rollout_states.OPEN | {""}
 
 
 @dataclass(frozen=True, slots=True)
+class HookLine:
+    """One entry of ``status.rollout.hooks`` that waits for an answer (K1)."""
+
+    id: str
+    stage: str
+    timeout_action: str
+    started_at: Instant | None
+    expires_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutLine:
     """``status.rollout``."""
 
@@ -50,6 +62,8 @@ class RolloutLine:
     message: str = ""
     started_at: Instant | None = None
     finished_at: Instant | None = None
+    hooks: tuple[HookLine, ...] = ()
+    """Those that wait for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +236,17 @@ def _read_rollout(raw: Raw) -> RolloutLine:
         message=read_text(raw.get("message")),
         started_at=parse_instant(raw.get("startedAt")),
         finished_at=parse_instant(raw.get("finishedAt")),
+        hooks=tuple(
+            HookLine(
+                id=read_text(one.get("hookId")),
+                stage=read_text(one.get("lifecycleStage")),
+                timeout_action=read_text(one.get("timeoutAction")),
+                started_at=parse_instant(one.get("startedAt")),
+                expires_at=parse_instant(one.get("expiresAt")),
+            )
+            for one in objects(raw.get("hooks"))
+            if one.get("status") == HookStatus.AWAITING_ACTION
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from tripswitch.domain.values.hooks import HookStatus, LifecycleStage
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
@@ -100,6 +101,11 @@ def begin(
         healthy_high_water=healthy,
         progressed_at=now,
         paused_at=now if pending else None,
+        lifecycle_stage=(
+            LifecycleStage.PRE_SCALE_UP
+            if kind is RolloutKind.DEPLOY
+            else LifecycleStage.SCALE_UP  # K1: a rollback has no hooks
+        ),
     )
 
 
@@ -116,10 +122,15 @@ def move(
     except KeyError:
         msg = f"a rollout that is {rollout.status} cannot be {cause}"
         raise IllegalTransitionError(msg) from None
-    return replace(
-        rollout,
-        status=status,
-        reason=reason,
-        message=message,
-        finished_at=None if status in OPEN else now,
-    )
+    moved = replace(rollout, status=status, reason=reason, message=message)
+    if status in OPEN:
+        return replace(moved, finished_at=None)
+    ended = tuple(one for one in rollout.hooks if one.status is not HookStatus.AWAITING_ACTION)
+    return replace(moved, finished_at=now, lifecycle_stage=None, hooks=ended)
+
+
+def awaits_launch(rollout: Rollout) -> bool:
+    """Return whether nothing of the revision may be launched yet (R7, K1)."""
+    return (
+        rollout.status in OPEN and rollout.lifecycle_stage is LifecycleStage.PRE_SCALE_UP
+    ) or rollout.status is _S.PENDING

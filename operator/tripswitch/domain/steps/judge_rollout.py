@@ -11,9 +11,16 @@ from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.failure_reasons import PULLS
+from tripswitch.domain.rules.hooks import find_waiting
 from tripswitch.domain.rules.rollout_states import Transition
-from tripswitch.domain.rules.scaling import is_complete
 from tripswitch.domain.rules.threshold import compute_threshold
+from tripswitch.domain.steps.complete_rollout import (
+    complete,
+    is_scaled_up,
+    is_whole,
+    pass_last_stages,
+    pass_post_scale_up,
+)
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.progress_clock import (
     compute_late_at,
@@ -25,9 +32,10 @@ from tripswitch.domain.steps.progress_clock import (
 )
 from tripswitch.domain.steps.roll_back import roll_back
 from tripswitch.domain.steps.rollout_moves import finish_rollout, start_rollout
+from tripswitch.domain.steps.run_hooks import pass_pre_scale_up, time_out_hooks
 from tripswitch.domain.steps.use_evidence import take, tell_failure
 from tripswitch.domain.steps.waiting_words import describe_lateness
-from tripswitch.domain.steps.watch_alarms import advance_bake, is_baked, watch_alarms
+from tripswitch.domain.steps.watch_alarms import advance_bake, watch_alarms
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause
@@ -50,8 +58,20 @@ def judge_rollout(draft: Draft) -> Draft:
         return _recover(draft)
     if draft.spec.paused:
         return hold_clock(draft)
-    whole = _is_complete(draft)
-    draft = run_clock(advance_bake(mark_progress(draft), whole=whole))
+    running = draft.rollout.status
+    draft = pass_pre_scale_up(time_out_hooks(draft))
+    if draft.rollout.status is not running:
+        return judge_rollout(draft)
+    return draft if rollout_states.awaits_launch(draft.rollout) else _judge_launched(draft)
+
+
+def _judge_launched(draft: Draft) -> Draft:
+    """Judge a rollout whose pods are launched and watched."""
+    running, scaled_up = draft.rollout.status, is_scaled_up(draft)
+    if scaled_up:
+        draft = pass_post_scale_up(draft)
+    passed = scaled_up and not find_waiting(draft.rollout.hooks)
+    draft = run_clock(advance_bake(mark_progress(draft), whole=passed))
     if draft.rollout.kind is RolloutKind.ROLLBACK and _is_lost(draft):
         return trip(draft, Reason.ROLLBACK_FAILED, "its ReplicaSet was deleted")  # B8
     draft, cause = _watch(draft)
@@ -60,8 +80,10 @@ def judge_rollout(draft: Draft) -> Draft:
     draft, alarm = watch_alarms(draft)
     if alarm:
         return trip(draft, Reason.ALARM_TRIGGERED, alarm)
-    if whole:
-        return _complete(draft) if is_baked(draft) else draft
+    if passed:
+        draft = pass_last_stages(draft)
+        if draft.rollout.status is not running:
+            return draft
     late_at = compute_late_at(draft)
     if late_at is None or late_at > draft.now:
         return draft.wake(late_at)
@@ -125,8 +147,8 @@ def _recover(draft: Draft) -> Draft:
         return draft
     record = draft.record(failed.failed_revision)
     cause = "" if record is None else record.message
-    if _is_complete(draft):
-        return _complete(draft.with_memory(rollout=replace(failed, message=cause)))
+    if is_whole(draft):
+        return complete(draft.with_memory(rollout=replace(failed, message=cause)))
     if draft.counts_of(failed.revision).healthy <= failed.healthy_high_water:
         return draft
     draft = start_rollout(
@@ -225,42 +247,3 @@ def _tell_failures(draft: Draft, failures: tuple[Failure, ...]) -> Draft:
         named = f"pod {first}" + (f" and {len(others)} more" if others else "")
         draft = tell_failure(draft, same[-1], named)
     return draft
-
-
-def _is_complete(draft: Draft) -> bool:
-    target = draft.counts_of(draft.rollout.revision)
-    others = [counts for name, counts in draft.counts.items() if name != target.name]
-    return _is_settled(draft) and is_complete(target, others, draft.spec.replicas)
-
-
-def _is_settled(draft: Draft) -> bool:
-    """G3: a guarded workload's own controller takes the rollout for complete, too.
-
-    While the workload is held its controller does not roll anything out, and has no say.
-    """
-    if draft.snapshot.protected is None or draft.rollout.kind is RolloutKind.ROLLBACK:
-        return True
-    return draft.workload.complete
-
-
-def _complete(draft: Draft) -> Draft:
-    """R5, and R6: with no replicas nothing was proved."""
-    rollout, replicas = draft.rollout, draft.spec.replicas
-    rollback = rollout.kind is RolloutKind.ROLLBACK
-    proved = Reason.ROLLOUT_COMPLETED if replicas > 0 else Reason.SCALED_TO_ZERO
-    reason = Reason.ROLLBACK_COMPLETED if rollback else proved
-    draft = finish_rollout(draft, Transition.COMPLETED, reason, rollout.message)
-    if replicas > 0:
-        draft = replace(
-            draft, memory=replace(draft.memory, last_completed_revision=rollout.revision)
-        )
-    proof = f"{replicas} of {replicas} pods healthy" if replicas else "no replicas, nothing proved"
-    if rollback:
-        return draft.say(
-            EventReason.ROLLBACK_COMPLETED,
-            f"rolled back to revision {rollout.revision}: {proof}; "
-            f"revision {rollout.failed_revision} stays failed",
-        )
-    return draft.say(
-        EventReason.ROLLOUT_COMPLETED, f"revision {rollout.revision} completed: {proof}"
-    )

@@ -14,6 +14,7 @@ from tripswitch.domain.rules.proportion import (
     share_upper_bound,
 )
 from tripswitch.domain.rules.scaling import lower, resize, roll, take_in_order
+from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import RolloutState, RolloutStatus
@@ -44,15 +45,21 @@ def plan_sizes(draft: Draft) -> Plan:
     status = draft.rollout.status
     if status in rollout_states.STALLED:
         plan = _plan_stalled(draft, target, others)
-    elif status is RolloutStatus.PENDING or (
-        status in rollout_states.RUNNING and draft.spec.paused
-    ):
+    elif rollout_states.awaits_launch(draft.rollout) or (draft.spec.paused and _is_moving(draft)):
         there = draft.target is not None
         plan = _plan_paused(draft, [*others, target] if there else others)
     else:
         plan = _plan_rolling(draft, target, others)
     names = {rs.name for rs in draft.snapshot.replica_sets if not rs.deleting} | {target.name}
     return replace(plan, sizes={name: size for name, size in plan.sizes.items() if name in names})
+
+
+def _is_moving(draft: Draft) -> bool:
+    """Whether pods are launched or removed for a rollout: in progress, or completed early (E1)."""
+    status = draft.rollout.status
+    return status in rollout_states.RUNNING or (
+        status in rollout_states.SUCCEEDED and bool(describe_rest(draft))
+    )
 
 
 def _plan_rolling(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) -> Plan:
@@ -87,7 +94,7 @@ def _plan_paused(draft: Draft, all_counts: Sequence[PodCounts]) -> Plan:
         and is_scaled_up(_active(all_counts), replicas)
         and not any(counts.name in growing for counts in _active(all_counts))
     ):
-        why = "the rollout is paused"
+        why = "the rollout is paused" if draft.spec.paused else "the rollout waits at a hook"
         return Plan(sizes, followed=False, frozen=_describe_frozen(draft, total, why))
     if is_scaled_down(_active(all_counts), replicas):
         active = _oldest_first(draft, _active(all_counts))
@@ -193,9 +200,9 @@ def _find_proven(draft: Draft) -> frozenset[str]:
 
 def _find_growing(draft: Draft) -> frozenset[str]:
     """Return the ReplicaSets that may be given more pods when the rollout is not stalled."""
-    target = draft.counts_of(draft.rollout.revision)
-    running = {target.name} if draft.rollout.status in rollout_states.RUNNING else set()
-    return _find_proven(draft) | running
+    if rollout_states.awaits_launch(draft.rollout):
+        return _find_proven(draft)
+    return _find_proven(draft) | {draft.counts_of(draft.rollout.revision).name}
 
 
 def _is_target(draft: Draft, counts: PodCounts) -> bool:

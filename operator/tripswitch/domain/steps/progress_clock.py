@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules.bake import hold_bake, is_baking
+from tripswitch.domain.rules.hooks import find_waiting
+from tripswitch.domain.rules.rollout_states import awaits_launch
 from tripswitch.domain.rules.sight import compute_due
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.memory import Rollout
@@ -15,7 +17,7 @@ from tripswitch.domain.values.time import Instant
 def compute_late_at(draft: Draft) -> Instant | None:
     """P1: when the rollout is late; None when it never is, and while its clock stands still."""
     rollout, deadline = draft.rollout, draft.progress_deadline
-    if deadline == 0 or rollout.paused_at or rollout.held_at:
+    if deadline == 0 or rollout.paused_at or rollout.held_at or awaits_launch(rollout):
         return None
     return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
 
@@ -35,10 +37,11 @@ def run_clock(draft: Draft) -> Draft:
 
     It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
     and the next step is ours, while the ReplicaSet controller or the scheduler has not looked yet, and in a
-    bake (A3).
+    bake (A3) or a hook (K1).
     """
     rollout, now = draft.rollout, draft.now
-    if _is_anything_awaited(draft) and not is_baking(rollout.bake, now):
+    watched = is_baking(rollout.bake, now) or find_waiting(rollout.hooks)
+    if _is_anything_awaited(draft) and not watched:
         rollout = _release(rollout, now)
     elif rollout.held_at is None:
         counts = draft.counts_of(rollout.revision)

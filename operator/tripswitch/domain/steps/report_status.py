@@ -9,7 +9,9 @@ from tripswitch.domain.rules import conditions, history, rollout_states
 from tripswitch.domain.rules.bounds import compute_needed
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
+from tripswitch.domain.rules.hooks import describe_hook, find_waiting
 from tripswitch.domain.rules.workloads import find_risk
+from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
@@ -157,14 +159,14 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.SUCCESSFUL:
             if rollout.reason is Reason.SCALED_TO_ZERO:
                 return f"revision {rollout.revision} is scaled to zero and not yet proved"
-            return f"revision {rollout.revision} completed"
+            return f"revision {rollout.revision} completed{describe_rest(draft)}"
         case RolloutStatus.ROLLBACK_SUCCESSFUL:
             if draft.memory.desired_revision == rollout.revision:
-                return f"revision {rollout.revision} completed"
+                return f"revision {rollout.revision} completed{describe_rest(draft)}"
             return (
                 f"revision {rollout.failed_revision} failed and was rolled back to revision "
                 f"{rollout.revision}: {rollout.message}"
-                f"{_evidence(draft, rollout.failed_revision)}; {NEXT}"
+                f"{_evidence(draft, rollout.failed_revision)}{describe_rest(draft)}; {NEXT}"
             )
         case RolloutStatus.FAILED | RolloutStatus.STOPPED:
             head = f"revision {rollout.revision} stalled"
@@ -184,8 +186,11 @@ def _explain_progress(draft: Draft) -> str:
     breaker = draft.memory.circuit_breaker
     if breaker.failure_count:
         told += f", {breaker.failure_count} of {breaker.threshold} failures"
+    hooks = "".join(f"; {describe_hook(hook)}" for hook in find_waiting(draft.rollout.hooks))
     if draft.spec.paused:
-        return f"{told} (paused)"
+        return f"{told} (paused){hooks}"
+    if hooks:
+        return f"{told}{hooks}{_evidence(draft, draft.rollout.revision)}"
     told += describe_bake(draft)
     words = compute_waiting_words(draft)
     held = f"; waiting: {words}" if words else ""

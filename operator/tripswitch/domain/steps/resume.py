@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.hooks import put_off
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.states import Reason, RolloutStatus
@@ -22,7 +23,10 @@ def resume(draft: Draft) -> Draft:
         )
     stood_still = max(0.0, draft.now - (rollout.paused_at or draft.now))
     rollout = replace(
-        rollout, paused_at=None, progressed_at=round(rollout.progressed_at + stood_still, 3)
+        rollout,
+        paused_at=None,
+        progressed_at=round(rollout.progressed_at + stood_still, 3),
+        hooks=put_off(rollout.hooks, stood_still),
     )
     breaker = draft.memory.circuit_breaker
     if draft.spec.breaker.enable:

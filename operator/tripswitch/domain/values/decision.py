@@ -162,6 +162,11 @@ class EventReason(StrEnum):
     IMAGE_DIGESTS_DIFFER = "ImageDigestsDiffer"
     IMAGE_DIGEST_UNUSABLE = "ImageDigestUnusable"
     IMAGE_DIGEST_GONE = "ImageDigestGone"
+    # The names of ECS's event type "ECS Hook State Change".
+    HOOK_AWAITING_ACTION = "HOOK_AWAITING_ACTION"
+    HOOK_SUCCEEDED = "HOOK_SUCCEEDED"
+    HOOK_FAILED = "HOOK_FAILED"
+    HOOK_TIMED_OUT = "HOOK_TIMED_OUT"
     ALARM_TRIGGERED = "AlarmTriggered"
     ALARMS_IGNORED = "AlarmsIgnored"
     ALARM_UNKNOWN = "AlarmUnknown"
@@ -189,6 +194,8 @@ WARNINGS = frozenset(
         EventReason.IMAGE_DIGESTS_DIFFER,
         EventReason.IMAGE_DIGEST_UNUSABLE,
         EventReason.IMAGE_DIGEST_GONE,
+        EventReason.HOOK_FAILED,
+        EventReason.HOOK_TIMED_OUT,
         EventReason.ALARM_TRIGGERED,
         EventReason.ALARMS_IGNORED,
         EventReason.ALARM_UNKNOWN,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tripswitch.domain.values.alarms import Alarms
 from tripswitch.domain.values.bake import Bake
 from tripswitch.domain.values.failure_cause import FailureCause
+from tripswitch.domain.values.hooks import Hook, LifecycleStage
 from tripswitch.domain.values.images import ContainerImage
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
@@ -124,6 +125,10 @@ class Rollout:
     progressed_at: Instant = 0.0
     paused_at: Instant | None = None
     held_at: Instant | None = None
+    lifecycle_stage: LifecycleStage | None = None
+    """The stage that it is in (K1); None once it has ended."""
+    hooks: tuple[Hook, ...] = ()
+    """The hooks that have begun, in that order (K1)."""
     bake: Bake | None = None
     """The time in which a whole rollout is watched on (A3); None: it has not begun."""
 

@@ -55,6 +55,8 @@ class Reason(StrEnum):
     WAITING_FOR_CONTROLLER = "WaitingForController"
     ROLLBACK_AT_RISK = "RollbackAtRisk"
     CRASH_LOOPING = "CrashLooping"
+    HOOK_TIMED_OUT = "HookTimedOut"
+    STOPPED_BY_HOOK = "StoppedByHook"
     MINIMUM_HEALTHY = "MinimumHealthyAvailable"
     BELOW_MINIMUM_HEALTHY = "MinimumHealthyUnavailable"
     ALARM_TRIGGERED = "AlarmTriggered"

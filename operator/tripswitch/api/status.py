@@ -249,7 +249,8 @@ class Condition(ApiModel):
     """One condition, as kstatus reads it."""
 
     type: str = Field(
-        description="Available, Progressing, Ready, Stalled, CrashLooping or Reconciling."
+        description="Available, Progressing, Ready, Stalled, Reconciling, or a trouble such as CrashLooping."
+        " AlarmsIgnored and AlarmsUnavailable are about alarms (rule A2)."
     )
     status: Truth = Field(description="True, False or Unknown.")
     reason: domain.Reason = Field(description="Why, in one word.")

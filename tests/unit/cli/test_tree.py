@@ -230,9 +230,15 @@ def test_a1_the_tree_shows_the_alarm_that_failed_the_rollout() -> None:
         "labels": {"namespace": "shop", "app": "web"},
         "summary": "7% of requests fail",
     }
-    drawn = alarms(status="TRIGGERED", triggeredAlarms=[triggered], ignoredAlarmNames=None)
+    names = ["HighErrorRate", "Slow"]
+    drawn = alarms(
+        status="TRIGGERED",
+        watchedAlarmNames=names,
+        triggeredAlarms=[triggered],
+        ignoredAlarmNames=None,
+    )
     assert (
-        "├── alarms TRIGGERED\n"
+        "├── alarms TRIGGERED  HighErrorRate, Slow\n"
         '│   └── HighErrorRate  7% of requests fail  app="web", namespace="shop"'
     ) in drawn
 

@@ -17,9 +17,10 @@ COLOURS = {"TRIGGERED": "red", "DISABLED": "yellow"}
 
 @dataclass(frozen=True, slots=True)
 class AlarmsLine:
-    """``status.alarms``: the state, and a line with its colour for each thing to be known."""
+    """``status.alarms``: the state, the names that have been read, and a line with its colour for each thing to be known."""
 
     status: str
+    names: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -35,7 +36,8 @@ def read_alarms(raw: Mapping[str, Any]) -> AlarmsLine | None:
         notes += [(f"{name}  {words}", "yellow") for name in _texts(raw.get(key))]
     if raw.get("unavailableSince"):
         notes.append((f"cannot be read since {read_text(raw.get('unavailableSince'))}", "yellow"))
-    return AlarmsLine(read_text(raw.get("status")), tuple(notes))
+    names = tuple(_texts(raw.get("watchedAlarmNames")))
+    return AlarmsLine(read_text(raw.get("status")), names, tuple(notes))
 
 
 def add_alarms(root: Tree, alarms: AlarmsLine | None) -> None:
@@ -44,6 +46,8 @@ def add_alarms(root: Tree, alarms: AlarmsLine | None) -> None:
         return
     line = Text("alarms ")
     line.append(alarms.status, COLOURS.get(alarms.status, "default"))
+    if alarms.names:
+        line.append(f"  {', '.join(alarms.names)}")
     branch = root.add(line)
     for words, colour in alarms.notes:
         branch.add(Text(words, colour))

@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.api import Api
@@ -51,13 +50,8 @@ class Testbed:
         await self.api.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.api.__aexit__(kind, error, trace)
+    async def __aexit__(self, *_: object) -> None:
+        await self.api.__aexit__()
         self.cluster.stop()
 
     def _start(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel
@@ -26,8 +26,25 @@ from tripswitch.api.status import Status
 
 FOLDER = Path(__file__).parents[3] / "crds"
 
-Column = tuple[str, str, str, int]
-"""Title, type, JSON path, and priority: 0 is shown by default, 1 with ``-o wide``."""
+
+class Column(NamedTuple):
+    """A column of ``kubectl get``; one that is ``wide`` is shown with ``-o wide`` alone."""
+
+    title: str
+    type: str
+    path: str
+    wide: bool = False
+
+
+STATE = Column("State", "string", ".status.rolloutState")
+"""That of the wanted revision: FAILED also where a rollback was successful."""
+ROLLOUT = Column("Rollout", "string", ".status.rollout.status")
+REVISION = Column("Revision", "integer", ".status.rollout.revision")
+STAGE = Column("Stage", "string", ".status.circuitBreaker.stage")
+FAILURES = Column("Failures", "string", ".status.circuitBreaker.summary")
+AGE = Column("Age", "date", ".metadata.creationTimestamp")
+FAILED = Column("Failed", "integer", ".status.rollout.failedRevision", wide=True)
+REASON = Column("Reason", "string", ".status.rolloutStateReason", wide=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +88,19 @@ GUARDED_DEPLOYMENT = Definition(
     spec=Spec,
     status=Status,
     columns=(
-        ("Desired", "integer", ".spec.replicas", 0),
-        ("Ready", "integer", ".status.readyReplicas", 0),
-        ("Up-To-Date", "integer", ".status.updatedReplicas", 0),
-        ("Available", "integer", ".status.availableReplicas", 0),
-        # That of the wanted revision: FAILED also where a rollback was successful.
-        ("State", "string", ".status.rolloutState", 0),
-        ("Rollout", "string", ".status.rollout.status", 0),
-        ("Revision", "integer", ".status.rollout.revision", 0),
-        ("Failures", "string", ".status.circuitBreaker.summary", 0),
-        ("Age", "date", ".metadata.creationTimestamp", 0),
-        ("Stage", "string", ".status.circuitBreaker.stage", 1),
-        ("Failed", "integer", ".status.rollout.failedRevision", 1),
-        ("Reason", "string", ".status.rolloutStateReason", 1),
-        ("Images", "string", ".spec.template.spec.containers[*].image", 1),
+        Column("Desired", "integer", ".spec.replicas"),
+        Column("Ready", "integer", ".status.readyReplicas"),
+        Column("Up-To-Date", "integer", ".status.updatedReplicas"),
+        Column("Available", "integer", ".status.availableReplicas"),
+        STATE,
+        ROLLOUT,
+        REVISION,
+        FAILURES,
+        AGE,
+        STAGE._replace(wide=True),
+        FAILED,
+        REASON,
+        Column("Images", "string", ".spec.template.spec.containers[*].image", wide=True),
     ),
     rules=validation_rules.GUARDED_DEPLOYMENT,
     ratcheted=validation_rules.GUARDED_DEPLOYMENT_RATCHETED,
@@ -106,17 +122,16 @@ CIRCUIT_BREAKER = Definition(
     spec=CircuitBreakerSpec,
     status=CircuitBreakerStatus,
     columns=(
-        ("Target", "string", ".status.target", 0),
-        ("Mode", "string", ".spec.mode", 0),
-        # The state of the wanted revision: FAILED also where a rollback was successful.
-        ("State", "string", ".status.rolloutState", 0),
-        ("Rollout", "string", ".status.rollout.status", 0),
-        ("Revision", "integer", ".status.rollout.revision", 0),
-        ("Stage", "string", ".status.circuitBreaker.stage", 0),
-        ("Failures", "string", ".status.circuitBreaker.summary", 0),
-        ("Age", "date", ".metadata.creationTimestamp", 0),
-        ("Failed", "integer", ".status.rollout.failedRevision", 1),
-        ("Reason", "string", ".status.rolloutStateReason", 1),
+        Column("Target", "string", ".status.target"),
+        Column("Mode", "string", ".spec.mode"),
+        STATE,
+        ROLLOUT,
+        REVISION,
+        STAGE,
+        FAILURES,
+        AGE,
+        FAILED,
+        REASON,
     ),
     rules=validation_rules.CIRCUIT_BREAKER,
 )
@@ -162,8 +177,13 @@ def _version(definition: Definition, schema: dict[str, Any]) -> dict[str, Any]:
         "storage": True,
         "subresources": {"status": {}, **scale},
         "additionalPrinterColumns": [
-            {"name": name, "type": kind, "jsonPath": path, "priority": priority}
-            for name, kind, path, priority in definition.columns
+            {
+                "name": column.title,
+                "type": column.type,
+                "jsonPath": column.path,
+                "priority": int(column.wide),
+            }
+            for column in definition.columns
         ],
         "schema": {"openAPIV3Schema": schema},
     }

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from tripswitch.api.codec import InvalidObjectError, read_guarded
 from tripswitch.cli.formatting import one_line, plural
+from tripswitch.cli.options import output_option
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.domain.rules.health import effective_min_ready_seconds
@@ -67,14 +68,7 @@ Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had n
     metavar="MINUTES",
     help="When to stop looking.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "yaml"]),
-    default="text",
-    show_default=True,
-    help="For people, or for programs.",
-)
+@output_option
 def simulate(
     *,
     filename: str,

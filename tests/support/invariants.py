@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from tripswitch.domain.rules import counted_pods, rollout_states
 from tripswitch.domain.rules.bounds import compute_bounds
-from tripswitch.domain.rules.breaker import MAX_RECORDS, STATUS
+from tripswitch.domain.rules.breaker import BREAKER_STATES, MAX_RECORDS
 from tripswitch.domain.rules.digests import find_stuck
 from tripswitch.domain.rules.health import expect, healthy_at
 from tripswitch.domain.values.decision import (
@@ -142,7 +142,7 @@ def _check_rollout(rollout: Rollout) -> Iterator[str]:
 
 def _check_breaker(status: Status, rollout: Rollout) -> Iterator[str]:
     breaker = status.memory.circuit_breaker
-    if breaker.status not in (BreakerState.DISABLED, STATUS[rollout.status]):
+    if breaker.status not in (BreakerState.DISABLED, BREAKER_STATES[rollout.status]):
         yield f"the breaker is {breaker.status} while the rollout is {rollout.status} (S3)"
     watched = rollout.status in rollout_states.RUNNING and rollout.paused_at is None
     if (

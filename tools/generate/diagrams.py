@@ -47,7 +47,7 @@ def render() -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| `{status}` | `{rollout_states.STATE[status]}` | `{breaker.STATUS[status]}` |"
+        f"| `{status}` | `{rollout_states.STATE[status]}` | `{breaker.BREAKER_STATES[status]}` |"
         for status in RolloutStatus
     ]
     lines += [

@@ -32,7 +32,8 @@ from tripswitch.domain.values.time import Instant
 RESTARTING_ALL = "AllContainersRestarting"
 """The pod's condition while the kubelet ends all of its containers because one of them asked for it."""
 
-SETTING_UP = frozenset({"ContainerCreating", "PodInitializing"})
+CREATING = "ContainerCreating"
+SETTING_UP = frozenset({CREATING, "PodInitializing"})
 """Waiting reasons behind which there is no fault yet: image, volumes or network are on their way."""
 
 
@@ -100,6 +101,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         unready_since=None if is_ready else _unready_since(ready, status, look, by_node=by_node),
         unready_by_node=by_node,
         waiting_for=_see_waiting_for(conditions, containers),
+        being_set_up=_is_being_set_up(conditions, containers),
         gated=bool(field(raw, "spec", "readinessGates")),
         node=read_text(field(raw, "spec", "nodeName")),
         scheduled=bool(field(raw, "spec", "nodeName")) or "PodScheduled" in conditions,
@@ -184,12 +186,19 @@ def _see_waiting_for(conditions: Mapping[str, Any], containers: tuple[ContainerV
         reason = read_text(scheduled.get("reason")) or "Unschedulable"
         words = read_text(scheduled.get("message"))
         return read_text(f"{reason}: {words}" if words else reason)
-    waiting = [container for container in containers if container.waiting is not None]
-    creating = [container for container in waiting if container.waiting == "ContainerCreating"]
-    if not creating or any(container.waiting not in SETTING_UP for container in waiting):
+    if not _is_being_set_up(conditions, containers):
         return ""
-    words = creating[0].message or "image, volumes or network are not there yet"
-    return read_text(f"ContainerCreating: {words}")
+    creating = next(one for one in containers if one.waiting == CREATING)
+    words = creating.message or "image, volumes or network are not there yet"
+    return read_text(f"{CREATING}: {words}")
+
+
+def _is_being_set_up(conditions: Mapping[str, Any], containers: tuple[ContainerView, ...]) -> bool:
+    """Return whether a pod has a node, and its containers wait for nothing but what that node prepares."""
+    if field(conditions.get("PodScheduled"), "status") == "False":
+        return False
+    waiting = {container.waiting for container in containers if container.waiting is not None}
+    return CREATING in waiting and waiting <= SETTING_UP
 
 
 def _see_containers(

@@ -328,6 +328,23 @@ def test_what_a_pod_waits_for_is_told_only_where_no_container_explains_it(
     assert view_of(raw).waiting_for == words
 
 
+@pytest.mark.parametrize(
+    ("raw", "being_set_up"),
+    [
+        (pod(waiting("ContainerCreating"), phase="Pending"), True),
+        (pod(waiting("PodInitializing"), phase="Pending"), False),
+        (pod(waiting("ContainerCreating"), phase="Pending", conditions=UNSCHEDULABLE), False),
+        (pod(waiting("ErrImagePull", "no such image")), False),
+        (ready_pod(), False),
+    ],
+    ids=["creating", "its init containers", "no node", "a fault of its container", "ready"],
+)
+def test_a_pod_is_being_set_up_while_its_node_prepares_it(
+    raw: dict[str, Any], *, being_set_up: bool
+) -> None:
+    assert view_of(raw).being_set_up is being_set_up
+
+
 def exits(name: str, exit_code: int, **more: Any) -> dict[str, Any]:
     reason = "Error" if exit_code else "Completed"
     return waiting("", name=name, **more) | {

@@ -27,14 +27,14 @@ from tests.support.builders import (
     waiting,
 )
 from tripswitch.domain.rules.breaker import (
+    BREAKER_STATES,
     MAX_MESSAGE,
     MAX_RECORDS,
     STAGES,
-    STATUS,
     Watched,
-    begin,
-    rebase,
-    watch,
+    begin_breaker,
+    take_base_line,
+    watch_pods,
 )
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
 from tripswitch.domain.rules.health import FIRST_PATIENCE
@@ -59,7 +59,7 @@ def look(
     settings: BreakerSpec = NEVER,
     of: Template | None = None,
 ) -> Watched:
-    return watch(
+    return watch_pods(
         Breaker() if before is None else before,
         replica_set(1, *pods, of=of),
         spec(breaker=settings),
@@ -105,12 +105,12 @@ def record(exit_code: int = 1, **fields: object) -> FailureRecord:
 def test_s3_the_breakers_status_follows_from_the_rollouts(
     status: RolloutStatus, state: BreakerState
 ) -> None:
-    assert STATUS[status] is state
+    assert BREAKER_STATES[status] is state
 
 
 def test_s3_every_rollout_status_has_a_breaker_status() -> None:
-    assert set(STATUS) == set(RolloutStatus)
-    assert BreakerState.DISABLED not in STATUS.values()
+    assert set(BREAKER_STATES) == set(RolloutStatus)
+    assert BreakerState.DISABLED not in BREAKER_STATES.values()
 
 
 def test_s1_the_stages_have_one_way_through() -> None:
@@ -199,7 +199,7 @@ def test_s2_a_revision_of_which_one_pod_runs_and_nine_crash_still_trips() -> Non
 
 def test_t4_every_look_computes_the_threshold_again() -> None:
     assert look(before=Breaker(threshold=99), settings=breaker_spec(7)).breaker.threshold == 7
-    unseen = watch(Breaker(threshold=99), None, spec(25), START, CURRENT)
+    unseen = watch_pods(Breaker(threshold=99), None, spec(25), START, CURRENT)
     assert unseen == Watched(Breaker(threshold=13))
 
 
@@ -300,7 +300,7 @@ def test_f7_what_vanished_pods_counted_stays() -> None:
 def test_f7_pods_that_come_back_with_another_replica_set_are_not_counted_again() -> None:
     pods = (crashing_pod("a", runs=2), ready_pod("b"))
     first = look(*pods, before=look(pods[1]).breaker).breaker
-    orphaned = watch(first, None, spec(breaker=NEVER), START + 1, CURRENT).breaker
+    orphaned = watch_pods(first, None, spec(breaker=NEVER), START + 1, CURRENT).breaker
     made_again = look(before=orphaned, now=2).breaker
     assert made_again.counted == first.counted
     adopted = look(*pods, before=look(pods[0], before=made_again, now=3).breaker, now=4)
@@ -310,7 +310,7 @@ def test_f7_pods_that_come_back_with_another_replica_set_are_not_counted_again()
 
 def test_f7_pods_that_were_away_at_the_end_of_a_pause_are_not_counted_again() -> None:
     first = look(crashing_pod("a", runs=2)).breaker
-    resumed = rebase(first, replica_set(1), spec(breaker=NEVER), START + 1)
+    resumed = take_base_line(first, replica_set(1), spec(breaker=NEVER), START + 1)
     assert look(crashing_pod("a", runs=2), before=resumed, now=2).breaker == first
 
 
@@ -321,13 +321,16 @@ def test_f7_entries_of_vanished_pods_never_make_the_status_larger(
     wish, breaker = spec(breaker=NEVER, replicas=replicas), Breaker()
     for turn in range(9):
         pods = [crashing_pod(f"{9 - turn}-{number:02}") for number in range(30)]
-        breaker = watch(breaker, replica_set(1, *pods), wish, START, CURRENT).breaker
+        breaker = watch_pods(breaker, replica_set(1, *pods), wish, START, CURRENT).breaker
     latest = [entry.pod for entry in breaker.counted]
     assert len(latest) == entries
     assert latest[:30] == [f"uid-1-{number:02}" for number in range(30)]
     assert latest[30:] == [f"uid-{2 + n // 30}-{n % 30:02}" for n in range(entries - 30)], "latest"
     counts = [crashing_pod(f"0-{number:03}") for number in range(300)]
-    assert len(watch(breaker, replica_set(1, *counts), wish, START, CURRENT).breaker.counted) == 300
+    assert (
+        len(watch_pods(breaker, replica_set(1, *counts), wish, START, CURRENT).breaker.counted)
+        == 300
+    )
 
 
 def test_f7_only_pods_with_something_to_remember_are_kept() -> None:
@@ -419,7 +422,7 @@ def test_h2_running_is_not_healthy() -> None:
 
 
 def test_h2_a_pod_from_before_the_rollout_does_not_reset_the_count() -> None:
-    known = begin(spec(), replica_set(1, ready_pod("a"), pending_pod("b")), START)
+    known = begin_breaker(spec(), replica_set(1, ready_pod("a"), pending_pod("b")), START)
     known = replace(known, failure_count=2)
     assert look(ready_pod("a"), ready_pod("b"), before=known).breaker.failure_count == 2
     assert look(ready_pod("a"), ready_pod("c"), before=known).breaker.failure_count == 0
@@ -430,7 +433,7 @@ def test_h2_a_pod_from_before_the_rollout_does_not_reset_the_count() -> None:
 
 def test_at_the_start_pods_that_are_there_start_from_their_count() -> None:
     old = replica_set(1, crashing_pod("a", runs=5), ready_pod("b"), pending_pod("c"))
-    breaker = begin(spec(25), old, START, failures=(record(),))
+    breaker = begin_breaker(spec(25), old, START, failures=(record(),))
     assert breaker == Breaker(
         threshold=13,
         counted=(
@@ -444,29 +447,33 @@ def test_at_the_start_pods_that_are_there_start_from_their_count() -> None:
 
 
 def test_at_the_start_without_a_replica_set_there_is_nothing_to_know() -> None:
-    assert begin(spec(), None, START) == Breaker(threshold=3)
+    assert begin_breaker(spec(), None, START) == Breaker(threshold=3)
 
 
 def test_r7_what_happened_in_a_pause_is_taken_as_seen() -> None:
     before = look(crashing_pod("a", runs=1)).breaker
     during = replica_set(1, crashing_pod("a", runs=9), crashing_pod("b", runs=4))
-    after = rebase(before, during, spec(), START + 60)
+    after = take_base_line(before, during, spec(), START + 60)
     assert after.failure_count == before.failure_count == 1
     assert after.counted == (
         Counted("uid-a", (Tally("web", runs=9),)),
         Counted("uid-b", (Tally("web", runs=4),)),
     )
-    assert rebase(before, None, spec(), START) == before
+    assert take_base_line(before, None, spec(), START) == before
 
 
 def test_r7_a_pause_forgets_nothing_that_was_seen_before_it() -> None:
     seen = Counted("uid-a", (Tally("web", runs=9),), failed=True, before=True)
-    after = rebase(Breaker(counted=(seen,)), replica_set(1, crashing_pod("a")), spec(), START)
+    after = take_base_line(
+        Breaker(counted=(seen,)), replica_set(1, crashing_pod("a")), spec(), START
+    )
     assert after.counted == (seen,)
 
 
 def test_r7_a_pod_that_comes_into_being_in_a_pause_may_reset_the_count_later() -> None:
-    after = rebase(Breaker(failure_count=2), replica_set(1, crashing_pod("b")), spec(), START)
+    after = take_base_line(
+        Breaker(failure_count=2), replica_set(1, crashing_pod("b")), spec(), START
+    )
     assert look(ready_pod("b"), before=after).breaker.failure_count == 0
 
 

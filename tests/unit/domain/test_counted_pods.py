@@ -25,7 +25,7 @@ from tests.support.builders import (
     unready_pod,
 )
 from tripswitch.domain.decide import decide
-from tripswitch.domain.rules.breaker import Watched, begin, rebase, watch
+from tripswitch.domain.rules.breaker import Watched, begin_breaker, take_base_line, watch_pods
 from tripswitch.domain.rules.counted_pods import MAX_BYTES, forget, weigh
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker, Counted, Memory, Tally
@@ -60,9 +60,9 @@ def look(
 ) -> Watched:
     """Look at the pods, and once more: the second look must find nothing (W3)."""
     target = replica_set(1, *pods)
-    found = watch(before or Breaker(), target, wish(settings), START, CURRENT)
+    found = watch_pods(before or Breaker(), target, wish(settings), START, CURRENT)
     assert weigh(found.breaker.counted) <= MAX_BYTES
-    again = watch(found.breaker, target, wish(settings), START, CURRENT)
+    again = watch_pods(found.breaker, target, wish(settings), START, CURRENT)
     assert again.breaker == found.breaker
     assert again.failures == ()
     return found
@@ -83,7 +83,7 @@ def look(
 )
 def test_f7_a_pod_whose_failure_is_ignored_has_no_entry(one: PodView) -> None:
     assert look([one]).breaker == Breaker(threshold=100_000)
-    assert begin(wish(), replica_set(1, one), START).counted == ()
+    assert begin_breaker(wish(), replica_set(1, one), START).counted == ()
 
 
 def test_f7_an_entry_that_an_older_version_wrote_of_such_a_pod_goes() -> None:
@@ -165,7 +165,7 @@ def test_f6_fail_now_trips_without_room() -> None:
     settings = replace(NEVER, policy=(fatal,))
     full = look(crashing(), settings=settings).breaker
     one = crashing_pod("z", exit_code=78)
-    found = watch(full, replica_set(1, *crashing(), one), wish(settings), START, CURRENT)
+    found = watch_pods(full, replica_set(1, *crashing(), one), wish(settings), START, CURRENT)
     assert found.cause is not None
     assert "FailNow" in found.cause
 
@@ -174,7 +174,9 @@ def test_f7_a_status_that_is_larger_already_loses_no_mark_and_gains_none() -> No
     """Written by a version without the bound."""
     entries = tuple(Counted(one.uid, (Tally("web", runs=1),)) for one in crashing())
     before = Breaker(failure_count=CROWD, counted=entries)
-    found = watch(before, replica_set(1, *crashing(CROWD + 50)), wish(), START, CURRENT).breaker
+    found = watch_pods(
+        before, replica_set(1, *crashing(CROWD + 50)), wish(), START, CURRENT
+    ).breaker
     assert (found.failure_count, found.counted) == (CROWD, entries)
 
 
@@ -232,7 +234,8 @@ def test_f4_experience_comes_from_pods_with_an_entry() -> None:
     first = look(counts)
     assert first.ready_seconds is not None
     assert (
-        watch(first.breaker, replica_set(1, *counts), wish(), START, CURRENT).ready_seconds is None
+        watch_pods(first.breaker, replica_set(1, *counts), wish(), START, CURRENT).ready_seconds
+        is None
     )
 
 
@@ -246,11 +249,15 @@ def test_f7_a_smaller_fleet_is_known_pod_by_pod_again() -> None:
 # --- a base line for which there is no room -------------------------------------------------------
 
 
-@pytest.mark.parametrize("resumed", [False, True], ids=["begin", "rebase"])
+@pytest.mark.parametrize("resumed", [False, True], ids=["begin", "take_base_line"])
 def test_f7_what_the_base_line_has_no_room_for_never_counts(*, resumed: bool) -> None:
     old = [replace(one, created_at=START - 5) for one in crashing()]
     target = replica_set(1, *old)
-    base = rebase(Breaker(), target, wish(), START) if resumed else begin(wish(), target, START)
+    base = (
+        take_base_line(Breaker(), target, wish(), START)
+        if resumed
+        else begin_breaker(wish(), target, START)
+    )
     assert base.uncounted_until == START
     assert weigh(base.counted) <= MAX_BYTES
     known = look(old, base).breaker
@@ -264,7 +271,7 @@ def test_f7_what_the_base_line_has_no_room_for_never_counts(*, resumed: bool) ->
 
 def test_f7_pods_that_come_later_than_such_a_base_line_count() -> None:
     old = [failed_pod(f"c{number:05}", "Evicted", OWN_FAULT) for number in range(CROWD)]
-    base = begin(wish(), replica_set(1, *old), START)
+    base = begin_breaker(wish(), replica_set(1, *old), START)
     new = [replace(one, created_at=START + 1) for one in crashing(3, prefix="n")]
     room = old[:100]
     found = look([*room, *new], base).breaker
@@ -273,7 +280,7 @@ def test_f7_pods_that_come_later_than_such_a_base_line_count() -> None:
 
 def test_f7_such_a_base_line_lists_pods_that_may_go_on_failing_first() -> None:
     old = [failed_pod(f"c{number:05}", "Evicted", OWN_FAULT) for number in range(CROWD)]
-    base = begin(wish(), replica_set(1, *old, crashing_pod("z"), ready_pod("y")), START)
+    base = begin_breaker(wish(), replica_set(1, *old, crashing_pod("z"), ready_pod("y")), START)
     assert "uid-z" in {entry.pod for entry in base.counted}
     found = look([*old, crashing_pod("z", runs=2)], base).breaker
     assert found.failure_count == 1
@@ -281,7 +288,7 @@ def test_f7_such_a_base_line_lists_pods_that_may_go_on_failing_first() -> None:
 
 def test_f7_a_clock_that_is_behind_does_not_count_the_base_line() -> None:
     old = [replace(one, created_at=START + 3) for one in crashing()]
-    base = begin(wish(), replica_set(1, *old), START)
+    base = begin_breaker(wish(), replica_set(1, *old), START)
     assert look(old, base).breaker.failure_count == 0
 
 

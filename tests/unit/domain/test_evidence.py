@@ -373,7 +373,8 @@ def test_findings_are_taken_by_cause_and_never_replace_what_is_known() -> None:
 
 def creating(name: str) -> PodView:
     view = pod(name, waiting("ContainerCreating"))
-    return replace(view, waiting_for="ContainerCreating: image, volumes or network")
+    words = "ContainerCreating: image, volumes or network"
+    return replace(view, waiting_for=words, being_set_up=True)
 
 
 def stuck() -> ManualCluster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.builders import START, pod, replica_set, spec, waiting
-from tripswitch.domain.rules.breaker import watch
+from tripswitch.domain.rules.breaker import watch_pods
 from tripswitch.domain.rules.failure_reasons import FAILURE_REASONS
 from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
 from tripswitch.domain.values.failure import Verdict
@@ -62,7 +62,7 @@ def test_f8_a_registry_that_works_and_has_no_such_image_is_no_trouble(words: str
 def _look(breaker: Breaker, policy: tuple[PolicyRule, ...], sight: Sight) -> Breaker:
     stuck = pod("a", waiting("ErrImagePull", message=PREFIX + "503 Service Unavailable"))
     wish = spec(breaker=BreakerSpec(policy=policy))
-    return watch(breaker, replica_set(1, stuck), wish, START + 10, sight).breaker
+    return watch_pods(breaker, replica_set(1, stuck), wish, START + 10, sight).breaker
 
 
 def test_f8_it_does_not_count_however_often_the_kubelet_tries() -> None:

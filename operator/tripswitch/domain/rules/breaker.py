@@ -1,7 +1,7 @@
 """Rules S, F7, H2 and T5: the breaker. Its memory, its states, and one look's worth of counting.
 
 Theory. The breaker watches one rollout. Its status is no state of its own but follows from the
-rollout's (``STATUS``), so the two can never disagree. While it is MONITORING it is in one of two
+rollout's (``BREAKER_STATES``), so the two can never disagree. While it is MONITORING it is in one of two
 stages (``STAGES``): LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
 rest of the rollout (S1). One counter serves both stages (S2). A look folds every pod of the target
 revision into the memory: first the pods that became healthy (H2), then the failures, so that a
@@ -31,7 +31,7 @@ from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, S
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec
 
-STATUS = MappingProxyType(
+BREAKER_STATES = MappingProxyType(
     {
         RolloutStatus.PENDING: BreakerState.MONITORING,
         RolloutStatus.IN_PROGRESS: BreakerState.MONITORING,
@@ -70,7 +70,7 @@ class Watched:
     need: Need | None = None
 
 
-def begin(
+def begin_breaker(
     spec: Spec,
     target: ReplicaSetView | None,
     now: Instant,
@@ -84,10 +84,10 @@ def begin(
     """
     threshold = compute_threshold(spec.breaker, spec.replicas)
     fresh = Breaker(threshold=threshold, failures=failures)
-    return rebase(fresh, target, spec, now, experience, before=True)
+    return take_base_line(fresh, target, spec, now, experience, before=True)
 
 
-def rebase(
+def take_base_line(
     breaker: Breaker,
     target: ReplicaSetView | None,
     spec: Spec,
@@ -109,7 +109,7 @@ def rebase(
     return counted_pods.remember_base_line(breaker, target, seen, spec, now)
 
 
-def watch(
+def watch_pods(
     breaker: Breaker,
     target: ReplicaSetView | None,
     spec: Spec,

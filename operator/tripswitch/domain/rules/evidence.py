@@ -27,9 +27,6 @@ MAX_EVENT = 512
 MAX_QUOTE = 200
 """Characters: of the end of a log, of an event's words, and of either in a sentence."""
 
-CREATING = "ContainerCreating"
-"""How a view begins that waits for volumes or the network (``PodView.waiting_for``)."""
-
 LOGLESS = frozenset({"StartError", "ContainerCannotRun", "RunContainerError"})
 """Ends of containers that never ran, so that there is no log to ask for."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.bake import describe_clock
+from tripswitch.domain.rules.breaker import take_base_line, watch_pods
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.evidence import describe_latest
@@ -198,13 +198,13 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
     if not draft.spec.breaker.enable:
         return draft.with_memory(breaker=forget(breaker)), None
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
-        breaker = breakers.rebase(
+        breaker = take_base_line(
             breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
         )
     spec = draft.spec
     policy = (*_excuse_pulls(draft), *spec.breaker.policy)
     spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
-    watched = breakers.watch(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
+    watched = watch_pods(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
     new = sum(failure.count for failure in watched.failures)
     revisions = tuple(
         replace(

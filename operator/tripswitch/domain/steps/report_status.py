@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import conditions, history, rollout_states
 from tripswitch.domain.rules.bounds import compute_needed
+from tripswitch.domain.rules.breaker import BREAKER_STATES
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.hooks import describe_hook, find_waiting
@@ -55,7 +55,7 @@ def _settle_breaker(draft: Draft) -> Breaker:
     breaker, rollout = draft.memory.circuit_breaker, draft.rollout
     kept = breaker if rollout.status in rollout_states.OPEN else forget(breaker)
     enabled = draft.spec.breaker.enable
-    state = breakers.STATUS[rollout.status] if enabled else BreakerState.DISABLED
+    state = BREAKER_STATES[rollout.status] if enabled else BreakerState.DISABLED
     return replace(kept, status=state)
 
 

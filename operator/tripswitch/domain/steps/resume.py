@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.hooks import put_off
+from tripswitch.domain.rules.breaker import take_base_line
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.states import Reason, RolloutStatus
@@ -21,7 +21,7 @@ def resume(draft: Draft) -> Draft:
         rollout = rollout_states.move(
             rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
         )
-    stood_still = max(0.0, draft.now - (rollout.paused_at or draft.now))
+    stood_still = max(0.0, draft.now - rollout.paused_at)
     rollout = replace(
         rollout,
         paused_at=None,
@@ -30,5 +30,5 @@ def resume(draft: Draft) -> Draft:
     )
     breaker = draft.memory.circuit_breaker
     if draft.spec.breaker.enable:
-        breaker = breakers.rebase(breaker, draft.target, draft.spec, draft.now, draft.experience)
+        breaker = take_base_line(breaker, draft.target, draft.spec, draft.now, draft.experience)
     return draft.with_memory(rollout=rollout, breaker=breaker)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import history, rollout_states
+from tripswitch.domain.rules.breaker import begin_breaker
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState
@@ -32,7 +32,7 @@ def start_rollout(
         failed_revision=failed,
         healthy=draft.counts_of(revision).healthy,
     )
-    breaker = breakers.begin(
+    breaker = begin_breaker(
         draft.spec,
         target if draft.spec.breaker.enable else None,
         draft.now,

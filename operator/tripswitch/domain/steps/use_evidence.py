@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.evidence import (
-    CREATING,
     compute_topic,
     describe_evidence,
     find_inquiry,
@@ -112,5 +111,5 @@ def _find_creating(draft: Draft) -> str | None:
     target = draft.target
     if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
         return None
-    names = (pod.name for pod in target.pods if pod.waiting_for.startswith(CREATING) and pod.live)
+    names = (pod.name for pod in target.pods if pod.being_set_up and pod.live)
     return min(names, default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tripswitch.domain.rules.evidence import CREATING, waiting_topic
+from tripswitch.domain.rules.evidence import waiting_topic
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.values.pods import OVER, ContainerRole, PodView
@@ -74,8 +74,8 @@ def _words(pod: PodView, set_up_words: str) -> str:
         if container.waiting and container.waiting != "PodInitializing":
             words = f": {container.message}" if container.message else ""
             held = pod.waiting_for or f"{container.waiting}{words}"
-            if set_up_words and pod.waiting_for.startswith(CREATING):
-                held = f"{CREATING}: {set_up_words}"
+            if set_up_words and pod.being_set_up:
+                held = f"{container.waiting}: {set_up_words}"
             return shorten(f"container {container.name} {held}")
     if pod.waiting_for:
         return shorten(pod.waiting_for)

@@ -102,6 +102,8 @@ class PodView:
     unready_since: Instant | None = None
     unready_by_node: bool = False
     waiting_for: str = ""
+    being_set_up: bool = False
+    """Its image, volumes or network are not there yet, as ``waiting_for`` says."""
     gated: bool = False
     """It has ``readinessGates``, from its template or from an admission webhook."""
     node: str = ""

@@ -35,11 +35,11 @@ from tripswitch.domain.values.pods import PodView, RetainedPod
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.states import (
+    BestState,
     BreakerState,
     RolloutKind,
     RolloutState,
     RolloutStatus,
-    Seen,
     Stage,
 )
 from tripswitch.domain.values.status import Status
@@ -48,7 +48,7 @@ from tripswitch.domain.values.workload import Spec
 
 _ROLLBACK_ONLY = frozenset(status for status in RolloutStatus if status.startswith("ROLLBACK"))
 _EITHER = frozenset({RolloutStatus.STOPPED, RolloutStatus.PENDING})
-_SEEN = tuple(Seen)
+_STATES = tuple(BestState)
 
 
 def check_status(status: Status) -> list[str]:
@@ -255,7 +255,7 @@ def _check_same_rollout(
             for tally in known.containers
         )
         lost = (known.failed and not entry.failed) or (known.unhealthy and not entry.unhealthy)
-        if fell or lost or _SEEN.index(entry.seen) < _SEEN.index(known.seen):
+        if fell or lost or _STATES.index(entry.best_state) < _STATES.index(known.best_state):
             yield f"the marks of pod {entry.pod} fell (F7)"
 
 

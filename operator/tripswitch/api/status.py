@@ -78,8 +78,12 @@ class Counted(Compact):
     containers: tuple[Tally, ...] = Field(default=(), description="Its containers' failures.")
     failed: bool = Field(default=False, description="It was counted as failed as a whole (F3).")
     unhealthy: bool = Field(default=False, description="It missed its health deadline (F4).")
-    seen: domain.Seen = Field(default=domain.Seen.NONE, description="The best it has been.")
-    before: bool = Field(default=False, description="It was there before the rollout began.")
+    best_state: domain.BestState = Field(
+        default=domain.BestState.NONE, alias="seen", description="The best it has been."
+    )
+    existed_before: bool = Field(
+        default=False, alias="before", description="It was there before the rollout began."
+    )
 
 
 class Evidence(Compact):

@@ -34,7 +34,7 @@ from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.inquiry import Evidence, Finding
 from tripswitch.domain.values.memory import Breaker, Counted, Memory, Tally
 from tripswitch.domain.values.pods import PodView
-from tripswitch.domain.values.states import RolloutState, RolloutStatus, Seen
+from tripswitch.domain.values.states import BestState, RolloutState, RolloutStatus
 from tripswitch.domain.values.status import Status
 
 MOST = 256 * 1024
@@ -117,7 +117,7 @@ def every_entry() -> list[Counted]:
     choices: dict[str, list[Any]] = {
         "pod": [uid(1)],
         "containers": [(), (LONGEST,), (LONGEST, replace(LONGEST, container="b"))],
-        "seen": list(Seen),
+        "best_state": list(BestState),
     }
     names = [one.name for one in fields(Counted)]
     assert all(getattr(LONGEST, one.name) != one.default for one in fields(Tally))

@@ -43,7 +43,7 @@ from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord, Tally
 from tripswitch.domain.values.pods import Ended, PodView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, Stage
+from tripswitch.domain.values.states import BestState, BreakerState, RolloutStatus, Stage
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Template
 
 LAUNCH, HEALTH = FailureKind.LAUNCH, FailureKind.HEALTH
@@ -157,7 +157,7 @@ def test_s1_the_health_stage_begins_when_one_pod_has_been_running(
 
 def test_s1_a_pod_that_was_ready_for_long_enough_has_been_running_also_unseen() -> None:
     assert look(ready_pod()).breaker.stage is Stage.HEALTH
-    known = Breaker(counted=(Counted("uid-a", seen=Seen.READY),))
+    known = Breaker(counted=(Counted("uid-a", best_state=BestState.READY),))
     assert look(crashing_pod("a"), before=known).breaker.stage is Stage.HEALTH
     fresh = pod("a", running(), ready_since=START)
     assert look(fresh, of=BARE).breaker.stage is Stage.LAUNCH
@@ -337,7 +337,7 @@ def test_f7_only_pods_with_something_to_remember_are_kept() -> None:
     found = look(pending_pod("b"), ready_pod("c"), crashing_pod("a")).breaker
     assert found.counted == (
         Counted("uid-a", (Tally("web", runs=1),)),
-        Counted("uid-c", seen=Seen.HEALTHY),
+        Counted("uid-c", best_state=BestState.HEALTHY),
     )
 
 
@@ -437,9 +437,9 @@ def test_at_the_start_pods_that_are_there_start_from_their_count() -> None:
     assert breaker == Breaker(
         threshold=13,
         counted=(
-            Counted("uid-a", (Tally("web", runs=5),), before=True),
-            Counted("uid-b", seen=Seen.HEALTHY, before=True),
-            Counted("uid-c", before=True),
+            Counted("uid-a", (Tally("web", runs=5),), existed_before=True),
+            Counted("uid-b", best_state=BestState.HEALTHY, existed_before=True),
+            Counted("uid-c", existed_before=True),
         ),
         failures=(record(),),
     )
@@ -463,7 +463,7 @@ def test_r7_what_happened_in_a_pause_is_taken_as_seen() -> None:
 
 
 def test_r7_a_pause_forgets_nothing_that_was_seen_before_it() -> None:
-    seen = Counted("uid-a", (Tally("web", runs=9),), failed=True, before=True)
+    seen = Counted("uid-a", (Tally("web", runs=9),), failed=True, existed_before=True)
     after = take_base_line(
         Breaker(counted=(seen,)), replica_set(1, crashing_pod("a")), spec(), START
     )
@@ -523,7 +523,7 @@ def test_another_cause_is_another_record(other: PodView) -> None:
 
 
 def test_a_launch_failure_and_a_health_failure_are_two_records() -> None:
-    known = Breaker(counted=(Counted("uid-b", seen=Seen.READY),))
+    known = Breaker(counted=(Counted("uid-b", best_state=BestState.READY),))
     records = look(crashing_pod("a"), crashing_pod("b"), before=known).breaker.failures
     assert [(r.pod, r.cause.kind) for r in records] == [("b", HEALTH), ("a", LAUNCH)]
 

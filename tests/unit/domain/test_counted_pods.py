@@ -31,7 +31,7 @@ from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker, Counted, Memory, Tally
 from tripswitch.domain.values.pods import PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT
-from tripswitch.domain.values.states import RolloutState, Seen
+from tripswitch.domain.values.states import BestState, RolloutState
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule, Spec
 
@@ -243,7 +243,9 @@ def test_f7_a_smaller_fleet_is_known_pod_by_pod_again() -> None:
     counts = healthy()
     fewer = look(counts[-10:], look(counts).breaker).breaker
     assert fewer.unlisted is None
-    assert {Counted(one.uid, seen=Seen.HEALTHY) for one in counts[-10:]} <= set(fewer.counted)
+    assert {Counted(one.uid, best_state=BestState.HEALTHY) for one in counts[-10:]} <= set(
+        fewer.counted
+    )
 
 
 # --- a base line for which there is no room -------------------------------------------------------

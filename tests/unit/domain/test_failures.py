@@ -39,7 +39,7 @@ from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.memory import Counted, Tally
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
 from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Need, Sight
-from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.states import BestState
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec, Template
 
@@ -479,7 +479,7 @@ def test_f1_after_all_were_restarted_each_crash_counts_for_its_own_container() -
 
 
 def test_f1_a_container_that_is_being_ended_for_all_to_restart_is_no_new_end() -> None:
-    """Seen before it is removed: ``restartCount`` rises only later."""
+    """BestState before it is removed: ``restartCount`` rises only later."""
     killed = pod("a", container(ended=RESTARTED))
     assert watch((6, killed), (7, pod("a", restarted(1, last_ended=RESTARTED)))) == [0, 0]
 
@@ -605,7 +605,9 @@ def test_f2_events_of_other_containers_and_pods_tell_nothing() -> None:
 
 
 def test_f2_attempts_from_before_the_count_began_are_none_of_it() -> None:
-    before = Counted("uid-a", (Tally("web", waits=1, since=START, base=UNKNOWN_BASE),), before=True)
+    before = Counted(
+        "uid-a", (Tally("web", waits=1, since=START, base=UNKNOWN_BASE),), existed_before=True
+    )
     first = look(stuck_pod(), before, START + 6, sight=read(5, 9))
     assert first.failures == ()
     assert first.after.containers == (Tally("web", waits=1, since=START, base=8),)
@@ -914,15 +916,15 @@ BLAMED = [
 @pytest.mark.parametrize(
     ("seen", "kind"),
     [
-        pytest.param(Seen.NONE, LAUNCH, id="never Ready"),
-        pytest.param(Seen.READY, HEALTH, id="was Ready"),
-        pytest.param(Seen.HEALTHY, HEALTH, id="was healthy"),
+        pytest.param(BestState.NONE, LAUNCH, id="never Ready"),
+        pytest.param(BestState.READY, HEALTH, id="was Ready"),
+        pytest.param(BestState.HEALTHY, HEALTH, id="was healthy"),
     ],
 )
 def test_f5_an_ended_run_is_a_launch_failure_unless_the_pod_was_ready(
-    of: PodView, reason: str, seen: Seen, kind: FailureKind
+    of: PodView, reason: str, seen: BestState, kind: FailureKind
 ) -> None:
-    [failure] = look(of, replace(NEVER_SEEN, seen=seen)).failures
+    [failure] = look(of, replace(NEVER_SEEN, best_state=seen)).failures
     assert (failure.cause.kind, failure.cause.reason, failure.count) == (kind, reason, 1)
     assert failure.verdict is Verdict.COUNT
 
@@ -930,25 +932,25 @@ def test_f5_an_ended_run_is_a_launch_failure_unless_the_pod_was_ready(
 @pytest.mark.parametrize(
     ("seconds", "seen", "counted", "fields", "kind"),
     [
-        pytest.param(3.0, Seen.READY, 0, {}, LAUNCH, id="its first run was too short"),
-        pytest.param(3.0, Seen.READY, 0, {"role": ContainerRole.SIDECAR}, LAUNCH, id="a sidecar's"),
-        pytest.param(5.0, Seen.READY, 0, {}, HEALTH, id="it ran for 5 s"),
-        pytest.param(3.0, Seen.READY, 1, {"restarts": 2}, HEALTH, id="it has run before"),
-        pytest.param(3.0, Seen.READY, 0, {"restarts": 2}, HEALTH, id="or in between"),
-        pytest.param(3.0, Seen.HEALTHY, 0, {}, HEALTH, id="the pod was healthy"),
-        pytest.param(0.0, Seen.READY, 0, {}, HEALTH, id="nobody knows how long it ran"),
-        pytest.param(3.0, Seen.READY, 0, {"role": ContainerRole.INIT}, HEALTH, id="an init container"),
+        pytest.param(3.0, BestState.READY, 0, {}, LAUNCH, id="its first run was too short"),
+        pytest.param(3.0, BestState.READY, 0, {"role": ContainerRole.SIDECAR}, LAUNCH, id="a sidecar's"),
+        pytest.param(5.0, BestState.READY, 0, {}, HEALTH, id="it ran for 5 s"),
+        pytest.param(3.0, BestState.READY, 1, {"restarts": 2}, HEALTH, id="it has run before"),
+        pytest.param(3.0, BestState.READY, 0, {"restarts": 2}, HEALTH, id="or in between"),
+        pytest.param(3.0, BestState.HEALTHY, 0, {}, HEALTH, id="the pod was healthy"),
+        pytest.param(0.0, BestState.READY, 0, {}, HEALTH, id="nobody knows how long it ran"),
+        pytest.param(3.0, BestState.READY, 0, {"role": ContainerRole.INIT}, HEALTH, id="an init container"),
     ],
 )  # fmt: skip
 def test_f5_a_pod_that_only_looked_as_if_it_were_running_was_not(
-    seconds: float, seen: Seen, counted: int, fields: dict[str, Any], kind: FailureKind
+    seconds: float, seen: BestState, counted: int, fields: dict[str, Any], kind: FailureKind
 ) -> None:
     """That it ran for 5 s was concluded before the end of its first run was told."""
     again = restarted(1, START + 6, **fields)
     last = Ended(1, "Error", seconds=seconds)
     of = pod("a", replace(again, last_ended=last), running(name="app"))
     tallies = (Tally("web", runs=counted),) if counted else ()
-    [failure] = look(of, replace(NEVER_SEEN, seen=seen, containers=tallies)).failures
+    [failure] = look(of, replace(NEVER_SEEN, best_state=seen, containers=tallies)).failures
     assert failure.cause.kind is kind
 
 
@@ -965,9 +967,9 @@ def test_f5_a_pod_that_only_looked_as_if_it_were_running_was_not(
         "RunContainerError",
     ],
 )
-@pytest.mark.parametrize("seen", Seen)
-def test_f5_what_cannot_start_is_a_launch_failure(reason: str, seen: Seen) -> None:
-    [failure] = look(stuck_pod(reason=reason), replace(NEVER_SEEN, seen=seen)).failures
+@pytest.mark.parametrize("seen", BestState)
+def test_f5_what_cannot_start_is_a_launch_failure(reason: str, seen: BestState) -> None:
+    [failure] = look(stuck_pod(reason=reason), replace(NEVER_SEEN, best_state=seen)).failures
     assert (failure.cause.kind, failure.cause.reason, failure.verdict) == (
         LAUNCH,
         reason,
@@ -1302,34 +1304,42 @@ FRESH = pod("a", running(), ready_since=START)
 @pytest.mark.parametrize(
     ("of", "now", "before", "seen", "wake_at"),
     [
-        pytest.param(pending_pod(), 0, Seen.NONE, Seen.NONE, None, id="not up"),
-        pytest.param(FRESH, 0, Seen.NONE, Seen.NONE, 5, id="Ready, not yet RUNNING"),
-        pytest.param(FRESH, 4.999, Seen.NONE, Seen.NONE, 5, id="just before"),
-        pytest.param(ready_pod(), 5, Seen.NONE, Seen.READY, 40, id="Ready and RUNNING"),
-        pytest.param(ready_pod(), 39.999, Seen.READY, Seen.READY, 40, id="just before healthy"),
-        pytest.param(ready_pod(), 40, Seen.READY, Seen.HEALTHY, None, id="healthy"),
-        pytest.param(ready_pod(), 40, Seen.NONE, Seen.HEALTHY, None, id="healthy at first sight"),
-        pytest.param(pending_pod(), 0, Seen.READY, Seen.READY, None, id="was Ready"),
-        pytest.param(pending_pod(), 0, Seen.HEALTHY, Seen.HEALTHY, None, id="was healthy"),
-        pytest.param(ready_pod(), 0, Seen.HEALTHY, Seen.HEALTHY, None, id="nothing better"),
+        pytest.param(pending_pod(), 0, BestState.NONE, BestState.NONE, None, id="not up"),
+        pytest.param(FRESH, 0, BestState.NONE, BestState.NONE, 5, id="Ready, not yet RUNNING"),
+        pytest.param(FRESH, 4.999, BestState.NONE, BestState.NONE, 5, id="just before"),
+        pytest.param(ready_pod(), 5, BestState.NONE, BestState.READY, 40, id="Ready and RUNNING"),
+        pytest.param(
+            ready_pod(), 39.999, BestState.READY, BestState.READY, 40, id="just before healthy"
+        ),
+        pytest.param(ready_pod(), 40, BestState.READY, BestState.HEALTHY, None, id="healthy"),
+        pytest.param(
+            ready_pod(), 40, BestState.NONE, BestState.HEALTHY, None, id="healthy at first sight"
+        ),
+        pytest.param(pending_pod(), 0, BestState.READY, BestState.READY, None, id="was Ready"),
+        pytest.param(
+            pending_pod(), 0, BestState.HEALTHY, BestState.HEALTHY, None, id="was healthy"
+        ),
+        pytest.param(
+            ready_pod(), 0, BestState.HEALTHY, BestState.HEALTHY, None, id="nothing better"
+        ),
         pytest.param(
             pod("a", running(started=False), ready_since=START),
             6,
-            Seen.NONE,
-            Seen.NONE,
+            BestState.NONE,
+            BestState.NONE,
             40,
             id="Ready and not started",
         ),
         pytest.param(
-            terminating(ready_pod()), 40, Seen.READY, Seen.READY, None, id="being deleted"
+            terminating(ready_pod()), 40, BestState.READY, BestState.READY, None, id="being deleted"
         ),
     ],
 )
 def test_the_best_a_pod_has_been_never_gets_worse(
-    of: PodView, now: float, before: Seen, seen: Seen, wake_at: float | None
+    of: PodView, now: float, before: BestState, seen: BestState, wake_at: float | None
 ) -> None:
-    found = look(of, replace(NEVER_SEEN, seen=before), START + now, made_of=BARE)
-    assert found.after.seen is seen
+    found = look(of, replace(NEVER_SEEN, best_state=before), START + now, made_of=BARE)
+    assert found.after.best_state is seen
     assert found.wake_at == (None if wake_at is None else START + wake_at)
 
 

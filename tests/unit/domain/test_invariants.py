@@ -48,12 +48,12 @@ from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.report import Condition, Report, RevisionReport
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.states import (
+    BestState,
     BreakerState,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
-    Seen,
     Stage,
 )
 from tripswitch.domain.values.status import Status
@@ -61,7 +61,7 @@ from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
 V1, V2, V3 = (replica_set_name(template(version)) for version in ("v1", "v2", "v3"))
-COUNTED = Counted("uid-x", (Tally("web", runs=2, waits=1),), True, True, Seen.READY)
+COUNTED = Counted("uid-x", (Tally("web", runs=2, waits=1),), True, True, BestState.READY)
 
 MEMORY = Memory(
     rollout=rollout(2),
@@ -322,7 +322,7 @@ FALLEN: dict[str, dict[str, Any]] = {
     "container": {"containers": ()},
     "failed": {"failed": False},
     "unhealthy": {"unhealthy": False},
-    "seen": {"seen": Seen.NONE},
+    "best state": {"best_state": BestState.NONE},
 }
 """Marks of ``COUNTED`` that are lower than they were."""
 

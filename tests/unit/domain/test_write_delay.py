@@ -20,11 +20,11 @@ from tripswitch.domain.values.decision import (
 from tripswitch.domain.values.memory import Breaker, Counted, Memory, Revision, Rollout, Tally
 from tripswitch.domain.values.report import Condition, Report, RevisionReport
 from tripswitch.domain.values.states import (
+    BestState,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
-    Seen,
     Stage,
 )
 from tripswitch.domain.values.status import Status
@@ -89,7 +89,9 @@ def test_what_only_the_report_tells_can_wait(report: Report) -> None:
             id="how long its pods took to become Ready",
         ),
         pytest.param(
-            breaker(counted=(*MEMORY.circuit_breaker.counted, Counted("b", seen=Seen.READY))),
+            breaker(
+                counted=(*MEMORY.circuit_breaker.counted, Counted("b", best_state=BestState.READY))
+            ),
             id="a pod became ready",
         ),
         pytest.param(breaker(unlisted=1), id="a pod for which there is no room became healthy"),

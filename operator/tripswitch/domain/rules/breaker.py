@@ -27,7 +27,7 @@ from tripswitch.domain.values.memory import Breaker, Counted, FailureRecord
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT, Need, Sight
-from tripswitch.domain.values.states import BreakerState, RolloutStatus, Seen, Stage
+from tripswitch.domain.values.states import BestState, BreakerState, RolloutStatus, Stage
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec
 
@@ -84,7 +84,7 @@ def begin_breaker(
     """
     threshold = compute_threshold(spec.breaker, spec.replicas)
     fresh = Breaker(threshold=threshold, failures=failures)
-    return take_base_line(fresh, target, spec, now, experience, before=True)
+    return take_base_line(fresh, target, spec, now, experience, existed_before=True)
 
 
 def take_base_line(
@@ -94,7 +94,7 @@ def take_base_line(
     now: Instant,
     experience: Experience | None = None,
     *,
-    before: bool = False,
+    existed_before: bool = False,
 ) -> Breaker:
     """Return the memory with everything the pods show now taken as seen, and nothing counted.
 
@@ -104,7 +104,9 @@ def take_base_line(
     if target is None:
         return breaker
     expected = expect(target, spec, now, experience, CURRENT)
-    looks = counted_pods.look_at(breaker, target, expected, spec.breaker.policy, now, before=before)
+    looks = counted_pods.look_at(
+        breaker, target, expected, spec.breaker.policy, now, existed_before=existed_before
+    )
     seen = [replace(look, after=_forget_attempts(look.after, now)) for look in looks]
     return counted_pods.remember_base_line(breaker, target, seen, spec, now)
 
@@ -206,7 +208,9 @@ def _measure(pods: tuple[PodView, ...], known: dict[str, Counted]) -> int | None
         if pod.live
         and pod.ready_since is not None
         and running_at(pod) is not None
-        and (pod.uid not in known or not (known[pod.uid].before or known[pod.uid].seen))
+        and (
+            pod.uid not in known or not (known[pod.uid].existed_before or known[pod.uid].best_state)
+        )
     ]
     return max(lengths, default=None)
 
@@ -215,9 +219,9 @@ def _became_healthy(after: Counted, known: dict[str, Counted]) -> bool:
     """H2: another pod became healthy: for the first time, and not one from before the rollout."""
     before = known.get(after.pod)
     return (
-        after.seen is Seen.HEALTHY
-        and not after.before
-        and (before is None or before.seen is not Seen.HEALTHY)
+        after.best_state is BestState.HEALTHY
+        and not after.existed_before
+        and (before is None or before.best_state is not BestState.HEALTHY)
     )
 
 
@@ -231,7 +235,7 @@ def _next_stage(
     if stage is Stage.HEALTH:
         return stage, []
     moments = [at for pod in pods if (at := running_at(pod)) is not None]
-    was_ready = any(look.after.seen is not Seen.NONE for look in looks)
+    was_ready = any(look.after.best_state is not BestState.NONE for look in looks)
     if was_ready or any(at <= now for at in moments):
         return STAGES[stage, "RUNNING"], []
     return stage, moments

@@ -30,7 +30,7 @@ from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.memory import Counted, Tally
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodView
 from tripswitch.domain.values.sight import Need, Sight
-from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.states import BestState
 from tripswitch.domain.values.time import Instant
 
 NOTHING_YET = Tally("")
@@ -59,8 +59,8 @@ def count_containers(pod: PodView, before: Counted, sight: Sight, now: Instant) 
         if after != tally:
             moved[container.name] = after
             waits = after.waits - tally.waits
-            seen = _correct_seen(before.seen, container, tally, ends)
-            failures += _container_failures(pod, container, waits, ends, seen)
+            best = _correct_best_state(before.best_state, container, tally, ends)
+            failures += _container_failures(pod, container, waits, ends, best)
     marks = before
     if moved:
         tallies |= moved
@@ -100,7 +100,9 @@ def _advance(container: ContainerView, tally: Tally, now: Instant, attempts: int
     return tally if after == tally else after
 
 
-def _correct_seen(seen: Seen, container: ContainerView, tally: Tally, ends: NewEnds) -> Seen:
+def _correct_best_state(
+    best: BestState, container: ContainerView, tally: Tally, ends: NewEnds
+) -> BestState:
     """Return the best the pod can have been before this end: not RUNNING if its first run was too short.
 
     That a pod ran for 5 s is concluded when they have passed and no end was told, which may come late.
@@ -108,11 +110,11 @@ def _correct_seen(seen: Seen, container: ContainerView, tally: Tally, ends: NewE
     last = ends.latest
     first = tally.runs == 0 and ends.count == 1 and container.role is not ContainerRole.INIT
     short = last is not None and 0 < last.seconds < RUNNING_SECONDS
-    return Seen.NONE if seen is Seen.READY and first and short else seen
+    return BestState.NONE if best is BestState.READY and first and short else best
 
 
 def _container_failures(
-    pod: PodView, container: ContainerView, waits: int, ends: NewEnds, seen: Seen
+    pod: PodView, container: ContainerView, waits: int, ends: NewEnds, best: BestState
 ) -> list[Failure]:
     found = []
     if waits > 0 and container.waiting is not None:
@@ -136,7 +138,7 @@ def _container_failures(
         found.append(
             Failure(
                 cause=FailureCause(
-                    FailureKind.LAUNCH if seen is Seen.NONE else FailureKind.HEALTH,  # F5
+                    FailureKind.LAUNCH if best is BestState.NONE else FailureKind.HEALTH,  # F5
                     _ended_reason(container, ended),
                     container.name,
                     None if ended is None else ended.exit_code,

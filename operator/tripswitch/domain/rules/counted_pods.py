@@ -25,7 +25,7 @@ from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker, Counted
 from tripswitch.domain.values.pods import OVER, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
-from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.states import BestState
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import PolicyRule, Spec
 
@@ -53,11 +53,11 @@ def look_at(
     policy: tuple[PolicyRule, ...],
     now: Instant,
     *,
-    before: bool = False,
+    existed_before: bool = False,
 ) -> list[Observed]:
     """Look at the pods of the target, in the order of their UIDs.
 
-    ``before`` marks those without an entry as there before the rollout.
+    ``existed_before`` marks those without an entry as there before the rollout.
     """
     known = {entry.pod: entry for entry in breaker.counted}
     until = breaker.uncounted_until
@@ -68,7 +68,7 @@ def look_at(
         if _is_of_no_account(pod, expected, policy, now):
             looks.append(Observed(Counted(pod.uid)))
             continue
-        entry = known.get(pod.uid) or Counted(pod.uid, before=before)
+        entry = known.get(pod.uid) or Counted(pod.uid, existed_before=existed_before)
         looks.append(count_failures(pod, entry, expected, now))
     return looks
 
@@ -90,7 +90,9 @@ def admit(
             admitted.append(look)
         else:
             admitted.append(
-                Observed(replace(old, seen=look.after.seen), (), look.wake_at, look.need)
+                Observed(
+                    replace(old, best_state=look.after.best_state), (), look.wake_at, look.need
+                )
             )
     return admitted
 
@@ -109,7 +111,7 @@ def remember(breaker: Breaker, looks: Iterable[Observed], spec: Spec) -> Breaker
     plain = [entry for entry in entries if not entry.blank and not _weigh_marked(entry)]
     plain.sort(key=lambda entry: entry.pod not in listed)
     kept = _fit(plain, room)
-    unlisted = sum(entry.seen is Seen.HEALTHY for entry in plain[len(kept) :])
+    unlisted = sum(entry.best_state is BestState.HEALTHY for entry in plain[len(kept) :])
     room -= sum(_weigh(entry) for entry in kept)
     kept = sorted([*marked, *kept], key=lambda entry: entry.pod)
     # What is known begins with the pods that were there at the last look, so with the latest to vanish.

@@ -31,7 +31,7 @@ from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
 from tripswitch.domain.values.memory import Counted
 from tripswitch.domain.values.pods import PodPhase, PodView
 from tripswitch.domain.values.sight import Need
-from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.states import BestState
 from tripswitch.domain.values.time import Instant
 
 
@@ -54,7 +54,7 @@ def count_failures(pod: PodView, before: Counted, expected: Expectations, now: I
     containers = count_containers(pod, before, expected.sight, now)
     whole_pod = _count_failed_pod(pod, containers.marks)
     late = _count_lateness(pod, whole_pod.marks, expected, now)
-    best = _raise_best_seen(pod, late.marks, expected, now)
+    best = _raise_best_state(pod, late.marks, expected, now)
     return _combine(pod, (containers, whole_pod, late, best))
 
 
@@ -97,12 +97,12 @@ def _count_lateness(
     return RuleResult(replace(marks, unhealthy=True), (_health_failure(pod, expected, now),))
 
 
-def _raise_best_seen(
+def _raise_best_state(
     pod: PodView, marks: Counted, expected: Expectations, now: Instant
 ) -> RuleResult:
     """F5 and H2: the best that the pod has been, and when it will be better."""
-    seen, wakes = _best_seen(pod, marks.seen, expected, now)
-    return RuleResult(replace(marks, seen=seen), wakes=tuple(wakes))
+    best, wakes = _find_best_state(pod, marks.best_state, expected, now)
+    return RuleResult(replace(marks, best_state=best), wakes=tuple(wakes))
 
 
 def _pod_failure(pod: PodView) -> Failure:
@@ -143,24 +143,24 @@ def _health_failure(pod: PodView, expected: Expectations, now: Instant) -> Failu
     )
 
 
-def _best_seen(
-    pod: PodView, seen: Seen, expected: Expectations, now: Instant
-) -> tuple[Seen, list[Instant]]:
+def _find_best_state(
+    pod: PodView, best: BestState, expected: Expectations, now: Instant
+) -> tuple[BestState, list[Instant]]:
     """Return the best the pod has been, and when it will be better if nothing changes."""
-    if seen is Seen.HEALTHY:
-        return seen, []
+    if best is BestState.HEALTHY:
+        return best, []
     healthy = healthy_at(pod, expected)
     running = pod_running_at(pod)
     if healthy is None:
-        return seen, []
+        return best, []
     if healthy <= now:
-        return Seen.HEALTHY, []
+        return BestState.HEALTHY, []
     wakes = [healthy]
     if running is not None and running <= now:
-        seen = Seen.READY
+        best = BestState.READY
     elif running is not None:
         wakes.append(running)
-    return seen, wakes
+    return best, wakes
 
 
 def _marked(counted: Counted) -> bool:

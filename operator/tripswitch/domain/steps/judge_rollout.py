@@ -199,7 +199,7 @@ def _watch(draft: Draft) -> tuple[Draft, str | None]:
         return draft.with_memory(breaker=forget(breaker)), None
     if breaker.status is BreakerState.DISABLED:  # it was switched on in the middle of a rollout
         breaker = take_base_line(
-            breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
+            breaker, draft.target, draft.spec, draft.now, draft.experience, existed_before=True
         )
     spec = draft.spec
     policy = (*_excuse_pulls(draft), *spec.breaker.policy)

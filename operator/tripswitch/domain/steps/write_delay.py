@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from tripswitch.domain.values.decision import Decision, EventReason, ScaleReplicaSet
 from tripswitch.domain.values.memory import Breaker, Counted, Memory
-from tripswitch.domain.values.states import Seen
+from tripswitch.domain.values.states import BestState
 from tripswitch.domain.values.status import Status
 
 FAILURES = frozenset({EventReason.POD_LAUNCH_FAILED, EventReason.POD_HEALTH_CHECK_FAILED})
@@ -76,5 +76,5 @@ def _without_failures(memory: Memory) -> Memory:
 
 def _find_marks(breaker: Breaker) -> tuple[Counted, ...]:
     """Return what was counted of pods; an entry that tells only what its pod was at best is left out."""
-    plain = (replace(entry, seen=Seen.NONE) for entry in breaker.counted)
+    plain = (replace(entry, best_state=BestState.NONE) for entry in breaker.counted)
     return tuple(entry for entry in plain if not entry.blank)

@@ -16,12 +16,12 @@ from tripswitch.domain.values.images import ContainerImage
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
 from tripswitch.domain.values.states import (
+    BestState,
     BreakerState,
     Reason,
     RolloutKind,
     RolloutState,
     RolloutStatus,
-    Seen,
     Stage,
 )
 from tripswitch.domain.values.time import Instant
@@ -56,15 +56,15 @@ class Counted:
     """Whether the whole pod was counted as failed (F3)."""
     unhealthy: bool = False
     """Whether it was counted as missing its health deadline (F4)."""
-    seen: Seen = Seen.NONE
-    before: bool = False
+    best_state: BestState = BestState.NONE
+    existed_before: bool = False
     """It was there before the rollout began: its health does not reset the count."""
 
     @property
     def blank(self) -> bool:
         """Whether it says nothing, and need not be remembered."""
-        marked = self.containers or self.failed or self.unhealthy or self.before
-        return not marked and self.seen is Seen.NONE
+        marked = self.containers or self.failed or self.unhealthy or self.existed_before
+        return not marked and self.best_state is BestState.NONE
 
 
 @dataclass(frozen=True, slots=True)

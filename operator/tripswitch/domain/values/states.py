@@ -80,7 +80,7 @@ class Stage(StrEnum):
     HEALTH = "HEALTH"
 
 
-class Seen(StrEnum):
+class BestState(StrEnum):
     """The best a pod has been during this rollout (rules F5 and H2)."""
 
     NONE = ""

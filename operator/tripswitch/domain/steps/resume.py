@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.hooks import put_off
 from tripswitch.domain.rules.breaker import take_base_line
+from tripswitch.domain.rules.hooks import put_off
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.states import Reason, RolloutStatus
@@ -14,14 +14,14 @@ from tripswitch.domain.values.states import Reason, RolloutStatus
 
 def resume(draft: Draft) -> Draft:
     """R7: the end of a pause. What happened meanwhile is taken as seen; the clock of P goes on."""
-    rollout = draft.rollout
-    if draft.spec.paused or rollout.status not in rollout_states.OPEN or rollout.paused_at is None:
+    rollout, paused_at = draft.rollout, draft.rollout.paused_at
+    if draft.spec.paused or rollout.status not in rollout_states.OPEN or paused_at is None:
         return draft
     if rollout.status is RolloutStatus.PENDING:
         rollout = rollout_states.move(
             rollout, Transition.LAUNCHED, Reason.ROLLOUT_IN_PROGRESS, rollout.message, draft.now
         )
-    stood_still = max(0.0, draft.now - rollout.paused_at)
+    stood_still = max(0.0, draft.now - paused_at)
     rollout = replace(
         rollout,
         paused_at=None,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tripswitch.domain.rules import breaker as breakers
 from tripswitch.domain.rules import hooks as rules
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.breaker import take_base_line
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.announce import name_revision
 from tripswitch.domain.steps.draft import Draft
@@ -94,8 +94,8 @@ def pass_pre_scale_up(draft: Draft) -> Draft:
         return draft.with_memory(rollout=launched)
     breaker = draft.memory.circuit_breaker
     if draft.spec.breaker.enable:
-        breaker = breakers.rebase(
-            breaker, draft.target, draft.spec, draft.now, draft.experience, before=True
+        breaker = take_base_line(
+            breaker, draft.target, draft.spec, draft.now, draft.experience, existed_before=True
         )
     launched = replace(progress(launched, draft.now), held_at=None)
     return draft.with_memory(rollout=launched, breaker=breaker)

@@ -108,8 +108,8 @@ class GuardPeople(People):
     # The workload ------------------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Another template, or an old one."""
-        self.git = self._rng.choice(self._config.plans).template
+        """Another template, or an old one; the last plan is for the end."""
+        self.git = self._rng.choice(self._config.plans[:-1]).template
         self._server.change_workload(template=self.git)
 
     def put_back(self) -> None:
@@ -220,7 +220,7 @@ class GuardPeople(People):
 
     def change_fate(self) -> None:
         """What a template's pods need comes back, or goes."""
-        self._rng.choice(self._config.plans).ways = draw_guard_ways(self._rng)
+        self._rng.choice(self._config.plans[:-1]).ways = draw_guard_ways(self._rng)
 
     def switch(self) -> None:
         """Between Observe and Enforce."""

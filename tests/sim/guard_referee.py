@@ -91,6 +91,15 @@ class GuardReferee(Referee):
             known.rollout = replace(known.rollout, revision=told.revision)
         super().accepted(look)
 
+    def _is_asked_for(self, look: Look) -> bool:
+        """Whoever resumes a held workload asks for a retry (G5), and whoever makes it again for all anew."""
+        snapshot = look.snapshot
+        protected, hold = snapshot.protected, snapshot.guarded.status.memory.hold
+        assert protected is not None
+        one = protected.workload
+        resumed = one is not None and not one.paused and not one.partition and hold is not None
+        return resumed or protected.made_anew or super()._is_asked_for(look)
+
     # Writes --------------------------------------------------------------------------------------
 
     def judge(self, before: Raw, after: Raw | None) -> None:

@@ -229,6 +229,10 @@ class Referee:
         live = sum(pod.live for pod in self._api.pods_of(rs.uid))
         return rs.version == lowered.version or live > rs.size
 
+    def _is_asked_for(self, look: Look) -> bool:
+        """Whether people ask for another rollout (C1, C2, C3)."""
+        return _is_asked_for(look)
+
     def _judge(self, look: Look, rollout: Rollout) -> None:
         recount = self._recount
         assert recount is not None, "a rollout began without the referee"
@@ -237,7 +241,7 @@ class Referee:
         assert now is not None
         same = not is_over(look.decision.status.memory, rollout)
         if _is_interrupted(look, rollout):
-            _expect(_is_asked_for(look), "stopped though nobody asked for it", look)
+            _expect(self._is_asked_for(look), "stopped though nobody asked for it", look)
             return
         recount.feed(look)
         if same:

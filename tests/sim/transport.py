@@ -93,6 +93,11 @@ class Watch:
     def _selects(self, change: Change) -> bool:
         return is_selected(self._net.rest.show_version(change.raw), self._selector)
 
+    @property
+    def is_hushed(self) -> bool:
+        """Whether what it tells is held up."""
+        return self._held is not None
+
     def bookmark(self) -> None:
         """Show that the stream is alive, and up to which version it has told everything."""
         if self.is_open and self._held is None:
@@ -113,8 +118,8 @@ class Watch:
             self._put({"type": "ERROR", "object": GONE})
 
     def end(self) -> None:
-        """The server closes it, as it does after some minutes."""
-        if self.is_open:
+        """The server closes it, as it does after some minutes; nobody hears of it while it is hushed."""
+        if self.is_open and self._held is None:
             self.is_open = False
             self._put(None)
 
@@ -135,7 +140,7 @@ class Watch:
             self._put(item)
 
     def _find_dead(self, turn: int) -> None:
-        if self._held is not None and turn == self._turn and self.is_open:
+        if self._held is not None and turn == self._turn:
             self._held = None
             self.fail("nothing was heard for too long")
 
@@ -296,7 +301,7 @@ class SimulatedTransport:
         date = formatdate(self._net.server_time(), usegmt=True)
         selector = call.query.get("labelSelector", "")
         watch = Watch(self._net, self._loop, kind, stall_seconds, selector)
-        self.watches = [one for one in self.watches if one.is_open]
+        self.watches = [one for one in self.watches if one.is_open or one.is_hushed]
         self.watches.append(watch)
         if kind in self._net.rest.hushed:
             watch.hush()

@@ -91,6 +91,8 @@ def to_domain_status(read: CommonStatus) -> Status:
     dumped = read.model_dump()
     memory, report = _memory.validate_python(dumped), _report.validate_python(dumped)
     known = {record.revision for record in memory.revisions}
+    if memory.rollout is None and memory.desired_revision is None and not known:
+        return Status(memory, report)  # nothing has been rolled out yet, or it cannot be watched
     if (
         memory.rollout is None
         or memory.rollout.revision not in known

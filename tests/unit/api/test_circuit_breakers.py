@@ -156,3 +156,15 @@ class TestStatus:
     @given(JSON)
     def test_json_of_any_shape_is_a_status(self, status: Any) -> None:
         assert isinstance(read_circuit_breaker_status(status), Status)
+
+
+def test_w3_a_status_without_a_rollout_is_read_as_it_was_written() -> None:
+    """Otherwise every look at a breaker whose target is not there would write the status again."""
+    condition = Condition("Ready", False, Reason.TARGET_NOT_FOUND, "gone", 1_700_000_000.0)
+    written = Status(
+        Memory(observed_generation=3, target_uid="uid-web", conditions=(condition.state,)),
+        Report(rollout_state_reason="Deployment web does not exist", conditions=(condition,)),
+    )
+    protection = Protection(WorkloadKind.DEPLOYMENT, "web")
+    stored = write_circuit_breaker_status(written, 3, protection)
+    assert read_circuit_breaker_status(stored) == written

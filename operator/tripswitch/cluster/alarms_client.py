@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.api.text import clean
@@ -29,7 +30,15 @@ MAX_NAMES = 4000
 """Characters of names in the request's address; with more of them all rules are asked for."""
 MAX_SUMMARY = 256
 """Characters of a summary, or of a rule's error."""
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
+_BROKEN = (
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,
+    TimeoutError,
+    ValueError,
+    RecursionError,
+)
+"""All that a connection and an answer can be broken by: none of it may end the task that reads."""
 
 
 class AlarmsUnreadError(Exception):
@@ -197,6 +206,10 @@ def _describe(error: Exception) -> str:
         return f"cannot connect: {clean(error.os_error.strerror or type(error.os_error).__name__)}"
     if isinstance(error, aiohttp.ClientError | json.JSONDecodeError):
         return type(error).__name__
+    if isinstance(error, RecursionError):
+        return "the answer is nested too deeply"
+    if isinstance(error, HttpProcessingError):
+        return "the answer is no HTTP"
     if isinstance(error, UnicodeDecodeError):
         return "the answer is no UTF-8"
     if isinstance(error, OSError):

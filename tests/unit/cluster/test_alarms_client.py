@@ -174,8 +174,13 @@ async def test_a1_one_request_with_all_names() -> None:
             lambda: web.Response(body=b"\xff"), "the answer is no UTF-8", id="no text either"
         ),
         pytest.param(
-            lambda: web.Response(text="x" * 2000),
-            "the answer is longer than 1000 bytes",
+            lambda: web.Response(text='{"a":' * 150_000),
+            "the answer is nested too deeply",
+            id="nested too deeply",
+        ),
+        pytest.param(
+            lambda: web.Response(text="x" * 2_000_000),
+            "the answer is longer than 1000000 bytes",
             id="too long",
         ),
     ],
@@ -183,7 +188,7 @@ async def test_a1_one_request_with_all_names() -> None:
 async def test_a2_a_refusal_is_told(response: Any, words: str) -> None:
     async with serving() as (server, url):
         server.response = response
-        assert await problem(AlarmsClient(Source(url), max_bytes=1000)) == words
+        assert await problem(AlarmsClient(Source(url), max_bytes=1_000_000)) == words
 
 
 async def test_a2_a_slow_server_is_not_waited_for() -> None:
@@ -237,3 +242,14 @@ async def test_a_private_authority_is_trusted_if_it_is_given(tmp_path: Path) -> 
         assert (await client.read(NAMES)).known == frozenset(NAMES), "read for each request"
         ca.write_text("no certificate")
         assert "the CA file cannot be read: " in await problem(client)
+
+
+async def test_a2_what_speaks_no_http_is_told() -> None:
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(babble, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        told = await problem(AlarmsClient(Source(f"http://127.0.0.1:{port}")))
+    assert told in ("ClientResponseError", "ServerDisconnectedError", "the answer is no HTTP")

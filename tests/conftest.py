@@ -81,6 +81,7 @@ _TOGETHER = (
     "tests/e2e/test_real_disruptions.py",
     "tests/e2e/test_demo.py",
     "tests/e2e/test_helm.py",
+    "tests/e2e/test_real_guarded_in_cluster.py",
     "tests/e2e/test_real_in_cluster.py",
 )
 

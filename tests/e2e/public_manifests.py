@@ -25,10 +25,15 @@ Break = Callable[[Object], None]
 """What breaks a container."""
 
 
-def read_manifests(prefix: str) -> list[Object]:
-    """Return all objects of the manifests whose file names begin with ``prefix``."""
-    names = sorted(path.name for path in (SHARED / FOLDER).glob(f"{prefix}*.yaml"))
-    texts = [read_shared(f"{FOLDER}/{name}") for name in names or [f"{prefix}.yaml"]]
+def read_manifests(pattern: str) -> list[Object]:
+    """Return all objects of the manifests whose file names match; leaves the test out where there are none.
+
+    Raises ValueError when there are manifests, and none of them matches.
+    """
+    names = sorted(path.name for path in (SHARED / FOLDER).glob(pattern))
+    if not names and (SHARED / FOLDER).is_dir():
+        raise ValueError(f"no manifest matches {pattern}")
+    texts = [read_shared(f"{FOLDER}/{name}") for name in names or [pattern]]
     return [one for text in texts for one in yaml.safe_load_all(text) if one]
 
 

@@ -56,7 +56,7 @@ PLANS = (
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.prefix.rstrip("-"))
 def test_public_manifests_are_guarded_as_they_are(plan: Plan, world: Namespace) -> None:
     """G1 to G5, G8: applied unchanged, broken, restored, corrected, and nothing is left on them."""
-    objects = read_manifests(plan.prefix)
+    objects = read_manifests(f"{plan.prefix}*.yaml")
     worlds = prepare(world.environment, objects, world.namespace)
     for there in worlds.values():
         judge_pods(there)

@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.namespace import Namespace, Object, PodWatcher, conditions, guarded, revision
-from tests.support.environment import Environment
+from tests.e2e.in_cluster import Installed, install_chart
+from tests.e2e.namespace import Object, PodWatcher, conditions, guarded, revision
 from tests.support.rights import judge, read_granted
 from tools.cluster import images
-from tools.cluster.control_plane import ClusterError, ControlPlane
-from tools.helm import NAMESPACE, RELEASE, Helm
-from tools.image.prebuilt import find_image
+from tools.cluster.control_plane import ClusterError
+from tools.helm import NAMESPACE, RELEASE
 
 pytestmark = pytest.mark.own_nodes
 
-SELECTOR = f"app.kubernetes.io/name={RELEASE}"
 PROBE = {"httpGet": {"path": "/", "port": images.PORT}, "periodSeconds": 1}
-
-
-@dataclass
-class Installed:
-    """A cluster with one real node and the chart on it, and a namespace for users."""
-
-    cluster: ControlPlane
-    helm: Helm
-    world: Namespace
-
-    def operator_pods(self) -> list[Object]:
-        """The operator's pods."""
-        words = ("get", "pods", f"--namespace={NAMESPACE}", f"--selector={SELECTOR}", "-ojson")
-        found: list[Object] = json.loads(self.cluster.kubectl(*words))["items"]
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +27,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         images.write_archive(images.IMAGES[name], folder / f"{name}.tar")
         for name in ("server", "exit-2")
     ]
-    archives.append(find_image())
-    with ControlPlane(folder / "cluster", node="real") as cluster:
-        for archive in archives:
-            cluster.load_image(archive)
-        cluster.kubectl("create", "namespace", NAMESPACE)
-        restricted = "pod-security.kubernetes.io/enforce=restricted"
-        cluster.kubectl("label", f"namespace/{NAMESPACE}", restricted)
-        helm = Helm("helm", folder, str(cluster.kubeconfig))
-        helm.install("--set=failedPodRetention.enabled=true", "--timeout=300s")
-        environment = Environment(
-            "real", str(cluster.kubeconfig), str(cluster.kubectl_path), str(folder)
-        )
-        cluster.kubectl("create", "namespace", "shop")
-        yield Installed(cluster, helm, Namespace(environment, "shop"))
+    with install_chart(folder, archives, "--set=failedPodRetention.enabled=true") as found:
+        yield found
 
 
 def of_image(image: str, replicas: int = 4) -> Object:

@@ -11,7 +11,7 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +29,21 @@ _SERVE = f"httpd -f -p {PORT} -h /www & trap 'sleep 5; exit 0' TERM; wait"
 
 @dataclass(frozen=True)
 class Image:
-    """An image and the command in it, as a Dockerfile would say it."""
+    """An image and the command in it, as a Dockerfile would say it.
+
+    With ``public`` it stands in for an image of that name: its command is the entry point, so that the
+    ``args`` of a manifest are its arguments. ``programs`` are paths and texts of scripts in it.
+    """
 
     name: str
     command: tuple[str, ...]
+    public: str = ""
+    programs: tuple[tuple[str, str], ...] = ()
 
     @property
     def reference(self) -> str:
         """What a pod asks for."""
-        return f"{REPOSITORY}/{self.name}:1"
+        return self.public or f"{REPOSITORY}/{self.name}:1"
 
 
 def _shell(name: str, script: str) -> Image:
@@ -75,12 +81,13 @@ def write_archive(
     image: Image, path: Path, repository: str = REPOSITORY, *, busybox: Path = BUSYBOX
 ) -> Path:
     """Write the image as a file that ``ctr images import`` and ``docker load`` take."""
-    layer = _layer(busybox)
+    layer = _layer(busybox, image.programs)
+    started = "Entrypoint" if image.public else "Cmd"
     config = json.dumps(
         {
             "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
-            "config": {"Cmd": list(image.command), "Env": ["PATH=/bin"], "WorkingDir": "/"},
+            "config": {started: list(image.command), "Env": ["PATH=/bin"], "WorkingDir": "/"},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_digest(layer)}"]},
             "history": [{"created_by": "tools/cluster/images.py"}],
         }
@@ -89,7 +96,7 @@ def write_archive(
         [
             {
                 "Config": f"{_digest(config)}.json",
-                "RepoTags": [f"{repository}/{image.name}:1"],
+                "RepoTags": [image.public or f"{repository}/{image.name}:1"],
                 "Layers": ["layer.tar"],
             }
         ]
@@ -105,7 +112,7 @@ def write_archive(
     return path
 
 
-def _layer(busybox: Path) -> bytes:
+def _layer(busybox: Path, programs: Iterable[tuple[str, str]] = ()) -> bytes:
     """Busybox, its commands as links, and what the server answers with; the same bytes always."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
@@ -120,6 +127,8 @@ def _layer(busybox: Path) -> bytes:
             layer.addfile(link)
         _add(layer, "www/index.html", GREETING.encode())
         _add(layer, "etc/passwd", b"root:x:0:0:root:/:/bin/sh\n")
+        for name, text in programs:
+            _add(layer, name, text.encode(), 0o755)
     return buffer.getvalue()
 
 

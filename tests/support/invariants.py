@@ -13,8 +13,9 @@ from itertools import pairwise
 
 from tripswitch.domain.rules import counted_pods, rollout_states
 from tripswitch.domain.rules.bounds import compute_bounds
-from tripswitch.domain.rules.breaker import BREAKER_STATES, MAX_RECORDS
+from tripswitch.domain.rules.breaker import BREAKER_STATES
 from tripswitch.domain.rules.digests import find_stuck
+from tripswitch.domain.rules.failure_records import MAX_RECORDS
 from tripswitch.domain.rules.health import expect, healthy_at
 from tripswitch.domain.values.decision import (
     Action,

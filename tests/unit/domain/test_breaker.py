@@ -28,14 +28,13 @@ from tests.support.builders import (
 )
 from tripswitch.domain.rules.breaker import (
     BREAKER_STATES,
-    MAX_MESSAGE,
-    MAX_RECORDS,
     STAGES,
     Watched,
     begin_breaker,
     take_base_line,
     watch_pods,
 )
+from tripswitch.domain.rules.failure_records import MAX_MESSAGE, MAX_RECORDS
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.values.failure import Failure, Verdict

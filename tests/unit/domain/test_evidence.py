@@ -20,7 +20,6 @@ from tests.support.builders import (
 )
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
-from tripswitch.domain.rules.breaker import MAX_RECORDS
 from tripswitch.domain.rules.evidence import (
     FRESH,
     compute_topic,
@@ -30,6 +29,7 @@ from tripswitch.domain.rules.evidence import (
     take_findings,
     waiting_topic,
 )
+from tripswitch.domain.rules.failure_records import MAX_RECORDS
 from tripswitch.domain.rules.health import FIRST_PATIENCE
 from tripswitch.domain.steps.use_evidence import AGAIN_SECONDS, SET_UP_SECONDS
 from tripswitch.domain.values.decision import EventReason

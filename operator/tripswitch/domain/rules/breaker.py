@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from tripswitch.domain.rules import counted_pods
 from tripswitch.domain.rules.failure_policy import judge
+from tripswitch.domain.rules.failure_records import record_failures
 from tripswitch.domain.rules.failure_words import describe_failure, describe_failures
 from tripswitch.domain.rules.failures import Observed
 from tripswitch.domain.rules.health import Experience, expect, running_at, started_at
@@ -49,9 +50,6 @@ STAGES = MappingProxyType(
     {(Stage.LAUNCH, "RUNNING"): Stage.HEALTH, (Stage.HEALTH, "RUNNING"): Stage.HEALTH}
 )
 """The one way through the stages (S1)."""
-
-MAX_RECORDS = 10
-MAX_MESSAGE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ def watch_pods(
         stage=stage,
         threshold=threshold,
         failure_count=start.failure_count + sum(failure.count for failure in failures),
-        failures=_record(start.failures, failures, target.revision, now),
+        failures=record_failures(start.failures, failures, target.revision, now),
     )
     look_wakes = [look.wake_at for look in looks if look.wake_at is not None]
     return Watched(
@@ -239,27 +237,3 @@ def _next_stage(
     if was_ready or any(at <= now for at in moments):
         return STAGES[stage, "RUNNING"], []
     return stage, moments
-
-
-def _record(
-    records: tuple[FailureRecord, ...],
-    failures: tuple[Failure, ...],
-    revision: int,
-    now: Instant,
-) -> tuple[FailureRecord, ...]:
-    """Add failures to the records for people: same causes together, newest first, at most 10."""
-    by_cause = {(r.revision, r.cause): r for r in reversed(records)}
-    for failure in failures:
-        key = (revision, failure.cause)
-        earlier = by_cause.pop(key, None)
-        by_cause[key] = FailureRecord(
-            revision=revision,
-            cause=failure.cause,
-            pod=failure.pod,
-            count=failure.count + (0 if earlier is None else earlier.count),
-            last_seen=now,
-            node=failure.node or None,
-            message=failure.message[:MAX_MESSAGE],
-            evidence=None if earlier is None else earlier.evidence,
-        )
-    return tuple(reversed(by_cause.values()))[:MAX_RECORDS]

@@ -1,7 +1,7 @@
 """Rules S, F7, H2 and T5: the breaker. Its memory, its states, and one look's worth of counting.
 
-Theory. The breaker watches one rollout. Its status is no state of its own but follows from the
-rollout's (``BREAKER_STATES``), so the two can never disagree. While it is MONITORING it is in one of two
+Theory. The breaker watches one rollout. Its status is not stored separately: it follows from the
+rollout's status (``BREAKER_STATES``), so the two always agree. While it is MONITORING it is in one of two
 stages (``STAGES``): LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
 rest of the rollout (S1). One counter serves both stages (S2). A look folds every pod of the target
 revision into the memory: first the pods that became healthy (H2), then the failures, so that a

@@ -17,7 +17,7 @@ class Facts:
 
     ``needed`` healthy pods make it Available.
     ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
-    create pods. ``late``: the progress deadline passed with nobody to trip (breaker disabled).
+    create pods. ``late``: the progress deadline passed while the breaker is disabled.
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
     ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).

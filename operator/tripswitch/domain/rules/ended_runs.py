@@ -72,8 +72,8 @@ def compute_ended_runs(container: ContainerView) -> int:
 def count_new_sandboxes(container: ContainerView, known: int) -> int:
     """Return how often an init container was run again though it did not fail; 0 for any other one.
 
-    Its pod had so many new sandboxes since ``known`` runs had ended, and for each of them the kubelet
-    ended all the other containers.
+    This is the number of new sandboxes of its pod since ``known`` runs had ended. For each new sandbox the
+    kubelet ends all other containers of the pod.
     """
     last = container.last_ended
     failed = last is not None and not has_succeeded(container, last)
@@ -97,7 +97,7 @@ def find_new_ends(
     Args:
         container: The container as it is now.
         known: What ``compute_ended_runs`` returned at the looks before, at most.
-        rises: How often its pod was changed since an end was last put down to a resize: so many ends
+        rises: How often its pod was changed since an end was last put down to a resize. This many ends
             of a container that a resize restarts are not its own fault.
         sandboxes: How many new sandboxes its pod had meanwhile: the latest ends are the kubelet's doing.
     """

@@ -1,6 +1,6 @@
 """Rules F3 and F5 for a pod that failed as a whole: why, and whose fault it is.
 
-A kubelet that does not take a pod in fails it with a reason of its own, before any container runs
+A kubelet that rejects a pod sets the pod's phase to Failed before any container runs
 (``pkg/kubelet/lifecycle``, ``pkg/kubelet/cm`` and ``pkg/kubelet/sysctl`` of Kubernetes have the words).
 Nearly all of those reasons are about the node and the moment, and the ReplicaSet replaces such a pod
 at once: three of them within a second say nothing about the revision.

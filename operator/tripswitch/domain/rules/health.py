@@ -21,7 +21,7 @@ PROOF_SECONDS = 10.0
 """How long the first pod of a revision has to run before any of them is healthy (H1)."""
 
 STEADY_SECONDS = 600.0
-"""A run that lasted so long is part of no crash loop: the kubelet, too, forgets its back-off then."""
+"""A run of at least this length, in seconds, is part of no crash loop: the kubelet resets its back-off, too."""
 
 LEAST_PATIENCE = 60.0
 """The shortest time that a pod is given to become Ready, also if its probe asks for less (F4)."""
@@ -30,7 +30,7 @@ FIRST_PATIENCE = 300.0
 """The same while no completed revision has shown how long its pods take (F4)."""
 
 EXPERIENCE_FACTOR = 3
-"""A pod may take so many times as long as the slowest pod of the last completed revision (F4)."""
+"""How many times as long as the slowest pod of the last completed revision a pod may take (F4)."""
 
 GATE_SECONDS = 60.0
 """More time for pods that wait for a load balancer's health checks (F4)."""
@@ -38,7 +38,7 @@ GATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Experience:
-    """What a completed revision has shown: its slowest pod took so many seconds to become Ready."""
+    """How long the slowest pod of a completed revision took to become Ready, in seconds."""
 
     revision: int
     seconds: int

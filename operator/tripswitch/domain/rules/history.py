@@ -65,7 +65,7 @@ def find_by_number(revisions: Iterable[Revision], number: int | None) -> Revisio
 def find_replica_set(
     replica_sets: Iterable[ReplicaSetView], revision: Revision | None
 ) -> ReplicaSetView | None:
-    """Return the ReplicaSet of a revision; one that is being deleted is as good as gone (B8)."""
+    """Return the ReplicaSet of a revision; one that is being deleted counts as gone (B8)."""
     if revision is None:
         return None
     return next(
@@ -190,7 +190,7 @@ def select_remembered(
 ) -> tuple[Revision, ...]:
     """Return the records that stay in the status: the kept ones, then the newest, limit + 2 in all.
 
-    A record whose ReplicaSet is gone is dropped, because nobody can go back to it; the newest one
+    A record whose ReplicaSet is gone is dropped, because it cannot be rolled back to; the newest one
     stays, so that its number is not given away again. Records of ReplicaSets that still have pods to
     run stay, also beyond the limit. The latest one that completed and has its ReplicaSet stays, too:
     found there again, it would pass for the history of a lost status, and be a rollback target that

@@ -1,8 +1,8 @@
 """Rules B and C: the states of a rollout, and every way between them.
 
-Theory. A rollout is one try at making a revision the running one. It moves only by ``TABLE``; a
-finished rollout never moves again, except that a failed rollback may turn out to be whole after all,
-when its cause was outside of its pods and has gone (F10). Every later try (a new template, a retry, a rollback, scaling up
+Theory. A rollout is one attempt to make a revision the running one. It moves only by ``TABLE``. A
+finished rollout never moves again, with one exception: a failed rollback completes if its pods become
+healthy later (F10). Every later attempt (a new template, a retry, a rollback, scaling up
 from zero) is a *new* rollout, so the table has no cycle (a test walks it) and "once per rollout" (T5)
 needs no flag. What follows from a status (does it launch pods? is it watched?) is asked of the sets
 below and nowhere else.

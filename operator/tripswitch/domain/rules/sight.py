@@ -9,7 +9,7 @@ from tripswitch.domain.values.time import Instant
 
 
 def merge_needs(needs: Iterable[Need]) -> Need | None:
-    """Return what answers all of them; None if there are none."""
+    """Return one reading that answers all of the needs; None if there are none."""
     wanted = tuple(needs)
     if not wanted:
         return None
@@ -23,7 +23,7 @@ def merge_needs(needs: Iterable[Need]) -> Need | None:
 def compute_due(
     began: Instant, seconds: float, standstills: tuple[Standstill, ...] = ()
 ) -> Instant:
-    """Return when a clock that started at ``began`` has run for so many seconds (V2).
+    """Return when a clock that started at ``began`` has run for ``seconds`` seconds (V2).
 
     >>> compute_due(100.0, 60.0)
     160.0

@@ -107,7 +107,7 @@ def find_current(workload: Workload, revisions: Iterable[ReplicaSetView]) -> Rep
 
 
 def build_spec(breaker: CircuitBreaker, workload: Workload, template: Template) -> Spec:
-    """Return the wish in the terms of all other rules."""
+    """Return the spec that the other rules see: the breaker's settings with the workload's template and size."""
     asked = breaker.protection
     return Spec(
         replicas=workload.replicas,
@@ -210,7 +210,7 @@ def _guard(breaker: CircuitBreaker, spec: Spec) -> Guarded:
 def _see(one: ReplicaSetView, workload: Workload) -> ReplicaSetView:
     """A StatefulSet gives a revision no size: the pods that are there are what it is to have.
 
-    A revision that its controller makes no pods of is as good as deleted: it cannot be rolled back to.
+    A revision that its controller makes no pods of counts as deleted: it cannot be rolled back to.
     """
     if workload.kind is WorkloadKind.DEPLOYMENT:
         return one

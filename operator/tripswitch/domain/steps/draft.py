@@ -36,7 +36,7 @@ class Draft:
 
     @property
     def spec(self) -> Spec:
-        """The wish."""
+        """What the object asks for."""
         return self.snapshot.guarded.spec
 
     @property
@@ -63,7 +63,7 @@ class Draft:
 
     @property
     def rollout(self) -> Rollout:
-        """The current rollout; there is one as soon as the wish has been followed."""
+        """The current rollout; there is one after ``follow_spec``."""
         assert self.memory.rollout is not None, "asked for a rollout before there was one"
         return self.memory.rollout
 

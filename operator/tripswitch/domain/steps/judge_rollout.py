@@ -1,4 +1,4 @@
-"""Rules S, P, R5 and B: look at the pods of a running rollout, and say how it goes on or ends."""
+"""Rules S, P, R5 and B: whether a running rollout trips, completes, is late or continues."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ from tripswitch.domain.values.workload import Spec
 def judge_rollout(draft: Draft) -> Draft:
     """Count, then judge: trip, complete, run late, or go on.
 
-    A rollback that starts here is looked at at once, so that a second look at the same snapshot
-    finds nothing more. It ends, because a rollback never starts another rollout (B5).
+    A rollback that starts here is judged in the same look, so that a second look at the same snapshot
+    finds nothing more. This recursion ends: a rollback never starts another rollout (B5).
     """
     draft = _mark_threshold(draft)
     if draft.rollout.status not in rollout_states.RUNNING:
@@ -122,11 +122,11 @@ def _tell_trip(draft: Draft, reason: Reason, revision: str, words: str) -> Draft
 
 
 def _recover(draft: Draft) -> Draft:
-    """F10: a failed rollback whose pods get on after all is whole, or is tried again.
+    """F10: a failed rollback is completed or tried again when more of its pods become healthy.
 
-    That the pods wait for something outside of them (a ConfigMap, a registry, a node) is no reason to
-    give up for good. One more healthy pod than the rollback ever had shows that it has come, so a
-    rollback is tried again at most once for each pod.
+    Its pods may have waited for something outside of them (a ConfigMap, a registry, a node). One more healthy
+    pod than the rollback ever had shows that it is there now. Therefore a rollback is tried again at most
+    once for each pod.
     """
     failed = draft.rollout
     if (
@@ -171,7 +171,7 @@ def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:
 
 
 def _mark_threshold(draft: Draft) -> Draft:
-    """T4, also while nothing is watched: the column shows what would trip now. And rule S3."""
+    """T4, S3: compute the threshold at every look, also while nothing is watched; a column shows it."""
     breaker = draft.memory.circuit_breaker
     threshold = compute_threshold(draft.spec.breaker, draft.spec.replicas)
     return draft.with_memory(breaker=replace(breaker, threshold=threshold))

@@ -113,7 +113,7 @@ def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) 
     replicas = draft.spec.replicas
     held = target.ready
     if draft.rollout.status is RolloutStatus.ROLLBACK_FAILED:
-        # F10: what its pods wait for may come yet, and then it goes on.
+        # F10: what its pods wait for may still come, and then the rollback continues.
         held += target.waiting + max(0, target.size - target.live)
     kept = [replace(target, size=min(target.size, held)), *others]
     scaled = [target, *_active(others)]

@@ -33,7 +33,7 @@ def mark_progress(draft: Draft) -> Draft:
 
 
 def run_clock(draft: Draft) -> Draft:
-    """P1: the clock runs only while pods of the target could become healthy and are not.
+    """P1: run the clock only while pods of the target could become healthy and are not.
 
     It stands still while old pods of a ``Recreate`` end, while everything that was launched is healthy
     and the next step is ours, while the ReplicaSet controller or the scheduler has not looked yet, and in a

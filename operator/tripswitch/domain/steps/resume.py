@@ -13,7 +13,7 @@ from tripswitch.domain.values.states import Reason, RolloutStatus
 
 
 def resume(draft: Draft) -> Draft:
-    """R7: the end of a pause. What happened meanwhile is taken as seen; the clock of P goes on."""
+    """R7: end a pause. Failures during the pause are not counted, and the progress clock runs again."""
     rollout, paused_at = draft.rollout, draft.rollout.paused_at
     if draft.spec.paused or rollout.status not in rollout_states.OPEN or paused_at is None:
         return draft

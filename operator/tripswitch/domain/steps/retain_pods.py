@@ -46,7 +46,7 @@ def retain_pods(draft: Draft, sizes: Mapping[str, int]) -> tuple[Draft, tuple[Ac
 
 
 def _set_aside(draft: Draft, rs: ReplicaSetView, leaving: int) -> list[SetAsidePod]:
-    """Failing pods of a failed revision of which so many are about to be scaled away."""
+    """Return which failing pods of a failed revision are kept, of the ``leaving`` that are scaled away."""
     record = next((r for r in draft.memory.revisions if r.replica_set == rs.name), None)
     if (
         record is None
@@ -69,7 +69,7 @@ def _set_aside(draft: Draft, rs: ReplicaSetView, leaving: int) -> list[SetAsideP
 
 
 def _select(draft: Draft, rs: ReplicaSetView, record: Revision) -> list[PodView]:
-    """The pods that there is something to see of; first those that the status speaks of."""
+    """Return the failing pods; those that the records of failures name come first."""
     named = {
         name
         for failure in draft.memory.circuit_breaker.failures

@@ -22,9 +22,9 @@ from tripswitch.domain.values.memory import FailureRecord
 from tripswitch.domain.values.pods import ContainerRole
 
 SET_UP_SECONDS = 20.0
-"""Without progress for so long, a pod that still is being set up (volumes, network) is asked why."""
+"""Seconds without progress after which the events of a pod that is being set up (volumes, network) are read."""
 AGAIN_SECONDS = 60.0
-"""And so often again, while it lasts."""
+"""Interval at which they are read again, in seconds."""
 
 REASONS = {
     FailureKind.LAUNCH: EventReason.POD_LAUNCH_FAILED,
@@ -95,7 +95,7 @@ def ask_evidence(draft: Draft) -> tuple[Draft, tuple[Inquiry, ...]]:
 
 
 def _name_container(draft: Draft, inquiry: Inquiry) -> Inquiry:
-    """A pod that is not Ready and has one container needs no event to tell which one it is."""
+    """Return the inquiry with the container, where the pod has only one and no event is needed to name it."""
     if inquiry.container is not None or not inquiry.log:
         return inquiry
     for rs in draft.snapshot.replica_sets:
@@ -107,7 +107,7 @@ def _name_container(draft: Draft, inquiry: Inquiry) -> Inquiry:
 
 
 def _find_creating(draft: Draft) -> str | None:
-    """Return a pod of the target that is being set up: its status has no words for what is amiss."""
+    """Return a pod of the target that is being set up. Its status does not say what is missing; its events do."""
     target = draft.target
     if target is None or draft.rollout.status not in rollout_states.RUNNING or draft.spec.paused:
         return None

@@ -16,7 +16,7 @@ HEAD = 80
 
 
 def describe_lateness(draft: Draft) -> str:
-    """P1: what the pods that are not healthy wait for, in their own words, most frequent first."""
+    """Return why a rollout is late: what its pods wait for, by their status, most frequent first (P1)."""
     healthy, most = (
         draft.counts_of(draft.rollout.revision).healthy,
         draft.rollout.healthy_high_water,
@@ -63,7 +63,7 @@ def _count_leaving(draft: Draft) -> int:
 
 
 def _find_set_up_words(draft: Draft) -> str:
-    """What one pod's events say about why it is not set up; it stands for all that are not."""
+    """Return why one pod is not set up, by its events; it stands for all pods that are being set up."""
     topic = waiting_topic(draft.rollout.revision)
     found = (f.evidence.event for f in draft.snapshot.findings if f.topic == topic)
     return next(found, "")

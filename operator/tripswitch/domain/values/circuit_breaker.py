@@ -10,9 +10,9 @@ from tripswitch.domain.values.status import Status
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """A DeploymentCircuitBreaker: the wish (``protection``), the commands (C1, C2) and the memory.
+    """A DeploymentCircuitBreaker: its ``spec`` (``protection``), the commands (C1, C2) and its ``status``.
 
-    ``status.hold`` and ``status.resumes`` are used by this kind only; ``selector``, ``collision_count``
+    ``hold`` and ``resumes`` of the memory are used by this kind only; ``selector``, ``collision_count``
     are not.
     """
 

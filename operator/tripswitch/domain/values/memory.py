@@ -62,14 +62,14 @@ class Counted:
 
     @property
     def blank(self) -> bool:
-        """Whether it says nothing, and need not be remembered."""
+        """Whether the entry has no mark, and need not be stored."""
         marked = self.containers or self.failed or self.unhealthy or self.existed_before
         return not marked and self.best_state is BestState.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class FailureRecord:
-    """Why: failures of one cause, for people. ``message`` is cut to 1 KiB.
+    """Failures of one cause, for people. ``message`` is cut to 1 KiB.
 
     ``evidence`` is None until something was found (:mod:`tripswitch.domain.rules.evidence`).
     """

@@ -16,7 +16,7 @@ from tripswitch.domain.values.workload import Spec
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """A GuardedDeployment: the wish (``spec``), the commands, and the memory (``status``)."""
+    """A GuardedDeployment: its ``spec``, the commands in its annotations, and its ``status``."""
 
     name: str
     uid: str

@@ -108,9 +108,5 @@ suite fails on a right that is missing, and on one that is never used.
   resources: [deployments, statefulsets]
   verbs: [get, list, watch]
 {{- end }}
-# The revisions of a StatefulSet.
-- apiGroups: [apps]
-  resources: [controllerrevisions]
-  verbs: [list, watch]
 {{- end }}
 {{- end -}}

@@ -217,8 +217,9 @@ def test_two_breakers_of_one_workload_the_older_acts() -> None:
 def test_a_breaker_that_a_person_made_comes_before_one_made_for_a_label() -> None:
     """G1, G8: also where it is younger."""
     views = Views()
-    made = {"tripswitch.dev/made-by": "label"}
-    labelled = raws.breaker("web-deployment", "uid-1", annotations=made)
+    labelled = raws.breaker(
+        "web-deployment", "uid-1", annotations={"tripswitch.dev/made-by": "label"}
+    )
     views.store.upsert_guarded(labelled)
     views.store.upsert_guarded(raws.breaker("own", "uid-2", created="2027-01-16T08:00:00Z"))
     views.fill()

@@ -16,6 +16,7 @@ from typing import Any
 from tests.support.builders import (
     START,
     crashing_pod,
+    failed_pod,
     guarded,
     pending_pod,
     ready_pod,
@@ -58,6 +59,8 @@ class ManualCluster:
     pods_made: int = 0
     sight: Sight = CURRENT
     alarms: AlarmReading = NO_READING
+    dated: bool = False
+    """Pods have the time at which they were made."""
 
     # --- what a person does ---
 
@@ -91,6 +94,20 @@ class ManualCluster:
     def hang(self, version: str) -> ManualCluster:
         """Let the pods of a revision that are not Ready run without ever being it."""
         return self.become(version, unready_pod)
+
+    def reject(self, version: str) -> ManualCluster:
+        """Have a kubelet reject the pods that are not Ready; the ReplicaSet makes others at once."""
+
+        found, words = self.replica_set(version), "Pod was rejected: node(s) had no free ports"
+        pods = [
+            replace(failed_pod(pod.name, "NodePorts", words), created_at=pod.created_at)
+            if pod.live and pod.ready_since is None
+            else pod
+            for pod in found.pods
+        ]
+        self._put(replace(found, pods=tuple(pods)))
+        self._put(fill(self.replica_set(version), self._surroundings()))
+        return self
 
     def become(self, version: str, make: MakePod, count: int | None = None) -> ManualCluster:
         """Replace the first ``count`` pods that are not Ready by what ``make`` returns."""
@@ -177,7 +194,8 @@ class ManualCluster:
 
     def _make_pod(self, found: ReplicaSetView) -> PodView:
         self.pods_made += 1
-        return pending_pod(f"{found.template.digest}-{self.pods_made}")
+        made_at = self.now if self.dated else 0.0
+        return pending_pod(f"{found.template.digest}-{self.pods_made}", created_at=made_at)
 
     def put(self, found: ReplicaSetView) -> ManualCluster:
         """Change a ReplicaSet by hand."""

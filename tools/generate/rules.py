@@ -51,6 +51,7 @@ PLACES = {
     "R5": ("domain/rules/scaling.py", "is_complete"),
     "R6": ("domain/steps/follow_spec.py", "follow_spec"),
     "R7": ("domain/steps/plan_sizes.py", "_plan_paused"),
+    "R8": ("domain/rules/storm.py", "watch_storm"),
     "B1": ("domain/steps/roll_back.py", "roll_back"),
     "B2": ("domain/steps/plan_sizes.py", "_in_order_of_leaving"),
     "B3": ("domain/steps/plan_sizes.py", "_plan_stalled"),

@@ -249,6 +249,19 @@ class Revision(ApiModel):
     )
 
 
+class Storm(ApiModel):
+    """A ReplicaSet that is held because its pods fail as soon as they are made (rule R8)."""
+
+    replica_set: str = Field(description="The ReplicaSet.")
+    began_at: Time = Field(description="Since when.")
+    tried_at: Time = Field(description="When it was last held or allowed to make pods.")
+    size: int = Field(description="The size it has without the brake.")
+    allowed: int = Field(default=0, description="The size up to which pods may be made.")
+    batch: int = Field(default=0, description="How many pods that allows.")
+    tries: int = Field(default=0, description="Tries in a row without a pod that stayed.")
+    message: str = Field(default="", description="Why the latest pod failed.")
+
+
 class Condition(ApiModel):
     """One condition, as kstatus reads it."""
 
@@ -314,4 +327,12 @@ class Status(CommonStatus):
     """``status`` of a GuardedDeployment."""
 
     selector: str = Field(default="", description="The label selector, for the scale subresource.")
+    storms: tuple[Storm, ...] = Field(
+        default=(),
+        description="ReplicaSets whose pods fail as soon as they are made (rule R8).",
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["replicaSet"],
+        },
+    )
     collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")

@@ -3,7 +3,7 @@
 1. ``follow_spec``: what the spec and the commands ask for, and which rollout follows from it;
 2. ``use_evidence``: findings about failures go into their records; ``judge_rollout``: count failures
    and progress, and let the rollout trip, complete or go on;
-3. ``plan_sizes``: the next step of the rolling update, as actions;
+3. ``plan_sizes``: the next step of the rolling update, as actions; ``brake_storms`` cuts it down;
 4. ``report_status``: the numbers, conditions and messages of the status.
 
 It is level-triggered: called twice with the same snapshot, the second call decides nothing new.
@@ -15,6 +15,7 @@ from tripswitch.domain.decide_guarded import decide_guarded
 from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.health import Expectations, health_deadline
 from tripswitch.domain.steps.apply_commands import apply_commands
+from tripswitch.domain.steps.brake_storms import brake_storms
 from tripswitch.domain.steps.crash_loops import report_crash_loops
 from tripswitch.domain.steps.draft import Draft, begin_draft
 from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
@@ -76,7 +77,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     )
     for step in steps:
         draft = step(draft)
-    plan = plan_sizes(draft)
+    draft, plan = brake_storms(draft, plan_sizes(draft))
     for counts in draft.counts.values():
         draft = draft.wake(counts.next_healthy_at)
     draft, inquiries = ask_evidence(draft)

@@ -22,6 +22,7 @@ class Facts:
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
     ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
     ``alarms_ignored`` and ``alarms_unavailable``: which alarms cannot fail the rollout, and why (A2).
+    ``storm``: which ReplicaSets are held because their pods fail as soon as they are made (R8).
     """
 
     rollout: Rollout
@@ -39,6 +40,7 @@ class Facts:
     at_risk: str = ""
     alarms_ignored: str = ""
     alarms_unavailable: str = ""
+    storm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def _wanted(facts: Facts) -> list[_Wanted]:
         wanted.append(stalled)
     if facts.crash_loops:
         wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
+    if facts.storm:
+        wanted.append(_Wanted("PodStorm", True, Reason.POD_STORM, facts.storm))
     if facts.at_risk:
         wanted.append(_Wanted("RollbackAtRisk", True, Reason.ROLLBACK_AT_RISK, facts.at_risk))
     for kind, reason, told in (

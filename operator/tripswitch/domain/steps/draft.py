@@ -198,5 +198,15 @@ def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
         snapshot=snapshot,
         now=now,
         memory=guarded.status.memory,
-        counts={rs.name: count_pods(rs, guarded.spec, now) for rs in snapshot.replica_sets},
+        counts=_count_all(snapshot, now),
     )
+
+
+def _count_all(snapshot: Snapshot, now: Instant) -> dict[str, PodCounts]:
+    """Count the pods of all ReplicaSets; one that a storm holds has the size it would have without (R8)."""
+    guarded = snapshot.guarded
+    held = {storm.replica_set: storm.size for storm in guarded.status.memory.storms}
+    return {
+        rs.name: count_pods(replace(rs, size=held.get(rs.name, rs.size)), guarded.spec, now)
+        for rs in snapshot.replica_sets
+    }

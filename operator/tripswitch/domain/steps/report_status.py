@@ -10,6 +10,7 @@ from tripswitch.domain.rules.breaker import BREAKER_STATES
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.hooks import describe_hook, find_waiting
+from tripswitch.domain.rules.storm import describe_storm
 from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
@@ -139,6 +140,7 @@ def _gather_facts(
         frozen=frozen,
         alarms_ignored=describe_ignored(draft),
         alarms_unavailable=describe_unavailable(draft),
+        storm="; ".join(describe_storm(storm) for storm in draft.memory.storms),
     )
 
 

@@ -8,6 +8,7 @@ from tripswitch.domain.rules import history, rollout_states
 from tripswitch.domain.rules.breaker import begin_breaker
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutState
 
 
@@ -45,12 +46,26 @@ def start_rollout(
         alarms=None if deploy else draft.memory.alarms,
     )
     return (
-        replace(draft, memory=memory)
+        _forget_storms(replace(draft, memory=memory), target)
         .with_memory(rollout=begun, breaker=breaker)
         .with_record(
             replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message="")
         )
     )
+
+
+def _forget_storms(draft: Draft, target: ReplicaSetView | None) -> Draft:
+    """R8: what is not rolled out any more is not raised any more, and has the size that it has."""
+    name = "" if target is None else target.name
+    kept = tuple(storm for storm in draft.memory.storms if storm.replica_set == name)
+    dropped = {storm.replica_set for storm in draft.memory.storms if storm not in kept}
+    counts = {
+        rs.name: replace(draft.counts[rs.name], size=rs.size)
+        for rs in draft.snapshot.replica_sets
+        if rs.name in dropped
+    }
+    memory = replace(draft.memory, storms=kept)
+    return replace(draft, memory=memory, counts={**draft.counts, **counts})
 
 
 def finish_rollout(draft: Draft, cause: Transition, reason: Reason, message: str) -> Draft:

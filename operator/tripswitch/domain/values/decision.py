@@ -153,6 +153,7 @@ class EventReason(StrEnum):
     ROLLOUT_STOPPED = "RolloutStopped"
     CRASH_LOOPING = "CrashLooping"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
+    POD_STORM = "PodStorm"
     WORKLOAD_RESUMED = "WorkloadResumed"
     WORKLOAD_YIELDED = "WorkloadYielded"
     HOLD_FOUND = "HoldFound"
@@ -187,6 +188,7 @@ WARNINGS = frozenset(
         EventReason.ROLLOUT_STALLED,
         EventReason.CRASH_LOOPING,
         EventReason.REPLICA_SET_CREATE_ERROR,
+        EventReason.POD_STORM,
         EventReason.WORKLOAD_RESUMED,
         EventReason.WORKLOAD_YIELDED,
         EventReason.HOLD_FOUND,

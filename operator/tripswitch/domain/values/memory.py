@@ -24,6 +24,7 @@ from tripswitch.domain.values.states import (
     RolloutStatus,
     Stage,
 )
+from tripswitch.domain.values.storm import Storm
 from tripswitch.domain.values.time import Instant
 
 
@@ -183,6 +184,8 @@ class Memory:
     """The alarms of the latest deployment (A1); None: none are watched."""
     revisions: tuple[Revision, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
+    storms: tuple[Storm, ...] = ()
+    """ReplicaSets that are held at a size because their pods fail as soon as they are made (R8)."""
     collision_count: int = 0
     observed_retry: str | None = None
     observed_stop: str | None = None

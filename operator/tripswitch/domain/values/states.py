@@ -57,6 +57,7 @@ class Reason(StrEnum):
     CRASH_LOOPING = "CrashLooping"
     HOOK_TIMED_OUT = "HookTimedOut"
     STOPPED_BY_HOOK = "StoppedByHook"
+    POD_STORM = "PodStorm"
     MINIMUM_HEALTHY = "MinimumHealthyAvailable"
     BELOW_MINIMUM_HEALTHY = "MinimumHealthyUnavailable"
     ALARM_TRIGGERED = "AlarmTriggered"

@@ -1,0 +1,103 @@
+"""Rule R8 in whole decisions: what is planned is cut down, and a condition and an event say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.support.builders import ready_pod
+from tests.support.manual_cluster import ManualCluster, completed
+from tripswitch.domain.values.states import Reason, RolloutStatus
+
+
+def stormy(replicas: int = 4) -> ManualCluster:
+    """Return a rollout of v2 of which a node has rejected more pods than may be."""
+    world = completed(replicas)
+    world.dated = True
+    world.apply("v2").settle(1.0)
+    while not world.status.memory.storms:
+        world.reject("v2").look(0.5)
+        assert world.pods_made < 100
+    return world
+
+
+def accept(world: ManualCluster, version: str) -> ManualCluster:
+    """Have the node take the pods that are there; those that it rejected stay Failed."""
+    found = world.replica_set(version)
+    pods = tuple(
+        ready_pod(pod.name, world.now, created_at=pod.created_at)
+        if pod.live and pod.ready_since is None
+        else pod
+        for pod in found.pods
+    )
+    world.replica_sets[found.name] = replace(found, pods=pods)
+    return world
+
+
+def count_made(world: ManualCluster) -> int:
+    """Return how many pods of v2 were ever made."""
+    return len(world.replica_set("v2").pods)
+
+
+def test_a_storm_holds_the_replica_set_and_says_so() -> None:
+    world = stormy()
+    assert world.events[-1] == "PodStorm"
+    condition = world.condition("PodStorm")
+    assert condition is not None
+    assert condition.reason is Reason.POD_STORM
+    assert "NodePorts: Pod was rejected" in condition.message
+    world.reject("v2").look(0.5)
+    made = count_made(world)
+    for _ in range(18):
+        world.reject("v2").look(0.5)
+    assert count_made(world) == made
+    assert world.sizes() == {"v1": 4}, "the completed revision serves on"
+    assert world.events.count("PodStorm") == 1
+
+
+def test_ten_minutes_of_a_storm_make_few_pods_and_end_by_the_progress_deadline() -> None:
+    """P1: the clock runs on, although no pod is there to wait for. F5: nothing is counted."""
+    world = stormy()
+    for _ in range(130):
+        if world.state() is not RolloutStatus.IN_PROGRESS:
+            break
+        world.reject("v2").look(5.0)
+    assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
+    assert "CircuitBreakerTriggered" in world.events
+    assert world.record(2).failed_tasks == 0
+    assert count_made(world) < 25
+    assert world.status.memory.storms == ()
+    assert world.condition("PodStorm") is None
+
+
+def test_a_good_rollout_that_meets_a_short_storm_completes() -> None:
+    world = stormy(replicas=8)
+    world.reject("v2").look(0.5)
+    for _ in range(120):
+        accept(world, "v2").look(1.0)
+        if world.state() is RolloutStatus.SUCCESSFUL:
+            break
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    world.settle(20.0)
+    assert world.sizes() == {"v2": 8}
+    assert world.status.memory.storms == ()
+    assert "CircuitBreakerTriggered" not in world.events
+
+
+def test_a_storm_on_the_completed_revision_is_held_too() -> None:
+    """A node comes back and rejects: no rollout runs."""
+    world = completed(4)
+    world.dated = True
+    found = world.replica_set("v1")
+    world.delete_pods(found.name)
+    for _ in range(4):
+        world.reject("v1").look(0.5)
+    assert world.status.memory.storms
+    made = len(world.replica_set("v1").pods)
+    world.reject("v1").look(0.5)
+    for _ in range(10):
+        world.reject("v1").look(0.5)
+    assert len(world.replica_set("v1").pods) <= made + 4
+    for _ in range(80):
+        accept(world, "v1").look(1.0)
+    assert world.sizes() == {"v1": 4}
+    assert world.condition("PodStorm") is None

@@ -65,7 +65,7 @@ PLACES = {
     "C3": ("domain/steps/follow_spec.py", "follow_spec"),
     "G1": ("domain/decide_guarded.py", "find_problem"),
     "G2": ("domain/rules/workloads.py", "find_current"),
-    "G3": ("domain/steps/judge_rollout.py", "_is_settled"),
+    "G3": ("domain/steps/complete_rollout.py", "_is_settled"),
     "G4": ("domain/steps/plan_hold.py", "_plan_sizes"),
     "G5": ("domain/steps/plan_hold.py", "_plan_release"),
     "G6": ("domain/rules/workloads.py", "is_paused_by_others"),

@@ -190,16 +190,13 @@ class Reconciler:
                 self._background.ask(record, decision)  # a failed pod may be gone by then
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
-            status = _dump(snapshot, decision.status)
-            await self._executor.write_status(record, status)
+            await self._executor.write_status(record, _dump(snapshot, decision.status))
             memory.written, memory.failing = loop.time(), None
         self._background.ask(record, decision, written=snapshot.findings)
-        retry_at: Instant | None = None
         memory.undone = True
         try:
-            retry_at = await self._executor.act(
-                record, guarded.spec.template.digest, decision.actions
-            )
+            digest = guarded.spec.template.digest
+            retry_at = await self._executor.act(record, digest, decision.actions)
             memory.undone = False
         finally:
             self._tell(record, decision, loop.time() - marked)

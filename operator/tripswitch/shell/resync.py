@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tripswitch.api.tolerant import field, objects, read_decimal, read_text, read_version
@@ -39,6 +39,21 @@ class Timing:
 USUAL = Timing()
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a list of names and versions said.
+
+    Attributes:
+        version: That of the whole list.
+        uids: Of all objects that it had.
+        newer: Those of which a newer version was listed than was known, with that version.
+    """
+
+    version: int
+    uids: set[str]
+    newer: list[tuple[Key, int]]
+
+
 class Resync:
     """Compares the store with the API server. Run :meth:`run` as a task."""
 
@@ -61,7 +76,9 @@ class Resync:
         self._relisted = asyncio.Event()
         self._heard = 0
         self.missed_since: float | None = None
-        """The loop's time since when the watch owes us a version; None if it owes nothing."""
+        """The loop's time at which a comparison first found an object newer than the watch had delivered.
+
+        None: the watch has told of something since, or nothing was found."""
 
     @property
     def plural(self) -> str:
@@ -119,52 +136,75 @@ class Resync:
             if self._resource == GUARDED_DEPLOYMENTS:
                 await self._compare_replica_sets(namespace)
 
+    async def compare(self, namespace: str | None) -> None:
+        """Drop what is no longer there, and fetch what is newer than known.
+
+        Raises:
+            ApiError: The list, or an object that is newer than known, could not be had.
+        """
+        known = {record.uid: record.version for record in self._store.records()}
+        listed = await self._list_versions(self._resource, namespace, known.get)
+        self._drop_vanished(namespace, listed)
+        for key, version in listed.newer:
+            await self._fetch(key, version)
+
     async def _compare_replica_sets(self, namespace: str | None) -> None:
         """Fetch every ReplicaSet that is newer than known: sizes are computed from all of them."""
-        query = {"labelSelector": HASH_LABEL}
-        pages = self._client.pages(REPLICA_SETS.path(namespace), query, accept=METADATA_ONLY)
-        behind: list[str] = []
-        async for page in pages:
-            for raw in objects(page.get("items")):
-                known = self._store.replica_sets.find(read_text(field(raw, "metadata", "uid")))
-                if known is None or read_decimal(known.view.resource_version) < read_version(raw):
-                    place, name = (
-                        read_text(field(raw, "metadata", k)) for k in ("namespace", "name")
-                    )
-                    behind.append(REPLICA_SETS.path(place, name))
-        for path in behind:
+        listed = await self._list_versions(
+            REPLICA_SETS, namespace, self._find_set_version, {"labelSelector": HASH_LABEL}
+        )
+        for key, _ in listed.newer:
             try:
-                self._store.replica_sets.upsert(await self._client.request("GET", path))
+                raw = await self._client.request("GET", REPLICA_SETS.path(*key))
             except NotFoundError:
                 continue  # gone meanwhile; the watch will say so
+            self._store.replica_sets.upsert(raw)
 
-    async def compare(self, namespace: str | None) -> None:
-        """Drop what is no longer there, and fetch what is newer than known."""
-        versions: dict[str, int] = {}
-        behind: list[tuple[Key, int]] = []
+    def _find_set_version(self, uid: str) -> int | None:
+        known = self._store.replica_sets.find(uid)
+        return None if known is None else read_decimal(known.view.resource_version)
+
+    async def _list_versions(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        find_version: Callable[[str], int | None],
+        query: Mapping[str, str] | None = None,
+    ) -> _Listed:
+        """List names and versions; ``find_version`` gives the version that is known of a UID."""
+        uids: set[str] = set()
+        newer: list[tuple[Key, int]] = []
         listed_at = 0
-        known = {record.uid: record for record in self._store.records()}
-        pages = self._client.pages(self._resource.path(namespace), accept=METADATA_ONLY)
+        pages = self._client.pages(resource.path(namespace), query, accept=METADATA_ONLY)
         async for page in pages:
             listed_at = read_decimal(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
-                uid = read_text(field(raw, "metadata", "uid"))
-                versions[uid] = read_version(raw)
-                if uid not in known or known[uid].version < versions[uid]:
-                    place, name = (
-                        read_text(field(raw, "metadata", k)) for k in ("namespace", "name")
-                    )
-                    behind.append((Key(place, name), versions[uid]))
+                uid, place, name = (
+                    read_text(field(raw, "metadata", part)) for part in ("uid", "namespace", "name")
+                )
+                uids.add(uid)
+                known = find_version(uid)
+                if known is None or known < read_version(raw):
+                    newer.append((Key(place, name), read_version(raw)))
+        return _Listed(listed_at, uids, newer)
+
+    def _drop_vanished(self, namespace: str | None, listed: _Listed) -> None:
+        """Drop what the list did not have, unless it is newer than the list."""
         for record in self._store.records():
-            gone = record.uid not in versions and namespace in (None, record.key.namespace)
-            if gone and record.version <= listed_at:
+            gone = record.uid not in listed.uids and namespace in (None, record.key.namespace)
+            if gone and record.version <= listed.version:
                 logger.info("it is gone; the watch missed its deletion", extra=about(record.key))
                 self._store.remove_guarded(record.uid)
-        for key, newest in behind:
-            latest = self._store.find(key)
-            if latest is not None and latest.version >= newest:
-                continue  # told meanwhile
-            heard = self._heard
-            await self._executor.refresh(key)
-            if heard == self._heard and self._store.find(key) is not None:
-                self.missed_since = self.missed_since or asyncio.get_running_loop().time()
+
+    async def _fetch(self, key: Key, version: int) -> None:
+        """Read an object of which the list had a newer version, unless the watch has told of it by now.
+
+        A watch that says nothing while the object is read, although the object is there, owes that version.
+        """
+        latest = self._store.find(key)
+        if latest is not None and latest.version >= version:
+            return
+        heard = self._heard
+        await self._executor.refresh(key)
+        if heard == self._heard and self._store.find(key) is not None:
+            self.missed_since = self.missed_since or asyncio.get_running_loop().time()

@@ -93,9 +93,9 @@ class Reflector:
         Raises:
             WentBackError: Start anew.
         """
-        loop, fails = asyncio.get_running_loop(), 0
+        fails = 0
         while True:
-            began, version = loop.time(), self._version
+            began, version = asyncio.get_running_loop().time(), self._version
             self.last_turn = began
             try:
                 if not self._version:
@@ -103,19 +103,26 @@ class Reflector:
                     self.synced.set()
                 await self._watch()
             except ApiError as error:
-                level = logging.DEBUG if isinstance(error, GoneError) else logging.WARNING
-                logger.log(level, "watch of %s interrupted: %s", self.path, error)
-                # After a restore the server may not know the version for a long time, or ever.
-                self._refused = self._refused + 1 if error.status else 0
-                if isinstance(error, GoneError) or self._refused >= REFUSED_OFTEN:
-                    self._version, self._refused = "", 0
-            if loop.time() - began >= self._backoff.most:
-                fails = 1
-            elif version and self._version not in ("", version):
-                fails = 2  # short, but it brought something: soon again, a few times a second
-            else:
-                fails += 1
+                self._take_error(error)
+            fails = self._count_fails(fails, began, version)
             await asyncio.sleep(self._backoff.delay(fails))
+
+    def _take_error(self, error: ApiError) -> None:
+        """Decide whether the watch can go on from its version after an error, or has to list again."""
+        level = logging.DEBUG if isinstance(error, GoneError) else logging.WARNING
+        logger.log(level, "watch of %s interrupted: %s", self.path, error)
+        # After a restore the server may not know the version for a long time, or ever.
+        self._refused = self._refused + 1 if error.status else 0
+        if isinstance(error, GoneError) or self._refused >= REFUSED_OFTEN:
+            self._version, self._refused = "", 0
+
+    def _count_fails(self, fails: int, began: float, version: str) -> int:
+        """Return which delay comes after a stream that began then and there: the first one, or a later one."""
+        if asyncio.get_running_loop().time() - began >= self._backoff.most:
+            return 1
+        if version and self._version not in ("", version):
+            return 2  # short, but it brought something: soon again, a few times a second
+        return fails + 1
 
     async def _list(self) -> None:
         """Read everything page by page; no more than one page of raw objects is ever held."""

@@ -134,33 +134,45 @@ class Lease:
             logger.info("the lease was not released, it will expire: %s", error)
 
     async def _turn(self) -> None:
-        """Look at the Lease, unless its latest version is known, and do the next step."""
-        terms, me = self.candidacy.terms, self.candidacy.identity
-        sent = self._clock()
+        """Do the next step. A write that succeeded lets this process lead from when it was sent."""
         try:
-            claim = self._seen.claim if self._fresh and self._seen else await self._look()
-            seen = self._seen = sight(self._seen, claim, terms, self._clock())
-            self._fresh = False
-            if self.leading.is_set() and claim is not None and claim.holder != me:
-                self._valid_until = -math.inf  # for good: what is known here may be outdated
-                return
-            sent = self._clock()
-            step = choose_step(seen, me, terms, sent, leading=self.remaining() > 0)
-            if step is Step.WAIT:
-                return
-            if step is Step.TAKE and claim is not None:
-                self.held_until = parse_instant(claim.renewed)
-            mine = next_claim(claim, me, terms, self._now())
-            write = self._post if step is Step.CREATE else self._put
-            self._seen = Sighting(await write(mine), self._clock())
+            sent = await self._step()
         except (ConflictError, AlreadyExistsError, NotFoundError):
             return  # it has changed since it was seen: look again next time
         except ApiError as error:
             self._complain(str(error))
             return
-        self._fresh = True
-        self._complaint = ""
-        self._valid_until = sent + terms.renew_deadline
+        if sent is not None:
+            self._fresh = True
+            self._complaint = ""
+            self._valid_until = sent + self.candidacy.terms.renew_deadline
+
+    async def _step(self) -> Seconds | None:
+        """Look at the Lease, unless its latest version is known, and write what the rules say.
+
+        Returns:
+            When the write was sent; None if nothing was to be written.
+
+        Raises:
+            ApiError: The Lease could not be read or written.
+        """
+        terms, me = self.candidacy.terms, self.candidacy.identity
+        claim = self._seen.claim if self._fresh and self._seen else await self._look()
+        seen = self._seen = sight(self._seen, claim, terms, self._clock())
+        self._fresh = False
+        if self.leading.is_set() and claim is not None and claim.holder != me:
+            self._valid_until = -math.inf  # for good: what is known here may be outdated
+            return None
+        sent = self._clock()
+        step = choose_step(seen, me, terms, sent, leading=self.remaining() > 0)
+        if step is Step.WAIT:
+            return None
+        if step is Step.TAKE and claim is not None:
+            self.held_until = parse_instant(claim.renewed)
+        mine = next_claim(claim, me, terms, self._now())
+        write = self._post if step is Step.CREATE else self._put
+        self._seen = Sighting(await write(mine), self._clock())
+        return sent
 
     def _pause(self, began: Seconds) -> Seconds:
         now, terms = self._clock(), self.candidacy.terms

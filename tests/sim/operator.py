@@ -213,7 +213,8 @@ class Process:
             client, Metrics(), time, lease=lease, wishes=Wishes(workers=2, kit=kit)
         )
         if services.guards is not None:
-            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None, parts.alarms)
+            both = (parts.alarms, parts.store.board)
+            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None, *both)
             parts.guards = services.guards(shared, kit)
         try:
             await parts.fill()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -14,6 +17,8 @@ import yaml
 from tools.cluster.processes import Process, Startable
 
 _SECONDS = 30.0
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 REGISTRY = "registry.test"
 """What pods call the loopback registry of the real node."""
@@ -45,7 +50,10 @@ class Registry(Startable):
         settings = {
             "version": 0.1,
             "log": {"level": "warn"},
-            "storage": {"filesystem": {"rootdirectory": str(self._directory / "images")}},
+            "storage": {
+                "filesystem": {"rootdirectory": str(self._directory / "images")},
+                "delete": {"enabled": True},
+            },
             "http": {"addr": self.location},
         }
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -68,6 +76,58 @@ class Registry(Startable):
         done = subprocess.run([*words, source, target], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RegistryError(done.stderr.strip())
+
+    def find_digest(self, name: str) -> str:
+        """Return the digest that a tag, such as ``server:1``, means now."""
+        repository, _, tag = name.partition(":")
+        with self._request("HEAD", repository, tag) as answer:
+            return str(answer.headers["Docker-Content-Digest"])
+
+    def delete(self, repository: str, digest: str) -> None:
+        """Delete an image by its digest, as a retention policy does; its tags go with it."""
+        self._request("DELETE", repository, digest).close()
+
+    def push_index(self, name: str, platforms: Mapping[str, str]) -> str:
+        """Make a tag mean several images of its repository, by architecture; return its digest.
+
+        Args:
+            name: Repository and tag, such as ``server:all``.
+            platforms: Digest of the image for each architecture.
+        """
+        repository, _, tag = name.partition(":")
+        manifests = [
+            {
+                "mediaType": _MANIFEST,
+                "digest": digest,
+                "size": self._measure(repository, digest),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+            for architecture, digest in platforms.items()
+        ]
+        index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": manifests}
+        self._request("PUT", repository, tag, json.dumps(index).encode()).close()
+        return self.find_digest(name)
+
+    def _measure(self, repository: str, digest: str) -> int:
+        with self._request("HEAD", repository, digest) as answer:
+            return int(answer.headers["Content-Length"])
+
+    def _request(
+        self, method: str, repository: str, reference: str, body: bytes | None = None
+    ) -> http.client.HTTPResponse:
+        """Ask for a manifest; RegistryError with the registry's words if it refuses."""
+        request = urllib.request.Request(
+            f"{self.url}/v2/{repository}/manifests/{reference}", data=body, method=method
+        )
+        request.add_header("Accept", f"{_INDEX}, {_MANIFEST}")
+        if body is not None:
+            request.add_header("Content-Type", _INDEX)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            answer: http.client.HTTPResponse = opener.open(request, timeout=10)
+        except urllib.error.HTTPError as error:
+            raise RegistryError(f"{method} {repository} {reference}: {error.read()!r}") from error
+        return answer
 
     def _answers(self) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

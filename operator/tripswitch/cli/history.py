@@ -67,7 +67,7 @@ def render_history(view: View) -> Table:
             ", ".join(_roles(view, revision.number)),
             f"{revision.healthy}/{revision.desired}",
             str(revision.failures),
-            one_line(", ".join(revision.images)),
+            one_line(revision.image_words),
             format_moment(revision.created_at),
             format_moment(revision.finished_at or revision.completed_at),
             one_line(revision.reason),

@@ -17,9 +17,11 @@ from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.record import Key as Key  # noqa: PLC0414 - exported on purpose
 from tripswitch.cluster.record import Record as Record  # noqa: PLC0414
 from tripswitch.cluster.record import read_record
+from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
 from tripswitch.cluster.selectors import selector_matches
 from tripswitch.cluster.tracked import Tracked
+from tripswitch.domain.rules.registries import find_troubles
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
@@ -45,7 +47,11 @@ class Store:
         dirty: Callable[[Key], None],
         clock: Callable[[], Instant],
         standstills: Callable[[], tuple[Standstill, ...]] = tuple,
+        *,
+        board: RegistryBoard | None = None,
     ) -> None:
+        self.board = RegistryBoard() if board is None else board
+        """Shared by all stores of a process (F9)."""
         self._dirty = dirty
         self._clock = clock
         self._standstills = standstills
@@ -122,6 +128,7 @@ class Store:
         if tracked is None:
             return
         del self._uids[tracked.record.key]
+        self.board.drop(uid)
         for listener in self._when_gone:
             listener(tracked.record)
         self._dirty(tracked.record.key)
@@ -133,7 +140,7 @@ class Store:
             InvalidObjectError: The object cannot be understood.
         """
         guarded, known = self._read(record), self.track(record)
-        return Snapshot(
+        snapshot = Snapshot(
             guarded=guarded,
             replica_sets=tuple(self._view(seen, record) for seen in self._sets_of(record)),
             strays=tuple(
@@ -146,6 +153,15 @@ class Store:
             sight=replace(known.sight, standstills=self._standstills()),
             alarms=known.alarms,
         )
+        return self.add_outages(record, snapshot)
+
+    def add_outages(self, record: Record, snapshot: Snapshot) -> Snapshot:
+        """Write down what an object's pods wait for, and add what those of all objects do (F9)."""
+        revisions = snapshot.guarded.status.memory.revisions
+        troubles = find_troubles(revisions, snapshot.replica_sets)
+        if self.holds(record):
+            self.board.note(record.uid, troubles, lambda: self._dirty(record.key))
+        return replace(snapshot, outages=self.board.list_outages())
 
     def find_sight(self, record: Record) -> Sight:
         """Return how current the views of a GuardedDeployment are, as :meth:`see` was told."""

@@ -16,6 +16,7 @@ from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.record import Key, Record
+from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.replicasets import SeenReplicaSet
 from tripswitch.cluster.store import Store
 from tripswitch.cluster.workload_index import Brief, WorkloadIndex, is_made_for_label
@@ -74,9 +75,11 @@ class WorkloadStore(Store):
         clock: Callable[[], Instant],
         standstills: Callable[[], tuple[Standstill, ...]] = tuple,
         most: Mode = Mode.ENFORCE,
+        *,
+        board: RegistryBoard | None = None,
     ) -> None:
         self._most = most
-        super().__init__(dirty, clock, standstills)
+        super().__init__(dirty, clock, standstills, board=board)
         self.pods: Table[SeenPod] = Table(
             lambda raw, before: see_guarded_pod(raw, before, clock()),
             self._mark_owner_of_pod,
@@ -189,12 +192,13 @@ class WorkloadStore(Store):
         workload = None if brief is None else brief.view
         revisions = [] if brief is None else self._find_revisions(target, brief.uid)
         snapshot = adapt(breaker, workload, revisions, self._find_rival(record))
-        return replace(
+        snapshot = replace(
             snapshot,
             findings=self.track(record).findings,
             sight=replace(self.find_sight(record), standstills=self._standstills()),
             alarms=self.track(record).alarms,
         )
+        return self.add_outages(record, snapshot)
 
     def find_workload(self, record: Record) -> Record | None:
         """Return the workload as the object of an event, if a trip may change it (G4, G7)."""

@@ -22,11 +22,13 @@ from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
 from tripswitch.domain.steps.follow_spec import follow_spec
 from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.pin_images import (
+    find_first_pinning,
     pin_images,
     replace_stuck_pods,
     settle_images,
 )
 from tripswitch.domain.steps.plan_sizes import Plan, plan_sizes
+from tripswitch.domain.steps.registry_outage import report_outages
 from tripswitch.domain.steps.report_status import report_refusal, report_status
 from tripswitch.domain.steps.restore_history import rename_on_collision, restore_history
 from tripswitch.domain.steps.resume import resume
@@ -72,6 +74,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         use_evidence,
         judge_rollout,
         report_crash_loops,
+        report_outages,
         drop_lost_rollback_target,
         report_refusal,
     )
@@ -130,9 +133,8 @@ def _create(draft: Draft, plan: Plan) -> list[Action]:
     if record is None or not _is_to_be_created(draft, record, plan):
         return []
     size = plan.sizes[record.replica_set]
-    return [
-        CreateReplicaSet(record.replica_set, record.revision, size, sized_for=draft.spec.replicas)
-    ]
+    pinning, replicas = find_first_pinning(draft, record), draft.spec.replicas
+    return [CreateReplicaSet(record.replica_set, record.revision, size, replicas, pinning)]
 
 
 def _is_to_be_created(draft: Draft, record: Revision, plan: Plan) -> bool:

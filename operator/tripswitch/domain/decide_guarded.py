@@ -19,6 +19,7 @@ from tripswitch.domain.steps.follow_spec import follow_spec
 from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
 from tripswitch.domain.steps.judge_rollout import judge_rollout
 from tripswitch.domain.steps.plan_hold import plan_hold, release
+from tripswitch.domain.steps.registry_outage import report_outages
 from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.restore_history import restore_history
@@ -43,6 +44,7 @@ STEPS = (
     judge_rollout,
     settle_hold,
     report_crash_loops,
+    report_outages,
     drop_lost_rollback_target,
 )
 

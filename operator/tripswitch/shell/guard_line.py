@@ -21,6 +21,7 @@ from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.opt_in import OptIn
 from tripswitch.cluster.reflector import Reflector, Sink
+from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.resources import (
     CIRCUIT_BREAKERS,
     CONTROLLER_REVISIONS,
@@ -63,6 +64,7 @@ class Shared:
     gate: asyncio.Event
     notifier: Notifier | None
     alarms: AlarmWatcher
+    board: RegistryBoard
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class GuardLine:
         self.queue: WorkQueue[Key] = WorkQueue(
             self._reconcile, shared.gate, workers=options.workers, broken=self._tell_broken
         )
-        self.store = WorkloadStore(self.queue.mark, clock, time.reachability.standstills, most)
+        self.store = WorkloadStore(
+            self.queue.mark, clock, time.reachability.standstills, most, board=shared.board
+        )
         self.store.when_gone(lambda record: self.queue.forget(record.key))
         self.store.when_gone(shared.alarms.forget)
         executor = kit.executor(client, self.store, clock)

@@ -110,7 +110,14 @@ class Process:
             GuardLine(
                 options,
                 Shared(
-                    client, parts.recorder, metrics, time, parts.gate, self._notifier, parts.alarms
+                    client,
+                    parts.recorder,
+                    metrics,
+                    time,
+                    parts.gate,
+                    self._notifier,
+                    parts.alarms,
+                    parts.store.board,
                 ),
                 options.guard_workloads,
             )

@@ -238,6 +238,15 @@ class TestTaskDefinitions:
         found, _ = convert_one('[{"name": "web", "image": "i"}]')
         assert containers(found) == {"web": {"name": "web", "image": "i"}}
 
+    def test_d5_a_container_without_version_consistency_is_excluded(self) -> None:
+        both = "{name: a, image: i, versionConsistency: enabled}, {name: b, image: i%s}"
+        task = f"{{family: f, containerDefinitions: [{both}]}}"
+        found, told = convert_one(task % ", versionConsistency: disabled")
+        assert found["spec"]["versionConsistencyExclusions"] == ["b"]
+        assert "versionConsistency" not in told
+        found, _ = convert_one(task % "")
+        assert "versionConsistencyExclusions" not in found["spec"]
+
     def test_an_image_is_given_to_the_one_container_that_lacks_it(self) -> None:
         task = "{family: f, containerDefinitions: [{name: a, image: <IMAGE1_NAME>}, {name: b%s}]}"
         converted, notes, _ = convert_text(task % ", image: i", "it", "web:1")

@@ -8,7 +8,7 @@ from typing import Any
 from tests.unit.cli.statuses import replica_set
 from tripswitch.api.template import template_digest
 from tripswitch.cli.templates import find_written, read_template
-from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.marks import HASH_LABEL, PINNED
 
 Object = dict[str, Any]
 
@@ -71,3 +71,13 @@ def test_a_template_that_says_everything_is_found_as_it_is() -> None:
 def test_a_guess_is_never_passed_off_as_what_was_written() -> None:
     old, new = written("web:1"), written("web:2")
     assert find_written(held(old, dnsPolicy="ClusterFirst"), new, held(new)) is None
+
+
+def test_d1_a_pinned_template_is_read_as_it_was_written_and_can_be_shown_with_its_digests() -> None:
+    template = written("web:latest")
+    found = held(template, "Always")
+    found["spec"]["template"]["spec"]["containers"][0]["image"] = "web@sha256:1f"
+    found["metadata"]["annotations"][PINNED] = '{"web": "web:latest"}'
+    assert read_template(found)["spec"]["containers"][0]["image"] == "web:latest"
+    assert read_template(found, pinned=True)["spec"]["containers"][0]["image"] == "web@sha256:1f"
+    assert find_written(found, template, found) == template

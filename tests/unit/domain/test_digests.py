@@ -174,6 +174,13 @@ def test_w3_nothing_is_settled_while_no_rollout_runs() -> None:
     assert look(runner(), around=back_to) == (entry(),)
 
 
+def test_d2_another_pod_tells_when_a_node_has_the_content_from_two_repositories() -> None:
+    other = pod("a", running(image=IMAGE, image_id=f"dev.test/web@{B}"), created_at=START)
+    known = look(other)
+    assert known == (entry(None, DigestNote.OTHER_REPOSITORY),)
+    assert look(other, runner("b"), known=known) == (entry(),)
+
+
 def test_d2_a_digest_in_the_template_is_shown_and_needs_no_pin() -> None:
     template = (TemplateImage("web", repo(B)),)
     found = settle((), template, (), [runner()], GOOD)
@@ -202,6 +209,11 @@ def test_d2_another_digest_that_is_not_ready_is_noted_and_the_pin_stays() -> Non
     after = settle((entry(),), (WEB,), (), [runner(), runner("b", B)], GOOD)
     assert after.images == (entry(A, DigestNote.DIGESTS_DIFFER),)
     assert after.noted == ((after.images[0], "b"),)
+
+
+def test_d2_a_pod_whose_node_names_no_digest_differs_from_nothing() -> None:
+    local = pod("b", running(image=IMAGE, image_id=A), created_at=START, ready_since=START)
+    assert look(runner(ready_since=START), local, known=(entry(),)) == (entry(),)
 
 
 def test_d2_nothing_is_pinned_while_pods_with_both_digests_are_ready() -> None:
@@ -259,6 +271,11 @@ def test_d4_a_retry_waits_for_a_pod_of_its_own() -> None:
     since = Circumstances(VersionConsistency(), since=START + 60, rolling=True)
     assert look(runner(), known=known, around=since) == known
     assert look(runner("b", B, created_at=START + 60), known=known, around=since) == (entry(B),)
+    again = running(START + 90, image=IMAGE, image_id=repo(B))
+    restarted = pod("a", again, created_at=START)
+    assert look(restarted, known=known, around=since) == known
+    ready = pod("a", again, created_at=START, ready_since=START + 91)
+    assert look(ready, known=known, around=since) == (entry(B),)
 
 
 # --- what a ReplicaSet has to get -----------------------------------------------------------------

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.builders import START, pod, replica_set, spec, waiting
+from tools.recordings.pulls import WORDS
 from tripswitch.domain.rules.breaker import watch_pods
 from tripswitch.domain.rules.failure_reasons import FAILURE_REASONS
-from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
+from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, classify_pull, is_registry_trouble
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Breaker
+from tripswitch.domain.values.registries import PullError
 from tripswitch.domain.values.sight import CURRENT, AttemptEvent, Sight
 from tripswitch.domain.values.workload import BreakerSpec, PolicyRule
 
@@ -57,6 +61,157 @@ def test_f8_trouble_of_a_registry_is_told_apart(reason: str, words: str) -> None
 @pytest.mark.parametrize("words", OWN_FAULT)
 def test_f8_a_registry_that_works_and_has_no_such_image_is_no_trouble(words: str) -> None:
     assert not is_registry_trouble("ErrImagePull", PREFIX + words)
+
+
+CONTAINERD = {
+    "certificate": PullError.CERTIFICATE,
+    "closes": PullError.UNREACHABLE,
+    "gone": PullError.UNREACHABLE,
+    "hangs": None,
+    "no-digest": PullError.NOT_THERE,
+    # The recorded node has no name server that answers.
+    "no-name": PullError.UNREACHABLE,
+    "no-repository": PullError.NOT_THERE,
+    "no-tag": PullError.NOT_THERE,
+    "plain-http": PullError.CERTIFICATE,
+    "resets": PullError.UNREACHABLE,
+    "status-401": PullError.DENIED,
+    "status-403": PullError.DENIED,
+    "status-404": PullError.NOT_THERE,
+    "status-429": PullError.THROTTLED,
+    "status-500": PullError.SERVER_ERROR,
+    "status-502": PullError.SERVER_ERROR,
+    "status-503": PullError.SERVER_ERROR,
+    "status-504": PullError.SERVER_ERROR,
+}
+"""What each recorded fault is. A registry that hangs is not told at all within 400 s (P1 covers it)."""
+
+CRI_O = [
+    pytest.param("too many requests to registry", PullError.THROTTLED, id="429"),
+    pytest.param(
+        "reading manifest 503 in registry.test/web: toomanyrequests: You have reached your limit",
+        PullError.THROTTLED,
+        id="a rate limit, of a tag named like a trouble",
+    ),
+    pytest.param(
+        "pinging container registry registry.test: invalid status code from registry 503 "
+        "(Service Unavailable)",
+        PullError.SERVER_ERROR,
+        id="503",
+    ),
+    pytest.param(
+        'reading manifest 2 in registry.test/web: StatusCode: 500, "oops"',
+        PullError.SERVER_ERROR,
+        id="500",
+    ),
+    pytest.param(
+        "reading manifest 2 in registry.test/web: received unexpected HTTP status: 502 Bad Gateway",
+        PullError.SERVER_ERROR,
+        id="502",
+    ),
+    pytest.param(
+        "unable to retrieve auth token: invalid username/password: unauthorized: authentication "
+        "required",
+        PullError.DENIED,
+        id="401",
+    ),
+    pytest.param(
+        "reading manifest 2 in registry.test/web: manifest unknown", PullError.NOT_THERE, id="tag"
+    ),
+    pytest.param(
+        "reading manifest 503 in registry.test/web: denied: requested access to the resource is denied",
+        PullError.DENIED,
+        id="denied, of a tag named like a trouble",
+    ),
+    pytest.param(
+        'no image found in image index for architecture "arm64", variant "v8", OS "linux"',
+        PullError.NOT_THERE,
+        id="platform",
+    ),
+    pytest.param(
+        'pinging container registry registry.test: Get "https://registry.test/v2/": dial tcp: lookup '
+        "registry.test on 10.96.0.10:53: no such host",
+        PullError.NO_SUCH_HOST,
+        id="no address",
+    ),
+    pytest.param(
+        'pinging container registry registry.test: Get "https://registry.test/v2/": tls: failed to '
+        "verify certificate: x509: certificate signed by unknown authority",
+        PullError.CERTIFICATE,
+        id="certificate",
+    ),
+    pytest.param(
+        'pinging container registry registry.test: Get "https://registry.test/v2/": dial tcp '
+        "10.1.2.3:443: i/o timeout",
+        PullError.UNREACHABLE,
+        id="no answer",
+    ),
+]
+"""As containers/image, which CRI-O pulls with, puts its errors together."""
+
+DAEMON = "Error response from daemon: "
+DOCKER = [
+    pytest.param(
+        "manifest for registry.test/web:503 not found: manifest unknown: manifest unknown",
+        PullError.NOT_THERE,
+        id="tag",
+    ),
+    pytest.param(
+        "no matching manifest for linux/arm64/v8 in the manifest list entries",
+        PullError.NOT_THERE,
+        id="platform",
+    ),
+    pytest.param(
+        "pull access denied for web, repository does not exist or may require 'docker login': denied",
+        PullError.DENIED,
+        id="denied",
+    ),
+    pytest.param("unauthorized: authentication required", PullError.DENIED, id="401"),
+    pytest.param("toomanyrequests: You have reached your limit", PullError.THROTTLED, id="429"),
+    pytest.param(
+        "received unexpected HTTP status: 503 Service Unavailable", PullError.SERVER_ERROR, id="503"
+    ),
+    pytest.param(
+        'Get "https://registry.test/v2/": net/http: request canceled while waiting for connection '
+        "(Client.Timeout exceeded while awaiting headers)",
+        PullError.UNREACHABLE,
+        id="no answer",
+    ),
+    pytest.param('Get "https://registry.test/v2/": EOF', PullError.UNREACHABLE, id="closed"),
+    pytest.param(
+        'Get "https://registry.test/v2/": dial tcp: lookup registry.test: no such host',
+        PullError.NO_SUCH_HOST,
+        id="no address",
+    ),
+    pytest.param(
+        'Get "https://registry.test/v2/": http: server gave HTTP response to HTTPS client',
+        PullError.CERTIFICATE,
+        id="no TLS",
+    ),
+    pytest.param("something nobody has seen", PullError.OTHER, id="unknown words"),
+]
+"""As Docker's daemon puts its errors together, behind cri-dockerd."""
+
+
+def test_f8_every_recorded_fault_has_a_class() -> None:
+    assert json.loads(WORDS.read_text()).keys() == CONTAINERD.keys()
+
+
+@pytest.mark.parametrize(("fault", "error"), CONTAINERD.items())
+def test_f8_the_recorded_words_of_containerd(fault: str, error: PullError | None) -> None:
+    told = json.loads(WORDS.read_text())[fault]
+    found = {classify_pull(message) for message in told.values()}
+    assert found == (set() if error is None else {error})
+
+
+@pytest.mark.parametrize(("words", "error"), CRI_O)
+def test_f8_the_words_of_cri_o(words: str, error: PullError) -> None:
+    assert classify_pull(f'Back-off pulling image "registry.test/web:2": {words}') is error
+
+
+@pytest.mark.parametrize(("words", "error"), DOCKER)
+def test_f8_the_words_of_docker(words: str, error: PullError) -> None:
+    assert classify_pull(DAEMON + words) is error
 
 
 def _look(breaker: Breaker, policy: tuple[PolicyRule, ...], sight: Sight) -> Breaker:

@@ -126,7 +126,8 @@ async def operator() -> AsyncIterator[tuple[Wiring, GuardLine, Server]]:
     time = Time(ServerClock(steady=loop.time, wall=lambda: T0 + 3.0))
     async with serve_in_memory(server.handle) as client:
         parts = server.parts = Wiring(client, metrics, time, wishes=Wishes())
-        shared = Shared(client, parts.recorder, metrics, time, parts.gate, None, parts.alarms)
+        both = (parts.alarms, parts.store.board)
+        shared = Shared(client, parts.recorder, metrics, time, parts.gate, None, *both)
         parts.guards = guards = GuardLine(Options(), shared, Mode.ENFORCE)
         parts.gate.set()
         running = {"event recorder", "evidence", "verification", "evidence of workloads"}

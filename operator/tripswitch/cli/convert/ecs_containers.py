@@ -74,6 +74,8 @@ class Containers:
 
     ordinary: list[Container] = field(default_factory=list)
     init: list[Container] = field(default_factory=list)
+    exclusions: list[str] = field(default_factory=list)
+    """Containers whose images are not to be pinned to digests (versionConsistency)."""
 
 
 def read_containers(raw: Any, name: str, image: str | None, notes: Notes) -> Containers:
@@ -98,6 +100,7 @@ def read_containers(raw: Any, name: str, image: str | None, notes: Notes) -> Con
     if not found.ordinary and found.init:
         notes.tell("no container is essential: they are all ordinary containers; choose")
         found = Containers(found.init)
+    found.exclusions = [one.name for one in definitions if not one.consistent]
     if not found.ordinary:
         notes.tell("no container is defined: fill in the container's image")
         found.ordinary = [{"name": name, "image": FILL_IN}]
@@ -135,6 +138,7 @@ class _Definition:
         if not isinstance(raw, Mapping):
             notes.fill_in(what, raw, wanted="a container definition")
         self._notes = notes
+        self.consistent = True
         given = Fields(raw, notes, what).take("name")
         self.ecs_name = given if isinstance(given, str) else what
         self.name = _make_label(service if given in EMPTY else given, names)
@@ -196,6 +200,7 @@ class _Definition:
         if image in EMPTY:
             self._notes.tell(f"image of container {name} is not given: fill it in")
         found["image"] = self._notes.read_text(f"image of container {name}", image) or FILL_IN
+        self.consistent = fields.take("versionConsistency") != "disabled"
         # Docker's ENTRYPOINT is Kubernetes' command, Docker's CMD its args.
         for theirs, ours in (("entryPoint", "command"), ("command", "args")):
             if words := fields.take_texts(theirs):

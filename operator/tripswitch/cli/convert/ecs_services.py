@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tripswitch.api.identity import API_VERSION, KIND
-from tripswitch.cli.convert.ecs_containers import read_containers
+from tripswitch.cli.convert.ecs_containers import Containers, read_containers
 from tripswitch.cli.convert.ecs_lifecycle import (
     NO_COUNTERPART,
     convert_early_success,
@@ -138,10 +138,14 @@ def convert_service(service: Service, image: str | None = None) -> ConvertedServ
     fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
     labels = {"app": name}
     spec["selector"] = {"matchLabels": labels}
+    containers = _convert_task(service.task, name, image, notes)
+    init = {"initContainers": containers.init} if containers.init else {}
     spec["template"] = {
         "metadata": {"labels": labels},
-        "spec": _convert_task(service.task, name, image, notes),
+        "spec": {**init, "containers": containers.ordinary},
     }
+    if containers.exclusions:
+        spec["versionConsistencyExclusions"] = containers.exclusions
     manifest = {
         "apiVersion": API_VERSION,
         "kind": KIND,
@@ -161,8 +165,8 @@ def convert_task(task: Task, image: str | None = None) -> ConvertedService:
     return convert_service(Service(name, {}, task.notes, task), image)
 
 
-def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes) -> dict[str, Any]:
-    """Return the pod's spec."""
+def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes) -> Containers:
+    """Return what the pod runs."""
     if task is not None and task.notes is not notes:
         for line in task.notes.lines:
             notes.tell(line)
@@ -170,8 +174,7 @@ def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes)
     containers = read_containers(fields.take("containerDefinitions"), name, image, notes)
     fields.leave_out([*NAMES, *RECORDS])
     fields.tell_rest(INSTEAD, NO_COUNTERPART, HARMLESS)
-    init = {"initContainers": containers.init} if containers.init else {}
-    return {**init, "containers": containers.ordinary}
+    return containers
 
 
 def _convert_configuration(raw: Any, notes: Notes) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tripswitch.cli.status.holders import (
     read_replica_sets,
 )
 from tripswitch.domain.rules import rollout_states
+from tripswitch.domain.rules.digests import has_digest, shorten_digest
 from tripswitch.domain.values.hooks import HookStatus
 from tripswitch.domain.values.time import Instant
 
@@ -78,6 +79,16 @@ class BreakerLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageLine:
+    """One entry of ``containerImages``: what one container of a revision runs (rules D)."""
+
+    container: str
+    image: str
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionLine:
     """One entry of ``status.revisions``; ``replica_set`` only where it still exists."""
 
@@ -95,6 +106,18 @@ class RevisionLine:
     completed_at: Instant | None
     replica_set_name: str
     replica_set: ReplicaSetLine | None = None
+    container_images: tuple[ImageLine, ...] = ()
+
+    @property
+    def image_words(self) -> str:
+        """The images, each with the digest that it stands for in this revision."""
+        digests = {one.image: one.digest for one in self.container_images if one.digest}
+        return ", ".join(
+            f"{image} ({shorten_digest(digests[image])})"
+            if image in digests and not has_digest(image)
+            else image
+            for image in self.images
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +300,15 @@ def _read_revision(raw: Raw, replica_set: ReplicaSetLine | None) -> RevisionLine
         completed_at=parse_instant(raw.get("completedAt")),
         replica_set_name=read_text(raw.get("replicaSet")),
         replica_set=replica_set,
+        container_images=tuple(
+            ImageLine(
+                read_text(one.get("containerName")),
+                read_text(one.get("image")),
+                read_text(one.get("imageDigest")),
+                read_text(one.get("reason")),
+            )
+            for one in objects(raw.get("containerImages"))
+        ),
     )
 
 

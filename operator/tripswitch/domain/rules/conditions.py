@@ -21,6 +21,7 @@ class Facts:
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
     ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
+    ``outage``: which registry also fails completed revisions (F9).
     ``alarms_ignored`` and ``alarms_unavailable``: which alarms cannot fail the rollout, and why (A2).
     ``storm``: which ReplicaSets are held because their pods fail as soon as they are made (R8).
     """
@@ -38,6 +39,7 @@ class Facts:
     crash_loops: str = ""
     frozen: str = ""
     at_risk: str = ""
+    outage: str = ""
     alarms_ignored: str = ""
     alarms_unavailable: str = ""
     storm: str = ""
@@ -98,6 +100,7 @@ def _wanted(facts: Facts) -> list[_Wanted]:
     if facts.at_risk:
         wanted.append(_Wanted("RollbackAtRisk", True, Reason.ROLLBACK_AT_RISK, facts.at_risk))
     for kind, reason, told in (
+        ("RegistryOutage", Reason.REGISTRY_OUTAGE, facts.outage),
         ("AlarmsIgnored", Reason.ALARMS_IGNORED, facts.alarms_ignored),
         ("AlarmsUnavailable", Reason.ALARMS_UNAVAILABLE, facts.alarms_unavailable),
     ):

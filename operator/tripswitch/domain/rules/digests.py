@@ -110,6 +110,10 @@ def shorten_digest(digest: str) -> str:
     return digest[: len("sha256:") + 12]
 
 
+UNSETTLED = frozenset({DigestNote.AWAITED, DigestNote.OTHER_REPOSITORY})
+"""Notes of entries that another pod may settle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revised:
     """The entries of a revision after a look, and what has changed, in words for events."""
@@ -198,19 +202,24 @@ class _Shown:
         entry = self.entry
         if has_digest(self.template.image):
             return entry, ""
-        if entry is None or entry.note is DigestNote.AWAITED:
+        if entry is None or entry.note in UNSETTLED:
             return self._settle(around)
         if entry.digest is None:
             return entry, ""
         return self._check(entry, around)
 
     def _settle(self, around: Circumstances) -> tuple[ContainerImage | None, str]:
-        """D1: the first pod that runs; a Ready one before others."""
-        running = [pod for pod in self._running() if pod.created_at >= around.since]
+        """D1: the first pod that runs; a Ready one before others.
+
+        A node that has the same content from two repositories may name the other one: then the next pod may
+        tell (D2).
+        """
+        running = [pod for pod in self._running() if is_of_rollout(pod, around.since)]
         if not running or not around.rolling:
             return self.entry, ""
-        first = min(running, key=lambda pod: (pod.ready_since is None, began(pod), pod.name))
-        found = self._digest(first)
+        running.sort(key=lambda pod: (pod.ready_since is None, began(pod), pod.name))
+        shown = [self._digest(pod) for pod in running]
+        found = next((one for one in shown if one is not DigestNote.OTHER_REPOSITORY), shown[0])
         if isinstance(found, DigestNote):
             return self._entry(None, found), ""
         return self._compare(self._entry(found), running, drops=True)
@@ -232,15 +241,12 @@ class _Shown:
         self, entry: ContainerImage, running: Sequence[PodView], *, drops: bool
     ) -> tuple[ContainerImage, str]:
         """D2: another digest in the same revision; if pods with both are Ready, neither is pinned."""
-        others = [
-            pod
-            for pod in running
-            if isinstance(self._digest(pod), str) and self._digest(pod) != entry.digest
-        ]
+        shown = [(pod, self._digest(pod)) for pod in running]
+        told = [(pod, one) for pod, one in shown if not isinstance(one, DigestNote)]
+        others = [pod for pod, one in told if one != entry.digest]
         if not others or (entry.note is DigestNote.DIGESTS_DIFFER and not drops):
             return entry, ""
-        ready = {self._digest(pod) for pod in running if pod.ready_since is not None}
-        both = len([digest for digest in ready if isinstance(digest, str)]) > 1
+        both = len({one for pod, one in told if pod.ready_since is not None}) > 1
         digest = None if both and drops else entry.digest
         after = replace(entry, digest=digest, note=DigestNote.DIGESTS_DIFFER)
         return after, others[0].name if after != entry else ""
@@ -290,6 +296,21 @@ def runs(pod: PodView) -> bool:
     """Return whether all app containers and sidecars of a pod run."""
     lasting = [one for one in pod.containers if one.role is not ContainerRole.INIT]
     return bool(lasting) and all(one.running_since is not None for one in lasting)
+
+
+def is_of_rollout(pod: PodView, since: Instant) -> bool:
+    """Return whether what a pod runs was pulled after a moment, as far as one can tell.
+
+    It was made since, or all of its containers were started again since and it is Ready: with the pull policy
+    Always such a pod runs what its tag means now.
+    """
+    again = pod.ready_since is not None and _first_began(pod) >= since
+    return pod.created_at >= since or again
+
+
+def _first_began(pod: PodView) -> Instant:
+    lasting = [one for one in pod.containers if one.role is not ContainerRole.INIT]
+    return min(one.running_since or 0.0 for one in lasting)
 
 
 def began(pod: PodView) -> Instant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tripswitch.domain.rules.pulls import classify_pull
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.workload import PolicyRule
 
@@ -21,6 +22,8 @@ def _matches(rule: PolicyRule, failure: Failure) -> bool:
     if rule.reasons and cause.reason not in rule.reasons:
         return False
     if rule.container is not None and cause.container != rule.container:
+        return False
+    if rule.pull_errors and classify_pull(failure.message) not in rule.pull_errors:
         return False
     if rule.exit_codes:
         listed = cause.exit_code in rule.exit_codes

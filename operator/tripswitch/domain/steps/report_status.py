@@ -17,6 +17,7 @@ from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
+from tripswitch.domain.steps.registry_outage import describe_outages
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
 from tripswitch.domain.steps.watch_alarms import (
     describe_bake,
@@ -138,6 +139,7 @@ def _gather_facts(
         crash_loops=describe_crash_loops(draft),
         at_risk=find_risk(draft.workload, spec) if draft.snapshot.protected else "",
         frozen=frozen,
+        outage=describe_outages(draft),
         alarms_ignored=describe_ignored(draft),
         alarms_unavailable=describe_unavailable(draft),
         storm="; ".join(describe_storm(storm) for storm in draft.memory.storms),

@@ -9,6 +9,7 @@ from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.failure_reasons import PULLS
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.registry_outage import excuse_outages
 from tripswitch.domain.steps.use_evidence import take, tell_failure
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause
@@ -29,7 +30,7 @@ def watch_rollout(draft: Draft) -> tuple[Draft, str | None]:
             breaker, draft.target, draft.spec, draft.now, draft.experience, existed_before=True
         )
     spec = draft.spec
-    policy = (*_excuse_pulls(draft), *spec.breaker.policy)
+    policy = (*_excuse_pulls(draft), *spec.breaker.policy, *excuse_outages(draft))
     spec = replace(spec, breaker=replace(spec.breaker, policy=policy))
     watched = watch_pods(breaker, draft.target, spec, draft.now, draft.sight, draft.experience)
     new = sum(failure.count for failure in watched.failures)

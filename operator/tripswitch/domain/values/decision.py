@@ -152,6 +152,7 @@ class EventReason(StrEnum):
     ROLLOUT_STALLED = "RolloutStalled"
     ROLLOUT_STOPPED = "RolloutStopped"
     CRASH_LOOPING = "CrashLooping"
+    REGISTRY_OUTAGE = "RegistryOutage"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
     POD_STORM = "PodStorm"
     WORKLOAD_RESUMED = "WorkloadResumed"
@@ -187,6 +188,7 @@ WARNINGS = frozenset(
         EventReason.ROLLBACK_FAILED,
         EventReason.ROLLOUT_STALLED,
         EventReason.CRASH_LOOPING,
+        EventReason.REGISTRY_OUTAGE,
         EventReason.REPLICA_SET_CREATE_ERROR,
         EventReason.POD_STORM,
         EventReason.WORKLOAD_RESUMED,

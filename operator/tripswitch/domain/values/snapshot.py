@@ -8,6 +8,7 @@ from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
 from tripswitch.domain.values.protection import Protected
+from tripswitch.domain.values.registries import RegistryOutage
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
 from tripswitch.domain.values.sight import UNKNOWN, Sight
 from tripswitch.domain.values.status import Status
@@ -47,5 +48,7 @@ class Snapshot:
     """Owned ReplicaSets whose labels the selector no longer matches, without pods (W5)."""
     alarms: AlarmReading = NO_READING
     """The latest reading of the alarms that an earlier decision asked for (A1)."""
+    outages: tuple[RegistryOutage, ...] = ()
+    """What pods of completed revisions of all workloads suffer from (F9)."""
     protected: Protected | None = None
     """The Deployment or StatefulSet that is guarded in place (rules G); None: a GuardedDeployment."""

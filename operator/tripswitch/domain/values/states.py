@@ -58,6 +58,7 @@ class Reason(StrEnum):
     HOOK_TIMED_OUT = "HookTimedOut"
     STOPPED_BY_HOOK = "StoppedByHook"
     POD_STORM = "PodStorm"
+    REGISTRY_OUTAGE = "RegistryOutage"
     MINIMUM_HEALTHY = "MinimumHealthyAvailable"
     BELOW_MINIMUM_HEALTHY = "MinimumHealthyUnavailable"
     ALARM_TRIGGERED = "AlarmTriggered"

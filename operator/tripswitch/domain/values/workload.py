@@ -9,6 +9,7 @@ from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.hooks import EarlySuccess, HookSpec
 from tripswitch.domain.values.images import CONSISTENT, TemplateImage, VersionConsistency
+from tripswitch.domain.values.registries import PullError
 
 
 class ThresholdType(StrEnum):
@@ -28,6 +29,8 @@ class PolicyRule:
     container: str | None = None
     exit_codes: frozenset[int] = frozenset()
     exit_codes_negated: bool = False
+    pull_errors: frozenset[PullError] = frozenset()
+    """Only of the operator's own rules (F9): why the pull failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,97 @@
+"""Rule F9: a registry that also fails pods of completed revisions is what is at fault. Pure functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from tripswitch.domain.rules.digests import find_registry
+from tripswitch.domain.rules.failure_reasons import PULLS
+from tripswitch.domain.rules.pulls import PULL_REASONS, classify_pull
+from tripswitch.domain.values.failure import Verdict
+from tripswitch.domain.values.memory import Revision
+from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.registries import PullError, PullTrouble, RegistryOutage, Troubles
+from tripswitch.domain.values.replica_sets import ReplicaSetView
+from tripswitch.domain.values.workload import PolicyRule
+
+NO_OUTAGE = frozenset({PullError.NOT_THERE, PullError.NO_SPACE, PullError.OTHER})
+"""Errors that say nothing about a registry: the image, the node, or words that nobody knows."""
+
+
+def find_troubles(
+    revisions: Iterable[Revision], replica_sets: Iterable[ReplicaSetView]
+) -> Troubles:
+    """Return what the live pods of one workload wait for."""
+    completed = {record.replica_set for record in revisions if record.completed_at is not None}
+    proved: Counter[PullTrouble] = Counter()
+    every: set[PullTrouble] = set()
+    for replica_set in replica_sets:
+        for pod in replica_set.pods:
+            found = set(list_troubles(pod))
+            every |= found
+            if replica_set.name in completed:
+                proved.update(found)
+    return Troubles(dict(proved), frozenset(every))
+
+
+def list_troubles(pod: PodView) -> Iterator[PullTrouble]:
+    """Return which registries keep a live pod from starting, and how."""
+    for container in pod.containers:
+        if container.waiting in PULL_REASONS and pod.live and container.image:
+            error = classify_pull(container.message)
+            if error not in NO_OUTAGE:
+                yield PullTrouble(find_registry(container.image), error)
+
+
+def excuse_pulls(
+    pods: Iterable[PodView], outages: Iterable[RegistryOutage], proved: frozenset[str]
+) -> tuple[PolicyRule, ...]:
+    """Return the rules by which pulls of a revision do not count (F8, F9).
+
+    Args:
+        pods: The revision's pods.
+        outages: What pods of completed revisions suffer from, anywhere.
+        proved: Registries that a completed revision of the workload has pulled from: that one has no
+            address any more is no fault of the revision (F8).
+    """
+    found: dict[str, set[PullTrouble]] = {}
+    for pod in pods:
+        for container in pod.containers:
+            registry = find_registry(container.image)
+            known = {one.trouble for one in outages if one.trouble.registry == registry}
+            if registry in proved:
+                known.add(PullTrouble(registry, PullError.NO_SUCH_HOST))
+            if container.image and known:
+                found.setdefault(container.name, set()).update(known)
+    return tuple(
+        PolicyRule(
+            Verdict.IGNORE,
+            reasons=PULLS,
+            container=name,
+            pull_errors=frozenset(trouble.error for trouble in troubles),
+        )
+        for name, troubles in sorted(found.items())
+    )
+
+
+def find_suffered(
+    pods: Iterable[PodView], outages: Iterable[RegistryOutage]
+) -> list[tuple[RegistryOutage, int]]:
+    """Return the outages that a workload's own pods suffer from, with the number of these pods."""
+    counts = Counter(trouble for pod in pods for trouble in set(list_troubles(pod)))
+    return [(one, counts[one.trouble]) for one in outages if counts[one.trouble]]
+
+
+def describe_outage(outage: RegistryOutage, own: int) -> str:
+    """Say what a registry does, and whom it harms.
+
+    >>> trouble = PullTrouble("registry.test", PullError.DENIED)
+    >>> describe_outage(RegistryOutage(trouble, pods=5, workloads=2), 1)
+    'registry registry.test denies access: 1 pod waits, and 5 pods of completed revisions of 2 workloads'
+    """
+    waits = f"{own} pod waits" if own == 1 else f"{own} pods wait"
+    pods = f"{outage.pods} pod" if outage.pods == 1 else f"{outage.pods} pods"
+    workloads = "1 workload" if outage.workloads == 1 else f"{outage.workloads} workloads"
+    head = f"registry {outage.trouble.registry} {outage.trouble.error}"
+    return f"{head}: {waits}, and {pods} of completed revisions of {workloads}"

@@ -46,6 +46,8 @@ class GuardConfig(Config):
     """Whether that tool writes ``paused: false``, or the partition, too."""
     autoscale_every: float = 0.0
     """Mean seconds between two writes of a HorizontalPodAutoscaler."""
+    break_every: float = 0.0
+    """Mean seconds between two times that a template is applied which is sure to fail."""
     stall: float = 0.0
     """Probability that the workload controllers hear of something up to 20 s late."""
     switches: bool = False
@@ -62,7 +64,8 @@ def draw_guard_config(rng: Random, *, good: bool = False) -> GuardConfig:
     config.protection = _draw_protection(rng, config)
     _draw_plans(rng, config)
     config.workload = _draw_workload(rng, config)
-    config.people_every = rng.choice((20, 60, 120, 300))
+    config.people_every = rng.choice((30, 60, 120, 300))
+    config.break_every = rng.choice((0, 60, 120, 240))
     config.disruption_every = rng.choice((0, 0, 60, 300))
     config.restart_every = rng.choice((0, 0, 60, 300))
     config.apply_every = rng.choice((0, 0, 5, 60))
@@ -77,6 +80,7 @@ def draw_guard_config(rng: Random, *, good: bool = False) -> GuardConfig:
 
 def _make_good(rng: Random, config: GuardConfig) -> None:
     config.good, config.by_hand = True, False
+    config.break_every = 0
     config.disruption_every = 0
     config.people_every, config.trouble_every = 300, rng.choice((60, 300))
     config.leased = rng.random() < 0.7

@@ -10,6 +10,7 @@ from typing import Any
 from tests.sim.controllers import Controllers
 from tests.sim.deployment_controller import deployed
 from tests.sim.guard_config import (
+    OFTEN_BAD,
     GuardConfig,
     draw_guard_ways,
     draw_protection_settings,
@@ -18,6 +19,7 @@ from tests.sim.objects import RawBreaker, RawDeployment, RawSet, RawStateful, Ra
 from tests.sim.people import Deed, People
 from tests.sim.stateful_set_controller import hash_revision
 from tests.sim.workload_api import WorkloadServer
+from tripswitch.domain.rules.rollout_states import SUCCEEDED
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.protection import HOLD_PARTITION, Mode
@@ -111,6 +113,17 @@ class GuardPeople(People):
         """Another template, or an old one; the last plan is for the end."""
         self.git = self._rng.choice(self._config.plans[:-1]).template
         self._server.change_workload(template=self.git)
+
+    def break_it(self) -> str:
+        """Apply a template that is sure to fail, unless one that has failed is still there."""
+        status = self.breaker.wish.status.memory
+        well = status.rollout is not None and status.rollout.status in SUCCEEDED
+        bad = [plan for plan in self._config.plans[:-1] if plan.ways[0] in OFTEN_BAD]
+        if not bad or not well or status.hold is not None:
+            return "nothing"
+        self.git = self._rng.choice(bad).template
+        self._server.change_workload(template=self.git)
+        return "bad template applied"
 
     def put_back(self) -> None:
         """The template of the revision that completed last."""

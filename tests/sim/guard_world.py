@@ -45,7 +45,10 @@ class GuardWorld(World):
         self.executor = given.pop("executor", HoldExecutor)
         self.server = WorkloadServer()
         super().__init__(config, seed, **given)
-        self._every(config.apply_every, self._reapply)
+        if config.break_every:
+            self.later(self.rng.uniform(30, 90), self._break)
+        if config.apply_every:
+            self.later(config.apply_every, self._reapply)
         self._every(config.autoscale_every, self._autoscale)
 
     def _make_api(self) -> ApiServer:
@@ -87,8 +90,18 @@ class GuardWorld(World):
         self.users.begin(self.config.workload)
 
     def _reapply(self) -> None:
+        """The tool goes on when everybody else has calmed down."""
         if self.users.can_act:
             self.users.reapply()
+        self.later(self.rng.expovariate(1 / self.config.apply_every), self._reapply)
+
+    def _break(self) -> None:
+        """A template that fails is applied to a workload that is well."""
+        if self.is_quiet:
+            return
+        if self.users.can_act:
+            self._count(self.users.break_it())
+        self.later(self.rng.expovariate(1 / self.config.break_every), self._break)
 
     def _autoscale(self) -> None:
         if self.users.can_act:

@@ -244,6 +244,45 @@ def test_a_deployment_configuration_alone() -> None:
     }
 
 
+HOOKED = """\
+deploymentConfiguration:
+  earlySuccessCriteria:
+    {enable: true, healthyPercent: 90, sourceServiceRevisionCleanup: DEFERRED, other: 1}
+  lifecycleHooks:
+  - targetType: PAUSE
+    lifecycleStages: [PRE_SCALE_UP, POST_TEST_TRAFFIC_SHIFT]
+    timeoutConfiguration: {timeoutInMinutes: 60, action: CONTINUE}
+  - {targetType: PAUSE, lifecycleStages: [POST_SCALE_UP]}
+  - {targetType: PAUSE, lifecycleStages: [RECONCILE_SERVICE]}
+  - {hookTargetArn: "arn:aws:lambda:check", roleArn: r, lifecycleStages: [PRE_SCALE_UP]}
+taskDefinition: web:1
+"""
+
+
+def test_early_success_and_hooks_of_type_pause_are_taken_and_others_told() -> None:
+    found = spec(HOOKED)["deploymentConfiguration"]
+    assert found["earlySuccessCriteria"] == {
+        "enable": True,
+        "healthyPercent": 90,
+        "sourceServiceRevisionCleanup": "DEFERRED",
+    }
+    assert found["lifecycleHooks"] == [
+        {
+            "targetType": "PAUSE",
+            "lifecycleStages": ["PRE_SCALE_UP"],
+            "timeoutConfiguration": {"timeoutInMinutes": 60, "action": "CONTINUE"},
+        },
+        {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]},
+    ]
+    told = notes(HOOKED)
+    assert "stage POST_TEST_TRAFFIC_SHIFT of lifecycleHooks 1" in told
+    assert "stage RECONCILE_SERVICE of lifecycleHooks 3" in told
+    assert (
+        "not converted: lifecycleHooks 4 (arn:aws:lambda:check): only hooks of type PAUSE" in told
+    )
+    assert "not converted: other" in told
+
+
 def test_a_service_without_a_breaker_is_told_that_it_has_one_now() -> None:
     assert "set enable: false to keep it off" in notes('{"taskDefinition": "web:1"}')
 

@@ -11,6 +11,7 @@ from tripswitch.cluster.store import Key
 from tripswitch.domain.values.decision import Decision, Event, EventReason
 from tripswitch.domain.values.failure import Failure, Verdict
 from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.domain.values.hooks import Hook, LifecycleStage
 from tripswitch.domain.values.memory import Breaker, Memory, Rollout
 from tripswitch.domain.values.report import Condition
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
@@ -155,3 +156,21 @@ def test_an_object_that_is_gone_leaves_nothing_and_takes_nothing_along() -> None
     assert 'name="web"' not in text
     assert 'name="api"' in text
     metrics.forget(WEB)
+
+
+def test_hooks_are_counted_and_those_that_wait_are_shown() -> None:
+    metrics = Metrics()
+    waiting = 'tripswitch_hooks_waiting{name="web",namespace="shop"}'
+    ended = 'tripswitch_hooks_total{name="web",namespace="shop",result="TIMED_OUT"}'
+    hook = Hook("pause-1", LifecycleStage.PRE_SCALE_UP, T0, T0 + 60)
+    rollout = Rollout(
+        2, RolloutKind.DEPLOY, RolloutStatus.IN_PROGRESS, started_at=T0, hooks=(hook,)
+    )
+    memory = replace(STATUS.memory, rollout=rollout)
+    metrics.take(WEB, Decision(replace(STATUS, memory=memory)), 0.1)
+    assert value(metrics, waiting) == 1
+    told = (Event(EventReason.HOOK_TIMED_OUT, "hook pause-1 was not answered in time"),)
+    metrics.take(WEB, Decision(STATUS, events=told), 0.1)
+    assert (value(metrics, waiting), value(metrics, ended)) == (0, 1)
+    metrics.forget(WEB)
+    assert (value(metrics, waiting), value(metrics, ended)) == (None, None)

@@ -12,16 +12,10 @@ from tools.generate.rules import PLACES, find_place, find_tests, read_words, ren
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "docs" / "ecs-parity.md"
 NUMBERS = {
-    **{"T": 5, "V": 4, "F": 7, "H": 3, "S": 3, "P": 2, "R": 8, "B": 8, "C": 4, "E": 1, "K": 1},
-    **{"G": 9, "W": 5},
+    **{"T": 5, "V": 4, "F": 10, "H": 3, "S": 3, "P": 2, "R": 8, "B": 8, "C": 4},
+    **{"D": 5, "E": 1, "K": 1, "G": 9, "W": 5},
 }
-LATER = {"F": (8, 10)}
-"""Numbers of rules whose predecessors are not carried out yet."""
-RULES = [
-    f"{letter}{number}"
-    for letter, last in NUMBERS.items()
-    for number in (*range(1, last + 1), *LATER.get(letter, ()))
-]
+RULES = [f"{letter}{number}" for letter, last in NUMBERS.items() for number in range(1, last + 1)]
 
 
 def test_the_rules_are_all_told_and_all_have_a_place() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.builders import START, failed_pod, pending_pod, ready_pods, replica_set, template
+from tests.support.builders import START, failed_pod, pending_pod, ready_pods, replica_set
 from tripswitch.domain.rules.storm import (
     compute_cap,
     count_live,
@@ -58,7 +58,7 @@ class Node:
         return self
 
     def _view(self) -> ReplicaSetView:
-        return replica_set(template("v1"), *self.pods, size=self.replicas)
+        return replica_set(1, *self.pods, size=self.replicas)
 
     def _look(self) -> int:
         view = self._view()
@@ -113,7 +113,7 @@ def test_more_than_five_and_more_than_replicas_begin_a_storm(
     replicas: int, failed: int, *, storms: bool
 ) -> None:
     pods = [replace(failed_pod(f"f{n}"), created_at=START) for n in range(failed)]
-    view = replica_set(template("v1"), *pods, size=replicas)
+    view = replica_set(1, *pods, size=replicas)
     assert (watch_storm(None, view, replicas, replicas, START + 1) is not None) is storms
     assert watch_storm(None, view, replicas, replicas, START + 61) is None, "they are old"
     assert watch_storm(None, view, 0, replicas, START + 1) is None, "nothing is to be made"
@@ -122,7 +122,7 @@ def test_more_than_five_and_more_than_replicas_begin_a_storm(
 def test_pods_that_ran_for_long_and_failed_are_no_storm() -> None:
     """A node that evicts many at once: each is replaced once."""
     pods = [replace(failed_pod(f"f{n}", "Evicted"), created_at=START - 600) for n in range(30)]
-    view = replica_set(template("v1"), *pods, size=4)
+    view = replica_set(1, *pods, size=4)
     assert watch_storm(None, view, 4, 4, START) is None
 
 
@@ -139,7 +139,7 @@ def test_a_pod_without_a_node_does_not_count_as_taken() -> None:
 def test_what_is_wanted_less_of_ends_a_storm() -> None:
     """Scaled down to what is there."""
     pods = [replace(failed_pod(f"f{n}"), created_at=START) for n in range(9)]
-    view = replica_set(template("v1"), *pods, *ready_pods(2), size=4)
+    view = replica_set(1, *pods, *ready_pods(2), size=4)
     storm = watch_storm(None, view, 4, 4, START + 1)
     assert storm is not None
     assert compute_cap(storm, view, START + 1) == 2

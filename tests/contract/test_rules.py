@@ -12,8 +12,20 @@ from tools.generate.rules import PLACES, find_place, find_tests, read_words, ren
 ROOT = Path(__file__).parents[2]
 PARITY = ROOT / "docs" / "ecs-parity.md"
 NUMBERS = {
-    **{"T": 5, "V": 4, "F": 10, "H": 3, "S": 3, "P": 2, "R": 8, "B": 8, "C": 4},
-    **{"D": 5, "E": 1, "K": 1, "G": 9, "W": 5},
+    "T": 5,
+    "V": 4,
+    "F": 10,
+    "H": 3,
+    "S": 3,
+    "P": 2,
+    "R": 8,
+    "B": 8,
+    "C": 4,
+    "D": 5,
+    "E": 1,
+    "K": 1,
+    "G": 9,
+    "W": 5,
 }
 RULES = [f"{letter}{number}" for letter, last in NUMBERS.items() for number in range(1, last + 1)]
 

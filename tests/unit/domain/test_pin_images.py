@@ -236,3 +236,39 @@ def test_w2_a_lost_status_finds_the_digests_on_the_replica_sets() -> None:
 def test_d1_digests_are_settled_also_with_the_breaker_off() -> None:
     world = run(launched(breaker=BreakerSpec(enable=False)), "v1", A).settle()
     assert entries(world)[0].digest == A
+
+
+def differing(*, ready: bool) -> ManualCluster:
+    """Return a world in which a pod runs another image than the one that was settled, by the same tag."""
+    world = launched()
+    first, second = (found.name for found in world.replica_set("v1").pods)
+    up = running(START, image=IMAGE, image_id=f"registry.test/shop@{A}")
+    other = running(START, image=IMAGE, image_id=f"registry.test/shop@{B}")
+    since = world.now if ready else None
+    found = world.replica_set("v1")
+    pods = (
+        pod(first, up, created_at=START, ready_since=world.now),
+        pod(second, other, created_at=START, ready_since=since),
+    )
+    return world.put(replace(found, pods=pods))
+
+
+def test_d2_two_images_of_one_tag_are_told_and_the_first_is_pinned_while_the_other_is_not_ready() -> (
+    None
+):
+    events = differing(ready=False).look().events
+    told = [event.message for event in events if event.reason == "ImageDigestsDiffer"]
+    assert len(told) == 1
+    assert (
+        f"runs another image of {IMAGE} than other pods of the revision; new pods run {A[:19]}"
+        in (told[0])
+    )
+
+
+def test_d2_with_both_ready_neither_is_pinned_and_a_good_rollout_completes() -> None:
+    world = differing(ready=True)
+    told = [e.message for e in world.look().events if e.reason == "ImageDigestsDiffer"]
+    assert told[0].endswith("than other pods of the revision; new pods use the tag")
+    assert world.replica_set("v1").pins == ()
+    world.settle(10)
+    assert world.state() is RolloutStatus.SUCCESSFUL

@@ -117,6 +117,9 @@ def test_every_right_that_guarding_adds_is_used(cluster: ControlPlane, tmp_path:
         for breaker in BREAKERS:
             words = ("get", "dcb", breaker, "--output=jsonpath={.spec.mode}")
             until(lambda words=words: {"mode": world.kubectl(*words)}, is_enforced)
+        world.apply(deployment("crash", "web:2"))
+        for number in range(40):  # a status that is written on an older version is read again (get)
+            world.kubectl("annotate", "dcb", BREAKERS[0], f"example.com/n={number}", "--overwrite")
         roll(world, "web:2", "ROLLBACK_SUCCESSFUL", "crash")
         assert images(world) == ["web:1"] * 7
         roll(world, "web:3", "SUCCESSFUL")

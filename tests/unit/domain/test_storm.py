@@ -146,6 +146,14 @@ def test_what_is_wanted_less_of_ends_a_storm() -> None:
     assert watch_storm(storm, view, 2, 2, START + 20) is None
 
 
+def test_the_words_stay_when_the_failed_pods_are_deleted() -> None:
+    node = Node(lambda _: False).run(5)
+    assert node.storm is not None
+    after = watch_storm(node.storm, replica_set(1, size=4), 4, 4, node.now)
+    assert after is not None
+    assert after.message == node.storm.message != ""
+
+
 def test_the_words_name_the_set_the_cause_and_the_wait() -> None:
     node = Node(lambda _: False).run(5)
     assert node.storm is not None

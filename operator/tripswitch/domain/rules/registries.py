@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from tripswitch.domain.rules.digests import find_registry
@@ -24,15 +23,15 @@ def find_troubles(
 ) -> Troubles:
     """Return what the live pods of one workload wait for."""
     completed = {record.replica_set for record in revisions if record.completed_at is not None}
-    proved: Counter[PullTrouble] = Counter()
+    proved: dict[PullTrouble, int] = {}
     every: set[PullTrouble] = set()
     for replica_set in replica_sets:
         for pod in replica_set.pods:
             found = set(list_troubles(pod))
             every |= found
             if replica_set.name in completed:
-                proved.update(found)
-    return Troubles(dict(proved), frozenset(every))
+                proved |= {one: proved.get(one, 0) + 1 for one in found}
+    return Troubles(proved, frozenset(every))
 
 
 def list_troubles(pod: PodView) -> Iterator[PullTrouble]:
@@ -79,8 +78,9 @@ def find_suffered(
     pods: Iterable[PodView], outages: Iterable[RegistryOutage]
 ) -> list[tuple[RegistryOutage, int]]:
     """Return the outages that a workload's own pods suffer from, with the number of these pods."""
-    counts = Counter(trouble for pod in pods for trouble in set(list_troubles(pod)))
-    return [(one, counts[one.trouble]) for one in outages if counts[one.trouble]]
+    troubles = [set(list_troubles(pod)) for pod in pods]
+    counts = [(one, sum(one.trouble in found for found in troubles)) for one in outages]
+    return [(one, count) for one, count in counts if count]
 
 
 def describe_outage(outage: RegistryOutage, own: int) -> str:

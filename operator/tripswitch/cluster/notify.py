@@ -38,6 +38,14 @@ from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
 
+HOOKS = (
+    EventReason.HOOK_AWAITING_ACTION,
+    EventReason.HOOK_SUCCEEDED,
+    EventReason.HOOK_FAILED,
+    EventReason.HOOK_TIMED_OUT,
+)
+"""Events about one hook; their topic is its id."""
+
 NAMES = {
     EventReason.ROLLOUT_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
     EventReason.ROLLBACK_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
@@ -47,6 +55,7 @@ NAMES = {
     EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER: "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED",
     EventReason.ROLLBACK_FAILED: "SERVICE_DEPLOYMENT_FAILED",
     EventReason.ROLLBACK_COMPLETED: "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
+    **{reason: reason.value for reason in HOOKS},
 }
 """What is told, by the event that tells it in the cluster; all other events are not sent."""
 
@@ -257,9 +266,10 @@ def build_cloud_event(
     told = find_revision(event, rollout)
     record = next((r for r in memory.revisions if r.revision == told), None)
     started = "" if rollout is None else format_time(rollout.started_at)
+    one = f"/{event.topic}" if event.reason in HOOKS else ""
     return {
         "specversion": "1.0",
-        "id": f"{about.uid}/{told}/{event.reason.value}/{started}",
+        "id": f"{about.uid}/{told}/{event.reason.value}/{started}{one}",
         "source": f"/apis/{GROUP}/namespaces/{quote(namespace)}/{about.kind.lower()}s/{quote(owner)}",
         "type": f"dev.tripswitch.{name}",
         "subject": f"{namespace}/{owner}",
@@ -304,9 +314,12 @@ def _find_workload(about: Record) -> dict[str, str]:
 
 
 def find_revision(event: Event, rollout: Rollout | None) -> int | None:
-    """Return the revision that an event is about: of a trip the failed one, also during its rollback."""
+    """Return the revision that an event is about: of a trip the failed one, also during its rollback.
+
+    The same of a hook that stops a rollout.
+    """
     if rollout is None:
         return None
-    if event.reason in TRIPS and rollout.kind is RolloutKind.ROLLBACK:
+    if event.reason in (*TRIPS, *HOOKS) and rollout.kind is RolloutKind.ROLLBACK:
         return rollout.failed_revision
     return rollout.revision

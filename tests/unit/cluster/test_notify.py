@@ -36,6 +36,7 @@ from tripswitch.cluster.notify import (
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.values.alarms import Alarms, TriggeredAlarm
 from tripswitch.domain.values.decision import Decision, Event, EventReason
+from tripswitch.domain.values.hooks import HookSpec, LifecycleStage
 from tripswitch.domain.values.inquiry import Evidence, Finding
 from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.status import Status
@@ -137,6 +138,28 @@ async def test_ecs_names_are_used_and_a_finished_rollback_has_its_own() -> None:
         assert (rolling["eventType"], rolling["revision"]) == ("INFO", 1)
         assert (rolling["kind"], rolling["failedRevision"]) == ("ROLLBACK", 2)
         assert it.outcomes == {"sent": 4}
+
+
+async def test_k1_each_hook_is_told_with_an_id_of_its_own() -> None:
+    hook = HookSpec((LifecycleStage.PRE_SCALE_UP,))
+    async with receiver() as it:
+        world = completed().want(hooks=(hook, hook))
+        await it.tell(world.apply("v2").look(1.0))
+        waiting = world.rollout.hooks
+        await it.tell(world.command(answers=f"{waiting[1].hook_id}/ROLLBACK").look(1.0))
+        assert [event["data"]["eventName"] for event in it.events] == [
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "HOOK_AWAITING_ACTION",
+            "HOOK_AWAITING_ACTION",
+            "HOOK_FAILED",
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
+        ]
+        assert len({event["id"] for event in it.events}) == 6
+        first, failed = it.events[1]["data"], it.events[3]["data"]
+        assert waiting[0].hook_id in first["reason"]
+        assert (first["eventType"], first["revision"]) == ("INFO", 2)
+        assert (failed["eventType"], failed["revision"]) == ("ERROR", 2)
 
 
 def test_a_circuit_breaker_is_told_of_with_its_workload() -> None:

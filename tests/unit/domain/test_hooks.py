@@ -210,12 +210,17 @@ def test_r4_what_runs_is_scaled_while_a_hook_waits() -> None:
     assert world.state() is S.IN_PROGRESS
 
 
-def test_r7_a_first_rollout_that_waits_says_why_nothing_grows() -> None:
-    world = asking(BEFORE, replicas=2)
-    world.command(stop="2/ABORT").settle(1.0)
-    world.forget_replica_set("v1").command(retry="1").settle(1.0)
-    assert world.sizes() == {}
-    assert waiting(world)
+def test_r7_a_retry_that_waits_says_why_nothing_grows() -> None:
+    world = started(hooks=(BEFORE,))
+    answer(world, HookAction.CONTINUE).settle(1.0)
+    world.heal("v1", 2).settle(10.0)
+    world.command(stop="1/ABORT").settle(1.0)
+    world.command(retry="1").settle(1.0)
+    world.want(replicas=6).settle(1.0)
+    assert world.sizes() == {"v1": 2}
+    assert world.status.report.rollout_state_reason.endswith(
+        "the size is frozen at 2 of 6 pods: the rollout waits at a hook, and no other revision has completed"
+    )
 
 
 def test_r7_a_pause_stops_the_clock_of_a_hook() -> None:
@@ -408,3 +413,18 @@ def test_c4_what_names_no_waiting_hook_does_nothing(text: str) -> None:
     before = world.status
     world.command(answers=text).settle(1.0)
     assert world.status == before
+
+
+def test_a3_the_bake_begins_when_the_hook_is_answered() -> None:
+    world = asking(AFTER).want(bake_seconds=300)
+    for _ in range(4):
+        world.heal("v2").settle(1.0)
+    world.settle(600.0)
+    assert (waiting(world) != [], world.rollout.bake) == (True, None)
+    answer(world, HookAction.CONTINUE).settle(1.0)
+    assert world.rollout.lifecycle_stage is LifecycleStage.BAKE_TIME
+    for _ in range(9):
+        world.settle(30.0)
+    assert world.state() is S.IN_PROGRESS
+    world.settle(30.0)
+    assert world.state() is S.SUCCESSFUL

@@ -248,7 +248,10 @@ def _encode_deployed(rs: RawSet, told: Deployed) -> JsonObject:
     metadata["creationTimestamp"] = format_time(rs.created)
     metadata["generation"] = told.generation
     metadata["labels"] = {**SELECTOR, **mark}
-    metadata["annotations"] = {**dict(told.notes), workloads.REVISION: str(rs.revision)}
+    notes = {workloads.DESIRED_REPLICAS: told.desired, workloads.MAX_REPLICAS: told.most}
+    metadata["annotations"] = {**dict(told.notes), workloads.REVISION: str(rs.revision)} | {
+        key: str(value) for key, value in notes.items() if value is not None
+    }
     if rs.guard is not None:
         owner = _owner("apps/v1", "Deployment", told.deployment, rs.guard)
         metadata["ownerReferences"] = [owner]

@@ -76,7 +76,8 @@ def restores_the_wrong_revision(snapshot: Snapshot, decision: Decision) -> tuple
             swapped.append(action)
         else:
             told = (other.name, other.uid, other.resource_version)
-            swapped.append(ResizeRevision(*told, action.size, action.workload))
+            rest = (action.workload, action.replicas, action.most)
+            swapped.append(ResizeRevision(*told, action.size, *rest))
     return tuple(swapped)
 
 

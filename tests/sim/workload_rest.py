@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tests.sim import api as server
+from tests.sim.deployment_controller import deployed
 from tests.sim.encode import JsonObject, decode_conditions, split_notes
 from tests.sim.objects import (
     Raw,
@@ -26,6 +27,7 @@ from tests.sim.workload_api import WorkloadServer
 from tripswitch.api.circuit_breakers import read_circuit_breaker_status
 from tripswitch.cluster.client import STRATEGIC_PATCH
 from tripswitch.cluster.transport import Call
+from tripswitch.cluster.workloads import DESIRED_REPLICAS, MAX_REPLICAS
 from tripswitch.domain.values.time import Instant
 
 US = "tripswitch"
@@ -62,9 +64,13 @@ class WorkloadRest(Rest):
                 self.judge(found, after)
                 return self.show(self._write(found, after))
             case RawSet() if call.content_type == STRATEGIC_PATCH and set(body) == SIZE:
-                size = body["spec"]["replicas"]
-                self.judge(found, replace(found, size=size))
-                return self.show(self._workloads.patch_set(found.uid, found.version, size=size))
+                after_size = patch_set(found, body)
+                self.judge(found, after_size)
+                return self.show(
+                    self._workloads.patch_set(
+                        found.uid, found.version, size=after_size.size, deployed=after_size.deployed
+                    )
+                )
             case RawPod() if call.method == "DELETE":
                 self.judge(found, None)
                 return self.show(self._workloads.delete_pod(found.uid, found.version))
@@ -85,6 +91,26 @@ class WorkloadRest(Rest):
 
 SIZE = {"metadata", "spec"}
 SERVER = ("version", "generation")
+
+
+def patch_set(rs: RawSet, patch: Mapping[str, Any]) -> RawSet:
+    """Return a Deployment's ReplicaSet as a patch of the operator leaves it.
+
+    Raises:
+        UnexpectedCallError: It writes what is not ours.
+    """
+    annotations = dict(patch["metadata"].get("annotations", {}))
+    told = deployed(rs)
+    desired = annotations.pop(DESIRED_REPLICAS, told.desired)
+    most = annotations.pop(MAX_REPLICAS, told.most)
+    if annotations or set(patch["spec"]) != {"replicas"}:
+        raise UnexpectedCallError(f"{rs.name}: {patch}")
+    told = replace(
+        told,
+        desired=None if desired is None else int(desired),
+        most=None if most is None else int(most),
+    )
+    return replace(rs, size=patch["spec"]["replicas"], deployed=told)
 
 
 def patch_workload(

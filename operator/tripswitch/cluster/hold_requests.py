@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 
 from tripswitch.api.times import format_time
 from tripswitch.cluster.resources import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
-from tripswitch.cluster.workloads import CHANGED, HOW_TO_GO_ON, MARKS, TRIPPED
+from tripswitch.cluster.workloads import (
+    CHANGED,
+    DESIRED_REPLICAS,
+    HOW_TO_GO_ON,
+    MARKS,
+    MAX_REPLICAS,
+    TRIPPED,
+)
 from tripswitch.domain.values.hold_actions import (
     HoldAction,
     HoldWorkload,
@@ -41,6 +48,8 @@ def build_hold_request(action: HoldAction, now: Instant) -> HoldRequest:
         "metadata": {"uid": action.uid, "resourceVersion": action.resource_version}
     }
     if isinstance(action, ResizeRevision):
+        sized_for = {DESIRED_REPLICAS: str(action.replicas), MAX_REPLICAS: str(action.most)}
+        body["metadata"]["annotations"] = sized_for
         return HoldRequest(REPLICA_SETS, None, {**body, "spec": {"replicas": action.size}})
     resource = resource_of(action.kind)
     match action:

@@ -42,6 +42,10 @@ REVISION_HASH = "controller-revision-hash"
 """Label of a StatefulSet's pods: the name of their ControllerRevision."""
 REVISION = "deployment.kubernetes.io/revision"
 """Annotation of a Deployment's ReplicaSet: its number in ``kubectl rollout history``."""
+DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
+"""Annotation of a Deployment's ReplicaSet: the ``spec.replicas`` that its size was decided for."""
+MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
+"""Annotation of a Deployment's ReplicaSet: ``spec.replicas`` and maxSurge at that time."""
 
 
 class Target(NamedTuple):
@@ -137,8 +141,13 @@ def see_guarded_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenR
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
         deleting=bool(metadata.get("deletionTimestamp")),
         create_error=_see_create_error(raw),
+        sized_for=_see_sized_for(field(metadata, "annotations", DESIRED_REPLICAS)),
     )
     return SeenReplicaSet(view, read_text(metadata.get("namespace")), _controller_uid(raw))
+
+
+def _see_sized_for(note: object) -> int | None:
+    return read_decimal(note) if isinstance(note, str) and note.isdecimal() else None
 
 
 def see_controller_revision(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSet:

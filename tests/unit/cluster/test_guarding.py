@@ -34,7 +34,7 @@ BREAKERS = "/apis/tripswitch.dev/v1alpha1/namespaces/shop/deploymentcircuitbreak
 PLACE = (WorkloadKind.DEPLOYMENT, "web", "uid-web", "10")
 HOLD = HoldWorkload(*PLACE, Mark("web-2", raws.BREAKER_UID))
 REPORT = ReportTrip(*PLACE, "bad")
-RAISE = ResizeRevision("web-6f8c", "rs-6f8c", "10", 3, "uid-web")
+RAISE = ResizeRevision("web-6f8c", "rs-6f8c", "10", 3, "uid-web", 3, 4)
 
 
 @asynccontextmanager

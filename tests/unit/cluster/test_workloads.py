@@ -215,9 +215,25 @@ def test_a_workload_that_was_resumed_keeps_what_it_has() -> None:
     assert "spec" not in body
 
 
-def test_a_resize_writes_the_size_and_nothing_else() -> None:
-    request = build_hold_request(ResizeRevision("web-2", "rs-2", "7", 0, "uid-web"), 0.0)
+def test_a_resize_writes_the_size_and_what_it_was_decided_for() -> None:
+    request = build_hold_request(ResizeRevision("web-2", "rs-2", "7", 0, "uid-web", 3, 4), 0.0)
     assert request.body == {
-        "metadata": {"uid": "rs-2", "resourceVersion": "7"},
+        "metadata": {
+            "uid": "rs-2",
+            "resourceVersion": "7",
+            "annotations": {
+                "deployment.kubernetes.io/desired-replicas": "3",
+                "deployment.kubernetes.io/max-replicas": "4",
+            },
+        },
         "spec": {"replicas": 0},
     }
+
+
+def test_a_replica_set_shows_the_replicas_that_its_size_was_decided_for() -> None:
+    raw = raws.replica_set()
+    assert see_guarded_replica_set(raw, None).view.sized_for is None
+    raw["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] = "5"
+    assert see_guarded_replica_set(raw, None).view.sized_for == 5
+    raw["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] = "many"
+    assert see_guarded_replica_set(raw, None).view.sized_for is None

@@ -172,11 +172,11 @@ class GuardedWorld:
                 self.change(stalled=True, deadline_exceeded=self.is_deployment)
             case WithdrawReport():
                 self.change(stalled=False)
-            case ResizeRevision(name=name, size=size):
+            case ResizeRevision(name=name, size=size, replicas=replicas):
                 view = self.revisions[name]
                 pods = sorted(view.pods, key=lambda pod: pod.ready_since is None)[:size]
                 pods += [pending_pod(f"{name}-{n}") for n in range(len(pods), size)]
-                self.put(replace(view, size=size, pods=tuple(pods)))
+                self.put(replace(view, size=size, pods=tuple(pods), sized_for=replicas))
             case DeletePod(name=name):
                 for view in list(self.revisions.values()):
                     pods = [pod for pod in view.pods if pod.name != name]

@@ -590,3 +590,23 @@ def test_settings_of_the_breaker_win_over_the_workloads_own() -> None:
     assert (spec.min_ready_seconds, spec.progress_deadline) == (9, 90)
     world.change(min_ready_seconds=0)
     assert world.snapshot.guarded.spec.min_ready_seconds is None
+
+
+def test_g4_a_size_that_was_decided_for_other_replicas_is_decided_anew() -> None:
+    """G4: a Deployment with pods of such a ReplicaSet only scales, and rolls nothing out any more."""
+    world = tripped()
+    good = world.revisions["web-v1"]
+    assert (good.size, good.sized_for) == (4, None)
+    world.put(replace(good, sized_for=7))
+    (action,) = world.look().actions
+    assert isinstance(action, ResizeRevision)
+    assert (action.name, action.size, action.replicas, action.most) == ("web-v1", 4, 4, 5)
+    assert world.look().actions == ()
+
+
+def test_g4_a_good_rollout_keeps_sizes_that_were_decided_for_other_replicas() -> None:
+    """G1: its own controller is at work."""
+    world = completed()
+    world.put(replace(world.revisions["web-v1"], sized_for=7))
+    world.roll(2, pending_pod("web-v2-0"))
+    assert world.look().actions == ()

@@ -102,7 +102,11 @@ def _plan_pods(draft: Draft) -> list[Action]:
 
 
 def _plan_sizes(draft: Draft) -> list[Action]:
-    """G4: first the good ReplicaSet up to ``replicas``, then the others down within L (B2)."""
+    """G4: first the good ReplicaSet up to ``replicas``, then the others down within L (B2).
+
+    One that has its size already, decided for other ``replicas``, is written too: the Deployment would
+    never roll out again.
+    """
     target, replicas = draft.counts_of(draft.rollout.revision), draft.spec.replicas
     others = [counts for name, counts in draft.counts.items() if name != target.name]
     lower = compute_bounds(draft.spec.strategy, replicas).lower
@@ -113,10 +117,14 @@ def _plan_sizes(draft: Draft) -> list[Action]:
     sizes = {**planned, target.name: max(target.size, replicas)}
     sets = {rs.name: rs for rs in draft.snapshot.replica_sets if not rs.deleting}
     order = [target.name, *(other.name for other in others)]
+    most = max(replicas, compute_bounds(draft.spec.strategy, replicas).upper)
     return [
-        ResizeRevision(rs.name, rs.uid, rs.resource_version, sizes[name], draft.workload.uid)
+        ResizeRevision(
+            rs.name, rs.uid, rs.resource_version, sizes[name], draft.workload.uid, replicas, most
+        )
         for name in order
-        if (rs := sets.get(name)) is not None and sizes[name] != rs.size
+        if (rs := sets.get(name)) is not None
+        and (sizes[name] != rs.size or (sizes[name] and rs.sized_for not in (None, replicas)))
     ]
 
 

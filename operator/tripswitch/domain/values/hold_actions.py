@@ -64,8 +64,11 @@ class WithdrawReport:
 
 @dataclass(frozen=True, slots=True)
 class ResizeRevision:
-    """Set the size of one of the workload's ReplicaSets; nothing else is written on it.
+    """Set the size of one of the workload's ReplicaSets, and which ``replicas`` it was decided for.
 
+    A Deployment's controller notes on a ReplicaSet the ``replicas`` (desired-replicas) and the most pods
+    (max-replicas) that its size was decided for. While the note of a ReplicaSet with pods differs from
+    ``spec.replicas`` it only scales and rolls nothing out, so whoever sets a size sets the note, too.
     ``workload`` is the UID of the Deployment.
     """
 
@@ -74,6 +77,8 @@ class ResizeRevision:
     resource_version: str
     size: int
     workload: str
+    replicas: int
+    most: int
 
 
 HoldAction = HoldWorkload | ReleaseWorkload | ReportTrip | WithdrawReport | ResizeRevision

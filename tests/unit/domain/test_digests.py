@@ -291,3 +291,9 @@ def test_a_pinning_names_what_changes_and_the_images_behind_all_pins() -> None:
     assert find_pinning((), (WEB, log), (Pin("web", A),)) == Pinning((WEB,), ())
     assert list_pins((pinned, log)) == (Pin("web", A),)
     assert recall((WEB, log), (Pin("web", A),)) == (entry(),)
+
+
+def test_d1_a_pod_without_the_container_settles_nothing() -> None:
+    other = pod("a", running(name="log", image="log:1", image_id=f"docker.io/library/log@{B}"))
+    assert look(other) == ()
+    assert look(other, known=(entry(),)) == (entry(),)

@@ -226,8 +226,7 @@ class _Shown:
 
     def _check(self, entry: ContainerImage, around: Circumstances) -> tuple[ContainerImage, str]:
         """D2 to D4: what pods show of a digest that was settled."""
-        missing = next((pod for pod in self.pods if self._lacks(pod, entry)), None)
-        proved = any(self._runs(pod, pinned=True) for pod in self.pods)
+        missing, proved = self._find_pinned(pin_image(entry.image, entry.digest or ""))
         if missing is not None and not proved:
             own = any(self._digest(pod) == entry.digest for pod in self._running())
             digest = None if own and around.may_drop else entry.digest
@@ -256,31 +255,30 @@ class _Shown:
 
     def _running(self) -> list[PodView]:
         """The pods that run, with the container's image by its tag."""
-        return [pod for pod in self.pods if self._runs(pod, pinned=False)]
+        image, found = self.template.image, []
+        for pod in self.pods:
+            container = self._find(pod)
+            if (
+                container is not None
+                and container.image == image
+                and container.image_id
+                and runs(pod)
+            ):
+                found.append(pod)
+        return found
 
-    def _runs(self, pod: PodView, *, pinned: bool) -> bool:
-        container = self._find(pod)
-        if container is None or not container.image_id or not runs(pod):
-            return False
-        return container.image == self._name(pinned=pinned)
-
-    def _lacks(self, pod: PodView, entry: ContainerImage) -> bool:
-        """Whether a pod waits for the pinned image, and its registry does not have it (D3)."""
-        container = self._find(pod)
-        return (
-            container is not None
-            and entry.digest is not None
-            and container.image == pin_image(entry.image, entry.digest)
-            and is_missing(container)
-        )
-
-    def _name(self, *, pinned: bool) -> str:
-        """Return the image that the pod's spec must have to be one with, or without, the pin."""
-        image = self.template.image
-        if not pinned:
-            return image
-        digest = None if self.entry is None else self.entry.digest
-        return "" if digest is None else pin_image(image, digest)
+    def _find_pinned(self, image: str) -> tuple[PodView | None, bool]:
+        """Return a pod that waits for a pinned image which its registry lacks, and whether any pod runs it (D3)."""
+        missing, proved = None, False
+        for pod in self.pods:
+            container = self._find(pod)
+            if container is None or container.image != image:
+                continue
+            if container.waiting is not None:
+                missing = pod if missing is None and is_missing(container) else missing
+            elif not proved:
+                proved = bool(container.image_id) and runs(pod)
+        return missing, proved
 
     def _digest(self, pod: PodView) -> str | DigestNote:
         container = self._find(pod)
@@ -289,7 +287,12 @@ class _Shown:
 
     def _find(self, pod: PodView) -> ContainerView | None:
         name = self.template.container
-        return next((one for one in pod.containers if one.name == name), None)
+        for (
+            one
+        ) in pod.containers:  # a generator would cost more, for each pod of a fleet at each look
+            if one.name == name:
+                return one
+        return None
 
 
 def runs(pod: PodView) -> bool:

@@ -286,10 +286,9 @@ class _Shown:
         return read_digest(self.template.image, container.image_id)
 
     def _find(self, pod: PodView) -> ContainerView | None:
+        """Return the pod's container; a loop, because this is done for each pod at each look."""
         name = self.template.container
-        for (
-            one
-        ) in pod.containers:  # a generator would cost more, for each pod of a fleet at each look
+        for one in pod.containers:
             if one.name == name:
                 return one
         return None

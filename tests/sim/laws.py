@@ -83,4 +83,9 @@ def _strike(pod: PodView, changes: dict[str, bool]) -> PodView:
 
 
 def _written(snapshot: Snapshot, decision: Decision) -> Snapshot:
-    return replace(snapshot, guarded=replace(snapshot.guarded, status=decision.status))
+    """The snapshot of the next look, if nothing but the status has changed."""
+    guarded, protected = replace(snapshot.guarded, status=decision.status), snapshot.protected
+    if protected is not None:
+        # It is known by the memory that is stored whether the workload was made again.
+        protected = replace(protected, made_anew=False)
+    return replace(snapshot, guarded=guarded, protected=protected)

@@ -133,7 +133,7 @@ class Watch:
     def hear_again(self, *, lose: bool) -> None:
         """What was held up arrives, or is lost, so that everything has to be listed."""
         held, self._held = self._held, None
-        if lose:
+        if lose and self.is_open:
             self.expire()
             return
         for item in held or ():

@@ -117,6 +117,7 @@ recordings: setup ## record again what a real kubelet shows (root); the unit tes
 .PHONY: bench-real
 bench-real: setup ## measure trips on a real kubelet, write docs/real-node.md (root)
 	$(BIN)/python -m benchmarks.real_times
+	$(BIN)/python -m benchmarks.real_guarded
 
 ##@ Hand it on
 
@@ -224,7 +225,7 @@ clean: ## remove what was made here (not the cache of built programs)
 bench: setup ## every benchmark, with Argo Rollouts and Deployments beside (ARGS=--quick: small numbers)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets
+bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets, guarding
 	$(BIN)/python -m benchmarks $* $(ARGS)
 
 .PHONY: soak-cluster

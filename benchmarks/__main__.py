@@ -21,6 +21,7 @@ from benchmarks.cost import measure_cost, measure_rollback
 from benchmarks.decisions import measure_decide
 from benchmarks.failover import measure_failover
 from benchmarks.fleets import measure_fleets
+from benchmarks.guarding import measure_guarding
 from benchmarks.real import find_real_node
 from benchmarks.report import Report, Result, show
 from benchmarks.scale import FULL, QUICK, Scale
@@ -39,7 +40,10 @@ ON_THE_CLUSTER: Mapping[str, Measure] = {
     "fleets": measure_fleets,
     "failover": measure_failover,
     "storm": measure_storm,
+    "guarding": measure_guarding,
 }
+ALONE = ("guarding",)
+"""Those that measure nobody beside us, and need no Argo Rollouts."""
 FAILURES = (RuntimeError, TimeoutError, OSError, aiohttp.ClientError, ClusterError, ExceptionGroup)
 NAMES = ("decide", "node", *ON_THE_CLUSTER)
 
@@ -67,7 +71,7 @@ async def run(names: list[str], scale: Scale, report: Report | None) -> list[str
         # it (the scheduler took nodes for full that were empty).
         with tempfile.TemporaryDirectory(prefix="tripswitch-bench-") as directory:
             try:
-                async with Testbed(Path(directory)) as testbed:
+                async with Testbed(Path(directory), peers=name not in ALONE) as testbed:
                     began = time.monotonic()
                     keep(name, await ON_THE_CLUSTER[name](testbed, scale), began)
             except FAILURES:

@@ -23,6 +23,7 @@ from typing import Any
 from kubernetes import client, config, watch
 from urllib3.exceptions import ProtocolError
 
+from benchmarks.guarded_section import find_guarded
 from benchmarks.pods import cannot_start, failures, is_ready, is_started
 from tests.e2e.namespace import Namespace, rollout
 from tests.e2e.real import BAD, GOOD, PATIENCE, Bad, service, threshold
@@ -68,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
                     loads.append(os.getloadavg()[0])
                     lines.append(_measure(environment, bad, replicas))
                     print(f"round {number}: {lines[-1]}", flush=True)
-        PAGE.write_text(_page(lines, options.rounds, loads))
+        PAGE.write_text(_page(lines, options.rounds, loads) + find_guarded(PAGE.read_text()))
     finally:
         stop_environment(environment)
     print(f"written: {PAGE}")

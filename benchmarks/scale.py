@@ -16,6 +16,10 @@ class Scale:
     idle_seconds: int
     rounds: int
     """How often small things are repeated."""
+    guarded: int
+    """Deployments that are guarded in place."""
+    others: int
+    """Pods beside them that nothing guards."""
 
     @property
     def idle(self) -> int:
@@ -23,5 +27,16 @@ class Scale:
         return self.sizes[1]
 
 
-FULL = Scale("full", (25, 1000, 5000), trips=500, storm=1000, idle_seconds=60, rounds=3)
-QUICK = Scale("quick", (10, 50, 100), trips=30, storm=40, idle_seconds=15, rounds=2)
+FULL = Scale(
+    "full",
+    (25, 1000, 5000),
+    trips=500,
+    storm=1000,
+    idle_seconds=60,
+    rounds=3,
+    guarded=100,
+    others=20_000,
+)
+QUICK = Scale(
+    "quick", (10, 50, 100), trips=30, storm=40, idle_seconds=15, rounds=2, guarded=10, others=400
+)

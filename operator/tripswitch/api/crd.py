@@ -98,6 +98,7 @@ GUARDED_DEPLOYMENT = Definition(
         FAILURES,
         AGE,
         STAGE._replace(wide=True),
+        Column("Lifecycle", "string", ".status.rollout.lifecycleStage", wide=True),
         FAILED,
         REASON,
         Column("Images", "string", ".spec.template.spec.containers[*].image", wide=True),

@@ -143,6 +143,9 @@ def dump_status(status: CommonStatus, generation: int) -> dict[str, Any]:
     for revision in dumped["revisions"]:
         if not revision["containerImages"]:  # a guarded workload's has none
             del revision["containerImages"]
+    rollout = dumped.get("rollout")
+    if rollout is not None and not rollout["hooks"]:
+        del rollout["hooks"]
     return dumped
 
 

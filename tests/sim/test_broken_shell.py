@@ -25,7 +25,7 @@ from tripswitch.domain.values.decision import Action
 from tripswitch.domain.values.time import Instant
 from tripswitch.shell.wiring import KIT, Kit
 
-WORLDS = 40
+WORLDS = 80
 STEPS = 400
 
 

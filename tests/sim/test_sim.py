@@ -46,7 +46,7 @@ def test_no_generated_world_breaks_a_rule(number: int) -> None:
 
 def test_the_worlds_together_see_what_they_are_made_for() -> None:
     soak = Soak(seed=1)
-    soak.run(6_000)
+    soak.run(9_000)
     for what in ("CircuitBreakerTriggered", "RollbackStarted", "restarts", "answers lost"):
         assert soak.seen[what] > 0, what
     assert f"**{soak.steps:,} steps**" in render(soak, 1.0)

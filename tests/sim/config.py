@@ -111,6 +111,13 @@ def draw_calm_config(rng: Random) -> Config:
     config.disruption_every = config.skew = 0
     config.people_every = rng.choice((30, 120))
     config.spec = replace(config.spec, replicas=rng.choice((1, 2, 3, 4, 5, 8)))
+    early, strategy = config.spec.early_success, config.spec.strategy
+    if early is not None:
+        # Fewer healthy pods than L may be enough (E1) only where nobody counts on L: the schema
+        # refuses it with percentages.
+        least = strategy.minimum_healthy if isinstance(strategy, Percentages) else 100
+        percent = max(early.healthy_percent, least)
+        config.spec = replace(config.spec, early_success=replace(early, healthy_percent=percent))
     for plan in config.plans:
         bad = rng.random() < 0.5
         plan.ways = (rng.choice(NEVER_READY if bad else ("good", "slow")), "good")

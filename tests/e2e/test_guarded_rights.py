@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +22,19 @@ from tests.e2e.guards import (
 )
 from tests.e2e.namespace import Namespace
 from tests.support.environment import Environment
-from tests.support.rights import judge, read_audit, read_granted
+from tests.support.rights import Right, judge, read_audit, read_granted
 from tools.cluster.audit import AuditLog
 from tools.cluster.control_plane import ControlPlane
 from tools.helm import CHART, NAMESPACE, RELEASE, Helm
 from tools.operator_process import USER, OperatorProcess, write_kubeconfig
 
 BREAKERS = ("web-deployment", "web-statefulset")
+
+AFTER_A_CONFLICT = {Right("tripswitch.dev", "deploymentcircuitbreakers", "get")}
+"""What the operator reads only when a status was written on an older version: a race, not a story.
+
+``test_a_conflict_fetches_the_latest_version`` shows that reading.
+"""
 
 
 @pytest.fixture
@@ -74,10 +82,8 @@ def roll(world: Namespace, image: str, wanted: str, behaviour: str | None = None
     for kind, breaker in zip(("deployment", "statefulset"), BREAKERS, strict=True):
         generation = find(world, kind)["metadata"]["generation"]
         until(
-            lambda breaker=breaker: guard_status(world, breaker),
-            lambda status, least=generation: (
-                status["targetGeneration"] >= least and status["rollout"]["status"] == wanted
-            ),
+            partial(guard_status, world, breaker),
+            partial(has_ended, wanted, generation),
         )
 
 
@@ -115,11 +121,8 @@ def test_every_right_that_guarding_adds_is_used(cluster: ControlPlane, tmp_path:
         start(world, "observe")
         world.kubectl("label", "namespace", "shop", f"{LABEL}=enforce", "--overwrite")
         for breaker in BREAKERS:
-            words = ("get", "dcb", breaker, "--output=jsonpath={.spec.mode}")
-            until(lambda words=words: {"mode": world.kubectl(*words)}, is_enforced)
+            until(partial(read_mode, world, breaker), is_enforced)
         world.apply(deployment("crash", "web:2"))
-        for number in range(40):  # a status that is written on an older version is read again (get)
-            world.kubectl("annotate", "dcb", BREAKERS[0], f"example.com/n={number}", "--overwrite")
         roll(world, "web:2", "ROLLBACK_SUCCESSFUL", "crash")
         assert images(world) == ["web:1"] * 7
         roll(world, "web:3", "SUCCESSFUL")
@@ -133,7 +136,17 @@ def test_every_right_that_guarding_adds_is_used(cluster: ControlPlane, tmp_path:
         used, refused = read_audit(lines)
     assert refused == set()
     assert len(whole - without) > 10, "guarding adds rights"
-    assert sorted(map(str, whole - without - used)) == []
+    assert sorted(map(str, whole - without - used - AFTER_A_CONFLICT)) == []
+
+
+def has_ended(wanted: str, generation: int, status: Mapping[str, Any]) -> bool:
+    """Return whether the rollout of this generation of the workload has ended as wanted."""
+    return bool(status["targetGeneration"] >= generation and status["rollout"]["status"] == wanted)
+
+
+def read_mode(world: Namespace, breaker: str) -> dict[str, str]:
+    """Return a breaker's mode."""
+    return {"mode": world.kubectl("get", "dcb", breaker, "--output=jsonpath={.spec.mode}")}
 
 
 def is_enforced(seen: dict[str, str]) -> bool:

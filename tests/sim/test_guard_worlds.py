@@ -178,7 +178,7 @@ def tripping(config: GuardConfig) -> None:
         policy=(),
     )
     config.protection = replace(config.protection, breaker=breaker)
-    config.workload = replace(config.workload, replicas=3, min_ready=0)  # type: ignore[arg-type]
+    config.workload = replace(config.workload, replicas=3, min_ready=0)
     config.disruption_every, config.by_hand = 0, False
     config.people_every, config.autoscale_every = 60, 0
 

@@ -181,7 +181,7 @@ class Process:
         self._transport.cut(seconds)
 
     def hush(self, kind: type[Raw]) -> None:
-        """The watch of a kind tells nothing from now on."""
+        """The watch of a kind delivers no events from now on."""
         for watch in self._transport.watches:
             if watch.kind is kind:
                 watch.hush()

@@ -41,7 +41,7 @@ def build_schema(
             "spec": {**wanted, "description": "What is wanted."},
             "status": {
                 **found,
-                "description": "What is, and what the breaker remembers.",
+                "description": "Observed state, and what the circuit breaker has counted.",
                 "default": UNSEEN,
             },
         },

@@ -126,7 +126,7 @@ class RollingUpdate(ApiModel):
 
 
 class FailedPodRetention(ApiModel):
-    """Failing pods that are kept for a look when their revision has failed."""
+    """Failing pods that are kept for inspection when their revision has failed."""
 
     count: int = Field(
         default=0,

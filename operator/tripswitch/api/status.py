@@ -60,8 +60,8 @@ class Tally(Compact):
     """Failures of one container seen so far."""
 
     container: str = Field(description="The container's name.")
-    runs: int = Field(default=0, description="Runs that ended (rule F1).")
-    waits: int = Field(default=0, description="Failures to start at all (rule F2).")
+    runs: int = Field(default=0, description="Runs of it that ended and were counted (rule F1).")
+    waits: int = Field(default=0, description="Failures to start that were counted (rule F2).")
     since: Time | None = Field(default=None, description="Since when it has been unable to start.")
     generation: int = Field(
         default=0, description="The pod's generation when a resize last restarted it (rule F1)."
@@ -75,14 +75,23 @@ class Counted(Compact):
     """What has been seen of one pod, so that nothing counts twice (rule F7)."""
 
     pod: str = Field(description="UID of the pod.")
-    containers: tuple[Tally, ...] = Field(default=(), description="Its containers' failures.")
-    failed: bool = Field(default=False, description="It was counted as failed as a whole (F3).")
-    unhealthy: bool = Field(default=False, description="It missed its health deadline (F4).")
+    containers: tuple[Tally, ...] = Field(
+        default=(), description="What was counted of each of its containers."
+    )
+    failed: bool = Field(
+        default=False, description="Whether it was counted as failed as a whole (rule F3)."
+    )
+    unhealthy: bool = Field(
+        default=False,
+        description="Whether it was counted because it was not Ready in time (rule F4).",
+    )
     best_state: domain.BestState = Field(
-        default=domain.BestState.NONE, alias="seen", description="The best it has been."
+        default=domain.BestState.NONE,
+        alias="seen",
+        description="The furthest stage that it reached.",
     )
     existed_before: bool = Field(
-        default=False, alias="before", description="It was there before the rollout began."
+        default=False, alias="before", description="Whether it existed before the rollout began."
     )
 
 
@@ -90,8 +99,11 @@ class Evidence(Compact):
     """What else one failing pod had to say."""
 
     pod: str = Field(description="The pod.")
-    event: str = Field(default="", description="Its own Warning event (a probe, a volume).")
-    log_tail: str = Field(default="", description="The end of the failing container's log.")
+    event: str = Field(
+        default="",
+        description="The latest Warning event of the pod, for instance of a probe or a volume.",
+    )
+    log_tail: str = Field(default="", description="The last lines of the failing container's log.")
 
 
 class FailureRecord(ApiModel):
@@ -99,7 +111,9 @@ class FailureRecord(ApiModel):
 
     revision: int = Field(description="Revision whose pods failed.")
     kind: FailureKind = Field(description="LAUNCH if the pod never was Ready, HEALTH otherwise.")
-    reason: str = Field(description="Why, in Kubernetes' word.")
+    reason: str = Field(
+        description="Reason of the failure, for instance OOMKilled or ErrImagePull."
+    )
     container: str | None = Field(default=None, description="The container that failed.")
     exit_code: int | None = Field(default=None, description="Its exit code.")
     signal: int | None = Field(default=None, description="The signal that ended it.")
@@ -107,9 +121,10 @@ class FailureRecord(ApiModel):
     node: str | None = Field(default=None, description="The node it was on.")
     count: int = Field(description="How many failures of this cause were counted.")
     last_seen: Time = Field(description="When the latest one was counted.")
-    message: str = Field(default="", description="The kubelet's words, at most 1 KiB.")
+    message: str = Field(default="", description="Message of the kubelet, at most 1 KiB.")
     evidence: Evidence | None = Field(
-        default=None, description="What one of those pods had to say, once it has been found out."
+        default=None,
+        description="Warning event and log lines of one of those pods, once they have been read.",
     )
 
     @model_validator(mode="before")
@@ -143,30 +158,33 @@ class Breaker(ApiModel):
         default=domain.Stage.LAUNCH,
         description="LAUNCH until one pod has been running, then HEALTH.",
     )
-    failure_count: int = Field(default=0, ge=0, description="Failures that count now.")
-    threshold: int = Field(default=3, description="Failures at which it trips.")
-    summary: str = Field(default="", description="Failures and threshold, as 2/3.")
+    failure_count: int = Field(
+        default=0, ge=0, description="Number of failures counted in the current rollout."
+    )
+    threshold: int = Field(default=3, description="Number of failures at which the breaker trips.")
+    summary: str = Field(default="", description="Count and threshold, for instance 2/3.")
     counted: tuple[Counted, ...] = Field(
         default=(),
         description="Pods whose failures are already in the count.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["pod"]},
     )
     unlisted: int | None = Field(
-        default=None, description="Healthy pods that have no entry there for want of room."
+        default=None,
+        description="Healthy pods that are not in countedPods because that list is full.",
     )
     uncounted_until: Time | None = Field(
         default=None,
-        description="Pods without an entry that were created until then are left out.",
+        description="Pods created up to this time that are not in the list are not counted.",
     )
     failures: tuple[FailureRecord, ...] = Field(
-        default=(), description="Why, newest first, at most 10 causes."
+        default=(), description="Causes of the failures, newest first, at most 10."
     )
 
 
 class Rollout(ApiModel):
     """The current or latest rollout."""
 
-    revision: int = Field(description="The revision it makes run.")
+    revision: int = Field(description="Revision that the rollout deploys.")
     kind: domain.RolloutKind = Field(description="DEPLOY or ROLLBACK.")
     status: domain.RolloutStatus = Field(
         description="Its status, in ECS ServiceDeployment's words."
@@ -177,13 +195,14 @@ class Rollout(ApiModel):
         default=None, description="The revision that a rollback came from."
     )
     reason: domain.Reason = Field(
-        default=domain.Reason.ROLLOUT_IN_PROGRESS, description="Why it is in this status."
+        default=domain.Reason.ROLLOUT_IN_PROGRESS,
+        description="Reason for the status, in one sentence.",
     )
     message: str = Field(default="", description="The same in words.")
     healthy_high_water: int = Field(
         default=0, description="The most healthy pods of the revision so far (rule P1)."
     )
-    progressed_at: Time = Field(default=0.0, description="When that was reached.")
+    progressed_at: Time = Field(default=0.0, description="When that number was reached.")
     paused_at: Time | None = Field(default=None, description="Since when it is paused.")
     held_at: Time | None = Field(
         default=None,
@@ -229,14 +248,16 @@ class Revision(ApiModel):
     digest: str = Field(alias="templateHash", description="Identity of the pod template.")
     status: str = Field(default="INACTIVE", description="PRIMARY, ACTIVE or INACTIVE, as in ECS.")
     rollout_state: domain.RolloutState = Field(
-        default=domain.RolloutState.IN_PROGRESS, description="How its latest rollout ended."
+        default=domain.RolloutState.IN_PROGRESS, description="Status of its latest rollout."
     )
     desired: int = Field(default=0, description="Size of its ReplicaSet.")
     running: int = Field(default=0, description="Its running pods.")
     healthy: int = Field(default=0, description="Its healthy pods.")
-    failed_tasks: int = Field(default=0, description="Failures counted against it, ever.")
+    failed_tasks: int = Field(
+        default=0, description="Failures counted for it in all of its rollouts."
+    )
     images: tuple[str, ...] = Field(default=(), description="Its containers' images.")
-    created_at: Time = Field(description="When it was first wanted.")
+    created_at: Time = Field(description="When it was created.")
     finished_at: Time | None = Field(default=None, description="When its latest rollout ended.")
     completed_at: Time | None = Field(default=None, description="When it last COMPLETED.")
     ready_seconds: int | None = Field(
@@ -271,7 +292,7 @@ class Condition(ApiModel):
     )
     status: Truth = Field(description="True, False or Unknown.")
     reason: domain.Reason = Field(description="Why, in one word.")
-    message: str = Field(description="Why, in one sentence.")
+    message: str = Field(description="Reason for the condition, in one sentence.")
     last_transition_time: Time = Field(description="When status last changed.")
     observed_generation: int | None = Field(
         default=None, description="The generation this condition is about."
@@ -290,13 +311,16 @@ class CommonStatus(ApiModel):
         default=None,
         description="State of the rollout that runs, else of the desired revision (ECS words).",
     )
-    rollout_state_reason: str = Field(default="", description="The same in one sentence.")
+    rollout_state_reason: str = Field(
+        default="", description="Reason for the rollout state, in one sentence."
+    )
     rollout: Rollout | None = Field(default=None, description="The current or latest rollout.")
     desired_revision: int | None = Field(
         default=None, description="The revision of the template that is wanted now."
     )
     last_completed_revision: int | None = Field(
-        default=None, description="Where a rollback would go; none while one runs."
+        default=None,
+        description="Revision that a rollback would deploy; empty while a rollback runs.",
     )
     circuit_breaker: Breaker = Field(default=Breaker(), description="The circuit breaker.")
     alarms: AlarmsStatus | None = Field(

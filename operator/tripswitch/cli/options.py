@@ -114,5 +114,5 @@ output_option = click.option(
     type=click.Choice(["text", "json", "yaml"]),
     default="text",
     show_default=True,
-    help="For people, or for programs.",
+    help="Output format: text for people, json for programs.",
 )

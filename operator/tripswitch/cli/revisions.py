@@ -60,8 +60,7 @@ async def load_first(
                 raise
             lost.append(revision.number)
     raise Problem(
-        f"{view.label} has no earlier revision that can be had: the ReplicaSets of "
-        f"{_name(lost)} are gone",
+        f"{view.label} has no earlier revision left: the ReplicaSets of {_name(lost)} are gone",
         Exit.NOT_FOUND,
     )
 

@@ -81,7 +81,7 @@ def stop(
     Writes the annotation tripswitch.dev/stop on the GuardedDeployment or DeploymentCircuitBreaker.
     """
     if how is None:
-        raise click.UsageError("say what becomes of it: --rollback or --abort")
+        raise click.UsageError("choose --rollback or --abort")
     _change(target, where, lambda view: decide_stop(view, how))
 
 
@@ -142,7 +142,9 @@ def decide_retry(view: View) -> tuple[Mapping[str, Any], str]:
     """
     wanted = next((r for r in view.revisions if r.number == view.desired_revision), None)
     if wanted is None or wanted.state not in ("FAILED", "STOPPED"):
-        state = "has not been looked at yet" if wanted is None else f"is {wanted.state}"
+        state = (
+            "has not been handled by the operator yet" if wanted is None else f"is {wanted.state}"
+        )
         raise Problem(
             f"nothing to retry: revision {view.desired_revision} {state}, not FAILED"
             if wanted is not None
@@ -162,7 +164,7 @@ def decide_stop(view: View, how: str) -> tuple[Mapping[str, Any], str]:
     if view.outcome is not Outcome.RUNNING or not rollout.status:
         raise Problem(f"nothing to stop: the latest rollout is {rollout.status or 'not there yet'}")
     if not view.current:
-        raise Problem("the operator has not looked at the latest change yet; try again")
+        raise Problem("the operator has not handled the latest change yet; try again")
     said = f"stops the rollout of revision {rollout.revision}"
     said += ", goes back" if how == "ROLLBACK" else ", no rollback"
     return _annotate(STOP, f"{rollout.revision}/{how}"), said

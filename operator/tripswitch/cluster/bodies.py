@@ -155,7 +155,7 @@ def build_set_aside(
             "annotations": {
                 REVISION: str(action.revision),
                 RETAINED_UNTIL: format_time(until),
-                RETAINED_WHY: f"revision {action.revision} failed; kept for a look",
+                RETAINED_WHY: f"revision {action.revision} failed; kept for inspection",
             },
             "ownerReferences": [
                 {"$patch": "replace"},

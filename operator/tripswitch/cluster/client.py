@@ -121,10 +121,12 @@ class Client:
         async with self._slots:
             seconds = self._seconds if method == "GET" else min(self._seconds, self._permit())
             if seconds <= 0:
-                raise NotLeadingError(f"{call}: not sent, another process may lead")
+                raise NotLeadingError(
+                    f"{call}: not sent, because another process may be the leader"
+                )
             answer = await self._judge(call, self._transport.request(call, seconds=seconds))
         if not isinstance(answer.body, dict):
-            raise UnreachableError(f"{call}: the answer is not an object")
+            raise UnreachableError(f"{call}: the answer is not a JSON object")
         return answer.body
 
     async def read_text(self, path: str, query: Mapping[str, str], *, seconds: float) -> str:
@@ -217,7 +219,7 @@ class Client:
 
 def _expect_object(decoded: object) -> dict[str, Any]:
     if not isinstance(decoded, dict):
-        raise UnreachableError("it is not an object")
+        raise UnreachableError("the answer is not a JSON object")
     return decoded
 
 

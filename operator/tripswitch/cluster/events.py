@@ -105,7 +105,11 @@ class Recorder:
         elif len(self._waiting) < MAX_WAITING:
             self._waiting[key] = _Said(about, reason, message, warning, topic or message, now, now)
         else:
-            logger.warning("event %s dropped: too many wait", reason, extra=log_about(about.key))
+            logger.warning(
+                "event %s was dropped: the queue of events is full",
+                reason,
+                extra=log_about(about.key),
+            )
         self._done.clear()
         self._some.set()
 

@@ -166,7 +166,10 @@ class Collector:
         try:
             self._waiting.put_nowait((about, inquiry))
         except asyncio.QueueFull:
-            logger.warning("evidence put off: too many questions wait", extra=log_about(about.key))
+            logger.warning(
+                "evidence is collected later: the queue of questions is full",
+                extra=log_about(about.key),
+            )
             return False
         return True
 
@@ -282,7 +285,11 @@ class Collector:
         if isinstance(error, ForbiddenError):
             if what not in self._forbidden:
                 self._forbidden.add(what)
-                logger.warning("no right to read %s: failures are told without: %s", what, error)
+                logger.warning(
+                    "no permission to read %s, so failures are reported without them: %s",
+                    what,
+                    error,
+                )
             return True
         level = logging.DEBUG if isinstance(error, NotFoundError) else logging.INFO
         logger.log(level, "no %s of pod %s/%s: %s", what, namespace, pod, error)

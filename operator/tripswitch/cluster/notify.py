@@ -65,8 +65,8 @@ KEY_PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
 """How long Standard Webhooks lets a key be."""
 
-GIVEN_UP = "notification %s given up: %s"
-TRIED_AGAIN = "notification %s is tried again: %s"
+GIVEN_UP = "notification %s was given up: %s"
+TRIED_AGAIN = "notification %s failed and is tried again: %s"
 
 MAX_WAITING = 500
 MAX_TRIES = 6
@@ -156,7 +156,11 @@ class Notifier:
             try:
                 self._waiting.put_nowait(message)
             except asyncio.QueueFull:
-                logger.warning("notification %s dropped: too many wait", name, extra=context)
+                logger.warning(
+                    "notification %s was dropped: the queue of notifications is full",
+                    name,
+                    extra=context,
+                )
                 self._observe("dropped")
 
     async def run(self) -> None:

@@ -150,7 +150,9 @@ class OptIn:
             )
         except AlreadyExistsError:
             name = body["metadata"]["name"]
-            logger.info("%s/%s exists already; its watch will tell", brief.target.namespace, name)
+            logger.info(
+                "%s/%s exists already; its watch will report it", brief.target.namespace, name
+            )
 
     async def _delete(self, record: Record) -> None:
         options = {

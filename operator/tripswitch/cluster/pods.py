@@ -189,7 +189,7 @@ def _see_waiting_for(conditions: Mapping[str, Any], containers: tuple[ContainerV
     if not _is_being_set_up(conditions, containers):
         return ""
     creating = next(one for one in containers if one.waiting == CREATING)
-    words = creating.message or "image, volumes or network are not there yet"
+    words = creating.message or "its image, volumes or network are not ready yet"
     return read_text(f"{CREATING}: {words}")
 
 

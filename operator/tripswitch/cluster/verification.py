@@ -193,7 +193,11 @@ class Verifier:
     def _explain_refusal(self, what: str, error: ForbiddenError) -> None:
         if what not in self._forbidden:
             self._forbidden.add(what)
-            logger.warning("no right to read %s, so rules V1 and V3 know less: %s", what, error)
+            logger.warning(
+                "no permission to read %s, so late pods are judged without them (rules V1, V3): %s",
+                what,
+                error,
+            )
 
 
 def read_attempts(events: Iterable[Mapping[str, Any]], pods: set[str]) -> Iterable[AttemptEvent]:

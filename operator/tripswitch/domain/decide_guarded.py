@@ -126,7 +126,10 @@ def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str]
         return Reason.NO_ROLLOUT, f"{target} {words}"
     known = snapshot.guarded.status.memory.desired_revision is not None or protected.current
     if not known:
-        return Reason.WAITING_FOR_CONTROLLER, f"the controller of {target} has made no revision yet"
+        return (
+            Reason.WAITING_FOR_CONTROLLER,
+            f"the controller of {target} has not created a revision yet",
+        )
     return None
 
 

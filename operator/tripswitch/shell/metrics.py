@@ -103,7 +103,7 @@ class Metrics:
         )
         self._reconcile_duration = Histogram(
             "tripswitch_reconcile_duration_seconds",
-            "One look at one object, all writes included.",
+            "Duration of one reconcile of one object, all writes included.",
             registry=registry,
             buckets=_LATENCIES,
         )
@@ -126,12 +126,12 @@ class Metrics:
             registry=registry,
         )
         self._depth = Gauge(
-            "tripswitch_queue_depth", "Objects that wait to be looked at.", registry=registry
+            "tripswitch_queue_depth", "Objects that wait for a reconcile.", registry=registry
         )
 
         self._errors = Counter(
             "tripswitch_reconcile_errors",
-            "Looks that ended in an error nobody had thought of: a bug. Its object has an event.",
+            "Reconciles that ended in an unexpected error, which is a bug; the object has an event.",
             registry=registry,
         )
         self._reasons: dict[Key, str] = {}

@@ -115,7 +115,7 @@ _FLAGS = (
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="For people or for collectors.",
+        help="Format of the log: text for people, json for log collectors.",
     ),
     click.option(
         "--workers",

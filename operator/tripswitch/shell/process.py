@@ -206,7 +206,7 @@ class Process:
             if now - watch.last_turn > STUCK_SECONDS
         ]
         found += [
-            f"watch of {sweep.plural} tells nothing"
+            f"watch of {sweep.plural} delivers no events"
             for sweep in self._parts.resyncs
             if sweep.missed_since is not None and now - sweep.missed_since > STUCK_SECONDS
         ]

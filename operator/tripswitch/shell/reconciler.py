@@ -226,7 +226,7 @@ class Reconciler:
             return
         memory.misunderstood = record.resource_version
         logger.warning(
-            "cannot be understood, its pods are left alone: %s", words, extra=about(record.key)
+            "cannot be read, so its pods are left alone: %s", words, extra=about(record.key)
         )
         self._recorder.say(record, INVALID, words, warning=True)
 

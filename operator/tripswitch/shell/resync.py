@@ -193,7 +193,9 @@ class Resync:
         for record in self._store.records():
             gone = record.uid not in listed.uids and namespace in (None, record.key.namespace)
             if gone and record.version <= listed.version:
-                logger.info("it is gone; the watch missed its deletion", extra=about(record.key))
+                logger.info(
+                    "it was deleted; the watch missed the deletion", extra=about(record.key)
+                )
                 self._store.remove_guarded(record.uid)
 
     async def _fetch(self, key: Key, version: int) -> None:

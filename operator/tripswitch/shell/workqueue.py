@@ -152,7 +152,7 @@ class WorkQueue(Generic[K]):
             delay = await self._work(key, taken.since)
         except TryAgainError as reason:
             delay = max(reason.at_least, self._next_delay(key))
-            logger.debug("%s again in %.2f s: %s", key, delay, reason)
+            logger.debug("%s is tried again in %.2f s: %s", key, delay, reason)
             return delay, reason.at_least
         except Exception as error:
             # The one place that keeps objects apart: a bug that one of them brings to light is
@@ -160,7 +160,10 @@ class WorkQueue(Generic[K]):
             delay = max(HOLD_SECONDS, self._next_delay(key))
             context = about(key) if isinstance(key, Key) else None
             logger.exception(
-                "unexpected error about %s; again in %.1f s", key, delay, extra=context
+                "unexpected error while handling %s; tried again in %.1f s",
+                key,
+                delay,
+                extra=context,
             )
             self._broken(key, error)
             return delay, HOLD_SECONDS

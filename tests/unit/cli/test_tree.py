@@ -93,7 +93,7 @@ def test_evidence_is_shown_whatever_its_fields_are_called() -> None:
     ("reason", "words"),
     [
         ("ErrImagePull", "container web cannot start: ErrImagePull, revision 2"),
-        ("Error", "container web ended, its exit code was not seen, revision 2"),
+        ("Error", "container web ended with an unknown exit code, revision 2"),
     ],
 )
 def test_a_failure_without_an_exit_code_is_told_by_its_reason(

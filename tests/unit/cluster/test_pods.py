@@ -315,7 +315,7 @@ def test_started_is_believed_and_taken_for_granted_where_the_server_does_not_say
         (pod(phase="Pending", conditions=UNSCHEDULABLE), "Unschedulable: 0/3 nodes are available"),
         (
             pod(waiting("ContainerCreating"), phase="Pending"),
-            "ContainerCreating: image, volumes or network are not there yet",
+            "ContainerCreating: its image, volumes or network are not ready yet",
         ),
         (pod(waiting("ErrImagePull", "no such image")), ""),
         (ready_pod(), ""),

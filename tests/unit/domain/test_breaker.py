@@ -588,12 +588,12 @@ def test_a_record_says_which_signal_on_which_node() -> None:
         ),
         pytest.param(
             Failure(FailureCause(HEALTH, "Error", "web"), "a"),
-            "container web ended, its exit code was not seen",
+            "container web ended with an unknown exit code",
             id="an end that only restartCount tells of",
         ),
         pytest.param(
             Failure(FailureCause(LAUNCH, "Error", "web"), "a", message="back-off 10s"),
-            "container web ended, its exit code was not seen: back-off 10s",
+            "container web ended with an unknown exit code: back-off 10s",
             id="the same, in the kubelet's words",
         ),
         pytest.param(

@@ -846,7 +846,7 @@ def test_f4_a_pod_that_lost_its_readiness_has_the_budget_again() -> None:
 def test_f4_the_words_say_that_it_was_ready_before() -> None:
     found = look(unready_pod(unready_since=START + 100), now=START + 170)
     assert found.failures[0].message == (
-        "lost its readiness and was not Ready again for 70 s; if this is expected, raise "
+        "became unready and has not been Ready again for 70 s; if this is expected, raise "
         "failureThreshold of the readinessProbe"
     )
 
@@ -862,7 +862,7 @@ def test_f4_the_words_say_that_there_is_no_experience() -> None:
         unready_pod(), NEVER_SEEN, expect(replica_set(1), spec(), START, sight=CURRENT), START + 300
     )
     assert found.failures[0].message == (
-        "not Ready 300 s after its containers started (no completed revision has shown how long "
+        "not Ready 300 s after its containers started (no completed revision shows how long "
         "it takes); if this is expected, set healthCheckGracePeriodSeconds or a startupProbe"
     )
 

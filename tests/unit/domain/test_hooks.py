@@ -219,7 +219,7 @@ def test_r7_a_retry_that_waits_says_why_nothing_grows() -> None:
     world.want(replicas=6).settle(1.0)
     assert world.sizes() == {"v1": 2}
     assert world.status.report.rollout_state_reason.endswith(
-        "the size is frozen at 2 of 6 pods: the rollout waits at a hook, and no other revision has completed"
+        "the size stays at 2 of 6 pods: the rollout waits at a hook, and no other revision has completed"
     )
 
 

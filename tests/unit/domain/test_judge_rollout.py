@@ -661,7 +661,9 @@ SCHEDULER = "Unschedulable: 0/3 nodes are available"
             id="an init container is up",
         ),
         pytest.param(
-            [ready_pod("a", START + 599)], ": Ready, not yet for long enough", id="it is Ready"
+            [ready_pod("a", START + 599)],
+            ": Ready, but not yet for minReadySeconds",
+            id="it is Ready",
         ),
         pytest.param(
             [terminating(pending_pod("a")), pending_pod("b")],
@@ -745,7 +747,7 @@ def test_r5_completion_is_told_with_its_proof() -> None:
     [event] = world.look(1.0).events
     assert event.message == "revision 1 completed: 4 of 4 pods healthy"
     [*_, none] = ManualCluster(guarded=guarded(0)).look().events
-    assert none.message == "revision 1 completed: no replicas, nothing proved"
+    assert none.message == "revision 1 completed: 0 replicas, so nothing was verified"
 
 
 def test_r5_old_pods_that_are_terminating_do_not_hold_it_up() -> None:
@@ -780,7 +782,7 @@ def test_r6_a_rollback_with_nothing_to_run_completes_and_proves_nothing() -> Non
     world.look(1.0)
     [event] = world.look(1.0).events
     assert event.message == (
-        "rolled back to revision 1: no replicas, nothing proved; revision 2 stays failed"
+        "rolled back to revision 1: 0 replicas, so nothing was verified; revision 2 stays failed"
     )
     assert world.record(1).completed_at != world.now
 

@@ -157,7 +157,14 @@ def _deleted(world: ManualCluster) -> list[str]:
     return [action.name for action in actions if isinstance(action, DeletePod)]
 
 
-def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> None:
+GONE_WORDS = (
+    f"the registry no longer has {IMAGE} as {A[:19]}, which revision 1 runs; its tag is not used "
+    "instead, it may mean another image: push that image again"
+)
+
+
+def stuck_rollback() -> ManualCluster:
+    """Return a world that rolls back to a revision whose digest the registry no longer has."""
     world = completed()
     found = world.replica_set("v1")
     world.apply("v2").settle(10)
@@ -165,17 +172,22 @@ def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> 
     world.crash("v2", runs=9).settle(10)
     back = world.replica_set("v1")
     stuck = pod("stuck", _lacking(), created_at=world.now)
-    world.put(replace(back, pods=(*back.pods[:1], stuck)))
-    world.settle(10)
+    return world.put(replace(back, pods=(*back.pods[:1], stuck))).settle(10)
+
+
+def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> None:
+    world = stuck_rollback()
     assert world.state() is RolloutStatus.ROLLBACK_IN_PROGRESS
     assert entries(world) == (ContainerImage("web", IMAGE, A, DigestNote.NOT_FOUND),)
     assert world.replica_set("v1").pins == (Pin("web", A),)
     assert world.events.count("ImageDigestGone") == 1
-    words = (
-        f"the registry no longer has {IMAGE} as {A[:19]}, which revision 1 runs; its tag is not used "
-        "instead, it may mean another image: push that image again"
-    )
-    assert words in world.status.report.rollout_state_reason
+    assert GONE_WORDS in world.status.report.rollout_state_reason
+
+
+def test_d4_the_progress_deadline_names_the_digest_that_is_gone() -> None:
+    world = stuck_rollback().settle(3600)
+    assert world.state() is RolloutStatus.ROLLBACK_FAILED
+    assert GONE_WORDS in world.status.memory.rollout.message
 
 
 def test_d4_a_retry_of_a_revision_that_never_completed_drops_its_pin() -> None:

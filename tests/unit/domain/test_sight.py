@@ -364,7 +364,7 @@ def test_p1_stands_still_while_recreate_waits_for_old_pods_and_says_so() -> None
     world.replica_sets[old.name] = replace(old, pods=going)
     world.look(1.0)
     assert (
-        "an old pod that still is ending (Recreate) (x2)"
+        "an old pod that is still terminating (Recreate) (x2)"
         in world.status.report.rollout_state_reason
     )
     world.look(900.0)

@@ -55,10 +55,17 @@ Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had n
     help="The manifest; - is standard input.",
 )
 @click.option(
-    "--failures", multiple=True, metavar="SCRIPT", help="What happens. Default: all is well."
+    "--failures",
+    multiple=True,
+    metavar="SCRIPT",
+    help="What happens to the pods. Default: all become healthy.",
 )
 @click.option("--replicas", type=click.IntRange(min=0), help="Instead of the manifest's.")
-@click.option("--first", is_flag=True, help="Nothing has completed before: nowhere to go back to.")
+@click.option(
+    "--first",
+    is_flag=True,
+    help="No revision has completed before, so there is nothing to roll back to.",
+)
 @click.option(
     "--for",
     "minutes",
@@ -66,7 +73,7 @@ Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had n
     default=60.0,
     show_default=True,
     metavar="MINUTES",
-    help="When to stop looking.",
+    help="When to end the simulation.",
 )
 @output_option
 def simulate(
@@ -143,7 +150,9 @@ def render(guarded: Guarded, played: SimulatedRollout) -> Iterator[Text]:
         last = step
     yield Text("")
     if not played.ended:
-        yield Text(f"not ended when the time was over: {played.reason}", style="yellow")
+        yield Text(
+            f"the rollout had not ended when the simulation ended: {played.reason}", style="yellow"
+        )
     else:
         yield Text(one_line(played.reason), style="green" if played.completed else "red")
 

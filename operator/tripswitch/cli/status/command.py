@@ -33,7 +33,7 @@ from tripswitch.cli.where import Where
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="With --watch: give up after so long (exit code 1). Default: never.",
+    help="With --watch: give up after this time (exit code 1). Default: never.",
 )
 @output_option
 @where_options

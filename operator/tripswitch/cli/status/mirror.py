@@ -68,7 +68,7 @@ class News(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a complaint."""
-        self.note = f"no news from the cluster, trying again: {record.getMessage()}"
+        self.note = f"no answer from the cluster, trying again: {record.getMessage()}"
 
     def tell(self) -> None:
         """Say that something has changed."""

@@ -103,7 +103,7 @@ def hints(view: View) -> list[str]:
     name = name if view.namespace == "default" else f"-n {view.namespace} {name}"
     command = "kubectl tripswitch"
     if not view.current:
-        return ["the operator has not looked at the latest change yet"]
+        return ["the operator has not handled the latest change yet"]
     if view.paused and view.outcome is Outcome.RUNNING:
         kubectl = f"kubectl rollout resume {name}" if view.mode else f"{command} resume {name}"
         return [f"paused: {kubectl}"]
@@ -144,7 +144,7 @@ def _title(view: View) -> Text:
 def _add_rollout(root: Tree, view: View, now: Instant) -> None:
     rollout = view.rollout
     if not rollout.status:
-        root.add(Text("no rollout yet: the operator has not looked at it", style="yellow"))
+        root.add(Text("no rollout yet: the operator has not handled it", style="yellow"))
         return
     tone = Tone.GOOD if view.outcome is Outcome.COMPLETED else STATES.get(rollout.status)
     line = _marked(tone or Tone.WAITING, f"rollout {rollout.status}", bold=True)

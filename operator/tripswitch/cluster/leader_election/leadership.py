@@ -72,7 +72,7 @@ class Leadership:
                 await self._catch_up()
             except ApiError as error:
                 tries += 1
-                logger.warning("leads, but cannot catch up yet: %s", error)
+                logger.warning("is the leader, but cannot read the current state yet: %s", error)
                 await asyncio.sleep(CATCH_UP_AGAIN.delay(tries))
             else:
                 return

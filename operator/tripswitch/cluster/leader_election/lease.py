@@ -111,7 +111,7 @@ class Lease:
             await self._turn()
             if self.leading.is_set():
                 if self.remaining() <= 0:
-                    raise LeaseLostError(self._complaint or "another process holds the lease")
+                    raise LeaseLostError(self._complaint or "another process holds the Lease")
             elif self.remaining() > 0:
                 logger.info("%s leads", self.candidacy.identity)
                 self.leading.set()
@@ -131,7 +131,7 @@ class Lease:
                 await self._put(released(claim, self._now()))
                 logger.info("lease released")
         except ApiError as error:
-            logger.info("the lease was not released, it will expire: %s", error)
+            logger.info("could not release the Lease, which will expire: %s", error)
 
     async def _turn(self) -> None:
         """Do the next step. A write that succeeded lets this process lead from when it was sent."""
@@ -221,7 +221,7 @@ class Lease:
     def _complain(self, words: str) -> None:
         """Say each trouble once, not at every try."""
         if words != self._complaint:
-            logger.warning("the lease cannot be had: %s", words)
+            logger.warning("could not acquire the Lease: %s", words)
         self._complaint = words
 
 

@@ -65,4 +65,6 @@ class Watchdog:
 
 
 def _say() -> None:
-    logger.critical("the lease is lost and the process did not end by itself: ended by force")
+    logger.critical(
+        "the Lease is lost and the process did not stop by itself: it was ended by force"
+    )

@@ -51,7 +51,7 @@ def describe_cause(cause: FailureCause, message: str = "") -> str:
         return f"container {cause.container} {describe_end(cause.exit_code, cause.signal, cause.reason)}"
     if cause.reason in CANNOT_START:
         return f"container {cause.container} cannot start: {cause.reason}{words}"
-    return f"container {cause.container} ended, its exit code was not seen{words}"
+    return f"container {cause.container} ended with an unknown exit code{words}"
 
 
 def describe_end(exit_code: int, signal: int | None, reason: str) -> str:

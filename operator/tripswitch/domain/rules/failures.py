@@ -121,13 +121,13 @@ def _health_failure(pod: PodView, expected: Expectations, now: Instant) -> Failu
     """F4: once per pod, which is then replaced."""
     if pod.unready_since is not None and lost_readiness(pod):
         words = (
-            f"lost its readiness and was not Ready again for {now - pod.unready_since:.0f} s; "
+            f"became unready and has not been Ready again for {now - pod.unready_since:.0f} s; "
             "if this is expected, raise failureThreshold of the readinessProbe"
         )
     else:
         shown = expected.experience
         measure = (
-            "no completed revision has shown how long it takes"
+            "no completed revision shows how long it takes"
             if shown is None
             else f"revision {shown.revision} took {shown.seconds} s"
         )

@@ -90,7 +90,7 @@ def describe_rest(draft: Draft) -> str:
 def _describe_proof(draft: Draft) -> str:
     replicas, early = draft.spec.replicas, draft.spec.early_success
     if replicas == 0:
-        return "no replicas, nothing proved"
+        return "0 replicas, so nothing was verified"
     healthy = draft.counts_of(draft.rollout.revision).healthy
     proof = f"{healthy} of {replicas} pods healthy"
     if early is None or not describe_rest(draft):

@@ -134,7 +134,7 @@ def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) 
 
 def _describe_frozen(draft: Draft, total: int, why: str) -> str:
     return (
-        f"the size is frozen at {total} of {draft.spec.replicas} pods: {why}, "
+        f"the size stays at {total} of {draft.spec.replicas} pods: {why}, "
         "and no other revision has completed"
     )
 

@@ -36,7 +36,7 @@ def compute_waiting_words(draft: Draft) -> str:
         return gone
     reasons: dict[str, int] = {}
     if (leaving := _count_leaving(draft)) > 0:
-        reasons["an old pod that still is ending (Recreate)"] = leaving
+        reasons["an old pod that is still terminating (Recreate)"] = leaving
     if draft.target is not None:
         _add_pod_words(draft, draft.target, reasons)
     ranked = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
@@ -84,7 +84,7 @@ def _words(pod: PodView, set_up_words: str) -> str:
             c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
         )
         return "running, not Ready" if up else "not started"
-    return "Ready, not yet for long enough"
+    return "Ready, but not yet for minReadySeconds"
 
 
 def shorten(words: str) -> str:

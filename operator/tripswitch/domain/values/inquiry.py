@@ -40,4 +40,4 @@ class Evidence:
     event: str = ""
     """The words of the pod's own Warning event (a probe, a volume)."""
     log_tail: str = ""
-    """The end of the failing container's log."""
+    """The last lines of the failing container's log."""

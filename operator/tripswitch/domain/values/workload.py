@@ -106,7 +106,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """``failedPodRetention``: how many failing pods are kept for a look, each for ``ttl`` seconds."""
+    """``failedPodRetention``: how many failing pods are kept for inspection, each for ``ttl`` seconds."""
 
     count: int = 0
     ttl: int = 600

@@ -20,6 +20,8 @@ WEB = 'namespace="default",name="web"'
 RULES = MONITORING / "rules.yaml"
 
 PROMISED = {
+    "tripswitch_hooks_total",
+    "tripswitch_hooks_waiting",
     "tripswitch_rollouts_total",
     "tripswitch_pod_failures_total",
     "tripswitch_breaker_failures",

@@ -119,7 +119,7 @@ def test_undo_makes_the_running_revision_the_wanted_one_without_a_rollout(
     world.apply(guarded(behaviour="crash", image="web:2"))
     world.until_rollout("ROLLBACK_SUCCESSFUL")
     shown = plugin("tripswitch", "diff", "web")
-    assert "-  - image: web:1" in shown
+    assert "-  - image: web:1@sha256:" in shown
     assert "+  - image: web:2" in shown
     plugin("tripswitch", "undo", "web")
     status = world.until(lambda status: status["desiredRevision"] == 1)

@@ -144,8 +144,8 @@ def test_d1_a_rollback_after_a_bad_push_to_the_same_tag_runs_the_first_image(pla
     assert first in place.plugin("history", "web", "-o", "json")
     difference = place.plugin("diff", "web", "1", "2")
     lines = [line.replace(" ", "") for line in difference.splitlines() if "image:" in line]
-    assert lines[0].endswith(f"image:{HOST}/{place.repository}@{first}")
-    assert lines[1].endswith(f"image:{HOST}/{place.repository}@{bad}")
+    assert lines[0].endswith(f"image:{image}@{first}")
+    assert lines[1].endswith(f"image:{image}@{bad}")
 
 
 def test_d1_a_node_that_had_cached_an_older_image_runs_the_pinned_one(place: Place) -> None:

@@ -89,5 +89,5 @@ def test_a_first_rollout_that_stalled_says_that_its_size_is_frozen(world: Namesp
     world.apply(change(read_case("web"), "image-pull"))
     world.until_rollout("FAILED")
     world.kubectl("scale", "gdeploy/web", "--replicas=12")
-    status = world.until(lambda status: "frozen at 0 of 12 pods" in status["rolloutStateReason"])
-    assert "frozen at 0 of 12 pods" in conditions(status)["Available"]["message"]
+    status = world.until(lambda status: "stays at 0 of 12 pods" in status["rolloutStateReason"])
+    assert "stays at 0 of 12 pods" in conditions(status)["Available"]["message"]

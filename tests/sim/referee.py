@@ -173,7 +173,7 @@ class Referee:
         ]
         if total < wanted and not proven:
             self.seen["sizes frozen"] += 1
-            return f"frozen at {total} of {wanted}" in status.report.rollout_state_reason
+            return f"stays at {total} of {wanted}" in status.report.rollout_state_reason
         upper = compute_bounds(guarded.spec.strategy, wanted).upper
         return wanted <= total <= upper
 

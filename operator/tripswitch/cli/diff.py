@@ -70,8 +70,8 @@ async def _compare(
         first = find_revision(view, one)
         held = await load_replica_set(session, view, first)
     second = find_revision(view, other if other is not None else view.desired_revision)
-    old = read_template(held, pinned=True)
-    new = read_template(await load_replica_set(session, view, second), pinned=True)
+    old = read_template(held, digests=True)
+    new = read_template(await load_replica_set(session, view, second), digests=True)
     return compare(old, new, (f"revision {first.number}", f"revision {second.number}"))
 
 

@@ -10,7 +10,6 @@ ReplicaSet carries the digest of what was written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from typing import Any
 
 from tripswitch.api.template import template_digest
@@ -25,13 +24,12 @@ Raw = Mapping[str, Any]
 Path = tuple[str, ...]
 
 
-def read_template(replica_set: Raw, *, pinned: bool = False) -> dict[str, Any]:
+def read_template(replica_set: Raw, *, digests: bool = False) -> dict[str, Any]:
     """Return the template of a ReplicaSet without the hash label that its controller added.
 
-    Without ``pinned`` it has the images that were written, not the digests that they are pinned to.
+    It has the images that were written; with ``digests`` those that are pinned have their digest, too.
     """
-    held = mapping(field(replica_set, "spec", "template"))
-    template: dict[str, Any] = deepcopy(dict(held)) if pinned else unpin_template(replica_set)
+    template = unpin_template(replica_set, digests=digests)
     labels = dict(mapping(field(template, "metadata", "labels")))
     for added in (HASH_LABEL, POD_HASH):
         labels.pop(added, None)

@@ -43,13 +43,18 @@ def read_pins(replica_set: object) -> tuple[Pin, ...]:
     return tuple(sorted(found, key=lambda pin: pin.container))
 
 
-def unpin_template(replica_set: object) -> dict[str, Any]:
-    """Return the template of a ReplicaSet with the images that its revision has."""
+def unpin_template(replica_set: object, *, digests: bool = False) -> dict[str, Any]:
+    """Return the template of a ReplicaSet with the images that its revision has.
+
+    With ``digests`` each pinned image is followed by its digest, as ``web:1@sha256:...``, to be shown to people.
+    """
     template: dict[str, Any] = deepcopy(dict(mapping(field(replica_set, "spec", "template"))))
-    originals, pinned = read_originals(replica_set), {p.container for p in read_pins(replica_set)}
+    originals = read_originals(replica_set)
+    pinned = {pin.container: pin.digest for pin in read_pins(replica_set)}
     for container in _list_containers(template):
-        if container.get("name") in pinned:
-            container["image"] = originals[read_text(container.get("name"))]
+        name = read_text(container.get("name"))
+        if name in pinned:
+            container["image"] = originals[name] + (f"@{pinned[name]}" if digests else "")
     return template
 
 

@@ -79,5 +79,7 @@ def test_d1_a_pinned_template_is_read_as_it_was_written_and_can_be_shown_with_it
     found["spec"]["template"]["spec"]["containers"][0]["image"] = "web@sha256:1f"
     found["metadata"]["annotations"][PINNED] = '{"web": "web:latest"}'
     assert read_template(found)["spec"]["containers"][0]["image"] == "web:latest"
-    assert read_template(found, pinned=True)["spec"]["containers"][0]["image"] == "web@sha256:1f"
+    assert read_template(found, digests=True)["spec"]["containers"][0]["image"] == (
+        "web:latest@sha256:1f"
+    )
     assert find_written(found, template, found) == template

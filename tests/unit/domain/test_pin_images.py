@@ -187,7 +187,7 @@ def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> 
 def test_d4_the_progress_deadline_names_the_digest_that_is_gone() -> None:
     world = stuck_rollback().settle(3600)
     assert world.state() is RolloutStatus.ROLLBACK_FAILED
-    assert GONE_WORDS in world.status.memory.rollout.message
+    assert GONE_WORDS in world.record(1).message
 
 
 def test_d4_a_retry_of_a_revision_that_never_completed_drops_its_pin() -> None:

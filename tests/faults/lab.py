@@ -244,7 +244,7 @@ class Trial:
         written = self.lab.written.story(self.world.namespace)
         problems = judge(self.story(), written, expected)
         log = self.operator.log.read_text()
-        if "unexpected error about" in log:
+        if "unexpected error while handling" in log:
             problems.append("the operator had an unexpected error, see its log")
         assert not problems, f"{self.operator.log}\n" + "\n".join(problems[:20])
 

@@ -287,7 +287,7 @@ def test_undo_without_any_revision_that_can_be_had_says_which_are_lost(server: S
     result = server.run("undo", "web")
     assert result.exit_code == 4
     assert result.output == (
-        "error: gdeploy/web has no earlier revision that can be had: "
+        "error: gdeploy/web has no earlier revision left: "
         "the ReplicaSets of revisions 2, 1 are gone\n"
     )
 

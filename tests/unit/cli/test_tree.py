@@ -123,7 +123,7 @@ def test_many_pods_are_cut_short_and_the_failing_ones_come_first() -> None:
 
 def test_an_object_that_nobody_has_looked_at_says_so() -> None:
     view = build_view(guarded(), (), (), NOW)
-    assert "the operator has not looked at it" in draw(view)
+    assert "the operator has not handled it" in draw(view)
     assert render_line(view).startswith("shop/web  not looked at yet  0/4 healthy")
 
 

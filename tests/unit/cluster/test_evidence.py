@@ -256,8 +256,8 @@ async def test_without_the_rights_it_says_so_once_and_goes_on(
             await it.ask(other)
             await it.ask(other, later=60)
             assert len(it.asked) == 4
-    assert len([r for r in caplog.records if "no right to read events" in r.message]) == 1
-    assert len([r for r in caplog.records if "no right to read pods/log" in r.message]) == 1
+    assert len([r for r in caplog.records if "no permission to read events" in r.message]) == 1
+    assert len([r for r in caplog.records if "no permission to read pods/log" in r.message]) == 1
 
 
 async def test_a_kubelet_that_does_not_answer_costs_a_short_time_only() -> None:
@@ -296,7 +296,7 @@ async def test_asking_never_waits_and_drops_what_is_too_much(
             assert len(made.findings) == 3
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-    assert "put off" in caplog.text
+    assert "collected later" in caplog.text
 
 
 async def test_pods_that_are_being_set_up_are_asked_again_and_only_news_is_marked() -> None:

@@ -348,7 +348,7 @@ async def test_telling_never_waits_and_drops_what_is_too_much(
         assert len(it.got) == 3
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    assert "dropped: too many wait" in caplog.text
+    assert "dropped: the queue of notifications is full" in caplog.text
     assert "were not sent in time" in caplog.text
 
 

@@ -233,7 +233,7 @@ def back() -> ManualCluster:
         pytest.param(
             lambda: ManualCluster(guarded=guarded(0)).settle(),
             S.SUCCESSFUL,
-            "revision 1 is scaled to 0 and not verified yet",
+            "revision 1 is scaled to zero and not yet proved",
             id="R6 scaled to zero",
         ),
         pytest.param(

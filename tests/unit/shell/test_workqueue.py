@@ -183,7 +183,7 @@ async def test_a_bug_in_one_object_is_told_and_the_others_go_on(
         assert done == ["good"]
     (record,) = caplog.records
     assert record.exc_info is not None
-    assert "unexpected error about bad" in record.getMessage()
+    assert "unexpected error while handling bad" in record.getMessage()
 
 
 async def test_a_bug_is_handed_on_and_its_key_is_not_worked_on_hot_however_often_it_is_marked() -> (

@@ -162,7 +162,7 @@ def _explain(draft: Draft) -> str:
             )
         case RolloutStatus.SUCCESSFUL:
             if rollout.reason is Reason.SCALED_TO_ZERO:
-                return f"revision {rollout.revision} is scaled to 0 and not verified yet"
+                return f"revision {rollout.revision} is scaled to zero and not yet proved"
             return f"revision {rollout.revision} completed{describe_rest(draft)}"
         case RolloutStatus.ROLLBACK_SUCCESSFUL:
             if draft.memory.desired_revision == rollout.revision:

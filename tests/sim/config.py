@@ -125,22 +125,27 @@ def draw_calm_config(rng: Random) -> Config:
     return config
 
 
-def draw_good_config(rng: Random) -> Config:
-    """Draw a world in which every template is good, and the control plane is in trouble."""
-    config = draw_config(rng)
+def make_good(rng: Random, config: Config, *, clocks: float) -> None:
+    """Give a world only good templates, and a control plane in trouble; of these ``clocks`` have wrong clocks."""
     config.good, config.by_hand = True, False
     config.disruption_every = 0
     config.people_every, config.trouble_every = 300, rng.choice((60, 300))
     config.leased = rng.random() < 0.7
-    clocks = rng.random() < 0.3
-    config.troubles = CLOCKS if clocks else tuple(n for n in TROUBLES if n not in CLOCKS)
+    wrong_clocks = rng.random() < clocks
+    config.troubles = CLOCKS if wrong_clocks else tuple(n for n in TROUBLES if n not in CLOCKS)
     # A node's clock that disagrees with the API server's by a minute is beyond what a restart can know.
-    config.skew = 0 if clocks else min(config.skew, 5)
-    config.restart_every = 0 if clocks else config.restart_every
-    config.faults.stop = 0 if clocks else config.faults.stop
+    config.skew = 0 if wrong_clocks else min(config.skew, 5)
+    config.restart_every = 0 if wrong_clocks else config.restart_every
+    config.faults.stop = 0 if wrong_clocks else config.faults.stop
     for plan in config.plans:
         plan.ways = (rng.choice(GOOD),)
     config.plans[0].ways = ("good",)
+
+
+def draw_good_config(rng: Random) -> Config:
+    """Draw a world in which every template is good, and the control plane is in trouble."""
+    config = draw_config(rng)
+    make_good(rng, config, clocks=0.3)
     config.spec = replace(
         config.spec,
         replicas=rng.choice((1, 2, 3, 5)),

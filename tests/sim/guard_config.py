@@ -15,9 +15,9 @@ from tests.sim.config import (
     draw_breaker,
     draw_config,
     draw_ways,
+    make_good,
 )
 from tests.sim.objects import RawDeployment, RawStateful, RawWorkload
-from tests.sim.troubles import CLOCKS, TROUBLES
 from tripswitch.domain.values.protection import Mode, Protection, WorkloadKind
 from tripswitch.domain.values.workload import (
     Amount,
@@ -79,19 +79,8 @@ def draw_guard_config(rng: Random, *, good: bool = False) -> GuardConfig:
 
 
 def _make_good(rng: Random, config: GuardConfig) -> None:
-    config.good, config.by_hand = True, False
+    make_good(rng, config, clocks=0.2)
     config.break_every = 0
-    config.disruption_every = 0
-    config.people_every, config.trouble_every = 300, rng.choice((60, 300))
-    config.leased = rng.random() < 0.7
-    clocks = rng.random() < 0.2
-    config.troubles = CLOCKS if clocks else tuple(n for n in TROUBLES if n not in CLOCKS)
-    config.skew = 0 if clocks else min(config.skew, 5)
-    config.restart_every = 0 if clocks else config.restart_every
-    config.faults.stop = 0 if clocks else config.faults.stop
-    for plan in config.plans:
-        plan.ways = (rng.choice(GOOD),)
-    config.plans[0].ways = ("good",)
     breaker = BreakerSpec(threshold_type=ThresholdType.COUNT, threshold_value=rng.choice((1, 3)))
     config.protection = replace(config.protection, breaker=breaker, progress_deadline=None)
     changes = {"replicas": rng.choice((1, 2, 3, 5))}

@@ -2,7 +2,7 @@
 
 The first pod of a revision that runs settles the digests: what the node says it runs. They are written to
 the status first, then into the template of the ReplicaSet, so that all later pods of the revision run the
-same image, whatever its tag means by then. Nobody asks a registry. Everything here is a pure function.
+same image even if the tag is pushed again. No registry is asked. Everything here is a pure function.
 """
 
 from __future__ import annotations
@@ -364,6 +364,8 @@ def find_dropped(entries: Iterable[ContainerImage]) -> list[str]:
 def find_stuck(pods: Iterable[PodView], entries: Iterable[ContainerImage]) -> list[PodView]:
     """D3: Return the live pods that wait for a digest which was dropped because no registry has it."""
     dropped = find_dropped(entries)
+    if not dropped:
+        return []
     return [
         pod
         for pod in pods

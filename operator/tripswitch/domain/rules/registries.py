@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tripswitch.domain.rules.digests import find_registry
 from tripswitch.domain.rules.failure_reasons import PULLS
@@ -75,9 +75,11 @@ def excuse_pulls(
 
 
 def find_suffered(
-    pods: Iterable[PodView], outages: Iterable[RegistryOutage]
+    pods: Iterable[PodView], outages: Collection[RegistryOutage]
 ) -> list[tuple[RegistryOutage, int]]:
     """Return the outages that a workload's own pods suffer from, with the number of these pods."""
+    if not outages:
+        return []
     troubles = [set(list_troubles(pod)) for pod in pods]
     counts = [(one, sum(one.trouble in found for found in troubles)) for one in outages]
     return [(one, count) for one, count in counts if count]

@@ -21,7 +21,7 @@ from tripswitch.domain.values.storm import Storm
 from tripswitch.domain.values.time import Instant
 
 LEAST_MANY = 5
-"""So many pods may fail within ``WINDOW_SECONDS``, and ``replicas`` if that is more."""
+"""Pods that may fail within ``WINDOW_SECONDS``; ``replicas`` where that is the larger number."""
 WINDOW_SECONDS = 60.0
 FIRST_WAIT = 10.0
 LONGEST_WAIT = 300.0

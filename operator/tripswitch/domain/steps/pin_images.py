@@ -62,12 +62,13 @@ def find_first_pinning(draft: Draft, record: Revision) -> Pinning:
 
 def replace_stuck_pods(draft: Draft) -> list[DeletePod]:
     """D3: pods that wait for a digest which was dropped are made again, without it."""
+    if draft.spec.paused:
+        return []
     return [
         DeletePod(pod.name, pod.uid, pod.resource_version)
         for record, rs in _list_pinnable(draft)
-        if not draft.spec.paused
-        for pod in find_stuck(rs.pods, record.container_images)
         if not rs.pins
+        for pod in find_stuck(rs.pods, record.container_images)
     ]
 
 

@@ -123,7 +123,7 @@ def _tell(draft: Draft, hook: Hook) -> str:
 
 
 def _stop(draft: Draft, hook: Hook) -> Draft:
-    """End the rollout at a hook and go back, whatever the breaker's own ``rollback`` says."""
+    """End the rollout at a hook and go back, also where the breaker's own ``rollback`` is false."""
     stopped = draft.rollout
     timed_out = hook.status is HookStatus.TIMED_OUT
     reason = Reason.HOOK_TIMED_OUT if timed_out else Reason.STOPPED_BY_HOOK

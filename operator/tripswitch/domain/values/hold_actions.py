@@ -68,7 +68,7 @@ class ResizeRevision:
 
     A Deployment's controller notes on a ReplicaSet the ``replicas`` (desired-replicas) and the most pods
     (max-replicas) that its size was decided for. While the note of a ReplicaSet with pods differs from
-    ``spec.replicas`` it only scales and rolls nothing out, so whoever sets a size sets the note, too.
+    ``spec.replicas`` it only scales and rolls nothing out, so the note is written together with each size.
     ``workload`` is the UID of the Deployment.
     """
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from kubernetes import client, config, watch
 
+from tests.e2e.following import follow_pods
 from tests.support.environment import Environment
 from tools.terminal import Plugin
 from tripswitch.domain.rules.health import LEAST_PATIENCE
@@ -209,7 +210,6 @@ class PodWatcher:
     def __init__(self, world: Namespace, name: str = "web") -> None:
         self._world = world
         self._name = name
-        self._pods: dict[str, Any] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._began = threading.Event()
@@ -227,36 +227,12 @@ class PodWatcher:
         assert not self._thread.is_alive(), "the watch did not end"
 
     def _run(self) -> None:
-        api: Any = client.CoreV1Api(
-            config.new_client_from_config(self._world.environment.kubeconfig)
-        )
-        selector = f"app={self._name}"
-        listed = api.list_namespaced_pod(self._world.namespace, label_selector=selector)
-        self._pods = {pod.metadata.uid: pod for pod in listed.items}
-        self._look()
-        self._began.set()
-        stream = watch.Watch()
-        stream.resource_version = listed.metadata.resource_version
-        while not self._done.is_set():
-            # Goes on from the version it has seen, so nothing is missed between two streams.
-            for event in stream.stream(
-                api.list_namespaced_pod,
-                self._world.namespace,
-                label_selector=selector,
-                resource_version=stream.resource_version,
-                timeout_seconds=1,
-            ):
-                pod = event["object"]
-                if event["type"] == "DELETED":
-                    self._pods.pop(pod.metadata.uid, None)
-                else:
-                    self._pods[pod.metadata.uid] = pod
-                self._look()
-
-    def _look(self) -> None:
-        alive = [pod for pod in self._pods.values() if is_alive(pod)]
-        self.most_alive = max(self.most_alive, len(alive))
-        self.fewest_ready = min(self.fewest_ready, sum(map(is_ready, alive)))
+        kubeconfig, namespace = self._world.environment.kubeconfig, self._world.namespace
+        for pods in follow_pods(kubeconfig, namespace, self._done, f"app={self._name}"):
+            alive = [pod for pod in pods.values() if is_alive(pod)]
+            self.most_alive = max(self.most_alive, len(alive))
+            self.fewest_ready = min(self.fewest_ready, sum(map(is_ready, alive)))
+            self._began.set()
 
 
 def is_alive(pod: Any) -> bool:

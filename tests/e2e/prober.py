@@ -6,12 +6,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from kubernetes import client, config, watch
+from kubernetes import client
 
+from tests.e2e.following import follow_pods
 from tests.e2e.namespace import Namespace, is_ready
 from tools.cluster.images import GREETING, PORT
 
@@ -112,34 +112,16 @@ class Prober:
         )
 
     def _follow(self) -> None:
-        api: Any = client.CoreV1Api(
-            config.new_client_from_config(self._world.environment.kubeconfig)
-        )
-        lister: Callable[..., Any] = api.list_namespaced_pod
-        listed = lister(self._world.namespace, label_selector=self._selector)
-        for pod in listed.items:
-            self._note("ADDED", pod)
-        self._look()
-        self._began.set()
-        stream = watch.Watch()
-        stream.resource_version = listed.metadata.resource_version
-        while not self._done.is_set():
-            for event in stream.stream(
-                lister,
-                self._world.namespace,
-                label_selector=self._selector,
-                resource_version=stream.resource_version,
-                timeout_seconds=1,
-            ):
-                self._note(event["type"], event["object"])
-                self._look()
+        kubeconfig, namespace = self._world.environment.kubeconfig, self._world.namespace
+        for pods in follow_pods(kubeconfig, namespace, self._done, self._selector):
+            self._endpoints = {
+                uid: Endpoint(pod.metadata.name, pod.status.pod_ip)
+                for uid, pod in pods.items()
+                if self._serves(pod)
+            }
+            self.fewest = min(self.fewest, len(self._endpoints))
+            self._began.set()
 
-    def _note(self, what: str, pod: Any) -> None:
-        serves = what != "DELETED" and is_ready(pod) and not pod.metadata.deletion_timestamp
-        if serves and pod.spec.containers[0].image in self._images:
-            self._endpoints[pod.metadata.uid] = Endpoint(pod.metadata.name, pod.status.pod_ip)
-        else:
-            self._endpoints.pop(pod.metadata.uid, None)
-
-    def _look(self) -> None:
-        self.fewest = min(self.fewest, len(self._endpoints))
+    def _serves(self, pod: Any) -> bool:
+        ours = pod.spec.containers[0].image in self._images
+        return ours and is_ready(pod) and not pod.metadata.deletion_timestamp

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from benchmarks.good_pods import GoodPods
 from benchmarks.real_guarded import Case, cases, render
 
 
-def pod(uid: str, image: str, *, ready: bool = True) -> dict[str, Any]:
-    """Return as much of a pod as is looked at."""
-    status = "True" if ready else "False"
-    return {
-        "metadata": {"uid": uid},
-        "spec": {"containers": [{"image": image}]},
-        "status": {"conditions": [{"type": "Ready", "status": status}]},
-    }
-
-
-def test_only_ready_pods_of_the_good_image_count() -> None:
-    pods = GoodPods("good", 2)
-    pods.look("ADDED", pod("a", "good"))
-    pods.look("ADDED", pod("b", "good"))
+def test_the_fewest_and_the_missing_ready_pods_count_from_the_beginning_on() -> None:
+    pods = GoodPods(2)
+    pods.look(0)
+    pods.look(2)
     pods.begin()
-    pods.look("ADDED", pod("c", "bad"))
-    pods.look("MODIFIED", pod("a", "good", ready=False))
-    assert (pods.serving, pods.fewest) == (1, 1)
-    pods.look("DELETED", pod("b", "good"))
-    pods.look("ADDED", pod("d", "good"))
-    assert (pods.serving, pods.fewest) == (1, 0)
+    assert (pods.serving, pods.fewest, pods.lost) == (2, 2, 0.0)
+    pods.look(1)
+    pods.look(2)
+    assert (pods.serving, pods.fewest) == (2, 1)
     assert pods.lost > 0
 
 

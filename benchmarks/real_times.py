@@ -219,8 +219,8 @@ rollout has no experience to go by; each of its pods has 300 s.
 The same rollouts, medians, seen by a watch of the test's own on the pods: seconds from before `kubectl apply` \
 until the first failure was visible (for `never-ready`: until a pod's time was over) and until the one that \
 reached the threshold was, and from there milliseconds to the trip being visible in the status. The last is \
-the operator's (for `never-ready` it waits in it for the node's Lease); what is before it is kubectl's, the \
-scheduler's, the kubelet's and the container runtime's.
+the operator's (for `never-ready` it waits in it for the node's Lease; further attempts at a missing image are \
+told by the pod's events, which it reads every 5 s); what is before it is kubectl's, the scheduler's, the kubelet's and the container runtime's.
 
 | image | replicas | first failure | threshold reached | then the trip |
 |---|---|---|---|---|

@@ -42,9 +42,9 @@ IMAGES_OF = {"exit-2": IMAGES["exit-2"].reference, "missing-tag": f"{REGISTRY}/s
 PLAIN_SECONDS = 60.0
 """How long a plain Deployment is looked at; it never goes back, and says so after 600 s."""
 PROBE = {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1, "timeoutSeconds": 10}
-MIN_READY: Object = {"minReadySeconds": 0}
-"""Of the breaker where there is a probe. Without one its default of 40 s has to stay: a container that
-crashes is Ready for a moment."""
+MIN_READY = {True: 0, False: 40}
+"""The default ``minReadySeconds`` of a breaker, with a readiness probe and without: without one a container that
+crashes is Ready for a moment (H1)."""
 
 
 @dataclass
@@ -74,7 +74,7 @@ def measure(environment: Environment, case: Case) -> Object:
     world = Namespace(environment, namespace)
     world.apply(case.manifest(GOOD))
     if case.guarded:
-        world.apply(circuit_breaker(**(MIN_READY if case.probe else {})))
+        world.apply(circuit_breaker(minReadySeconds=MIN_READY[case.probe]))
         until_guard(world, "SUCCESSFUL", seconds=PATIENCE)
     world.kubectl("rollout", "status", "deployment/web", f"--timeout={PATIENCE:.0f}s")
     audit = AuditLog(Path(environment.audit_log))
@@ -180,8 +180,7 @@ def render(runs: list[Object], rounds: int, loads: list[float]) -> str:
 
 Written by `python -m benchmarks.real_guarded`, not by hand: {datetime.now(UTC):%Y-%m-%d}, rounds: \
 {rounds}, one rollout after the other, load average {min(loads):.1f} to {max(loads):.1f}. A Deployment with its \
-defaults (maxSurge and maxUnavailable 25 %), guarded by a DeploymentCircuitBreaker with its defaults (with a readiness \
-probe, `minReadySeconds: 0`), and the same Deployment without one, once, six of these at a time. Without a readiness \
+defaults (maxSurge and maxUnavailable 25 %), guarded by a DeploymentCircuitBreaker with its defaults, and the same Deployment without one, once, six of these at a time. Without a readiness \
 probe a container that crashes is Ready for a moment at each start, and the Deployment gives up its old pods.
 
 *Trip* and *restored* are seconds from before `kubectl apply` to the trip, and from the trip to the last \

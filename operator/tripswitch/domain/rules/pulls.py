@@ -8,6 +8,8 @@ registry itself.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tripswitch.domain.values.registries import PullError
 
@@ -31,37 +33,75 @@ _NAMES = re.compile(r'"[^"]*"|manifest \S+ in \S+')
 """Names of images and addresses: an image may be named like a trouble, such as ``web:503``."""
 
 
-def _match(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE)
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """What a message has in it, in lower case, if a pull failed for one cause."""
+
+    error: PullError
+    words: tuple[str, ...]
+    codes: frozenset[str] = frozenset()
+    """HTTP status codes."""
+
+    def has(self, message: str, codes: Iterable[str]) -> bool:
+        return any(word in message for word in self.words) or not self.codes.isdisjoint(codes)
 
 
+_CODE = re.compile(r"\b[45]\d\d\b")
 _CLASSES = (
     # An answer of a registry that works; also a proxy of one may say 5xx about an image that is not there.
-    (
+    _Class(
         PullError.NOT_THERE,
-        _match(
-            r"not found|manifest unknown|name unknown"
-            r"|no match for platform|no matching manifest|no image found in"
+        (
+            "not found",
+            "manifest unknown",
+            "name unknown",
+            "no match for platform",
+            "no matching manifest",
+            "no image found in",
         ),
     ),
-    (PullError.NO_SPACE, _match(r"no space left on device")),
-    (PullError.THROTTLED, _match(r"\b429\b|too ?many ?requests")),
-    (PullError.SERVER_ERROR, _match(r"\b50[0234]\b|registryunavailable")),
-    (PullError.CERTIFICATE, _match(r"x509: |tls: |gave http response to https client")),
-    (PullError.NO_SUCH_HOST, _match(r"no such host")),
-    (
+    _Class(PullError.NO_SPACE, ("no space left on device",)),
+    _Class(
+        PullError.THROTTLED,
+        ("toomanyrequests", "too many requests"),
+        frozenset({"429"}),
+    ),
+    _Class(
+        PullError.SERVER_ERROR,
+        ("registryunavailable",),
+        frozenset({"500", "502", "503", "504"}),
+    ),
+    _Class(PullError.CERTIFICATE, ("x509: ", "tls: ", "gave http response to https client")),
+    _Class(PullError.NO_SUCH_HOST, ("no such host",)),
+    _Class(
         PullError.UNREACHABLE,
-        _match(
-            r"i/o timeout|deadline exceeded|client\.timeout|timed out|tls handshake"
-            r"|connection refused|connection reset|network is unreachable|no route to host|broken pipe"
-            r"|unexpected eof|: eof|server misbehaving|temporary failure in name resolution"
+        (
+            "i/o timeout",
+            "deadline exceeded",
+            "client.timeout",
+            "timed out",
+            "tls handshake",
+            "connection refused",
+            "connection reset",
+            "network is unreachable",
+            "no route to host",
+            "broken pipe",
+            "unexpected eof",
+            ": eof",
+            "server misbehaving",
+            "temporary failure in name resolution",
         ),
     ),
-    (
+    _Class(
         PullError.DENIED,
-        _match(
-            r"\b40[13]\b|unauthorized|forbidden|denied|authorization failed|authentication required"
+        (
+            "unauthorized",
+            "forbidden",
+            "denied",
+            "authorization failed",
+            "authentication required",
         ),
+        frozenset({"401", "403"}),
     ),
 )
 
@@ -74,8 +114,9 @@ def classify_pull(message: str) -> PullError:
     >>> classify_pull('failed to resolve reference "web:503": web:503: not found').name
     'NOT_THERE'
     """
-    words = _NAMES.sub("", message)
-    return next((error for error, known in _CLASSES if known.search(words)), PullError.OTHER)
+    words = _NAMES.sub("", message).lower()
+    codes = _CODE.findall(words)
+    return next((known.error for known in _CLASSES if known.has(words, codes)), PullError.OTHER)
 
 
 def is_not_there(message: str) -> bool:

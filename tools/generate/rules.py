@@ -66,7 +66,7 @@ PLACES = {
     "C3": ("domain/steps/follow_spec.py", "follow_spec"),
     "C4": ("domain/steps/run_hooks.py", "apply_answers"),
     "D1": ("domain/rules/digests.py", "settle"),
-    "D2": ("domain/rules/digests.py", "read_digest"),
+    "D2": ("domain/rules/image_names.py", "read_digest"),
     "D3": ("domain/rules/digests.py", "find_stuck"),
     "D4": ("domain/rules/digests.py", "await_anew"),
     "D5": ("domain/values/images.py", "VersionConsistency"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from tripswitch.api.tolerant import field, mapping, objects, read_text
 from tripswitch.cluster.marks import PINNED
-from tripswitch.domain.rules.digests import pin_image, split_image
+from tripswitch.domain.rules.image_names import pin_image, split_image
 from tripswitch.domain.values.images import Pin, Pinning
 
 _LISTS = ("containers", "initContainers")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from tripswitch.domain.rules.digests import list_pins
+from tripswitch.domain.rules.pins import list_pins
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,

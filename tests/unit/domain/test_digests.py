@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.builders import START, container, pod, running, waiting
-from tripswitch.domain.rules.digests import (
-    Circumstances,
-    await_anew,
-    find_pinning,
+from tests.support.builders import START, container, pod, running, terminating, waiting
+from tripswitch.domain.rules.digests import Circumstances, await_anew, find_stuck, runs, settle
+from tripswitch.domain.rules.image_names import (
     find_registry,
-    find_stuck,
-    list_pins,
     normalize_repository,
     pin_image,
     read_digest,
-    recall,
-    runs,
-    settle,
 )
+from tripswitch.domain.rules.pins import find_pinning, list_pins, recall
 from tripswitch.domain.values.images import (
     ContainerImage,
     DigestNote,
@@ -129,6 +124,10 @@ def test_d1_a_pod_whose_other_container_does_not_run_yet_settles_nothing() -> No
     assert not runs(pod("a", container("setup", role=ContainerRole.INIT)))
 
 
+def test_d1_a_pod_that_is_being_deleted_settles_nothing() -> None:
+    assert look(terminating(runner())) == ()
+
+
 def test_d1_of_several_pods_a_ready_one_settles_it_then_the_earliest() -> None:
     early = pod("a", running(START - 9, image=IMAGE, image_id=repo(B)), created_at=START)
     ready = runner("b", ready_since=START)
@@ -172,6 +171,26 @@ def test_w3_nothing_is_settled_while_no_rollout_runs() -> None:
     assert look(runner(), around=COMPLETED) == ()
     back_to = Circumstances(VersionConsistency(), completed=True, rolling=True)
     assert look(runner(), around=back_to) == (entry(),)
+
+
+@pytest.mark.parametrize(
+    ("known", "around"),
+    [
+        pytest.param((), COMPLETED, id="no rollout runs"),
+        pytest.param((entry(None, DigestNote.LOCAL_IMAGE),), GOOD, id="there is no digest"),
+        pytest.param((entry(),), Circumstances(VersionConsistency(False)), id="switched off"),
+    ],
+)
+def test_no_pod_is_read_where_none_can_change_an_entry(
+    known: tuple[ContainerImage, ...], around: Circumstances
+) -> None:
+    class Unread(tuple[PodView, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[PodView]:
+            raise AssertionError("a pod was read")
+
+    settle(known, (WEB,), (), Unread((runner(),)), around)
 
 
 def test_d2_another_pod_tells_when_a_node_has_the_content_from_two_repositories() -> None:

@@ -22,7 +22,7 @@ from tripswitch.cli.status.holders import (
     read_replica_sets,
 )
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.digests import has_digest, shorten_digest
+from tripswitch.domain.rules.image_names import has_digest, shorten_digest
 from tripswitch.domain.values.hooks import HookStatus
 from tripswitch.domain.values.time import Instant
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 
-from tripswitch.domain.rules.digests import recall
 from tripswitch.domain.rules.health import Experience
+from tripswitch.domain.rules.pins import recall
 from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import OVER

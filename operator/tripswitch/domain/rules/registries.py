@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from tripswitch.domain.rules.digests import find_registry
 from tripswitch.domain.rules.failure_reasons import PULLS
+from tripswitch.domain.rules.image_names import find_registry
 from tripswitch.domain.rules.pulls import PULL_REASONS, classify_pull
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Revision
@@ -54,23 +54,20 @@ def excuse_pulls(
         proved: Registries that a completed revision of the workload has pulled from: that one has no
             address any more is no fault of the revision (F8).
     """
-    found: dict[str, set[PullTrouble]] = {}
-    for pod in pods:
-        for container in pod.containers:
-            registry = find_registry(container.image)
-            known = {one.trouble for one in outages if one.trouble.registry == registry}
-            if registry in proved:
-                known.add(PullTrouble(registry, PullError.NO_SUCH_HOST))
-            if container.image and known:
-                found.setdefault(container.name, set()).update(known)
+    known: dict[str, set[PullError]] = {name: {PullError.NO_SUCH_HOST} for name in proved}
+    for outage in outages:
+        known.setdefault(outage.trouble.registry, set()).add(outage.trouble.error)
+    if not known:
+        return ()
+    images = {(one.name, one.image) for pod in pods for one in pod.containers if one.image}
+    found: dict[str, set[PullError]] = {}
+    for name, image in images:
+        errors = known.get(find_registry(image))
+        if errors:
+            found.setdefault(name, set()).update(errors)
     return tuple(
-        PolicyRule(
-            Verdict.IGNORE,
-            reasons=PULLS,
-            container=name,
-            pull_errors=frozenset(trouble.error for trouble in troubles),
-        )
-        for name, troubles in sorted(found.items())
+        PolicyRule(Verdict.IGNORE, reasons=PULLS, container=name, pull_errors=frozenset(errors))
+        for name, errors in sorted(found.items())
     )
 
 

@@ -10,14 +10,9 @@ import math
 from dataclasses import replace
 
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.digests import (
-    Circumstances,
-    Revised,
-    find_pinning,
-    find_stuck,
-    settle,
-    shorten_digest,
-)
+from tripswitch.domain.rules.digests import Circumstances, Revised, find_stuck, settle
+from tripswitch.domain.rules.image_names import shorten_digest
+from tripswitch.domain.rules.pins import find_pinning
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import DeletePod, EventReason, PinImages
 from tripswitch.domain.values.images import ContainerImage, DigestNote, Pinning

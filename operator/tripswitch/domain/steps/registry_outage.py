@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tripswitch.domain.rules.digests import find_registry
+from tripswitch.domain.rules.image_names import find_registry
 from tripswitch.domain.rules.registries import describe_outage, excuse_pulls, find_suffered
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason

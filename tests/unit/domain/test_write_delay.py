@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import Field, fields, replace
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,7 @@ from tripswitch.domain.values.states import (
     Stage,
 )
 from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.write_delay import WRITE_DELAY, WriteDelay
 
 ROLLOUT = Rollout(1, RolloutKind.DEPLOY, RolloutStatus.IN_PROGRESS, 0.0)
 AVAILABLE = Condition("Available", False, Reason.ROLLOUT_IN_PROGRESS, "0 of 4", 0.0)
@@ -155,6 +158,43 @@ def test_how_far_pods_have_come_can_wait(after: Status) -> None:
 )
 def test_anything_else_is_written_at_once(decision: Decision) -> None:
     assert not is_mere_progress(STATUS, decision)
+
+
+HOLDERS = {"rollout", "circuit_breaker", "counted", "revisions"}
+"""Fields that hold other parts of the memory."""
+
+
+def change(kind: type, name: str) -> Status:
+    """Return STATUS with another value in one field of one part of its memory."""
+    known, other = MEMORY.circuit_breaker, {name: 9}
+    parts: dict[type, Callable[[], Any]] = {
+        Memory: lambda: remember(replace(MEMORY, **other)),  # type: ignore[arg-type]
+        Rollout: lambda: remember(replace(MEMORY, rollout=replace(ROLLOUT, **other))),  # type: ignore[arg-type]
+        Breaker: lambda: breaker(**other),
+        Counted: lambda: breaker(counted=(replace(known.counted[0], **other),)),  # type: ignore[arg-type]
+        Revision: lambda: remember(
+            replace(MEMORY, revisions=(replace(MEMORY.revisions[0], **other),))  # type: ignore[arg-type]
+        ),
+    }
+    changed: Status = parts[kind]()
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        pytest.param(kind, field, id=f"{kind.__name__}.{field.name}")
+        for kind in (Memory, Rollout, Breaker, Counted, Revision)
+        for field in fields(kind)
+        if field.name not in HOLDERS
+    ],
+)
+def test_a_field_may_wait_only_if_its_declaration_says_so(kind: type, field: Field[Any]) -> None:
+    delay = field.metadata.get(WRITE_DELAY)
+    decision = Decision(change(kind, field.name))
+    assert is_mere_progress(STATUS, decision) is (delay is WriteDelay.PROGRESS)
+    # All entries of ``counted`` belong to the failures.
+    assert is_mere_failure(STATUS, decision) is (delay is not None or kind is Counted)
 
 
 FAILED = Event(EventReason.POD_LAUNCH_FAILED, "it crashed")

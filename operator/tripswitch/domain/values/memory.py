@@ -2,11 +2,14 @@
 
 The same names in camelCase are fields of the resource's ``status`` (``tripswitch.api.status``). The other
 half is :mod:`tripswitch.domain.values.report`.
+
+A change of a field is written at once (rule W3). A field whose value pods show again at the next look is
+declared with ``PROGRESS`` or ``FAILURES``: its changes may be written a little later.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tripswitch.domain.values.alarms import Alarms
 from tripswitch.domain.values.bake import Bake
@@ -26,6 +29,7 @@ from tripswitch.domain.values.states import (
 )
 from tripswitch.domain.values.storm import Storm
 from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.write_delay import FAILURES, PROGRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +61,19 @@ class Counted:
     """Whether the whole pod was counted as failed (F3)."""
     unhealthy: bool = False
     """Whether it was counted as missing its health deadline (F4)."""
-    best_state: BestState = BestState.NONE
+    best_state: BestState = field(default=BestState.NONE, metadata=PROGRESS)
     existed_before: bool = False
     """It was there before the rollout began: its health does not reset the count."""
 
     @property
+    def marked(self) -> bool:
+        """Whether the entry tells more than what its pod was at best."""
+        return bool(self.containers or self.failed or self.unhealthy or self.existed_before)
+
+    @property
     def blank(self) -> bool:
-        """Whether the entry has no mark, and need not be stored."""
-        marked = self.containers or self.failed or self.unhealthy or self.existed_before
-        return not marked and self.best_state is BestState.NONE
+        """Whether the entry tells nothing, and need not be stored."""
+        return not self.marked and self.best_state is BestState.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +99,14 @@ class Breaker:
 
     status: BreakerState = BreakerState.MONITORING
     stage: Stage = Stage.LAUNCH
-    failure_count: int = 0
+    failure_count: int = field(default=0, metadata=FAILURES)
     threshold: int = 3
-    counted: tuple[Counted, ...] = ()
-    unlisted: int | None = None
+    counted: tuple[Counted, ...] = field(default=(), metadata=FAILURES)
+    unlisted: int | None = field(default=None, metadata=PROGRESS)
     """Healthy pods of the target for whose entries there is no room (F7); None: all have one."""
     uncounted_until: Instant | None = None
     """Pods without an entry that were created until then are left out (F7); None: there are none."""
-    failures: tuple[FailureRecord, ...] = ()
+    failures: tuple[FailureRecord, ...] = field(default=(), metadata=FAILURES)
 
     @property
     def summary(self) -> str:
@@ -122,10 +130,10 @@ class Rollout:
     failed_revision: int | None = None
     reason: Reason = Reason.ROLLOUT_IN_PROGRESS
     message: str = ""
-    healthy_high_water: int = 0
-    progressed_at: Instant = 0.0
+    healthy_high_water: int = field(default=0, metadata=PROGRESS)
+    progressed_at: Instant = field(default=0.0, metadata=PROGRESS)
     paused_at: Instant | None = None
-    held_at: Instant | None = None
+    held_at: Instant | None = field(default=None, metadata=PROGRESS)
     lifecycle_stage: LifecycleStage | None = None
     """The stage that it is in (K1); None once it has ended."""
     hooks: tuple[Hook, ...] = ()
@@ -148,11 +156,11 @@ class Revision:
     digest: str
     created_at: Instant
     rollout_state: RolloutState = RolloutState.IN_PROGRESS
-    failed_tasks: int = 0
+    failed_tasks: int = field(default=0, metadata=FAILURES)
     images: tuple[str, ...] = ()
     finished_at: Instant | None = None
     completed_at: Instant | None = None
-    ready_seconds: int | None = None
+    ready_seconds: int | None = field(default=None, metadata=PROGRESS)
     """The longest that one of its pods took from started to Ready (F4); None: it is not known."""
     message: str = ""
     """Why it failed or was stopped, in a sentence; ``reason`` in the stored status."""

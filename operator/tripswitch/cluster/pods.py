@@ -9,24 +9,16 @@ changed keeps its time, so a view changes only when the pod does.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from tripswitch.api.template import compute_probe_budget
 from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
-from tripswitch.cluster.container_spec import (
-    asks_to_restart_all,
-    can_restart_all,
-    may_complete,
-    restarts_on_resize,
-)
+from tripswitch.cluster.containers import Look, see_containers
 from tripswitch.cluster.marks import RETAINED_FOR, RETAINED_UNTIL, REVISION
 from tripswitch.cluster.replicasets import find_controller
-from tripswitch.domain.rules.ended_runs import RESTARTED_ALL
-from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodPhase, PodView
+from tripswitch.domain.values.pods import ContainerView, PodPhase, PodView
 from tripswitch.domain.values.time import Instant
 
 RESTARTING_ALL = "AllContainersRestarting"
@@ -54,21 +46,6 @@ class SeenPod:
     revision: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at a pod: what the last one saw (None at the first), and the clocks."""
-
-    before: SeenPod | None
-    created: Instant
-    now: Instant
-
-    def since(self, written: object) -> Instant:
-        """Return when a state began that the last look, if there was one, did not see."""
-        if self.before is not None:
-            return self.now
-        return max(self.created, min(parse_instant(written) or self.now, self.now))
-
-
 def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
     """Return the view of a pod.
 
@@ -79,11 +56,12 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
     """
     metadata, status = mapping(field(raw, "metadata")), mapping(field(raw, "status"))
     created = min(parse_instant(metadata.get("creationTimestamp")) or 0.0, now)
-    look = _Look(before, created, now)
+    look = Look(now, created, first=before is None)
     conditions = {read_text(item.get("type")): item for item in objects(status.get("conditions"))}
     restarting = field(conditions.get(RESTARTING_ALL), "status") == "True"
     spec = mapping(field(raw, "spec"))
-    containers = tuple(_see_containers(spec, status, look, restarting=restarting))
+    known = {one.name: one for one in (() if before is None else before.view.containers)}
+    containers = tuple(see_containers(spec, status, known, look, restarting=restarting))
     ready = mapping(conditions.get("Ready"))
     is_ready = ready.get("status") == "True"
     by_node = not is_ready and _is_taken_by_node(ready, conditions)
@@ -97,8 +75,10 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         message=read_text(status.get("message")),
         deleting=bool(metadata.get("deletionTimestamp")),
         disrupted=field(conditions.get("DisruptionTarget"), "status") == "True",
-        ready_since=_ready_since(ready, look) if is_ready else None,
-        unready_since=None if is_ready else _unready_since(ready, status, look, by_node=by_node),
+        ready_since=_ready_since(ready, before, look) if is_ready else None,
+        unready_since=None
+        if is_ready
+        else _unready_since(ready, status, before, look, by_node=by_node),
         unready_by_node=by_node,
         waiting_for=_see_waiting_for(conditions, containers),
         being_set_up=_is_being_set_up(conditions, containers),
@@ -133,9 +113,8 @@ def _see_phase(phase: object) -> PodPhase:
         return PodPhase.UNKNOWN if phase else PodPhase.PENDING
 
 
-def _ready_since(ready: Mapping[str, Any], look: _Look) -> Instant:
+def _ready_since(ready: Mapping[str, Any], before: SeenPod | None, look: Look) -> Instant:
     written = ready.get("lastTransitionTime")
-    before = look.before
     if before is not None and before.view.ready_since is not None:
         if before.ready_mark == read_text(written):
             return before.view.ready_since
@@ -144,7 +123,12 @@ def _ready_since(ready: Mapping[str, Any], look: _Look) -> Instant:
 
 
 def _unready_since(
-    ready: Mapping[str, Any], status: Mapping[str, Any], look: _Look, *, by_node: bool
+    ready: Mapping[str, Any],
+    status: Mapping[str, Any],
+    before: SeenPod | None,
+    look: Look,
+    *,
+    by_node: bool,
 ) -> Instant | None:
     """Return when a pod that was Ready lost it; None if it never was Ready, as far as one can tell.
 
@@ -154,12 +138,12 @@ def _unready_since(
     anyway.) Both times are of the same clock. Guessing wrong costs a little patience, no pod.
     """
     written = ready.get("lastTransitionTime")
-    if look.before is None:
+    if before is None:
         lost, started = parse_instant(written), _latest_start(status)
         if lost is None or started is None or lost <= started + 1.0:
             return None
         return look.since(written)
-    view = look.before.view
+    view = before.view
     if view.ready_since is not None:
         return look.now
     if view.unready_by_node and view.unready_since is not None and not by_node:
@@ -199,126 +183,3 @@ def _is_being_set_up(conditions: Mapping[str, Any], containers: tuple[ContainerV
         return False
     waiting = {container.waiting for container in containers if container.waiting is not None}
     return CREATING in waiting and waiting <= SETTING_UP
-
-
-def _see_containers(
-    spec: Mapping[str, Any], status: Mapping[str, Any], look: _Look, *, restarting: bool
-) -> Iterator[ContainerView]:
-    """Every container of the spec, with or without a status; ephemeral ones are left out."""
-    specs: dict[str, Mapping[str, Any]] = {}
-    roles: dict[str, ContainerRole] = {}
-    statuses: dict[str, Mapping[str, Any]] = {}
-    for listed, role in (("initContainers", ContainerRole.INIT), ("containers", ContainerRole.APP)):
-        for one in objects(spec.get(listed)):
-            lasting = role is ContainerRole.INIT and one.get("restartPolicy") == "Always"
-            specs[read_text(one.get("name"))] = one
-            roles[read_text(one.get("name"))] = ContainerRole.SIDECAR if lasting else role
-    for listed, role in (
-        ("initContainerStatuses", ContainerRole.INIT),
-        ("containerStatuses", ContainerRole.APP),
-    ):
-        for one in objects(status.get(listed)):
-            statuses[read_text(one.get("name"))] = one
-            roles.setdefault(read_text(one.get("name")), role)
-    known = () if look.before is None else look.before.view.containers
-    before = {container.name: container for container in known}
-    slow = {name for name, one in specs.items() if one.get("startupProbe")}
-    causes = [name for name, one in specs.items() if can_restart_all(one)]
-    for name, role in roles.items():
-        own = specs.get(name, {})
-        seen = _see_container(name, role, statuses.get(name), before.get(name), look)
-        ended = _see_victim(own, seen.ended) if restarting else seen.ended
-        yield replace(
-            seen,
-            ended=ended,
-            started_since=_started_since(seen, before.get(name), look, slow),
-            readiness_budget=compute_probe_budget(own.get("readinessProbe")),
-            image=sys.intern(read_text(own.get("image"))),
-            may_complete=may_complete(own),
-            restarts_pod=causes == [name],
-            resize_restarts=restarts_on_resize(own),
-        )
-
-
-def _see_victim(own: Mapping[str, Any], ended: Ended | None) -> Ended | None:
-    """While all containers are being restarted: tell an end that caused it from those that it causes."""
-    if ended is None or asks_to_restart_all(own, ended.exit_code):
-        return ended
-    return replace(ended, reason=RESTARTED_ALL)
-
-
-def _started_since(
-    container: ContainerView, before: ContainerView | None, look: _Look, slow: set[str]
-) -> Instant | None:
-    """Return when a container became ``started``.
-
-    The API does not say when a startup probe succeeded. At the first look the pod gets patience: its
-    health deadline must not have passed before its readiness probe was even asked.
-    """
-    if not container.started:
-        return None
-    if look.before is None:
-        return look.now if container.name in slow else container.running_since
-    same = before is not None and before.started and before.restarts == container.restarts
-    return before.started_since if before is not None and same else look.now
-
-
-def _see_container(
-    name: str,
-    role: ContainerRole,
-    raw: Mapping[str, Any] | None,
-    before: ContainerView | None,
-    look: _Look,
-) -> ContainerView:
-    if raw is None:
-        return ContainerView(name, role)
-    restarts = max(0, read_int(raw.get("restartCount")))
-    state = mapping(raw.get("state"))
-    running, ended = state.get("running"), _see_end(state.get("terminated"))
-    waiting = mapping(state.get("waiting"))
-    is_running = isinstance(running, dict)
-    since: Instant | None = None
-    if is_running:
-        same = before is not None and before.restarts == restarts
-        kept = before.running_since if before is not None and same else None
-        since = kept if kept is not None else look.since(field(running, "startedAt"))
-    return ContainerView(
-        name=name,
-        role=role,
-        restarts=restarts,
-        # A status without a state is one that waits, by the API's own definition.
-        waiting=None if is_running or ended else read_text(waiting.get("reason")),
-        message=read_text(waiting.get("message")),
-        running_since=since,
-        started=is_running and raw.get("started") is not False,  # older servers do not say
-        ended=None if is_running else ended,
-        last_ended=_see_end(field(raw, "lastState", "terminated")),
-        device_unhealthy=_has_unhealthy_device(raw),
-        image_id=sys.intern(read_text(raw.get("imageID"))),
-    )
-
-
-def _has_unhealthy_device(raw: Mapping[str, Any]) -> bool:
-    return any(
-        device.get("health") == "Unhealthy"
-        for allocated in objects(raw.get("allocatedResourcesStatus"))
-        for device in objects(allocated.get("resources"))
-    )
-
-
-def _see_end(terminated: object) -> Ended | None:
-    if not isinstance(terminated, dict):
-        return None
-    return Ended(
-        exit_code=read_int(terminated.get("exitCode")),
-        reason=read_text(terminated.get("reason")),
-        signal=read_int(terminated.get("signal")),
-        message=read_text(terminated.get("message")),
-        seconds=_see_length(terminated),
-    )
-
-
-def _see_length(terminated: Mapping[str, Any]) -> float:
-    began = parse_instant(terminated.get("startedAt"))
-    finished = parse_instant(terminated.get("finishedAt"))
-    return 0.0 if began is None or finished is None else max(0.0, finished - began)

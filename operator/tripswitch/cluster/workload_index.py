@@ -81,33 +81,39 @@ class WorkloadIndex:
     def upsert(self, kind: WorkloadKind, raw: Mapping[str, Any]) -> None:
         """Take a version of a workload, unless one that is at least as new is known."""
         metadata = field(raw, "metadata")
-        uid, new = read_text(field(metadata, "uid")), read_version(raw)
-        target = Target(
-            kind, read_text(field(metadata, "namespace")), read_text(field(metadata, "name"))
+        namespace, name = (
+            read_text(field(metadata, "namespace")),
+            read_text(field(metadata, "name")),
         )
+        target, uid = Target(kind, namespace, name), read_text(field(metadata, "uid"))
+        version, guarded = read_version(raw), self._is_guarded(target)
         before = self._briefs.get(target)
-        guarded = self._is_guarded(target)
-        if before is not None and before.uid == uid:
-            known = before.view is not None or not guarded
-            if (known and 0 < new <= before.version) or 0 < new < before.version:
-                return
-        elif before is not None:
-            if 0 < new < before.version:
-                return  # a late answer about the one before
-            self._targets.pop(before.uid, None)  # deleted and made again while nobody looked
-            self.gone(before.uid)
-        known_view = before.view if before is not None and before.uid == uid else None
-        # Typed lists leave the kind of their items out. One that is being deleted is as good as gone.
-        wanted = guarded and not field(metadata, "deletionTimestamp")
-        view = see_workload({**raw, "kind": kind}, known_view) if wanted else None
+        if before is not None and _is_known(before, uid, version, guarded=guarded):
+            return
+        if before is not None and before.uid != uid:
+            self._drop_predecessor(before)
+            before = None
+        view = None
+        if guarded and not field(metadata, "deletionTimestamp"):
+            # One that is being deleted is as good as gone. Typed lists leave the kind of their items out.
+            view = see_workload({**raw, "kind": kind}, None if before is None else before.view)
         wish = read_text(field(metadata, "labels", OPT_IN))
-        self._briefs[target] = Brief(target, uid, new, wish, view)
-        self._targets[uid] = target
-        relabelled = before is None or before.uid != uid or before.wish != wish
-        if relabelled:
-            self._relabelled(target)
-        if relabelled or view != known_view:
-            self._changed(target)
+        self._put(Brief(target, uid, version, wish, view), before)
+
+    def _drop_predecessor(self, brief: Brief) -> None:
+        """Drop a workload that was deleted and made again under its name while nobody looked."""
+        self._targets.pop(brief.uid, None)
+        self.gone(brief.uid)
+
+    def _put(self, after: Brief, before: Brief | None) -> None:
+        """Keep a version of a workload, and tell what is new in it."""
+        self._briefs[after.target] = after
+        self._targets[after.uid] = after.target
+        if before is None or before.wish != after.wish:
+            self._relabelled(after.target)
+            self._changed(after.target)
+        elif before.view != after.view:
+            self._changed(after.target)
 
     def remove(self, uid: str) -> None:
         """Drop a workload that was deleted."""
@@ -132,6 +138,19 @@ class WorkloadIndex:
         brief = self._briefs.get(target)
         if brief is not None:
             self._briefs[target] = Brief(target, brief.uid, brief.version, brief.wish)
+
+
+def _is_known(before: Brief, uid: str, version: int, *, guarded: bool) -> bool:
+    """Return whether a version of a workload tells nothing new; one that cannot be compared may.
+
+    The version that is known already is new if a view of it is wanted that was not made. A version of another
+    UID is late if it is older: it is about the workload that had the name before.
+    """
+    if not version:
+        return False
+    if before.uid == uid and version == before.version:
+        return before.view is not None or not guarded
+    return version < before.version
 
 
 class KindSink:

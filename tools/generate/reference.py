@@ -119,7 +119,9 @@ def _help(command: click.Command, name: str) -> str:
 
 def render_signals() -> str:
     """Return the page about what can be listened to."""
-    metrics = [value for value in vars(Metrics()).values() if isinstance(value, MetricWrapperBase)]
+    every = Metrics()
+    values = [*vars(every).values(), *vars(every.decisions).values()]
+    metrics = [value for value in values if isinstance(value, MetricWrapperBase)]
     rows = []
     for metric in metrics:
         (described,) = metric.describe()

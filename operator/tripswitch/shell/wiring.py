@@ -78,6 +78,24 @@ class Wishes:
     kit: Kit = KIT
 
 
+def _make_alarm_watcher(
+    wishes: Wishes, clock: Callable[[], Instant], metrics: Metrics
+) -> AlarmWatcher:
+    reader = None if wishes.alarms is None else wishes.kit.alarms(wishes.alarms)
+    return AlarmWatcher(reader, clock, metrics.count_alarm_reading)
+
+
+def _make_reflectors(
+    client: Client, store: Store, namespaces: Sequence[str | None], kit: Kit
+) -> list[Reflector]:
+    """Return the watches of ReplicaSets and pods; those of GuardedDeployments are kopf's."""
+    return [
+        kit.reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
+        for namespace in namespaces
+        for resource, sink in ((REPLICA_SETS, store.replica_sets), (PODS, store.pods))
+    ]
+
+
 class Wiring:
     """All parts of one operator.
 
@@ -101,10 +119,13 @@ class Wiring:
         wishes: Wishes,
     ) -> None:
         clock, kit = time.clock, wishes.kit
+        namespaces: Sequence[str | None] = wishes.namespaces or [None]
         self.filled = asyncio.Event()
         """Set once everything is there that decisions are made from."""
         self.gate = asyncio.Event()
         """Set once the workers may begin."""
+        self.guards: GuardLine | None = None
+        """The parts for guarded Deployments and StatefulSets; to be set before :meth:`fill`."""
         self.queue: WorkQueue[Key] = WorkQueue(
             self._reconcile, self.gate, workers=wishes.workers, broken=self._tell_broken
         )
@@ -114,33 +135,16 @@ class Wiring:
         executor = kit.executor(client, self.store, clock, self._tell_retention)
         self.collector = kit.collector(client, self.store, clock, logs=wishes.log_evidence)
         self.verifier = kit.verifier(client, self.store, clock)
-        reader = None if wishes.alarms is None else kit.alarms(wishes.alarms)
-        self.alarms = AlarmWatcher(reader, clock, metrics.count_alarm_reading)
+        self.alarms = _make_alarm_watcher(wishes, clock, metrics)
         self.store.when_gone(self.alarms.forget)
+        background = Background(self.collector, self.verifier, notifier, self.alarms.of(self.store))
         self.reconciler = kit.reconciler(
-            self.store,
-            executor,
-            self.recorder,
-            metrics,
-            clock,
-            background=Background(
-                self.collector, self.verifier, notifier, self.alarms.of(self.store)
-            ),
+            self.store, executor, self.recorder, metrics, clock, background=background
         )
         self.reconciler.decide = kit.decide
-        namespaces: Sequence[str | None] = wishes.namespaces or [None]
         self.resync = Resync(client, self.store, executor, namespaces)
         self.leadership = Leadership(lease, self._catch_up, time.take_over, kit.watchdog)
-        self._own_reflectors = [
-            kit.reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
-            for namespace in namespaces
-            for resource, sink in (
-                (REPLICA_SETS, self.store.replica_sets),
-                (PODS, self.store.pods),
-            )
-        ]
-        self.guards: GuardLine | None = None
-        """The parts for guarded Deployments and StatefulSets; to be set before :meth:`fill`."""
+        self._own_reflectors = _make_reflectors(client, self.store, namespaces, kit)
         # With a Lease, it is renewed more often than that.
         self._pulse = None if lease is not None else Pulse(client, namespaces[0])
 

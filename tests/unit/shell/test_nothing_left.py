@@ -174,8 +174,8 @@ async def test_a_deleted_guarded_deployment_leaves_nothing_anywhere() -> None:
             "queue._wakes",
             "queue._fails",
             "recorder._posted",
-            "reconciler._metrics._reasons",
-            "reconciler._metrics._failures",
+            "reconciler._metrics.decisions._reasons",
+            "reconciler._metrics.decisions._failures",
         ):
             assert any(path.startswith(f".{part}") for path in before), f"{part} is put to the test"
         assert {"GET pods", "GET log"} <= set(server.asked)

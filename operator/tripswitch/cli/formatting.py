@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def clean(text: str) -> str:
     r"""Return text without what could steer a terminal: logs and messages are written by strangers.
@@ -47,6 +49,17 @@ def format_lasting(seconds: float) -> str:
     ['0.4s', '10.0s', '1m15s']
     """
     return f"{max(0.0, seconds):.1f}s" if seconds < 10 else format_age(seconds)
+
+
+def format_moment(moment: float | None) -> str:
+    """Return a time, in seconds since 1970, to the second in UTC.
+
+    >>> format_moment(0.0), format_moment(None)
+    ('1970-01-01 00:00:00Z', '-')
+    """
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def plural(count: int, word: str) -> str:

@@ -6,13 +6,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from tripswitch.cli.formatting import one_line
+from tripswitch.cli.formatting import format_moment, one_line
 from tripswitch.cli.options import output_option, target_argument, where_options
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.references import Reference
 from tripswitch.cli.session import converse
 from tripswitch.cli.status.command import load
-from tripswitch.cli.status.tree import MARKS, STATES, format_moment
+from tripswitch.cli.status.marks import MARKS, STATES
 from tripswitch.cli.status.view import View
 from tripswitch.cli.where import Where
 

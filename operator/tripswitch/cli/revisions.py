@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from tripswitch.api.tolerant import field, mapping
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.session import Object, Session
-from tripswitch.cli.status.view import Outcome, RevisionLine, View
+from tripswitch.cli.status.entries import RevisionLine
+from tripswitch.cli.status.view import Outcome, View
 from tripswitch.cluster.resources import CONTROLLER_REVISIONS, REPLICA_SETS
 
 

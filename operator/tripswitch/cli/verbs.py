@@ -13,11 +13,11 @@ import click
 
 from tripswitch.api.identity import CONTINUE, RETRY, STOP
 from tripswitch.cli.clock import read_clock
+from tripswitch.cli.formatting import format_moment
 from tripswitch.cli.options import name_argument, target_argument, where_options
 from tripswitch.cli.problems import Problem
 from tripswitch.cli.references import Kind, Reference
 from tripswitch.cli.session import Session, converse
-from tripswitch.cli.status.tree import format_moment
 from tripswitch.cli.status.view import Outcome, View, build_view
 from tripswitch.cli.subjects import find_subject
 from tripswitch.cli.where import Where

@@ -16,8 +16,9 @@ from tests.unit.cli.statuses import (
     waiting_at_a_hook,
 )
 from tests.unit.cluster.raws import T0, at, ended, pod, ready_pod, waiting
+from tripswitch.cli.formatting import format_moment
 from tripswitch.cli.output import to_plain
-from tripswitch.cli.status.tree import format_moment, render_line, render_status
+from tripswitch.cli.status.tree import render_line, render_status
 from tripswitch.cli.status.view import Outcome, View, build_view
 
 NOW = T0 + 60

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tripswitch.cli.formatting import format_age, one_line, plural
+from tripswitch.cli.status.marks import MARKS
 from tripswitch.cli.status.pod_lines import Tone
-from tripswitch.cli.status.tree import MARKS
 from tripswitch.cli.status.view import Outcome, View
 from tripswitch.domain.values.time import Instant
 

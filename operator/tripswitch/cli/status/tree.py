@@ -2,70 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from tripswitch.api.times import parse_instant
-from tripswitch.api.tolerant import read_int, read_text
-from tripswitch.cli.formatting import clean, format_age, format_lasting, one_line, plural
+from tripswitch.cli.formatting import format_age, format_lasting, format_moment, one_line, plural
 from tripswitch.cli.status.alarms import add_alarms
+from tripswitch.cli.status.breaker import add_breaker
+from tripswitch.cli.status.entries import HookLine, RevisionLine
 from tripswitch.cli.status.holders import ReplicaSetLine
+from tripswitch.cli.status.marks import MARKS, STATES, mark
 from tripswitch.cli.status.pod_lines import PodLine, Tone
-from tripswitch.cli.status.view import BreakerLine, HookLine, Outcome, Raw, RevisionLine, View
-from tripswitch.domain.rules.failure_words import describe_cause
-from tripswitch.domain.values.failure_cause import FailureCause, FailureKind
+from tripswitch.cli.status.view import Outcome, View
 from tripswitch.domain.values.time import Instant
 
 POD_LIMIT = 10
 """Pods shown of one ReplicaSet; the failing ones come first."""
-
-BAR = 20
-"""Longest breaker bar, in characters."""
-
-MARKS = {
-    Tone.GOOD: ("✔", "green"),
-    Tone.WAITING: ("◌", "yellow"),
-    Tone.BAD: ("✖", "red"),
-    Tone.GONE: ("○", "dim"),
-}
-STATES = {
-    "COMPLETED": Tone.GOOD,
-    "SUCCESSFUL": Tone.GOOD,
-    "IN_PROGRESS": Tone.WAITING,
-    "PENDING": Tone.WAITING,
-    "ROLLBACK_IN_PROGRESS": Tone.WAITING,
-    "ROLLBACK_SUCCESSFUL": Tone.BAD,
-    "ROLLBACK_FAILED": Tone.BAD,
-    "FAILED": Tone.BAD,
-    "STOPPED": Tone.GONE,
-}
-KNOWN = frozenset(
-    {
-        "container",
-        "count",
-        "exitCode",
-        "kind",
-        "lastSeen",
-        "message",
-        "node",
-        "pod",
-        "reason",
-        "revision",
-        "signal",
-    }
-)
-"""Fields of a failure that its line has already said; all others are shown below it."""
 
 
 def render_status(view: View, now: Instant, *, all_pods: bool = False, note: str = "") -> Group:
     """Return the whole picture; ``note`` is one more line at its end."""
     root = Tree(_title(view), guide_style="dim")
     _add_rollout(root, view, now)
-    _add_breaker(root, view.breaker, now)
+    add_breaker(root, view.breaker, now)
     add_alarms(root, view.alarms)
     if view.problem:
         root.add(Text(one_line(view.problem), style="red"))
@@ -147,7 +108,7 @@ def _add_rollout(root: Tree, view: View, now: Instant) -> None:
         root.add(Text("no rollout yet: the operator has not handled it", style="yellow"))
         return
     tone = Tone.GOOD if view.outcome is Outcome.COMPLETED else STATES.get(rollout.status)
-    line = _marked(tone or Tone.WAITING, f"rollout {rollout.status}", bold=True)
+    line = mark(tone or Tone.WAITING, f"rollout {rollout.status}", bold=True)
     line.append(f"  revision {rollout.revision}")
     if rollout.failed_revision:
         line.append(f", back from {rollout.failed_revision}")
@@ -166,7 +127,7 @@ def _add_rollout(root: Tree, view: View, now: Instant) -> None:
 
 
 def _hook(hook: HookLine, now: Instant) -> Text:
-    line = _marked(Tone.WAITING, f"hook {one_line(hook.id)}", bold=True)
+    line = mark(Tone.WAITING, f"hook {one_line(hook.id)}", bold=True)
     line.append(f"  {one_line(hook.stage)} waits for an answer", "yellow")
     if hook.started_at is not None:
         line.append(f"  for {format_lasting(max(0.0, now - hook.started_at))}", "dim")
@@ -176,99 +137,8 @@ def _hook(hook: HookLine, now: Instant) -> Text:
     return line
 
 
-def _add_breaker(root: Tree, breaker: BreakerLine, now: Instant) -> None:
-    if not breaker.status:
-        return
-    branch = root.add(_bar(breaker))
-    for failure in breaker.failures:
-        _add_failure(branch, failure, now)
-
-
-def _bar(breaker: BreakerLine) -> Text:
-    count, threshold = breaker.count, max(1, breaker.threshold)
-    cells = min(threshold, BAR)
-    full = min(cells, -(-count * cells // threshold))
-    colour = "red" if count >= threshold else "yellow" if count else "green"
-    line = Text("breaker ")
-    line.append("■" * full, colour).append("□" * (cells - full), "dim")
-    line.append(f" {breaker.count}/{breaker.threshold}", f"{colour} bold")
-    colour = "red" if breaker.status == "TRIGGERED" else "default"
-    line.append(f"  {breaker.status}", colour)
-    if breaker.status == "MONITORING":
-        line.append(f"  stage {breaker.stage}", "dim")
-    return line
-
-
-def _add_failure(branch: Tree, failure: Raw, now: Instant) -> None:
-    line = Text.assemble(("✖ ", "red"), (read_text(failure.get("reason")) or "?", "red bold"))
-    line.append(f" x{read_int(failure.get('count'))}", "bold")
-    line.append(f"  {describe_failure(failure)}")
-    seen = parse_instant(failure.get("lastSeen"))
-    if seen is not None:
-        line.append(f"  {format_age(now - seen)} ago", "dim")
-    leaf = branch.add(line)
-    message = read_text(failure.get("message"))
-    if message:
-        leaf.add(Text(one_line(message)))
-    for name, words in _more_fields(failure):
-        lines = clean(words).rstrip().splitlines()
-        if len(lines) == 1:
-            leaf.add(Text(f"{_spaced(name)}: {lines[0]}"))
-        else:
-            leaf.add(Text("\n".join([f"{_spaced(name)}:", *(f"  {one}" for one in lines)])))
-
-
-def _more_fields(failure: Raw) -> Iterator[tuple[str, str]]:
-    """Yield the other fields, also those one level down (the evidence), of any name."""
-    for name, value in failure.items():
-        if name in KNOWN or value in (None, "", [], {}):
-            continue
-        if isinstance(value, Mapping):
-            yield from _more_fields(value)
-        else:
-            yield name, str(value)
-
-
-def describe_failure(failure: Raw) -> str:
-    """Return who failed how: "LAUNCH: container web exited 2, revision 2, pod web-1 on node-3"."""
-    words = []
-    cause = _read_cause(failure)
-    if cause.container:
-        words.append(describe_cause(cause))
-    if failure.get("revision"):
-        words.append(f"revision {failure['revision']}")
-    node = f" on {failure['node']}" if failure.get("node") else ""
-    words.append(f"pod {read_text(failure.get('pod'))}{node}")
-    return one_line(f"{read_text(failure.get('kind'))}: {', '.join(words)}")
-
-
-def _read_cause(failure: Raw) -> FailureCause:
-    """Return the cause that a record of any version tells of, as far as it makes sense."""
-    code, signal = (failure.get(name) for name in ("exitCode", "signal"))
-    return FailureCause(
-        kind=FailureKind.HEALTH
-        if failure.get("kind") == FailureKind.HEALTH
-        else FailureKind.LAUNCH,
-        reason=read_text(failure.get("reason")),
-        container=read_text(failure.get("container")) or None,
-        exit_code=None if code is None else read_int(code),
-        signal=read_int(signal) or None,
-    )
-
-
-def _spaced(name: str) -> str:
-    """Return a field's name as words.
-
-    >>> _spaced("logTail")
-    'log tail'
-    """
-    return "".join(f" {char.lower()}" if char.isupper() else char for char in name)
-
-
 def _revision(revision: RevisionLine, view: View, now: Instant) -> Text:
-    line = _marked(
-        STATES.get(revision.state, Tone.WAITING), f"revision {revision.number}", bold=True
-    )
+    line = mark(STATES.get(revision.state, Tone.WAITING), f"revision {revision.number}", bold=True)
     line.append(f"  {revision.state}")
     roles = [
         role
@@ -318,26 +188,10 @@ def _tally(pods: tuple[PodLine, ...]) -> Iterator[str]:
 
 
 def _pod(pod: PodLine) -> Text:
-    line = _marked(pod.tone, one_line(pod.name), bold=False)
+    line = mark(pod.tone, one_line(pod.name), bold=False)
     line.append(f"  {one_line(pod.state)}", MARKS[pod.tone][1])
     if pod.why:
         line.append(f"  {pod.why}")
     if pod.node:
         line.append(f"  {pod.node}", "dim")
     return line
-
-
-def _marked(tone: Tone, words: str, *, bold: bool) -> Text:
-    mark, style = MARKS[tone]
-    return Text.assemble((f"{mark} ", style), (words, f"{style} bold" if bold else "default"))
-
-
-def format_moment(moment: Instant | None) -> str:
-    """Return a time to the second, in UTC.
-
-    >>> format_moment(0.0), format_moment(None)
-    ('1970-01-01 00:00:00Z', '-')
-    """
-    if moment is None:
-        return "-"
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -5,28 +5,27 @@ Reading is tolerant: the status may be of an older or newer operator, or not the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from tripswitch.api.identity import RETRY, STOP
-from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field as at
 from tripswitch.api.tolerant import mapping, objects, read_int, read_text
 from tripswitch.cli.references import refer_to
 from tripswitch.cli.status.alarms import AlarmsLine, read_alarms
-from tripswitch.cli.status.holders import (
-    ReplicaSetLine,
-    read_controller_revisions,
-    read_replica_sets,
+from tripswitch.cli.status.entries import (
+    BreakerLine,
+    Raw,
+    RevisionLine,
+    RolloutLine,
+    read_breaker,
+    read_revision,
+    read_rollout,
 )
+from tripswitch.cli.status.holders import read_controller_revisions, read_replica_sets
 from tripswitch.domain.rules import rollout_states
-from tripswitch.domain.rules.image_names import has_digest, shorten_digest
-from tripswitch.domain.values.hooks import HookStatus
 from tripswitch.domain.values.time import Instant
-
-Raw = Mapping[str, Any]
 
 
 class Outcome(StrEnum):
@@ -39,85 +38,6 @@ class Outcome(StrEnum):
 
 _OPEN = rollout_states.OPEN | {""}
 """A rollout that the operator has not written yet is open, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class HookLine:
-    """One entry of ``status.rollout.hooks`` that waits for an answer (K1)."""
-
-    id: str
-    stage: str
-    timeout_action: str
-    started_at: Instant | None
-    expires_at: Instant | None
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutLine:
-    """``status.rollout``."""
-
-    status: str = ""
-    kind: str = ""
-    revision: int = 0
-    failed_revision: int = 0
-    message: str = ""
-    started_at: Instant | None = None
-    finished_at: Instant | None = None
-    hooks: tuple[HookLine, ...] = ()
-    """Those that wait for an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerLine:
-    """``status.circuitBreaker``. ``failures`` are raw: they show every field that there is."""
-
-    status: str = ""
-    stage: str = ""
-    count: int = 0
-    threshold: int = 0
-    failures: tuple[Raw, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLine:
-    """One entry of ``containerImages``: what one container of a revision runs (rules D)."""
-
-    container: str
-    image: str
-    digest: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RevisionLine:
-    """One entry of ``status.revisions``; ``replica_set`` only where it still exists."""
-
-    number: int
-    state: str
-    status: str
-    images: tuple[str, ...]
-    desired: int
-    running: int
-    healthy: int
-    failures: int
-    reason: str
-    created_at: Instant | None
-    finished_at: Instant | None
-    completed_at: Instant | None
-    replica_set_name: str
-    replica_set: ReplicaSetLine | None = None
-    container_images: tuple[ImageLine, ...] = ()
-
-    @property
-    def image_words(self) -> str:
-        """The images, each with the digest that it stands for in this revision."""
-        digests = {one.image: one.digest for one in self.container_images if one.digest}
-        return ", ".join(
-            f"{image} ({shorten_digest(digests[image])})"
-            if image in digests and not has_digest(image)
-            else image
-            for image in self.images
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +98,10 @@ def build_view(
     """
     metadata, spec = mapping(guarded.get("metadata")), mapping(guarded.get("spec"))
     status, target = mapping(guarded.get("status")), mapping(spec.get("targetRef"))
-    rollout = _read_rollout(mapping(status.get("rollout")))
-    if target.get("kind") == "StatefulSet":
-        holders = read_controller_revisions(workload or {}, pods, now)
-    else:
-        seen = (workload or {}) if target else None
-        holders = read_replica_sets(guarded, seen, replica_sets, pods, now)
+    sized = mapping(at(workload, "spec")) if target else spec
+    rollout = read_rollout(mapping(status.get("rollout")))
     current, desired = is_current(guarded, workload), read_int(status.get("desiredRevision"))
     held = bool(status.get("hold"))
-    sized = mapping(at(workload, "spec")) if target else spec
     return View(
         namespace=read_text(metadata.get("namespace")),
         name=read_text(metadata.get("name")),
@@ -197,7 +112,7 @@ def build_view(
         current=current,
         outcome=judge(rollout, desired) if current else Outcome.RUNNING,
         rollout=rollout,
-        breaker=_read_breaker(mapping(status.get("circuitBreaker"))),
+        breaker=read_breaker(mapping(status.get("circuitBreaker"))),
         desired_revision=desired,
         last_completed=read_int(status.get("lastCompletedRevision")),
         reason=read_text(status.get("rolloutStateReason")),
@@ -206,10 +121,27 @@ def build_view(
         mode=read_text(spec.get("mode")),
         held=held,
         alarms=read_alarms(mapping(status.get("alarms"))),
-        revisions=tuple(
-            _read_revision(one, holders.get(read_text(one.get("replicaSet"))))
-            for one in objects(status.get("revisions"))
-        ),
+        revisions=_read_revisions(guarded, workload, replica_sets, pods, now),
+    )
+
+
+def _read_revisions(
+    guarded: Raw,
+    workload: Raw | None,
+    replica_sets: Iterable[Raw],
+    pods: Iterable[Raw],
+    now: Instant,
+) -> tuple[RevisionLine, ...]:
+    """Return the revisions of the status, each with what holds its pods if that was read."""
+    target = mapping(at(guarded, "spec", "targetRef"))
+    if target.get("kind") == "StatefulSet":
+        holders = read_controller_revisions(workload or {}, pods, now)
+    else:
+        owner = (workload or {}) if target else None
+        holders = read_replica_sets(guarded, owner, replica_sets, pods, now)
+    return tuple(
+        read_revision(one, holders.get(read_text(one.get("replicaSet"))))
+        for one in objects(at(guarded, "status", "revisions"))
     )
 
 
@@ -247,68 +179,6 @@ def is_current(guarded: Raw, workload: Raw | None = None) -> bool:
         and status.get("rollout") is not None
         and status.get("observedRetry") == annotations.get(RETRY)
         and status.get("observedStop") == annotations.get(STOP)
-    )
-
-
-def _read_rollout(raw: Raw) -> RolloutLine:
-    return RolloutLine(
-        status=read_text(raw.get("status")),
-        kind=read_text(raw.get("kind")),
-        revision=read_int(raw.get("revision")),
-        failed_revision=read_int(raw.get("failedRevision")),
-        message=read_text(raw.get("message")),
-        started_at=parse_instant(raw.get("startedAt")),
-        finished_at=parse_instant(raw.get("finishedAt")),
-        hooks=tuple(
-            HookLine(
-                id=read_text(one.get("hookId")),
-                stage=read_text(one.get("lifecycleStage")),
-                timeout_action=read_text(one.get("timeoutAction")),
-                started_at=parse_instant(one.get("startedAt")),
-                expires_at=parse_instant(one.get("expiresAt")),
-            )
-            for one in objects(raw.get("hooks"))
-            if one.get("status") == HookStatus.AWAITING_ACTION
-        ),
-    )
-
-
-def _read_breaker(raw: Raw) -> BreakerLine:
-    return BreakerLine(
-        status=read_text(raw.get("status")),
-        stage=read_text(raw.get("stage")),
-        count=read_int(raw.get("failureCount")),
-        threshold=read_int(raw.get("threshold")),
-        failures=tuple(objects(raw.get("failures"))),
-    )
-
-
-def _read_revision(raw: Raw, replica_set: ReplicaSetLine | None) -> RevisionLine:
-    images = raw.get("images")
-    return RevisionLine(
-        number=read_int(raw.get("revision")),
-        state=read_text(raw.get("rolloutState")),
-        status=read_text(raw.get("status")),
-        images=tuple(read_text(one) for one in images) if isinstance(images, list) else (),
-        desired=read_int(raw.get("desired")),
-        running=read_int(raw.get("running")),
-        healthy=read_int(raw.get("healthy")),
-        failures=read_int(raw.get("failedTasks")),
-        reason=read_text(raw.get("reason")),
-        created_at=parse_instant(raw.get("createdAt")),
-        finished_at=parse_instant(raw.get("finishedAt")),
-        completed_at=parse_instant(raw.get("completedAt")),
-        replica_set_name=read_text(raw.get("replicaSet")),
-        replica_set=replica_set,
-        container_images=tuple(
-            ImageLine(
-                read_text(one.get("containerName")),
-                read_text(one.get("image")),
-                read_text(one.get("imageDigest")),
-                read_text(one.get("reason")),
-            )
-            for one in objects(raw.get("containerImages"))
-        ),
     )
 
 

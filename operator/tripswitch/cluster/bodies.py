@@ -1,4 +1,4 @@
-"""Bodies of requests that create and change ReplicaSets and pods. Pure functions.
+"""Bodies of requests that create, change and delete ReplicaSets and pods. Pure functions.
 
 Everything in a body follows from the GuardedDeployment and the action, so that a second try after an
 unknown result asks for the very same object.
@@ -30,6 +30,9 @@ from tripswitch.cluster.pins import annotate_originals, build_image_patch, pin_t
 from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
+    DeletePod,
+    DeleteReplicaSet,
+    DropPod,
     MarkCompleted,
     PinImages,
     ReleaseReplicaSet,
@@ -176,3 +179,13 @@ def _find_dropped_labels(spec: Mapping[str, Any]) -> list[str]:
         *(read_text(key) for key in (listed if isinstance(listed, list) else ())),
     }
     return sorted(keys - {""})
+
+
+def build_deletion(action: DeletePod | DeleteReplicaSet | DropPod) -> dict[str, Any]:
+    """Return the options of a deletion: only of the very version that was decided on."""
+    return {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": action.uid, "resourceVersion": action.resource_version},
+        "propagationPolicy": "Background",
+    }

@@ -8,7 +8,6 @@ this one. Nothing is tried twice here; a failed write is decided again from a ne
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +16,7 @@ from tripswitch.api.identity import API_VERSION
 from tripswitch.api.times import format_time
 from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cluster.bodies import (
+    build_deletion,
     build_label_patch,
     build_patch,
     build_replica_set,
@@ -26,18 +26,16 @@ from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
 from tripswitch.cluster.errors import (
     AlreadyExistsError,
-    ApiError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
-    ThrottledError,
 )
-from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import DIGEST, HASH_LABEL
 from tripswitch.cluster.replicasets import find_controller, find_guard
 from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, PODS, REPLICA_SETS, Resource
 from tripswitch.cluster.store import Key, Record, Store
+from tripswitch.cluster.worst_error import pick_worst
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
@@ -54,8 +52,6 @@ from tripswitch.domain.values.decision import (
 from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.time import Instant
-
-logger = logging.getLogger(__name__)
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
 _Patch = (
@@ -142,7 +138,7 @@ class Executor:
 
         Raises:
             ApiError: At least one action failed; all others have been tried. The worst error is raised
-                (:func:`rank_error`), with a note of each of the others, which are logged.
+                (:func:`pick_worst`), with a note of each of the others, which are logged.
         """
         groups: dict[str, list[Action]] = {}
         for action in actions:
@@ -153,7 +149,7 @@ class Executor:
         )
         errors = [result for result in results if isinstance(result, BaseException)]
         if errors:
-            raise _pick_worst(errors, record)
+            raise pick_worst(errors, record)
         return min((at for at in results if isinstance(at, float)), default=None)
 
     async def _act_in_turn(
@@ -214,7 +210,7 @@ class Executor:
             await self._confirm(record)
         try:
             if isinstance(action, _Deletion):
-                answer = await self._client.request("DELETE", path, body=_delete_options(action))
+                answer = await self._client.request("DELETE", path, body=build_deletion(action))
             else:
                 answer = await self._client.request(
                     "PATCH",
@@ -289,44 +285,6 @@ class Executor:
             return found
         body = build_label_patch(found, action)
         return await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
-
-
-def rank_error(error: BaseException) -> tuple[int, float]:
-    """Return how bad an error is beside others; the lowest is the worst and decides what happens next.
-
-    A bug must be seen. A request for patience must be kept, the longest one first. A conflict only says
-    that the look was stale.
-    """
-    match error:
-        case ThrottledError():
-            return 1, -error.retry_after
-        case ConflictError() | NotFoundError():
-            return 3, 0.0
-        case ApiError():
-            return 2, 0.0
-    return 0, 0.0
-
-
-def _pick_worst(errors: Iterable[BaseException], record: Record) -> BaseException:
-    """Return the error to raise, with notes of the others; log these, conflicts only for debugging."""
-    worst, *others = sorted(errors, key=rank_error)
-    for error in others:
-        words = error.describe() if isinstance(error, ApiError) else repr(error)
-        worst.add_note(f"another action failed, too: {words}")
-        rank, _ = rank_error(error)
-        level = {0: logging.ERROR, 3: logging.DEBUG}.get(rank, logging.WARNING)
-        context = about(record.key)
-        logger.log(level, "%s", words, exc_info=None if rank else error, extra=context)
-    return worst
-
-
-def _delete_options(action: _Deletion) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "preconditions": {"uid": action.uid, "resourceVersion": action.resource_version},
-        "propagationPolicy": "Background",
-    }
 
 
 def target_of(action: Action) -> str:

@@ -12,10 +12,11 @@ import logging
 from tripswitch.api.tolerant import field, mapping, objects
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, NotFoundError
+from tripswitch.cluster.guarded_sink import GuardedSink
 from tripswitch.cluster.hold_requests import resource_of
 from tripswitch.cluster.resources import CONTROLLER_REVISIONS, PODS, REPLICA_SETS, Resource
 from tripswitch.cluster.store import Record
-from tripswitch.cluster.workload_store import GuardedSink, WorkloadStore
+from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.domain.values.protection import WorkloadKind
 
 logger = logging.getLogger(__name__)

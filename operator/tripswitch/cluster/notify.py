@@ -1,7 +1,6 @@
 """Notifications: CloudEvents 1.0 over HTTP POST when a rollout starts, completes, fails, or is back.
 
-The names are ECS's (EventBridge "ECS Deployment State Change"), and one more for a finished rollback,
-which ECS reports as plain success. Best effort and never in the way: a bounded queue, one task, one
+Best effort and never in the way: a bounded queue, one task, one
 event after the other and in order, tried again with growing delays, then given up. Each has an ``id`` of
 its own that a second delivery repeats, so a receiver can drop what it has seen.
 """
@@ -17,47 +16,22 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 from standardwebhooks import Webhook
 
-from tripswitch.api.identity import BREAKER_KIND, FIELD_MANAGER, GROUP
-from tripswitch.api.times import format_time
-from tripswitch.api.tolerant import field, read_text
+from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.cloud_events import HOOKS, NAMES, build_cloud_event
 from tripswitch.cluster.log_context import About
 from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.store import Record
-from tripswitch.domain.values.alarms import Alarms
-from tripswitch.domain.values.decision import TRIPS, Decision, Event, EventReason
+from tripswitch.domain.values.decision import TRIPS, Decision, Event
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.states import RolloutKind
 from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
-
-HOOKS = (
-    EventReason.HOOK_AWAITING_ACTION,
-    EventReason.HOOK_SUCCEEDED,
-    EventReason.HOOK_FAILED,
-    EventReason.HOOK_TIMED_OUT,
-)
-"""Events about one hook; their topic is its id."""
-
-NAMES = {
-    EventReason.ROLLOUT_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
-    EventReason.ROLLBACK_STARTED: "SERVICE_DEPLOYMENT_IN_PROGRESS",
-    EventReason.ROLLOUT_COMPLETED: "SERVICE_DEPLOYMENT_COMPLETED",
-    EventReason.CIRCUIT_BREAKER_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
-    EventReason.ALARM_TRIGGERED: "SERVICE_DEPLOYMENT_FAILED",
-    EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER: "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED",
-    EventReason.ROLLBACK_FAILED: "SERVICE_DEPLOYMENT_FAILED",
-    EventReason.ROLLBACK_COMPLETED: "SERVICE_DEPLOYMENT_ROLLBACK_COMPLETED",
-    **{reason: reason.value for reason in HOOKS},
-}
-"""What is told, by the event that tells it in the cluster; all other events are not sent."""
 
 KEY_PREFIX = "whsec_"
 """How Standard Webhooks marks the text form of a key: the prefix, then base64. It may be left out."""
@@ -147,11 +121,10 @@ class Notifier:
         for event in decision.events:
             if event.reason not in NAMES:
                 continue
-            cloud_event = build_cloud_event(about, decision, event, self._clock())
+            revision = find_revision(event, decision.status.memory.rollout)
+            cloud_event = build_cloud_event(about, decision, event, revision, self._clock())
             name = NAMES[event.reason]
-            context = log_about(
-                about.key, revision=find_revision(event, decision.status.memory.rollout)
-            )
+            context = log_about(about.key, revision=revision)
             message = _Message(context, name, cloud_event["id"], json.dumps(cloud_event))
             try:
                 self._waiting.put_nowait(message)
@@ -254,67 +227,6 @@ def sign(key: str, event_id: str, body: str, now: Instant) -> dict[str, str]:
         "webhook-timestamp": str(int(now)),
         "webhook-signature": Webhook(key).sign(webhook_id, timestamp, body),
     }
-
-
-def build_cloud_event(
-    about: Record, decision: Decision, event: Event, now: Instant
-) -> dict[str, Any]:
-    """Return a CloudEvent (structured mode) about one event of a written decision.
-
-    ``data`` has the fields of ECS's event, and what a GuardedDeployment has besides. Of logs there is
-    no more than the one line that the event itself quotes.
-    """
-    memory, rollout = decision.status.memory, decision.status.memory.rollout
-    name = NAMES[event.reason]
-    namespace, owner = about.key
-    told = find_revision(event, rollout)
-    record = next((r for r in memory.revisions if r.revision == told), None)
-    started = "" if rollout is None else format_time(rollout.started_at)
-    one = f"/{event.topic}" if event.reason in HOOKS else ""
-    return {
-        "specversion": "1.0",
-        "id": f"{about.uid}/{told}/{event.reason.value}/{started}{one}",
-        "source": f"/apis/{GROUP}/namespaces/{quote(namespace)}/{about.kind.lower()}s/{quote(owner)}",
-        "type": f"dev.tripswitch.{name}",
-        "subject": f"{namespace}/{owner}",
-        "time": format_time(now),
-        "datacontenttype": "application/json",
-        "data": {
-            "eventName": name,
-            "eventType": "ERROR" if event.warning else "INFO",
-            "reason": event.message,
-            "updatedAt": format_time(now),
-            "deploymentId": f"{about.uid}/{told}",
-            "namespace": namespace,
-            "name": owner,
-            "workload": _find_workload(about),
-            "revision": told,
-            "images": [] if record is None else list(record.images),
-            "kind": None if rollout is None else rollout.kind.value,
-            "rolloutStatus": None if rollout is None else rollout.status.value,
-            "failedRevision": None if rollout is None else rollout.failed_revision,
-            "failures": memory.circuit_breaker.failure_count,
-            "threshold": memory.circuit_breaker.threshold,
-            "alarms": _list_alarms(memory.alarms),
-        },
-    }
-
-
-def _list_alarms(alarms: Alarms | None) -> list[dict[str, Any]]:
-    """Return the alerts that failed the rollout (A1), in the words of ``status.alarms``."""
-    triggered = () if alarms is None else alarms.triggered_alarms
-    return [
-        {"alarmName": one.alarm_name, "labels": dict(one.labels), "summary": one.summary}
-        for one in triggered
-    ]
-
-
-def _find_workload(about: Record) -> dict[str, str]:
-    """Return which workload is rolled out: the object itself, or the target of a circuit breaker."""
-    if about.kind != BREAKER_KIND:
-        return {"kind": about.kind, "name": about.key.name}
-    target = field(about.decode(), "spec", "targetRef")
-    return {"kind": read_text(field(target, "kind")), "name": read_text(field(target, "name"))}
 
 
 def find_revision(event: Event, rollout: Rollout | None) -> int | None:

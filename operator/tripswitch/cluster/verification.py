@@ -17,7 +17,7 @@ from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ForbiddenError, NotFoundError
-from tripswitch.cluster.evidence import CONTAINER_PATH
+from tripswitch.cluster.evidence_text import CONTAINER_PATH
 from tripswitch.cluster.log_context import about as log_about
 from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.resources import EVENTS, LEASES, NODES, PODS

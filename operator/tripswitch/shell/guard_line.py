@@ -16,6 +16,7 @@ from tripswitch.cluster.alarms_watch import AlarmWatcher
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
+from tripswitch.cluster.guarded_sink import GuardedSink
 from tripswitch.cluster.hold_executor import HoldExecutor
 from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.notify import Notifier
@@ -35,7 +36,7 @@ from tripswitch.cluster.resources import (
 from tripswitch.cluster.store import Key, Record
 from tripswitch.cluster.verification import Verifier
 from tripswitch.cluster.workload_index import KindSink
-from tripswitch.cluster.workload_store import GuardedSink, WorkloadStore
+from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.cluster.workloads import POD_HASH, is_stateful
 from tripswitch.domain.decide import decide
 from tripswitch.domain.values.decision import Decision

@@ -15,7 +15,8 @@ from aiohttp import web
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, guarded
-from tripswitch.cluster.evidence import MAX_TRIES, Collector, Timing, cut_log, select_event
+from tripswitch.cluster.evidence import MAX_TRIES, Collector, Timing
+from tripswitch.cluster.evidence_text import cut_log, select_event
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.domain.rules.evidence import MAX_EVENT, MAX_LOG_TAIL
 from tripswitch.domain.values.inquiry import Evidence, Finding, Inquiry

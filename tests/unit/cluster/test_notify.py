@@ -24,13 +24,13 @@ from tests.support.manual_cluster import ManualCluster, completed
 from tests.unit.cluster.guard_raws import breaker
 from tests.unit.cluster.raws import T0, at, guarded
 from tripswitch.cluster.backoff import Backoff
+from tripswitch.cluster.cloud_events import build_cloud_event
 from tripswitch.cluster.notify import (
     MAX_TRIES,
     MAX_WAITING,
     Notifier,
     Target,
     Timing,
-    build_cloud_event,
     check_key,
 )
 from tripswitch.cluster.store import Key, Record, Store
@@ -169,7 +169,7 @@ def test_a_circuit_breaker_is_told_of_with_its_workload() -> None:
     about = store.find(Key("shop", "web"))
     assert about is not None
     decision = said(EventReason.CIRCUIT_BREAKER_WOULD_TRIGGER)
-    event = build_cloud_event(about, decision, decision.events[0], T0)
+    event = build_cloud_event(about, decision, decision.events[0], None, T0)
     assert event["data"]["eventName"] == "SERVICE_DEPLOYMENT_WOULD_HAVE_FAILED"
     assert event["data"]["workload"] == {"kind": "StatefulSet", "name": "db"}
     assert event["source"].endswith("/namespaces/shop/deploymentcircuitbreakers/web")
@@ -370,12 +370,11 @@ def test_a1_a_notification_of_a_trip_by_an_alarm_has_its_labels_and_its_summary(
     memory = Memory(alarms=Alarms(triggered_alarms=(alarm,)))
     told = Event(EventReason.ALARM_TRIGGERED, "revision 2 failed: alarm HighErrorRate fires")
     decision = Decision(status=Status(memory), events=(told,))
-    data = build_cloud_event(record(), decision, told, T0)["data"]
+    data = build_cloud_event(record(), decision, told, None, T0)["data"]
     assert data["eventName"] == "SERVICE_DEPLOYMENT_FAILED"
     assert data["alarms"] == [
         {"alarmName": "HighErrorRate", "labels": {"app": "web"}, "summary": "7% of requests fail"}
     ]
-    other = build_cloud_event(
-        record(), said(EventReason.ROLLOUT_STARTED), said(EventReason.ROLLOUT_STARTED).events[0], T0
-    )
+    started = said(EventReason.ROLLOUT_STARTED)
+    other = build_cloud_event(record(), started, started.events[0], None, T0)
     assert other["data"]["alarms"] == []

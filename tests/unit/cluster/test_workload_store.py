@@ -8,9 +8,10 @@ import pytest
 
 from tests.unit.cluster import guard_raws as raws
 from tripswitch.api.codec import InvalidObjectError
+from tripswitch.cluster.guarded_sink import GuardedSink
 from tripswitch.cluster.store import Key, Record
 from tripswitch.cluster.workload_index import KindSink
-from tripswitch.cluster.workload_store import GuardedSink, WorkloadStore
+from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.cluster.workloads import Target, is_stateful
 from tripswitch.domain.values.protection import Mode, WorkloadKind
 from tripswitch.domain.values.sight import Check

@@ -10,8 +10,9 @@ from typing import Any, Unpack
 import click
 
 try:
+    from tripswitch.shell.flags import Flags, operator_flags
     from tripswitch.shell.logs import configure_logging
-    from tripswitch.shell.options import Flags, Options, operator_flags, read_options
+    from tripswitch.shell.options import Options, read_options
     from tripswitch.shell.process import run
 except ModuleNotFoundError as error:
     if error.name not in ("kopf", "prometheus_client", "standardwebhooks"):

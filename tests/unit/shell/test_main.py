@@ -23,8 +23,9 @@ from tripswitch.cluster.log_context import about
 from tripswitch.cluster.notify import Target
 from tripswitch.domain.values.protection import Mode
 from tripswitch.shell import __main__ as command
+from tripswitch.shell.flags import Flags
 from tripswitch.shell.logs import JsonFormatter, TextFormatter, configure_logging
-from tripswitch.shell.options import Flags, Options, read_options
+from tripswitch.shell.options import Options, read_options
 from tripswitch.shell.process import RARE_COLLECTIONS, USUAL_COLLECTIONS, freeze_what_is_there, run
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from tripswitch.cluster.leader_election.lease import Candidacy
 from tripswitch.cluster.leader_election.rules import Terms
-from tripswitch.shell.options import Flags, Options, operator_flags, read_options
+from tripswitch.shell.flags import Flags, operator_flags
+from tripswitch.shell.options import Options, read_options
 
 NOWHERE = Path("/nowhere")
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}

@@ -105,13 +105,7 @@ class Watch:
         self._session = session
         self._path = path
         self._look = look
-        self._query = {
-            **query,
-            "watch": "1",
-            "sendInitialEvents": "true",
-            "resourceVersionMatch": "NotOlderThan",
-            "allowWatchBookmarks": "true",
-        }
+        self._query = query
         self._synced = asyncio.Event()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None]
@@ -148,30 +142,49 @@ class Watch:
         return True
 
     async def _run(self) -> None:
+        """Follow the collection; when a connection ends, begin again where it ended."""
         version = ""
         while True:
-            query = {**self._query, **({"resourceVersion": version} if version else {})}
-            if version:
-                del query["sendInitialEvents"], query["resourceVersionMatch"]
+            query = self._ask_from(version)
             async with self._session.get(self._path, params=query, timeout=_ALIVE) as response:
                 if response.status == 429 and not self._synced.is_set():
                     await asyncio.sleep(1)  # the storage of a new CRD is being set up
                     continue
                 if response.status != 200:
                     raise RuntimeError(f"watch {self._path}: {await response.text()}")
-                async for line in response.content:
-                    now = time.monotonic()
-                    event = json.loads(line)
-                    kind, raw = event["type"], event["object"]
-                    if kind == "ERROR" and raw.get("code") == 504 and not self._synced.is_set():
-                        await asyncio.sleep(1)  # its cache is behind; nothing was missed yet
-                        break
-                    if kind == "ERROR":
-                        # A gap would make every number a lie: no going on.
-                        raise RuntimeError(f"watch {self._path}: {raw}")
-                    version = raw["metadata"]["resourceVersion"]
-                    if kind == "BOOKMARK":
-                        self._synced.set()
-                    else:
-                        self._look(kind, raw, now)
-                    self._news.set()
+                try:
+                    async for line in response.content:
+                        version = self._take(json.loads(line), time.monotonic())
+                except _CacheBehindError:
+                    await asyncio.sleep(1)
+
+    def _ask_from(self, version: str) -> dict[str, str]:
+        """Return the parameters of a watch from a version on; without one, from what is there."""
+        query = {**self._query, "watch": "1", "allowWatchBookmarks": "true"}
+        if version:
+            return {**query, "resourceVersion": version}
+        return {**query, "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+
+    def _take(self, event: Object, now: float) -> str:
+        """Take one event, and return the version after it.
+
+        Raises:
+            _CacheBehindError: The server cannot begin yet; nothing was missed.
+            RuntimeError: Any other error: with a gap, every number would be wrong.
+        """
+        kind, raw = event["type"], event["object"]
+        if kind == "ERROR":
+            if raw.get("code") == 504 and not self._synced.is_set():
+                raise _CacheBehindError
+            raise RuntimeError(f"watch {self._path}: {raw}")
+        if kind == "BOOKMARK":
+            self._synced.set()
+        else:
+            self._look(kind, raw, now)
+        self._news.set()
+        version: str = raw["metadata"]["resourceVersion"]
+        return version
+
+
+class _CacheBehindError(Exception):
+    """The API server's cache is older than what a new watch asks for."""

@@ -10,9 +10,11 @@ import pytest
 from tests.support.builders import (
     START,
     breaker_spec,
+    crash_looping,
     failed_pod,
     guarded,
     pending_pod,
+    pod,
     ready_pod,
     replica_set,
     snapshot,
@@ -22,8 +24,10 @@ from tests.support.builders import (
 )
 from tests.support.manual_cluster import ManualCluster, completed, started
 from tripswitch.domain.decide import decide
+from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.states import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
@@ -192,6 +196,16 @@ def failing() -> ManualCluster:
 
 def back() -> ManualCluster:
     return failing().crash("v2", runs=2).settle(1.0)
+
+
+def test_pods_in_their_back_off_are_told_together_though_the_kubelet_names_each() -> None:
+    def back_off(name: str, now: Instant) -> PodView:
+        words = f"back-off 10s restarting failed container=web pod={name}_shop(uid-{name})"
+        return pod(name, crash_looping(1, message=words), created_at=now)
+
+    world = failing().become("v2", back_off, count=2).settle(1.0)
+    reason = world.status.report.rollout_state_reason
+    assert reason.endswith("; waiting: container web CrashLoopBackOff (x2)")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tripswitch.domain.rules.evidence import waiting_topic
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
-from tripswitch.domain.values.pods import OVER, ContainerRole, PodView
+from tripswitch.domain.values.pods import OVER, ContainerRole, ContainerView, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.workload import Recreate
 
@@ -72,8 +72,7 @@ def _find_set_up_words(draft: Draft) -> str:
 def _words(pod: PodView, set_up_words: str) -> str:
     for container in pod.containers:
         if container.waiting and container.waiting != "PodInitializing":
-            words = f": {container.message}" if container.message else ""
-            held = pod.waiting_for or f"{container.waiting}{words}"
+            held = pod.waiting_for or _describe_waiting(container)
             if set_up_words and pod.being_set_up:
                 held = f"{container.waiting}: {set_up_words}"
             return shorten(f"container {container.name} {held}")
@@ -85,6 +84,17 @@ def _words(pod: PodView, set_up_words: str) -> str:
         )
         return "running, not Ready" if up else "not started"
     return "Ready, but not yet for minReadySeconds"
+
+
+def _describe_waiting(container: ContainerView) -> str:
+    """Return a waiting container's reason and message.
+
+    The message of a back-off names the pod, so it would keep pods that wait for the same from being counted
+    together.
+    """
+    if container.waiting == "CrashLoopBackOff" or not container.message:
+        return str(container.waiting)
+    return f"{container.waiting}: {container.message}"
 
 
 def shorten(words: str) -> str:

@@ -41,7 +41,7 @@ def shoot(plugin: Plugin) -> None:
         terminal.type("clear")
         apply(plugin, "shop/web:1.5", {"stage.tripswitch.dev/behaviour": "crash"})
         terminal.type("kubectl tripswitch status web --watch")
-        terminal.until(lambda screen: screen.count("CrashLoopBackOff") >= 4)
+        terminal.until(lambda screen: screen.count("CrashLoopBackOff  container") >= 4)
         save(terminal.screen(colours=True), "failing")
         terminal.until(lambda screen: "rollout ROLLBACK_SUCCESSFUL" in screen)
         terminal.until(lambda screen: screen.rstrip().endswith("$"))

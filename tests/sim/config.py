@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.sim.faults import Faults
+from tests.sim.images import ImagePlan
+from tests.sim.prometheus import AlarmPlan
+from tests.sim.receiver import ReceiverPlan
 from tests.sim.scripts import SCRIPTS
+from tests.sim.storms import StormPlan
 from tests.sim.templates import BUDGETS, make_template
 from tests.sim.troubles import CLOCKS, TROUBLES
 from tripswitch.domain.values.failure import Verdict
@@ -82,6 +86,14 @@ class Config:
     calm: bool = False
     """Nothing takes a healthy pod away, and nobody touches sizes or bounds, except the operator: so the
     bounds must hold of the cluster itself, at every moment."""
+    alarms: AlarmPlan | None = None
+    """What Prometheus is like; None: there is none. See :mod:`tests.sim.surroundings`."""
+    images: ImagePlan | None = None
+    """What the image registry is like; None: every image is there, and no node says which it runs."""
+    receiver: ReceiverPlan | None = None
+    """What receives notifications; None: nobody is to be told."""
+    storms: StormPlan | None = None
+    """When a node rejects pods; None: never."""
 
 
 def draw_config(rng: Random) -> Config:

@@ -56,6 +56,8 @@ class Controllers:
                 self._later(delay, lambda: self.gate.run(self._collect))
         elif isinstance(raw, RawPod) and raw.owner is not None:
             self._touch(raw.owner)
+        elif isinstance(raw, RawPod) and raw.aside is not None and raw.aside.replica_set:
+            self._touch(raw.aside.replica_set)
 
     def _touch(self, uid: str, delay: float | None = None) -> None:
         if uid in self._due:
@@ -89,7 +91,11 @@ class Controllers:
                 self._touch(rs.uid, min(60.0, 2.0**fails))
                 return "pods is forbidden: exceeded quota"
             self._names += 1
-            containers = self.shapes[rs.template.digest]
+            pins = dict(rs.pins)
+            containers = tuple(
+                replace(one, image=pins.get(one.name, ""))
+                for one in self.shapes[rs.template.digest]
+            )
             pod = RawPod(
                 name=f"{rs.name}-{self._names:05d}",
                 uid=self._api.make_uid("pod"),

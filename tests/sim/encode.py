@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +28,20 @@ from tripswitch.api.codec import write_status
 from tripswitch.api.identity import API_VERSION, BREAKER_KIND, CONTINUE, KIND, RETRY, STOP
 from tripswitch.api.times import format_time, parse_time
 from tripswitch.cluster import workloads
-from tripswitch.cluster.marks import COMPLETED_AT, DIGEST, HASH_LABEL, REVISION, SIZED_FOR, hash_of
+from tripswitch.cluster.marks import (
+    ASIDE,
+    COMPLETED_AT,
+    DIGEST,
+    HASH_LABEL,
+    PINNED,
+    RETAINED_FOR,
+    RETAINED_UNTIL,
+    REVISION,
+    SIZED_FOR,
+    hash_of,
+)
+from tripswitch.cluster.workload_index import LABEL, MADE_BY
+from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.hooks import PAUSE, EarlySuccess, HookSpec
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
 from tripswitch.domain.values.protection import WorkloadKind
@@ -39,9 +54,12 @@ from tripswitch.domain.values.workload import (
     Recreate,
     Spec,
     Strategy,
+    Template,
 )
 
 NAMESPACE = "shop"
+GUARDED = "web"
+"""The name of the GuardedDeployment."""
 STATEFUL_POD = "statefulset.kubernetes.io/pod-name"
 SELECTOR = {"app": "web"}
 ELSEWHERE = {"app": "elsewhere"}
@@ -76,6 +94,13 @@ def _encode_pod(pod: RawPod) -> JsonObject:
     metadata["creationTimestamp"] = format_time(pod.created)
     metadata["generation"] = pod.generation
     metadata["labels"] = {**SELECTOR, **_pod_labels(pod)}
+    if pod.aside is not None:
+        metadata["labels"] = {HASH_LABEL: ASIDE, RETAINED_FOR: GUARDED}
+        metadata["annotations"] = {
+            REVISION: str(pod.aside.revision),
+            RETAINED_UNTIL: format_time(pod.aside.until),
+        }
+        metadata["ownerReferences"] = [_owner(API_VERSION, KIND, GUARDED, pod.aside.guard)]
     if pod.owner is not None:
         stateful = pod.kind is WorkloadKind.STATEFUL_SET
         name = pod.name.rpartition("-")[0] if stateful else pod.mark
@@ -125,6 +150,8 @@ def _pod_spec(pod: RawPod) -> JsonObject:
         spec[listed] = []
         for written in document_of(pod.template)["spec"].get(listed, []):
             one, view = dict(written), told[written["name"]]
+            if view.image:
+                one["image"] = view.image
             if pod.starts_slowly and view.role is not ContainerRole.INIT:
                 one["startupProbe"] = {}
             if view.resize_restarts:
@@ -181,6 +208,8 @@ def _container_status(one: ContainerView, created: Instant) -> JsonObject:
         "started": one.started,
         "state": state,
     }
+    if one.image_id:
+        status["imageID"] = one.image_id
     if one.last_ended is not None:
         status["lastState"] = {"terminated": _end(one.last_ended, created)}
     return status
@@ -211,6 +240,14 @@ def _encode_set(rs: RawSet) -> JsonObject:
         annotations[SIZED_FOR] = str(rs.sized_for)
     if rs.completed_at is not None:
         annotations[COMPLETED_AT] = format_time(rs.completed_at)
+    document = document_of(rs.template)
+    if rs.pins:
+        pins, images = dict(rs.pins), dict(list_images(document))
+        originals = {name: images[name] for name in sorted(pins)}
+        annotations[PINNED] = json.dumps(originals, separators=(",", ":"))
+        document = deepcopy(document)
+        for one in _list_containers(document):
+            one["image"] = pins.get(one["name"], one["image"])
     metadata["annotations"] = annotations
     if rs.guard is not None:
         # Whose UID says that it is a GuardedDeployment's is one; anybody else is a stranger.
@@ -225,7 +262,7 @@ def _encode_set(rs: RawSet) -> JsonObject:
         "spec": {
             "replicas": rs.size,
             "selector": {"matchLabels": {**SELECTOR, **mark}},
-            "template": document_of(rs.template),
+            "template": document,
         },
         "status": {
             "replicas": rs.seen_live,
@@ -289,7 +326,30 @@ def decode_set(body: Mapping[str, Any], before: RawSet) -> RawSet:
         completed_at=None if completed is None else parse_time(completed),
         sized_for=None if sized_for is None else int(sized_for),
         matches=metadata["labels"].get("app") == SELECTOR["app"],
+        pins=before.pins if before.deployed is not None else read_pins(body, before.template),
     )
+
+
+def read_pins(body: Mapping[str, Any], template: Template) -> Notes:
+    """Return the containers of a ReplicaSet whose images are not those of its revision's template (D1)."""
+    wanted = dict(list_images(document_of(template)))
+    shown = dict(list_images(body["spec"]["template"]))
+    pins = {name: image for name, image in shown.items() if image != wanted.get(name)}
+    told = json.loads(body["metadata"].get("annotations", {}).get(PINNED) or "{}")
+    expected = {name: wanted.get(name) for name in pins}
+    assert told == expected, f"images {pins} are pinned, and the annotation says {told} (D1)"
+    return tuple(sorted(pins.items()))
+
+
+def list_images(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return each container of a pod template with its image."""
+    for one in _list_containers(document):
+        yield one["name"], one["image"]
+
+
+def _list_containers(document: Mapping[str, Any]) -> Iterator[JsonObject]:
+    for listed in ("initContainers", "containers"):
+        yield from document["spec"].get(listed, [])
 
 
 # Guarded workloads and their breakers ------------------------------------------------------------
@@ -314,6 +374,8 @@ def _encode_workload(one: RawWorkload) -> JsonObject:
     spec["podManagementPolicy"] = "Parallel" if one.parallel else "OrderedReady"
     bounds = {"partition": one.partition, "maxUnavailable": 1}
     spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": bounds}
+    if one.on_delete:
+        spec["updateStrategy"] = {"type": "OnDelete"}
     metadata["managedFields"] = _managed(one.holder, "f:updateStrategy")
     return {**written, "kind": "StatefulSet", "status": _stateful_status(one)}
 
@@ -417,6 +479,11 @@ def _encode_breaker(one: RawBreaker) -> JsonObject:
     metadata["generation"] = wish.generation
     commands = {RETRY: wish.retry, STOP: wish.stop}
     metadata["annotations"] = {key: told for key, told in commands.items() if told is not None}
+    if one.made_for:
+        metadata["annotations"][MADE_BY] = LABEL
+        metadata["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": str(asked.kind), "name": GUARDED, "uid": one.made_for}
+        ]
     settings = _breaker(asked.breaker)
     settings.pop("enable")
     spec: JsonObject = {
@@ -429,6 +496,7 @@ def _encode_breaker(one: RawBreaker) -> JsonObject:
         spec["minReadySeconds"] = asked.min_ready_seconds
     if asked.progress_deadline is not None:
         spec["progressDeadlineSeconds"] = asked.progress_deadline
+    spec |= _alarms(asked.alarms, asked.bake_seconds)
     return {
         "apiVersion": API_VERSION,
         "kind": BREAKER_KIND,
@@ -460,6 +528,7 @@ def encode_spec(spec: Spec) -> JsonObject:
     configuration: JsonObject = {
         "deploymentCircuitBreaker": _breaker(spec.breaker),
         "lifecycleHooks": [_hook(hook) for hook in spec.hooks],
+        **_alarms(spec.alarms, spec.bake_seconds),
     }
     if spec.early_success is not None:
         configuration["earlySuccessCriteria"] = _early_success(spec.early_success)
@@ -472,6 +541,13 @@ def encode_spec(spec: Spec) -> JsonObject:
         "paused": spec.paused,
         "deploymentConfiguration": configuration,
     }
+    if spec.retention.count:
+        kept, ttl = spec.retention.count, spec.retention.ttl
+        written["failedPodRetention"] = {"count": kept, "ttlSeconds": ttl}
+    if not spec.consistency.enabled:
+        written["versionConsistency"] = "disabled"
+    if spec.consistency.exclusions:
+        written["versionConsistencyExclusions"] = sorted(spec.consistency.exclusions)
     if spec.min_ready_seconds is not None:
         written["minReadySeconds"] = spec.min_ready_seconds
     if spec.progress_deadline is not None:
@@ -481,6 +557,19 @@ def encode_spec(spec: Spec) -> JsonObject:
         configuration["maximumPercent"] = spec.strategy.maximum
     else:
         written["strategy"] = _strategy(spec.strategy)
+    return written
+
+
+def _alarms(asked: AlarmSpec | None, bake_seconds: int) -> JsonObject:
+    """Return alarms and bake time; without them nothing is written."""
+    written: JsonObject = {"bakeTimeInMinutes": bake_seconds // 60} if bake_seconds else {}
+    if asked is not None:
+        written["alarms"] = {
+            "rollback": asked.rollback,
+            "alarmNames": list(asked.names),
+            "matchLabels": dict(asked.match_labels),
+        }
+        written["bakeTimeInMinutes"] = bake_seconds // 60
     return written
 
 

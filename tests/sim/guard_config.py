@@ -52,6 +52,12 @@ class GuardConfig(Config):
     """Probability that the workload controllers hear of something up to 20 s late."""
     switches: bool = False
     """Whether people change the mode."""
+    labelled: bool = False
+    """Whether the breaker is made for a label of the workload, which people change (G8)."""
+    rivals: bool = False
+    """Whether people make and delete a second breaker for the workload (G1)."""
+    on_delete: bool = False
+    """Whether people give a StatefulSet the update strategy OnDelete, and take it away again."""
 
 
 def draw_guard_config(rng: Random, *, good: bool = False) -> GuardConfig:

@@ -19,6 +19,7 @@ from tests.sim.objects import RawBreaker, RawDeployment, RawSet, RawStateful, Ra
 from tests.sim.people import Deed, People
 from tests.sim.stateful_set_controller import hash_revision
 from tests.sim.workload_api import WorkloadServer
+from tripswitch.cluster.workload_index import OPT_IN
 from tripswitch.domain.rules.rollout_states import SUCCEEDED
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.memory import Revision
@@ -71,6 +72,12 @@ class GuardPeople(People):
             menu |= {self.undo: 2}
         if config.switches:
             menu |= {self.switch: 2}
+        if config.labelled:
+            menu |= {self.relabel: 3}
+        if config.rivals:
+            menu |= {self.make_rival: 3, self.drop_breaker: 1}
+        if config.on_delete and config.stateful:
+            menu |= {self.change_strategy: 2}
         if config.by_hand:
             menu |= {
                 self.delete_pod: 3,
@@ -93,6 +100,10 @@ class GuardPeople(People):
         self._controllers.pace.quota = None
         self._api.refusal = ""
         one = self._server.workload
+        if isinstance(one, RawStateful) and one.on_delete:
+            self._server.change_workload(on_delete=False)
+        if one is not None and self._guard_config.labelled:
+            self._label("enforce")
         if one is not None and not self.is_marked:
             self._release()
 
@@ -100,7 +111,10 @@ class GuardPeople(People):
         """Create the workload and its breaker."""
         kind = "dep" if isinstance(workload, RawDeployment) else "sts"
         self._server.set_workload(replace(workload, uid=self._api.make_uid(kind)))
-        self._make_breaker()
+        if self._guard_config.labelled:
+            self._label("enforce")
+        else:
+            self._make_breaker()
 
     @property
     def is_marked(self) -> bool:
@@ -198,7 +212,12 @@ class GuardPeople(People):
         kind = "dep" if isinstance(old, RawDeployment) else "sts"
         fresh = self._guard_config.workload
         uid = self._api.make_uid(kind)
-        self._server.set_workload(replace(fresh, uid=uid, template=self.git, replicas=old.replicas))
+        self._server.set_workload(
+            replace(fresh, uid=uid, template=self.git, replicas=old.replicas, labels=old.labels)
+        )
+        for breaker in list(self._server.breakers.values()):
+            if breaker.made_for == old.uid:  # the garbage collector's part
+                self._server.drop_breaker(breaker.uid)
 
     def help_on(self) -> int:
         """Delete the pods that a StatefulSet's controller waits for in vain; return how many.
@@ -223,8 +242,9 @@ class GuardPeople(People):
 
     @property
     def breaker(self) -> RawBreaker:
-        """The breaker."""
-        return next(iter(self._server.breakers.values()))
+        """The breaker; one that nobody has stored while there is none."""
+        nothing = CircuitBreaker("nothing", "", 1, self._guard_config.protection)
+        return next(iter(self._server.breakers.values()), RawBreaker(nothing))
 
     def change_breaker(self) -> None:
         """Another configuration."""
@@ -256,12 +276,44 @@ class GuardPeople(People):
     def make_breaker_again(self) -> None:
         """Delete the breaker, also during a trip (G9), and create another one."""
         self.switched_at = self._clock()
+        name = self.breaker.name
         self._server.drop_breaker(self.breaker.uid)
-        self._make_breaker()
+        if not self._guard_config.labelled:
+            self._make_breaker(name)
 
-    def _make_breaker(self) -> None:
+    def make_rival(self) -> None:
+        """Create another breaker for the same workload, or delete it again (G1)."""
+        breakers = list(self._server.breakers.values())
+        if len(breakers) == 1:
+            self._make_breaker("web-2" if breakers[0].name == "web" else "web")
+        else:
+            self._server.drop_breaker(breakers[-1].uid)
+
+    def drop_breaker(self) -> None:
+        """Delete the older one of two breakers: the other one acts from now on (G1)."""
+        if len(self._server.breakers) > 1:
+            self.switched_at = self._clock()
+            self._server.drop_breaker(self.breaker.uid)
+
+    def relabel(self) -> None:
+        """Another value of the label, or none (G8)."""
+        self._label(self._rng.choice(("enforce", "enforce", "observe", "off", "")))
+
+    def _label(self, value: str) -> None:
+        self.switched_at = self._clock()
+        others = tuple(one for one in self._workload.labels if one[0] != OPT_IN)
+        self._server.change_workload(labels=(*others, (OPT_IN, value)) if value else others)
+
+    def change_strategy(self) -> None:
+        """Between RollingUpdate and OnDelete."""
+        one = self._workload
+        if isinstance(one, RawStateful) and one.partition != HOLD_PARTITION:
+            self.switched_at = self._clock()
+            self._server.change_workload(on_delete=not one.on_delete, partition=0)
+
+    def _make_breaker(self, name: str = "web") -> None:
         uid = self._api.make_uid("dcb")
-        wish = CircuitBreaker("web", uid, 1, self._guard_config.protection)
+        wish = CircuitBreaker(name, uid, 1, self._guard_config.protection)
         self._server.put_breaker(RawBreaker(wish, float(int(self._clock()))))
 
     def _ask(self, **changes: Any) -> None:

@@ -12,11 +12,20 @@ from dataclasses import replace
 
 from tests.sim.guard_people import GuardPeople
 from tests.sim.laws import check_laws
-from tests.sim.objects import Raw, RawDeployment, RawPod, RawSet, RawStateful, RawWorkload
+from tests.sim.objects import (
+    Raw,
+    RawBreaker,
+    RawDeployment,
+    RawPod,
+    RawSet,
+    RawStateful,
+    RawWorkload,
+)
 from tests.sim.operator import Decide, Look
 from tests.sim.referee import CounterexampleError, Referee, find_harm
 from tests.sim.workload_api import WorkloadServer
 from tests.support.invariants import check_status, compute_kept_healthy
+from tripswitch.cluster.workload_index import OPT_IN
 from tripswitch.cluster.workloads import CHANGED, HOW_TO_GO_ON, MARKS, TRIPPED
 from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.values.decision import DeletePod
@@ -37,6 +46,10 @@ WINDOW = 300.0
 MOST_WRITES = 40
 """Writes of ours on a workload and what it owns, within WINDOW seconds: more is a fight."""
 STALLED = "Stalled"
+LONG_KNOWN = 200.0
+"""Seconds after which the operator knows of breakers that were made or deleted."""
+ASKED = {"POST": ("enforce", "observe"), "PATCH": ("enforce", "observe"), "DELETE": ("off", "")}
+"""What the label says where a breaker is made, changed or deleted for it."""
 
 
 class GuardReferee(Referee):
@@ -63,7 +76,7 @@ class GuardReferee(Referee):
     def looked(self, look: Look) -> None:
         """Check a decision, whatever becomes of it."""
         self.seen["decisions"] += 1
-        found = _check_plan(look)
+        found = _check_plan(look) + self._check_rivals(look)
         if look.decision.status.memory.rollout is not None:
             found += check_status(look.decision.status)
         if self.seen["decisions"] % SAMPLE == 0:
@@ -78,6 +91,10 @@ class GuardReferee(Referee):
         """Check a decision that is written now against the re-count."""
         protected = look.snapshot.protected
         assert protected is not None
+        workload = protected.workload
+        if protected.rival or (workload is not None and workload.on_delete):
+            self.seen["looks at which nothing is watched (G1)"] += 1
+            return
         before, after = look.snapshot.guarded.status.memory.hold, look.decision.status.memory.hold
         if after is not None and (before is None or before.state is HoldState.RELEASING):
             self.seen["holds"] += after.state is HoldState.WANTED
@@ -90,6 +107,42 @@ class GuardReferee(Referee):
         if known is not None and told is not None:
             known.rollout = replace(known.rollout, revision=told.revision)
         super().accepted(look)
+
+    def _check_rivals(self, look: Look) -> list[str]:
+        """G1: of two breakers the older one acts, and of none that nothing can be watched for."""
+        protected, guarded = look.snapshot.protected, look.snapshot.guarded
+        assert protected is not None
+        assert self.people is not None
+        workload = protected.workload
+        watches = not protected.rival and (workload is None or not workload.on_delete)
+        moved = look.decision.status.memory.rollout != guarded.status.memory.rollout
+        if not watches:
+            acts = moved or look.decision.actions or look.decision.failures
+            return ["it acts for a workload that is not its own to watch (G1)"] if acts else []
+        oldest = next(iter(self._server.breakers), guarded.uid)
+        known = self._clock() - self.people.switched_at < LONG_KNOWN
+        if guarded.uid != oldest and not known:
+            return [f"{guarded.name} acts, and there is an older breaker (G1)"]
+        return []
+
+    def judge_label(self, method: str, breaker: RawBreaker) -> None:
+        """Check a breaker that is made, changed or deleted for a label (G8).
+
+        Raises:
+            CounterexampleError: No label asks for it.
+        """
+        assert self.people is not None
+        one, found = self._server.workload, []
+        wish = "" if one is None else dict(one.labels).get(OPT_IN, "")
+        self.seen[f"breakers of labels: {method}"] += 1
+        if not breaker.made_for:
+            found.append(f"{breaker.name}, which a person made, is changed for a label (G8)")
+        if self._clock() - self.people.switched_at > LATE and wish not in ASKED[method]:
+            found.append(f"{method} of {breaker.name}, and the label says {wish or 'nothing'} (G8)")
+        if method == "POST" and self._server.breakers:
+            found.append("a breaker is made beside another one (G8)")
+        if found:
+            raise CounterexampleError("; ".join(found))
 
     def _is_asked_for(self, look: Look) -> bool:
         """Whoever resumes a held workload asks for a retry (G5), and whoever makes it again for all anew."""
@@ -112,6 +165,8 @@ class GuardReferee(Referee):
             return
         assert self.people is not None
         found = self._check_mode()
+        if isinstance(before, RawStateful) and before.on_delete:
+            found.append("a write on a StatefulSet whose pods people delete (G1)")
         if _is_report_again(before, after):
             self.seen["reports written again"] += 1
         else:
@@ -184,7 +239,9 @@ class GuardReferee(Referee):
         return []
 
     def _check_deletion(self, pod: RawPod) -> list[str]:
-        found = []
+        found: list[str] = []
+        if not self._server.breakers:
+            return found  # it was deleted a moment ago
         status = next(iter(self._server.breakers.values())).wish.status.memory
         rollout = status.rollout
         good = {

@@ -66,7 +66,23 @@ class GuardWorld(World):
     def _make_rest(self) -> Rest:
         rest = WorkloadRest(self.server, self.server_time)
         rest.judge = self._judge
+        rest.judge_label = self._judge_label
         return rest
+
+    def _judge_label(self, *write: Any) -> None:
+        try:
+            self.judge.judge_label(*write)
+        except CounterexampleError as error:
+            self.fail(error)
+
+    def _meddle(self) -> None:
+        """While a label asks for no breaker, people can only change it."""
+        alone = self.server.workload is not None and not self.server.breakers
+        if self.config.labelled and alone and self.server.writable:
+            self.users.relabel()
+            self._count("relabel")
+        else:
+            super()._meddle()
 
     def _judge(self, *write: Any) -> None:
         try:
@@ -136,6 +152,7 @@ class GuardWorld(World):
             self._count("worlds cut short")
             return
         self._expect_quiet()
+        self._check_label()
         self._check_hold()
         self._count("worlds settled")
         self._roll_out_good(most)
@@ -172,7 +189,7 @@ class GuardWorld(World):
         if deadline is None:
             own = self.workload.deadline if isinstance(self.workload, RawDeployment) else 600
             deadline = own or 0
-        return 2 * (self.workload.replicas + 2) * ((deadline or 600) + 120)
+        return 2 * (self.workload.replicas + 2) * ((deadline or 600) + 120) + 2 * asked.bake_seconds
 
     def _has_ended(self) -> bool:
         """Whether the rollout has ended, and what it has to do to the workload is done."""
@@ -199,6 +216,15 @@ class GuardWorld(World):
         made = self.seen["writes on workloads"] - before
         if made and self.status.rollout == status.rollout:
             raise CounterexampleError(f"{made} writes on a workload whose rollout has ended (W3)")
+
+    def _check_label(self) -> None:
+        """G8: with the label there is one breaker, which is made for it."""
+        if not self.config.labelled:
+            return
+        made = [(one.made_for, one.wish.protection.mode) for one in self.server.breakers.values()]
+        if made != [(self.workload.uid, Mode.ENFORCE)]:
+            raise CounterexampleError(f"the label says enforce, and there is {made} (G8)")
+        self._count("breakers made for a label")
 
     def _check_hold(self) -> None:
         """G4, G5: held with the completed revision, or nothing of ours is on it."""

@@ -45,6 +45,10 @@ class Handle:
         """What its kubelet knows and could not write."""
         self.uid = uid
         self.skew = skew
+        self.pulls = True
+        """Whether its kubelet comes to pull images for it."""
+        self.identify: Callable[[RawPod, str], str] = lambda _pod, _name: ""
+        """Returns the ``imageID`` of a container that begins to run."""
 
     @property
     def pod(self) -> RawPod:
@@ -138,6 +142,7 @@ class Handle:
             restarts=one.restarts + (0 if counted else 1),
             running_since=self.written,
             started=started,
+            image_id=self.identify(self.pod, name),
             slowly=not started,
         )
 

@@ -20,6 +20,19 @@ Notes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """What a pod has that was set aside: its owner, what it was, and until when it is kept.
+
+    ``guard`` is the UID of the GuardedDeployment that owns it now, ``replica_set`` of the ReplicaSet that did.
+    """
+
+    guard: str
+    replica_set: str | None
+    revision: int
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class RawPod:
     """A pod. ``owner`` is the UID of its ReplicaSet, ``mark`` the name of the one whose labels it has."""
 
@@ -53,6 +66,8 @@ class RawPod:
     kind: WorkloadKind | None = None
     """Of a guarded workload's pod: which kind of workload. ``owner`` of a StatefulSet's pod is the UID of
     the StatefulSet, and ``mark`` the name of its ControllerRevision."""
+    aside: Aside | None = None
+    """It was set aside for a look (failedPodRetention), and has neither ``owner`` nor ``mark``."""
 
     @property
     def live(self) -> bool:
@@ -102,6 +117,8 @@ class RawSet:
     """Whether the GuardedDeployment's selector matches its labels."""
     deployed: Deployed | None = None
     """None: it is a GuardedDeployment's."""
+    pins: Notes = ()
+    """Containers whose image was replaced, with the image that they have now (D1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +202,7 @@ class StatefulStatus:
 
 @dataclass(frozen=True, slots=True)
 class RawStateful:
-    """A StatefulSet with the strategy RollingUpdate."""
+    """A StatefulSet."""
 
     name: str
     uid: str
@@ -193,6 +210,8 @@ class RawStateful:
     template: Template
     parallel: bool = False
     partition: int = 0
+    on_delete: bool = False
+    """Its update strategy is OnDelete: people delete its pods."""
     min_ready: int = 0
     history_limit: int = 10
     notes: Notes = ()
@@ -224,6 +243,8 @@ class RawBreaker:
     wish: CircuitBreaker
     created: Instant = 0.0
     version: int = 0
+    made_for: str = ""
+    """UID of the workload for whose label it was made (G8); empty: a person made it."""
 
     @property
     def uid(self) -> str:

@@ -20,10 +20,12 @@ from tests.sim.loop import VirtualLoop
 from tests.sim.objects import Change, Raw, RawDeployment, RawPod, RawSet, RawStateful
 from tests.sim.rest import KINDS, WISHES, read_path
 from tests.sim.transport import Net, SimulatedTransport
+from tripswitch.cluster.alarms_client import Source
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, UnreachableError
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease
 from tripswitch.cluster.leader_election.watchdog import Watchdog
+from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.replicasets import orphan_owner
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS, Resource
 from tripswitch.cluster.store import Record
@@ -31,6 +33,7 @@ from tripswitch.cluster.transport import Answer, Call
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.registries import NO_TROUBLES, PullTrouble, Troubles
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import Check, Sight
 from tripswitch.domain.values.snapshot import Snapshot
@@ -77,6 +80,8 @@ class Look:
     now: Instant
     raws: dict[str, RawPod]
     answers: tuple[NodeAnswer, ...] = ()
+    neighbours: frozenset[PullTrouble] = frozenset()
+    """What pods of completed revisions of other workloads waited for (F9)."""
 
 
 class NoWatchdog(Watchdog):
@@ -111,6 +116,12 @@ class Services:
     """Called when the process has ended by itself."""
     guards: MakeGuards | None = None
     """Makes the part for guarded workloads; None: it is switched off."""
+    alarms: Source | None = None
+    """Where alarms are read from."""
+    notifier: Callable[[Callable[[], Instant]], Notifier] | None = None
+    """Makes what sends notifications; None: nobody is to be told."""
+    neighbours: Callable[[], Troubles] = field(default=lambda: NO_TROUBLES)
+    """What the pods of other workloads wait for."""
     started: int = 0
 
 
@@ -180,6 +191,16 @@ class Process:
         """Nothing that it sends arrives for a while, and it hears nothing."""
         self._transport.cut(seconds)
 
+    def hear_neighbours(self) -> None:
+        """Other workloads wait for a registry now, or do not any more."""
+        self._loop.call_soon(self._note_neighbours)
+        self._s.net.quietly(0.001, self._loop.run_ready)
+
+    def _note_neighbours(self) -> None:
+        if self._parts is not None and not self.has_ended:
+            troubles = self._s.neighbours()
+            self._parts.store.board.note("neighbours", troubles, lambda: None)
+
     def hush(self, kind: type[Raw]) -> None:
         """The watch of a kind delivers no events from now on."""
         for watch in self._transport.watches:
@@ -209,12 +230,19 @@ class Process:
             watchdog=NoWatchdog,
             verifier=self._witness(services.kit.verifier),
         )
+        notifier = None if services.notifier is None else services.notifier(time.clock)
         parts = self._parts = Wiring(
-            client, Metrics(), time, lease=lease, wishes=Wishes(workers=2, kit=kit)
+            client,
+            Metrics(),
+            time,
+            lease=lease,
+            notifier=notifier,
+            wishes=Wishes(workers=2, alarms=services.alarms, kit=kit),
         )
+        self._note_neighbours()
         if services.guards is not None:
             both = (parts.alarms, parts.store.board)
-            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, None, *both)
+            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, notifier, *both)
             parts.guards = services.guards(shared, kit)
         try:
             await parts.fill()
@@ -222,6 +250,8 @@ class Process:
             self._end_by_itself()
             return
         tasks = [*parts.start(), *parts.workers]
+        if notifier is not None:
+            tasks.append(asyncio.create_task(notifier.run(), name="notifications"))
         kopf = [self._follow(GUARDED_DEPLOYMENTS, parts.take_event)]
         if parts.guards is not None:
             kopf.append(self._follow(CIRCUIT_BREAKERS, parts.guards.take_event))
@@ -289,7 +319,8 @@ class Process:
         pods = [pod for rs in snapshot.replica_sets for pod in rs.pods]
         raws = {pod.uid: rest.pods[pod.uid, pod.resource_version] for pod in pods}
         self._looks += 1
-        self._look = look = Look(snapshot, decision, now, raws, self._answers)
+        neighbours = frozenset(self._s.neighbours().proved)
+        self._look = look = Look(snapshot, decision, now, raws, self._answers, neighbours)
         try:
             self._s.looked(look)
             if decision.status == snapshot.guarded.status:

@@ -153,6 +153,9 @@ class People:
                 self._api.patch_set(rs.uid, guard=None)
             elif rs.guard == old.uid:
                 self._api.delete_set(rs.uid)
+        for pod in list(self._api.pods.values()):
+            if pod.aside is not None:
+                self._api.delete_pod(pod.uid)
         self._api.drop_guarded()
         uid = self._api.make_uid("guard")
         self._api.set_guarded(replace(old, uid=uid, status=Status(), generation=1))
@@ -201,7 +204,9 @@ class People:
         self._api.delete_set(rs.uid)
         strange = replace(rs.template, digest="stranger")
         uid = self._api.make_uid("rs")
-        self._api.create_set(replace(rs, uid=uid, guard="someone", template=strange, size=0))
+        self._api.create_set(
+            replace(rs, uid=uid, guard="someone", template=strange, size=0, pins=())
+        )
 
     def set_quota(self) -> None:
         """A quota comes or goes."""

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from tests.sim.alarm_story import AlarmStory
+from tests.sim.images import IN_TROUBLE, REGISTRY, find_error
 from tests.sim.objects import RawPod
 from tests.sim.operator import Look
 from tripswitch.domain.values.memory import Memory, Rollout
 from tripswitch.domain.values.pods import ContainerView, PodView
+from tripswitch.domain.values.registries import PullError, PullTrouble
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import CURRENT
 from tripswitch.domain.values.time import Instant
@@ -26,7 +29,7 @@ OWN_FAULT = {
 }  # fmt: skip
 PULLS = {
     "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError",
-    "SignatureValidationFailed",
+    "SignatureValidationFailed", "RegistryUnavailable",
 }  # fmt: skip
 BLAMELESS_POD = {"Terminated", "NodeShutdown", "NodeLost", "Preempting", "OutOfcpu", "OutOfmemory",
                  "OutOfpods", "NodeAffinity", "UnexpectedAdmissionError"}  # fmt: skip
@@ -40,6 +43,8 @@ class PodStory:
 
     before: bool
     ended: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, int] = field(default_factory=dict)
+    """How many ends of each container could be seen at the look before."""
     waits: dict[str, int] = field(default_factory=dict)
     waiting_since: dict[str, Instant] = field(default_factory=dict)
     tried_before: dict[str, int | None] = field(default_factory=dict)
@@ -68,6 +73,7 @@ class Recount:
         self.count = 0
         self.trips = False
         self.late = False
+        self.alarms = AlarmStory(rollout)
         self._stories: dict[str, PodStory] = {}
         self._paused_at: Instant | None = None
         self._held_at: Instant | None = None
@@ -79,11 +85,13 @@ class Recount:
             self._paused_at = look.now
         elif not self._before_launch:
             self._run_clock(look)
+            self.alarms.feed(look)
         self._take_as_seen(look, before=True)
 
     def feed(self, look: Look) -> None:
         """Take one more look of the same rollout."""
         spec = look.snapshot.guarded.spec
+        self.alarms.fires = False
         if spec.paused:
             if self._paused_at is None and self._held_at is not None:
                 self._progressed_at += max(0.0, look.now - max(self._held_at, self._progressed_at))
@@ -96,6 +104,7 @@ class Recount:
             self._take_as_seen(look, before=False)
         if self._before_launch and self._is_before_launch(look):
             return
+        self.alarms.feed(look)
         if not spec.breaker.enable:
             self._off = True
         elif self._off:
@@ -153,7 +162,8 @@ class Recount:
                 error is not None and error.digest == spec.template.digest and not error.name_taken
             )
         live = sum(pod.live for pod in rs.pods)
-        size = live if rs.deleting else rs.size
+        braked = {one.replica_set: one.size for one in self._memory(look).storms}
+        size = live if rs.deleting else braked.get(rs.name, rs.size)  # R8
         over = any(pod.phase in ("Failed", "Succeeded") for pod in rs.pods)
         return bool(rs.create_error or self._awaited(look)) or (live < size and over)
 
@@ -192,8 +202,8 @@ class Recount:
             was_healthy = story.healthy
             for mishap in self._see(story, raw, view, look):
                 verdict = judge(mishap, spec.breaker.policy)
-                if self.rollout.kind == "ROLLBACK" and mishap.reason in PULLS:
-                    continue  # F10
+                if mishap.reason in PULLS and self._excuses(look, mishap):
+                    continue  # F10, D3
                 if raw.deleting or raw.disrupted or verdict == "Ignore":
                     continue
                 new += mishap.number
@@ -203,6 +213,17 @@ class Recount:
             self.count = 0
         self.count += new
         self.trips = at_once or self.count >= threshold(spec.breaker, spec.replicas)
+
+    def _excuses(self, look: Look, mishap: Mishap) -> bool:
+        """F10, and D3: a digest that was dropped because the registry does not have it."""
+        records = look.decision.status.memory.revisions
+        record = next((r for r in records if r.revision == self.rollout.revision), None)
+        dropped = record is not None and any(
+            one.container == mishap.container and one.digest is None
+            for one in record.container_images
+            if one.note == "ImageDigestNotFound"
+        )
+        return self.rollout.kind == "ROLLBACK" or dropped
 
     def _take_as_seen(self, look: Look, *, before: bool) -> None:
         """What there is now is nothing new later: deadlines that have passed, attempts until now."""
@@ -241,7 +262,7 @@ class Recount:
         new = []
         evicted = raw.phase == "Failed" and bool(raw.reason)
         for one, ended in zip(raw.containers, raw.ledger, strict=True):
-            new += [] if evicted else _ended_runs(story, one, ended)
+            new += [] if evicted else _ended_runs(story, raw, one, ended, look)
             new += [] if evicted else _cannot_start(story, raw, one, ended, look)
             story.ended[one.name] = max(ended, story.ended.get(one.name, 0))
         any_counted = any(story.ended.values()) or any(story.waits.values())
@@ -368,9 +389,23 @@ def settling_seconds(spec: Spec, template: Template) -> int:
     return 0 if template.readiness.all_probed else 40
 
 
-def _ended_runs(story: PodStory, one: ContainerView, ended: int) -> list[Mishap]:
+def _ended_runs(
+    story: PodStory, raw: RawPod, one: ContainerView, ended: int, look: Look
+) -> list[Mishap]:
     """F1: every end that the ledger has and the story has not."""
     new = ended - story.ended.get(one.name, 0)
+    there = one.restarts + (one.ended is not None)
+    unseen = there - story.shown.get(one.name, 0) - 1
+    story.shown[one.name] = max(there, story.shown.get(one.name, 0))
+    if unseen > 0:
+        # Of ends that are seen together only the last can be judged: the earlier ones count (F1), also those
+        # that were the node's doing, which nothing but the ledger knows.
+        told = sum(
+            one_of_them.count
+            for one_of_them in look.decision.failures
+            if one_of_them.pod == raw.name and one_of_them.cause.container == one.name
+        )
+        new = told if max(0, new) < told <= max(0, new) + unseen else new
     if new <= 0:
         return []
     last = one.ended or one.last_ended
@@ -402,7 +437,31 @@ def _cannot_start(
         number = max(number, tried - before)
     story.waiting_since.setdefault(one.name, look.now)
     story.waits[one.name] = number
-    return [Mishap(number - known, one.waiting, one.name)] if number > known else []
+    if number <= known:
+        return []
+    error = find_error(one.message)
+    if error in IN_TROUBLE:  # F8
+        return [Mishap(number - known, "RegistryUnavailable", one.name, ignored=True)]
+    excused = error is not None and is_shared(error, look)
+    return [Mishap(number - known, one.waiting, one.name, ignored=excused)]
+
+
+def is_shared(error: PullError, look: Look) -> bool:
+    """F9, F8: whether pods of a completed revision suffer, too, or one has proved that the host exists."""
+    records = look.snapshot.guarded.status.memory.revisions
+    after = look.decision.status.memory.revisions
+    if error is PullError.NO_SUCH_HOST and any(r.completed_at is not None for r in after):
+        return True
+    completed = {r.replica_set for r in records if r.completed_at is not None}
+    own = any(
+        find_error(one.message) is error and one.waiting in ("ErrImagePull", "ImagePullBackOff")
+        for rs in look.snapshot.replica_sets
+        if rs.name in completed
+        for view in rs.pods
+        if view.live
+        for one in look.raws[view.uid].containers
+    )
+    return own or PullTrouble(REGISTRY, error) in look.neighbours
 
 
 def _pod_failed(raw: RawPod) -> Mishap:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from tests.sim.alarm_story import find_short_bake, find_wrong_trip
 from tests.sim.api import ApiServer
+from tests.sim.image_laws import ImageLaws
+from tests.sim.images import Images
 from tests.sim.laws import check_laws
 from tests.sim.operator import Decide, Look
+from tests.sim.prometheus import Answer
 from tests.sim.recount import Recount, is_over, settling_seconds
+from tests.sim.storms import Storms
 from tests.support.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.rules.bounds import compute_bounds
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
-from tripswitch.domain.values.decision import Decision, DeletePod, EventReason, ScaleReplicaSet
+from tripswitch.domain.values.decision import (
+    Decision,
+    DeletePod,
+    Event,
+    EventReason,
+    ScaleReplicaSet,
+)
 from tripswitch.domain.values.memory import Rollout
 from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
@@ -61,6 +73,22 @@ class Referee:
         self._healthy = 0
         self._floor: int | None = None
         self._too_many = False
+        self.answers: list[Answer] = []
+        """What Prometheus has answered."""
+        self.clocks_are_right: Callable[[], bool] = lambda: True
+        """Whether no clock has been set: what Prometheus answered is known by the true time."""
+        self._images: ImageLaws | None = None
+        self.written: Callable[[Event], None] = lambda _: None
+        """Called with each event of a decision that was written."""
+
+    def judge_images(self, images: Images) -> None:
+        """Judge what becomes of digests, too (rules D)."""
+        laws = self._images = ImageLaws(images)
+        self._api.watchers.append(lambda change: refuse(laws.check_set(change)))
+
+    def judge_storms(self, storms: Storms) -> None:
+        """Judge how many pods are rejected, too (R8)."""
+        self._api.watchers.append(lambda change: refuse(storms.check(change)))
 
     def looked(self, look: Look) -> None:
         """Check a decision, whatever becomes of it."""
@@ -80,6 +108,8 @@ class Referee:
         assert after.rollout is not None
         for event in look.decision.events:
             self.seen[event.reason] += 1
+            self.written(event)
+        self._judge_surroundings(look)
         open_before = before.rollout is not None and before.rollout.status in OPEN
         if open_before and before.rollout is not None:
             self._judge(look, before.rollout)
@@ -90,6 +120,20 @@ class Referee:
         self._safe = self._safe or after.last_completed_revision is not None
         if self._calm:
             self._note_lowered(look)
+
+    def _judge_surroundings(self, look: Look) -> None:
+        """Rules A and D: against what Prometheus answered, and what pods ran."""
+        found = find_wrong_trip(look, self.answers) if self.clocks_are_right() else []
+        before, after = look.snapshot.guarded.status.memory, look.decision.status.memory
+        was_open = before.rollout is not None and before.rollout.status in OPEN
+        rollout = after.rollout
+        completes = was_open and rollout is not None and rollout.status is RolloutStatus.SUCCESSFUL
+        if completes and rollout is not None and self.clocks_are_right():
+            found += find_short_bake(look, rollout, self.answers)
+        if self._images is not None:
+            found += self._images.check_look(look)
+        if found:
+            raise CounterexampleError("; ".join(found), look)
 
     def check_world(self, now: Instant) -> None:
         """Check the whole cluster after a step."""
@@ -262,6 +306,8 @@ class Referee:
             _expect(
                 tripped, f"no trip; re-count {recount.count}, late {recount.late} (T5, P1)", look
             )
+        elif recount.alarms.fires and not spec.paused:
+            _expect(tripped, "no trip, and an alarm fires (A1)", look)
         elif tripped:
             _expect(lost, f"a trip at {recount.count} failures of the re-count (T5)", look)
 
@@ -278,6 +324,16 @@ def find_harm(decision: Decision) -> list[str]:
     ):
         told.append(f"a good rollout fails: {rollout.message}")
     return told
+
+
+def refuse(found: list[str]) -> None:
+    """Take what was found for a counterexample.
+
+    Raises:
+        CounterexampleError: Something was.
+    """
+    if found:
+        raise CounterexampleError("; ".join(found))
 
 
 def _is_interrupted(look: Look, rollout: Rollout) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from typing import Any
 
 from tests.sim import api as server
 from tests.sim.api import ApiServer
-from tests.sim.encode import JsonObject, decode_set, encode
+from tests.sim.encode import JsonObject, decode_set, encode, read_pins
 from tests.sim.objects import (
+    Aside,
     Change,
     Raw,
     RawBreaker,
@@ -29,9 +30,18 @@ from tests.sim.objects import (
 )
 from tests.sim.templates import find_template
 from tripswitch.api.codec import read_status
-from tripswitch.api.times import format_time
+from tripswitch.api.times import format_time, parse_time
 from tripswitch.cluster.client import METADATA_ONLY, STRATEGIC_PATCH
-from tripswitch.cluster.marks import DIGEST, HASH_LABEL, REVISION, SIZED_FOR, hash_of
+from tripswitch.cluster.marks import (
+    ASIDE,
+    DIGEST,
+    HASH_LABEL,
+    RETAINED_FOR,
+    RETAINED_UNTIL,
+    REVISION,
+    SIZED_FOR,
+    hash_of,
+)
 from tripswitch.cluster.transport import Answer, Call
 from tripswitch.domain.values.time import Instant
 
@@ -277,8 +287,9 @@ class Rest:
             raise server.ConflictError(f"{target.name} is another version")
         if call.method == "DELETE":
             return self._delete(found)
-        if not isinstance(found, RawSet):
-            raise UnexpectedCallError(f"{call}: nobody asks for failedPodRetention here")
+        if isinstance(found, RawPod):
+            return self.show(self._api.put_pod(set_aside(found, body)))
+        assert isinstance(found, RawSet)
         return self._patch(found, call)
 
     def _create(self, body: Mapping[str, Any]) -> RawSet:
@@ -294,6 +305,7 @@ class Rest:
                 body["spec"]["replicas"],
                 float(int(self._time())),
                 sized_for=int(annotations[SIZED_FOR]),
+                pins=read_pins(body, find_template(annotations[DIGEST])),
             )
         )
 
@@ -303,6 +315,7 @@ class Rest:
         body = {**shown, "metadata": metadata, "spec": dict(shown["spec"])}
         if call.content_type == STRATEGIC_PATCH:
             _patch_owners(body["metadata"], patch["metadata"])
+            _patch_images(body["spec"], patch.get("spec", {}))
         merge(body, patch)
         assert body["metadata"]["labels"][HASH_LABEL] == hash_of(found.name)
         after, before = _fields(decode_set(body, found)), _fields(found)
@@ -314,6 +327,25 @@ class Rest:
             return self.show(self._api.delete_pod(found.uid, found.version))
         self._api.delete_set(found.uid, found.version)
         return {"kind": "Status", "status": "Success"}
+
+
+def set_aside(pod: RawPod, body: Mapping[str, Any]) -> RawPod:
+    """Return a pod as the operator leaves it that keeps it for a look (failedPodRetention).
+
+    Raises:
+        UnexpectedCallError: It stays with its ReplicaSet or with Services, or it is well.
+    """
+    metadata = body["metadata"]
+    labels, notes = metadata["labels"], metadata["annotations"]
+    replaced, owner = metadata["ownerReferences"]
+    leaves = replaced == {"$patch": "replace"} and labels[HASH_LABEL] == ASIDE
+    if not leaves or labels["app"] is not None or not labels[RETAINED_FOR]:
+        raise UnexpectedCallError(f"{pod.name} is not set aside: {body}")
+    if pod.ready or not pod.live:
+        raise UnexpectedCallError(f"{pod.name} is set aside, and is not failing")
+    until = parse_time(notes[RETAINED_UNTIL])
+    aside = Aside(owner["uid"], pod.owner, int(notes[REVISION]), until)
+    return replace(pod, owner=None, mark="", aside=aside)
 
 
 def is_selected(shown: JsonObject, selector: str) -> bool:
@@ -356,6 +388,19 @@ def _patch_owners(metadata: JsonObject, patch: JsonObject) -> None:
         else:
             owners[one["uid"]] = one
     metadata["ownerReferences"] = list(owners.values())
+
+
+def _patch_images(spec: JsonObject, patch: JsonObject) -> None:
+    """Apply the part of a strategic merge patch that changes images of a template, by container."""
+    changes = patch.pop("template", {}).get("spec", {})
+    if not changes:
+        return
+    spec["template"] = copy.deepcopy(spec["template"])
+    for listed, containers in changes.items():
+        images = {one["name"]: one["image"] for one in containers}
+        for one in spec["template"]["spec"][listed]:
+            one["image"] = images.pop(one["name"], one["image"])
+        assert not images, f"images of containers that are not there: {images}"
 
 
 def _fields(rs: RawSet) -> dict[str, Any]:

@@ -7,8 +7,9 @@
 Most worlds are simulated clusters in which everything goes wrong; in each sixth one nothing takes a
 healthy pod away but the operator, and in each fifth one every revision is good and only the control plane
 is in trouble, so that nothing may be counted. Each third world has a Deployment or StatefulSet that is
-guarded in place (rules G). Beside each other world the small model of ``tests.properties`` takes a random
-walk. Every world has a number, which is all it takes to have it once more.
+guarded in place (rules G). Alarms, bakes, an image registry, nodes that reject pods and pods that are set
+aside are mixed with all of them (:mod:`tests.sim.surroundings`). Beside each other world the small model of
+``tests.properties`` takes a random walk. Every world has a number, which is all it takes to have it once more.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.sim.config import Config, draw_calm_config, draw_config, draw_good_co
 from tests.sim.guard_config import draw_guard_config
 from tests.sim.guard_world import GuardWorld
 from tests.sim.referee import CounterexampleError
+from tests.sim.surroundings import add_surroundings
 from tests.sim.troubles import TROUBLES
 from tests.sim.world import World, close_last_world
 
@@ -61,6 +63,28 @@ TOLD = (
         "worlds that end with nothing left on the workload",
         "guarded worlds in which a corrected template then rolled out, and nothing of ours was left",
     ),
+    ("looks at which nothing is watched (G1)", "looks at a second breaker, or at a StatefulSet with OnDelete (G1)"),
+    ("breakers made for a label", "worlds that end with the one breaker that a label asks for (G8)"),
+    ("alarms: fire", "alerts that began (A1)"),
+    ("alarms: go_away", "times that Prometheus was away (A2)"),
+    ("AlarmTriggered", "trips by an alarm, each agreed with the referee (A1)"),
+    ("AlarmsIgnored", "times that alarms were on when a rollout began (A2)"),
+    ("AlarmsUnavailable", "times that they could not be read (A2)"),
+    ("BakeStarted", "bakes (A3)"),
+    ("HOOK_AWAITING_ACTION", "hooks that waited (K1)"),
+    ("ImageDigestsSettled", "times that digests were settled, by what a pod ran (D1)"),
+    ("tags pushed again", "tags pushed again"),
+    ("digests deleted", "digests deleted from the registry"),
+    ("ImageDigestsDiffer", "revisions with two digests (D2)"),
+    ("ImageDigestUnusable", "digests dropped because the registry has them no more (D3)"),
+    ("ImageDigestGone", "digests kept though the registry has them no more (D4)"),
+    ("registry outages", "times that a registry was away or denied access (F8, F9)"),
+    ("pulls that failed", "pulls that failed"),
+    ("RegistryOutage", "times that others suffered, too, and nothing was counted (F9)"),
+    ("nodes that reject pods", "times that a node rejected pods"),
+    ("PodStorm", "storms that were braked (R8)"),
+    ("pods that were set aside and deleted in time", "worlds whose pods that were set aside were deleted in time"),
+    ("notifications received", "notifications received, each of a decision that was written"),
     ("checks", "readings anew before a verdict by time, in all worlds (V1)"),
     ("inputs", "inputs compared with the small model"),
     ("CircuitBreakerTriggered", "trips, each agreed with the naive re-count"),
@@ -121,6 +145,7 @@ def visit(number: int, seen: Counter[str], length: int = LENGTH) -> int:
         return visit_guarded(number, seen, length)
     rng = Random(number)
     config = draw(rng, number)
+    add_surroundings(config, number)
     world = World(config, number)
     try:
         world.run(length)
@@ -137,6 +162,7 @@ def visit(number: int, seen: Counter[str], length: int = LENGTH) -> int:
 def visit_guarded(number: int, seen: Counter[str], length: int = LENGTH) -> int:
     """Let one world with a guarded Deployment or StatefulSet run its course; return its steps."""
     config = draw_guard_config(Random(number), good=number % GOOD == 0)
+    add_surroundings(config, number)
     world = GuardWorld(config, number)
     try:
         world.run(length)

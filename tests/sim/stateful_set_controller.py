@@ -124,12 +124,12 @@ class _Look:
         first = unavailable[0] if unavailable else None
         stopped = self._fill(replicas) or self._condemn(condemned, first)
         status = self._count([*replicas, *condemned])
-        if not stopped:
+        if not stopped and not one.on_delete:
             status = self._update_one(replicas, status)
         return self._complete(status)
 
     def _make(self, ordinal: int) -> Member:
-        old = ordinal < self._one.partition
+        old = ordinal < self._one.partition and not self._one.on_delete
         return Member(ordinal, self._current if old else self._update)
 
     def _is_ready(self, member: Member) -> bool:
@@ -205,6 +205,7 @@ class _Look:
     def _complete(self, status: StatefulStatus) -> StatefulStatus:
         """``completeRollingUpdate``: every replica has the update revision and is Ready."""
         wanted = self._one.replicas
-        if {status.updated, status.ready, status.replicas} != {wanted}:
+        whole = {status.updated, status.ready, status.replicas} == {wanted}
+        if not whole or self._one.on_delete:
             return status
         return replace(status, current=status.updated, current_revision=self._update)

@@ -24,10 +24,12 @@ from tests.sim.objects import (
 )
 from tests.sim.rest import Rest, Target, UnexpectedCallError, merge
 from tests.sim.workload_api import WorkloadServer
-from tripswitch.api.circuit_breakers import read_circuit_breaker_status
+from tripswitch.api.circuit_breakers import read_circuit_breaker, read_circuit_breaker_status
 from tripswitch.cluster.client import STRATEGIC_PATCH
 from tripswitch.cluster.transport import Call
+from tripswitch.cluster.workload_index import LABEL, MADE_BY
 from tripswitch.cluster.workloads import DESIRED_REPLICAS, MAX_REPLICAS
+from tripswitch.domain.values.protection import Mode
 from tripswitch.domain.values.time import Instant
 
 US = "tripswitch"
@@ -44,10 +46,14 @@ class WorkloadRest(Rest):
         super().__init__(api, server_time)
         self._workloads = api
         self.judge: Judge = lambda _before, _after: None
+        self.judge_label: Callable[[str, RawBreaker], None] = lambda _method, _breaker: None
+        """Called with each breaker that is made, changed or deleted for a label."""
 
     def _do(self, call: Call, target: Target) -> object:
         if call.method == "GET" or target.plural in ("leases", "events"):
             return super()._do(call, target)
+        if target.plural == "deploymentcircuitbreakers" and not target.part:
+            return self._write_breaker(call, target)
         found = self.find_raw(target)
         if found is None:
             raise server.NotFoundError(f'{target.plural} "{target.name}" not found')
@@ -75,6 +81,37 @@ class WorkloadRest(Rest):
                 self.judge(found, None)
                 return self.show(self._workloads.delete_pod(found.uid, found.version))
         raise UnexpectedCallError(f"{call}")
+
+    def _write_breaker(self, call: Call, target: Target) -> JsonObject:
+        """Make, change or delete the breaker of a label (G8)."""
+        body, found = call.body or {}, self.find_raw(target)
+        if call.method == "POST":
+            metadata = body["metadata"]
+            if any(one.name == metadata["name"] for one in self._workloads.breakers.values()):
+                raise server.AlreadyExistsError(metadata["name"])
+            uid = self._workloads.make_uid("dcb")
+            told = {**body, "metadata": {**metadata, "uid": uid, "generation": 1}}
+            if metadata["annotations"] != {MADE_BY: LABEL}:
+                raise UnexpectedCallError(f"{call} makes a breaker that looks like a person's")
+            (owner,) = metadata["ownerReferences"]
+            made = RawBreaker(
+                read_circuit_breaker(told), float(int(self._time())), made_for=owner["uid"]
+            )
+            self.judge_label(call.method, made)
+            return self.show(self._workloads.put_breaker(made))
+        if not isinstance(found, RawBreaker):
+            raise server.NotFoundError(f'{target.plural} "{target.name}" not found')
+        told = body["preconditions" if call.method == "DELETE" else "metadata"]
+        if told["uid"] != found.uid:
+            raise server.ConflictError(f"{found.name} is another one")
+        self.judge_label(call.method, found)
+        if call.method == "DELETE":
+            self._workloads.drop_breaker(found.uid)
+            return {"kind": "Status", "status": "Success"}
+        if set(body["spec"]) != {"mode"}:
+            raise UnexpectedCallError(f"{call} changes more than the mode")
+        asked = replace(found.wish.protection, mode=Mode(body["spec"]["mode"]))
+        return self.show(self._workloads.wish(found.uid, protection=asked))
 
     def _check_version(self, call: Call, found: Raw, body: Mapping[str, Any]) -> None:
         told = body.get("preconditions" if call.method == "DELETE" else "metadata") or {}

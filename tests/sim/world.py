@@ -11,20 +11,25 @@ from random import Random
 from typing import Any
 
 from tests.sim.api import ApiServer
-from tests.sim.config import Config
+from tests.sim.config import Config, Plan
 from tests.sim.consistency import OVER
 from tests.sim.controllers import Controllers
 from tests.sim.disruptions import Disruptions
 from tests.sim.faults import Faults
 from tests.sim.gate import Gate
+from tests.sim.image_laws import find_unpinned
+from tests.sim.images import Images
 from tests.sim.kubelet import Handle
 from tests.sim.nodes import Nodes
 from tests.sim.objects import Change, RawGuarded, RawPod
 from tests.sim.operator import MakeGuards, Process, Services
 from tests.sim.people import People
+from tests.sim.prometheus import ADDRESS, Prometheus
+from tests.sim.receiver import Receiver
 from tests.sim.referee import CounterexampleError, Referee
 from tests.sim.rest import Rest
 from tests.sim.scripts import SCRIPTS, Steps
+from tests.sim.storms import Storms
 from tests.sim.transport import Net
 from tests.sim.troubles import Troubles
 from tripswitch.cluster.leader_election.lease import Lease
@@ -38,6 +43,8 @@ from tripswitch.shell.wiring import KIT, Kit
 EPOCH = 1_700_000_000.0
 FAILED_PODS = 8
 """kube-controller-manager's --terminated-pod-gc-threshold."""
+MANY_FAILED_PODS = 50
+"""The same in worlds in which many pods are rejected; by default it is 12,500."""
 
 
 CURRENT_WITHIN = 180
@@ -113,6 +120,7 @@ class World:
         self.controllers.pace.slow = config.slow
         self.controllers.pace.adversary = config.adversary
         self.controllers.shapes = {p.template.digest: p.shape for p in config.plans}
+        self._surround(seed)
         self.people = self._make_people()
         self.disruptions = Disruptions(self.api, self.later, self.rng, self._handles.__getitem__)
         self.api.watchers.append(self._notice)
@@ -136,7 +144,7 @@ class World:
             lambda: make_time(self._steady, self._wall),
             config.faults,
             leased=config.leased,
-            kit=kit,
+            kit=kit if self.prometheus is None else replace(kit, alarms=self.prometheus.connect),
             lease=lease,
             looked=self.referee.looked,
             accepted=self.referee.accepted,
@@ -144,7 +152,10 @@ class World:
             stop=self._stop_process,
             ended=self._operator_ended,
             guards=self._make_guards(),
+            alarms=None if self.prometheus is None else ADDRESS,
+            notifier=None if self.receiver is None else self.receiver.connect,
         )
+        self._begin_surroundings()
         self.api.watchers.append(self._forward)
         self.process = Process(self.services)
         self.standby = Process(self.services) if config.standby and config.leased else None
@@ -165,6 +176,46 @@ class World:
 
     def _make_referee(self, kit: Kit) -> Referee:
         return Referee(self.api, kit.decide, calm=self.config.calm, good=self.config.good)
+
+    def _surround(self, seed: int) -> None:
+        """Make what there is besides the cluster, each with chance of its own."""
+        config, later = self.config, self.later
+        self.prometheus: Prometheus | None = None
+        self.images: Images | None = None
+        self.storms: Storms | None = None
+        self.receiver: Receiver | None = None
+        if config.alarms is not None:
+            rng = Random(f"{seed}-prometheus")
+            self.prometheus = Prometheus(config.alarms, later, rng, self.clock)
+            self.referee.answers = self.prometheus.answers
+            self.referee.clocks_are_right = lambda: self.offsets == (0.0,)
+        if config.images is not None:
+            templates = [plan.template for plan in config.plans]
+            self.images = Images(config.images, templates, later, Random(f"{seed}-registry"))
+            self.referee.judge_images(self.images)
+        if config.storms is not None:
+            rng = Random(f"{seed}-rejections")
+            self.storms = Storms(config.storms, later, rng, self.clock)
+            self.referee.judge_storms(self.storms)
+
+        if config.receiver is not None:
+            self.receiver = Receiver(config.receiver, Random(f"{seed}-receiver"))
+            self.receiver.count = self._count
+            self.receiver.fail = lambda words: self.fail(CounterexampleError(words))
+            self.referee.written = self.receiver.note
+
+    def _begin_surroundings(self) -> None:
+        for one in (self.prometheus, self.images, self.storms):
+            if one is not None:
+                one.count = self._count
+                one.begin()
+        if self.images is not None:
+            self.images.changed = self._tell_neighbours
+            self.services.neighbours = lambda: self.images.neighbours  # type: ignore[union-attr]
+
+    def _tell_neighbours(self) -> None:
+        for process in self.processes:
+            process.hear_neighbours()
 
     def _make_people(self) -> People:
         return People(self.api, self.controllers, self.config, self.rng)
@@ -317,6 +368,9 @@ class World:
         self.is_quiet = True
         self.run_until(self.troubles.free_at)
         self.people.calm_down()
+        for one in (self.prometheus, self.images, self.storms, self.receiver):
+            if one is not None:
+                one.calm_down()
         lasting = Faults(lag=0.05)
         for name in Faults.__slots__:
             setattr(self.config.faults, name, getattr(lasting, name))
@@ -347,6 +401,8 @@ class World:
             for replicas in (spec.replicas + 5, 2):
                 self._scale(replicas, most)
             self._expect_current()
+            self._expect_pins()
+            self._expect_no_pod_kept()
 
     def _scale(self, replicas: int, most: int) -> None:
         """Scale once more: the sizes have to follow, in whatever state the last rollout ended (R7).
@@ -388,8 +444,51 @@ class World:
                 return
         raise CounterexampleError(f"the operator does not know the latest version of {stale} (W4)")
 
+    def _expect_pins(self) -> None:
+        """Each ReplicaSet has the digests that the status tells of (D1).
+
+        Raises:
+            CounterexampleError: One has not, for a minute.
+        """
+        if self.images is None:
+            return
+        found: list[str] = []
+        for _ in range(CURRENT_WITHIN):
+            guarded = self.api.guarded
+            assert guarded is not None
+            records = {one.replica_set: one for one in guarded.status.memory.revisions}
+            found = [
+                words
+                for rs in self.api.sets.values()
+                if rs.name in records and rs.guard == guarded.uid
+                if rs.matches and not rs.deleting
+                for words in find_unpinned(records[rs.name], rs)
+            ]
+            if not found:
+                self._count("pins compared with the status")
+                return
+            self.run_until(self.now + 1.0)
+        raise CounterexampleError("; ".join(found))
+
+    def _expect_no_pod_kept(self) -> None:
+        """What was set aside is deleted when its time is up (failedPodRetention).
+
+        Raises:
+            CounterexampleError: It is still there a minute later.
+        """
+        kept = [pod for pod in self.api.pods.values() if pod.aside is not None]
+        if not kept:
+            return
+        last = max(pod.aside.until for pod in kept if pod.aside is not None)
+        self.run_until(max(self.now, last) + 2 * CURRENT_WITHIN)
+        left = [pod.name for pod in kept if pod.uid in self.api.pods]
+        if left:
+            raise CounterexampleError(f"pods {left} are kept for longer than asked for")
+        self._count("pods that were set aside and deleted in time")
+
     def _latest_end(self, spec: Spec) -> Instant:
-        return self.now + 2 * (spec.replicas + 2) * ((spec.progress_deadline or 600) + 120)
+        patience = (spec.progress_deadline or 600) + 120
+        return self.now + 2 * (spec.replicas + 2) * patience + 2 * spec.bake_seconds
 
     def _expect_success(self) -> None:
         """In a good world every rollout completes in the end.
@@ -442,8 +541,19 @@ class World:
         plan = next(p for p in self.config.plans if p.template.digest == pod.template.digest)
         skew = self.rng.uniform(-self.config.skew, self.config.skew)
         handle = self._handles[pod.uid] = Handle(self.api, pod.uid, self.clock, skew, self.nodes)
-        script = SCRIPTS[self.rng.choice(plan.ways)](handle, self.rng)
+        name = self.rng.choice(self._find_ways(pod, plan))
+        if self.storms is not None and self.storms.rejects:
+            name = "rejected"
+        handle.pulls = name != "rejected"
+        script = SCRIPTS[name](handle, self.rng)
         self.later(0.001, lambda: self._play(handle, script))
+
+    def _find_ways(self, pod: RawPod, plan: Plan) -> tuple[str, ...]:
+        """Return how the pods of a template behave, or those of the image that was pushed later."""
+        if self.images is None:
+            return plan.ways
+        self._handles[pod.uid].identify = self.images.identify
+        return self.images.ways_of(pod) or plan.ways
 
     def _play(self, handle: Handle, script: Steps) -> None:
         if not handle.alive:
@@ -458,6 +568,10 @@ class World:
 
     def _play_on(self, handle: Handle, script: Steps) -> None:
         if not handle.alive:
+            return
+        if self.images is not None and self.images.holds_up(
+            handle, lambda: self._play(handle, script)
+        ):
             return
         delay = next(script, None)
         if delay is not None:
@@ -492,5 +606,6 @@ class World:
 
     def _collect_failed(self) -> None:
         over = [pod for pod in self.api.pods.values() if pod.phase in OVER and not pod.deleting]
-        for pod in over[: max(0, len(over) - FAILED_PODS)]:
+        kept = FAILED_PODS if self.storms is None else MANY_FAILED_PODS
+        for pod in over[: max(0, len(over) - kept)]:
             self.api.delete_pod(pod.uid)

@@ -406,6 +406,9 @@ def _check_scaling(
         and record.completed_at is not None
         and record.rollout_state is not RolloutState.FAILED
     )
+    before = {one.replica_set: one.size for one in snapshot.guarded.status.memory.storms}
+    if rs.name in before and size <= before[rs.name]:
+        return  # R8: it gets back what the brake took
     if _is_held(snapshot, rollout):
         begun = rollout.lifecycle_stage is not LifecycleStage.PRE_SCALE_UP
         may_grow = proven or (is_target and begun and rollout.status in rollout_states.RUNNING)

@@ -103,7 +103,7 @@ class GuardLine:
         self.store.workloads.gone = shared.recorder.forget
         self._shared = shared
         self._loader = Loader(client, self.store)
-        self._opt_in = OptIn(client, self.store, shared.gate)
+        self.opt_in = OptIn(client, self.store, shared.gate)
         self._reconciler = Reconciler(
             self.store,
             executor,
@@ -122,7 +122,7 @@ class GuardLine:
             for resource, sink, labels in self._list_watches()
         ]
         if not options.namespaces:  # a namespaced installation may not read namespaces
-            self.reflectors.append(Reflector(client, NAMESPACES, self._opt_in.namespaces))
+            self.reflectors.append(Reflector(client, NAMESPACES, self.opt_in.namespaces))
 
     async def fill(self) -> None:
         """Read all DeploymentCircuitBreakers; from now on the workload of a new one is read, too.
@@ -141,7 +141,7 @@ class GuardLine:
             ("verification of workloads", self._verifier.run()),
             ("comparison of circuit breakers", self.sweep.run()),
             ("loading of workloads", self._loader.run()),
-            ("labels of workloads", self._opt_in.run()),
+            ("labels of workloads", self.opt_in.run()),
         ]
 
     def take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:

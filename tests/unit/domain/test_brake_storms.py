@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.support.builders import ready_pod
 from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.values.states import Reason, RolloutStatus
+from tripswitch.domain.values.workload import Recreate
 
 
 def stormy(replicas: int = 4) -> ManualCluster:
@@ -67,6 +68,18 @@ def test_ten_minutes_of_a_storm_make_few_pods_and_end_by_the_progress_deadline()
     assert count_made(world) < 25
     assert world.status.memory.storms == ()
     assert world.condition("PodStorm") is None
+
+
+def test_recreate_waits_for_no_pod_of_a_replica_set_that_a_storm_holds_at_0() -> None:
+    """W1: its size without the brake is no pod, so the next revision begins at once (world 28 of storms)."""
+    world = completed(4).want(strategy=Recreate())
+    world.dated = True
+    world.apply("v2").settle(1.0)
+    while not world.status.memory.storms or world.sizes():
+        world.reject("v2").look(0.5)
+        assert world.pods_made < 100
+    world.apply("v3").look(0.5)
+    assert world.sizes() == {"v3": 4}
 
 
 def test_a_good_rollout_that_meets_a_short_storm_completes() -> None:

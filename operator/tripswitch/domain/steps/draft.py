@@ -203,10 +203,14 @@ def begin_draft(snapshot: Snapshot, now: Instant) -> Draft:
 
 
 def _count_all(snapshot: Snapshot, now: Instant) -> dict[str, PodCounts]:
-    """Count the pods of all ReplicaSets; one that a storm holds has the size it would have without (R8)."""
+    """Count the pods of all ReplicaSets; one that a storm holds has the size it would have without (R8).
+
+    Whether all its pods are gone is of its real size: nothing waits for pods that it does not make.
+    """
     guarded = snapshot.guarded
     held = {storm.replica_set: storm.size for storm in guarded.status.memory.storms}
-    return {
-        rs.name: count_pods(replace(rs, size=held.get(rs.name, rs.size)), guarded.spec, now)
-        for rs in snapshot.replica_sets
-    }
+    counted = {rs.name: count_pods(rs, guarded.spec, now) for rs in snapshot.replica_sets}
+    for rs in snapshot.replica_sets:
+        if rs.name in held and not rs.deleting:
+            counted[rs.name] = replace(counted[rs.name], size=held[rs.name])
+    return counted

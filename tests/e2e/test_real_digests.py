@@ -5,6 +5,7 @@ On a cluster of two real nodes, because a node keeps the images that it has pull
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ pytestmark = pytest.mark.own_nodes
 FIRST = PULLED
 SECOND = Image("server-second", ("/bin/sh", "-c", f"sleep 0.3; {PULLED.command[-1]}"))
 """Another good version."""
+MESH = Image("mesh", ("/bin/sh", "-c", "exec sleep 3600"))
+OTHER_MESH = Image("other-mesh", ("/bin/sh", "-c", "exec sleep 3601"))
+"""Two versions of a container that is injected."""
 BAD = Image("bad-push", ("/bin/sh", "-c", "sleep 0.2; exit 3"))
 HOST = "digests.test"
 
@@ -60,10 +64,15 @@ class Place:
         """Run the plugin; return what it prints."""
         return self.world.plugin(self.folder / secrets.token_hex(3))("tripswitch", *words)
 
-    def digests(self) -> set[str]:
+    def digests(self, container: str = "web") -> set[str]:
         """Return what the Ready pods run."""
-        pods = [pod for pod in self.world.pods() if is_ready(pod)]
-        return {pod.status.container_statuses[0].image_id.partition("@")[2] for pod in pods}
+        return {
+            one.image_id.partition("@")[2]
+            for pod in self.world.pods()
+            if is_ready(pod)
+            for one in pod.status.container_statuses
+            if one.name == container
+        }
 
     def until_ready(self, count: int) -> None:
         """Wait until so many pods are Ready, and no more are there."""
@@ -123,6 +132,43 @@ def _pinned(world: Namespace) -> list[Any]:
     return [rs.spec.template.spec.containers[0].image for rs in by_number]
 
 
+_POLICY = "MutatingAdmissionPolicy"
+
+
+def _injecting(namespace: str, image: str) -> tuple[Object, Object]:
+    """Return an admission policy that adds a container ``mesh`` to the pods of a namespace, and its binding."""
+    group, name = "admissionregistration.k8s.io/v1", {"name": namespace}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}
+    container = (
+        f"Object.spec.containers{{name: 'mesh', image: '{image}', imagePullPolicy: 'Always'}}"
+    )
+    expression = f"Object{{spec: Object.spec{{containers: [{container}]}}}}"
+    patch = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
+    spec = {
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "resourceRules": [{**rule, "resources": ["pods"]}],
+        },
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [patch],
+    }
+    policy = {"apiVersion": group, "kind": _POLICY, "metadata": name, "spec": spec}
+    bound = {"policyName": namespace}
+    return policy, {
+        "apiVersion": group,
+        "kind": f"{_POLICY}Binding",
+        "metadata": name,
+        "spec": bound,
+    }
+
+
+def _is_injected(world: Namespace) -> bool:
+    """Whether the API server heeds the policy: it takes a moment to learn of it."""
+    words = ("run", "probe", f"--image={GOOD}", "--dry-run=server", "--output=json")
+    return len(json.loads(world.kubectl(*words))["spec"]["containers"]) == 2
+
+
 def test_d1_a_rollback_after_a_bad_push_to_the_same_tag_runs_the_first_image(place: Place) -> None:
     world, first = place.world, place.push(FIRST)
     status = world.completed(place.service(2), PATIENCE)
@@ -174,6 +220,52 @@ def test_d1_a_node_that_had_cached_an_older_image_runs_the_pinned_one(place: Pla
     assert {pod.spec.node_name for pod in world.pods()} == {"real-0", "real-1"}
     assert place.digests() == {second}
     assert first != second
+
+
+def test_d3_a_digest_that_is_gone_while_a_pod_runs_it_is_dropped(place: Place) -> None:
+    """The pin must not keep a revision from growing: new pods run what the tag means now."""
+    world, kubectl = place.world, place.world.environment.kubectl
+    first = place.push(FIRST)
+    kubectl("cordon", "real-1")
+    try:
+        world.completed(place.service(1), PATIENCE)
+    finally:
+        kubectl("uncordon", "real-1")
+    second = place.push(SECOND)
+    place.registry.delete(place.repository, first)
+    kubectl("cordon", "real-0")
+    try:
+        world.patch("web", {"spec": {"replicas": 2}})
+        words = world.until_event("ImageDigestUnusable")
+        place.until_ready(2)
+    finally:
+        kubectl("uncordon", "real-0")
+    assert "its registry does not have it; new pods use the tag" in words
+    assert place.digests() == {first, second}
+    status = world.status()
+    assert rollout(status) == "SUCCESSFUL"
+    assert _images(status, 1)[0].get("imageDigest") is None
+    assert _pinned(world) == [f"{HOST}/{place.repository}:latest"]
+
+
+def test_d2_an_injected_container_is_left_alone(place: Place) -> None:
+    """The pods have it and the template has not: its tag may be pushed again."""
+    world = place.world
+    first, mesh = place.push(FIRST), place.push(MESH, "mesh")
+    for manifest in _injecting(world.namespace, f"{HOST}/{place.repository}:mesh"):
+        world.apply(manifest)
+    try:
+        world.until_true(lambda: _is_injected(world), PATIENCE)
+        status = world.completed(place.service(1), PATIENCE)
+        assert [one["containerName"] for one in _images(status, 1)] == ["web"]
+        other = place.push(OTHER_MESH, "mesh")
+        world.patch("web", {"spec": {"replicas": 2}})
+        place.until_ready(2)
+    finally:
+        world.kubectl("delete", f"{_POLICY},{_POLICY}Binding", world.namespace)
+    assert place.digests("web") == {first}
+    assert place.digests("mesh") == {mesh, other}
+    assert _pinned(world) == [f"{HOST}/{place.repository}@{first}"]
 
 
 def test_d4_a_rollback_to_a_digest_that_the_registry_deleted_says_so_and_waits(

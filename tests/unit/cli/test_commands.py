@@ -104,6 +104,24 @@ def test_history_lists_the_revisions(server: Server) -> None:
     ]
 
 
+def test_history_shows_the_digest_that_each_image_stands_for(server: Server) -> None:
+    """D5: not of an image whose name has a digest, nor of one that has none."""
+    status, digest = rolled_back(), f"sha256:{'1f' * 32}"
+    named = f"log@sha256:{'2e' * 32}"
+    status["revisions"][1] |= {
+        "images": ["web:1", named, "local:1"],
+        "containerImages": [
+            {"containerName": "web", "image": "web:1", "imageDigest": digest},
+            {"containerName": "log", "image": named, "imageDigest": f"sha256:{'2e' * 32}"},
+            {"containerName": "local", "image": "local:1", "reason": "LocalImage"},
+        ],
+    }
+    server.has(WEB, guarded(status))
+    row = server.run("history", "web").output.replace("\n", " ")
+    assert "web:1 (sha256:1f1f1f1f1f1f), log@" in " ".join(row.split())
+    assert row.count("(sha256:") == 1
+
+
 def test_retry_writes_a_value_not_seen_before(server: Server) -> None:
     server.has(WEB, guarded(rolled_back()))
     server.has(WEB, guarded(rolled_back()), method="PATCH")

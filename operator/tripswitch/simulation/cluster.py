@@ -12,10 +12,12 @@ from tripswitch.domain.decide import decide
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.values.alarms import AlarmReading
 from tripswitch.domain.values.decision import Decision, Event
+from tripswitch.domain.values.hooks import HookAction, HookStatus
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import Sight
 from tripswitch.domain.values.snapshot import Guarded, Snapshot
+from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Template
 from tripswitch.simulation.kubelet import play
@@ -87,7 +89,8 @@ class SimulatedCluster:
             self.looks.append(Look(snapshot, decision, self.now))
             self._wake_at = decision.wake_at
             events += decision.events
-            self.guarded = replace(self.guarded, status=decision.status)
+            answers = _continue_hooks(decision.status)
+            self.guarded = replace(self.guarded, status=decision.status, answers=answers)
             for action in decision.actions:
                 self._objects = apply_action(self._objects, action, self._surroundings())
             if not decision.actions and decision.status == snapshot.guarded.status:
@@ -159,3 +162,10 @@ class SimulatedCluster:
     def _find_loss(self, number: int) -> Instant | None:
         """Return when the node of a pod is lost: the first of the two nodes has every other pod."""
         return self._node_lost_at if number % 2 == 0 else None
+
+
+def _continue_hooks(status: Status) -> str | None:
+    """Return the annotation of somebody who lets each hook that waits go on at once (C4)."""
+    hooks = status.memory.rollout.hooks if status.memory.rollout is not None else ()
+    waiting = [hook.hook_id for hook in hooks if hook.status is HookStatus.AWAITING_ACTION]
+    return ",".join(f"{hook}/{HookAction.CONTINUE}" for hook in waiting) or None

@@ -171,3 +171,17 @@ def test_a1_a3_a_simulated_rollout_bakes_and_no_alarm_fires() -> None:
         step.at for step in played.steps for one in step.events if one.reason == "BakeStarted"
     )
     assert played.steps[-1].at - began == 120
+
+
+def test_k1_hooks_of_a_simulated_rollout_are_answered_at_once_and_the_earlier_one_completed() -> (
+    None
+):
+    """Whoever tries a manifest wants to see what follows a hook; the revision before had its answers."""
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP", "POST_SCALE_UP"]}
+    configuration = {"lifecycleHooks": [hook], "bakeTimeInMinutes": 2}
+    played = play("ok", minReadySeconds=5, deploymentConfiguration=configuration)
+    assert played.completed
+    told = events(played)
+    assert told.count("HOOK_AWAITING_ACTION") == told.count("HOOK_SUCCEEDED") == 2
+    assert "RolloutStopped" not in told
+    assert [size.revision for size in played.steps[0].sizes] == [1, 2]

@@ -40,7 +40,8 @@ The manifest is a GuardedDeployment, or a Deployment. What its new pods do:
 
 A number in front says how many pods; the pods after those do what comes next, and at last "ok".
 An earlier revision runs and has completed, except with --first. The times are those of a kubelet
-with its default settings; images are on the node, and pods end at once.
+with its default settings; images are on the node, and pods end at once. Each hook is answered with
+CONTINUE at once, and no alarm fires.
 
 Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had not ended.
 """

@@ -163,7 +163,8 @@ class GuardWorld(World):
         Raises:
             CounterexampleError: It takes too long.
         """
-        end, help_at = self.now + self._longest(), self.now + STUCK_SECONDS
+        help_at = self.now + STUCK_SECONDS
+        end = help_at + self._longest()
         for _ in range(most):
             if done():
                 return True

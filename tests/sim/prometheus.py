@@ -175,6 +175,8 @@ class Prometheus:
         self._activations += 1
         now = self._clock()
         elsewhere = self._rng.choice(({"namespace": "elsewhere"}, {"app": "other"}))
+        if self._plan.harmless:  # another app of the namespace is asked for where no labels are
+            elsewhere = {"namespace": "elsewhere"}
         labels = {"alertname": name, "namespace": NAMESPACE, **LABELS}
         alert = Alert(
             name,

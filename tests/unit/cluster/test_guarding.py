@@ -21,7 +21,7 @@ from tripswitch.cluster.hold_executor import HoldExecutor
 from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.opt_in import OptIn
 from tripswitch.cluster.workload_index import OPT_IN
-from tripswitch.domain.values.decision import DeletePod
+from tripswitch.domain.values.decision import Action, DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip, ResizeRevision
 from tripswitch.domain.values.protection import Mark, WorkloadKind
 
@@ -35,6 +35,17 @@ PLACE = (WorkloadKind.DEPLOYMENT, "web", "uid-web", "10")
 HOLD = HoldWorkload(*PLACE, Mark("web-2", raws.BREAKER_UID))
 REPORT = ReportTrip(*PLACE, "bad")
 RAISE = ResizeRevision("web-6f8c", "rs-6f8c", "10", 3, "uid-web", 3, 4)
+HELD = raws.deployment(
+    version=12,
+    spec={"paused": True},
+    metadata={
+        "annotations": {
+            "tripswitch.dev/tripped": "web-2",
+            "tripswitch.dev/changed": f'{{"breaker": "{raws.BREAKER_UID}"}}',
+        }
+    },
+)
+DELETE = DeletePod("web-6f8c-a", "uid-web-6f8c-a", "10")
 
 
 @asynccontextmanager
@@ -92,14 +103,41 @@ async def test_after_a_write_that_failed_no_other_follows(code: int) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("action", [RAISE, DELETE], ids=["resize", "delete"])
+async def test_g5_what_somebody_has_resumed_is_left_alone_though_no_watch_has_told_of_it(
+    action: Action,
+) -> None:
+    """Else each size would be written again and again, against the Deployment's own controller."""
+    views = holding()
+    async with table(views) as (server, client):
+        server.on(f"GET {WEB}", answer(raws.deployment(version=12)))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        with pytest.raises(ConflictError, match="Deployment web is not held any more"):
+            await executor.act(views.record(), "", [action])
+        assert [name for name, _ in server.requests] == [f"GET {WEB}"]
+        workload = views.snapshot().protected
+        assert workload is not None
+        assert workload.workload is not None
+        assert workload.workload.resource_version == "12", "the next look knows"
+
+
+async def test_a_workload_that_is_gone_has_no_pods_to_take() -> None:
+    views = holding()
+    async with table(views) as (server, client):
+        server.on(f"GET {WEB}", refuse(404, "NotFound"))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        with pytest.raises(ConflictError, match="Deployment web is gone"):
+            await executor.act(views.record(), "", [RAISE])
+
+
 async def test_a_pod_is_deleted_on_the_version_that_was_looked_at() -> None:
     views = holding()
     async with table(views) as (server, client):
+        server.on(f"GET {WEB}", answer(HELD))
         server.on(f"DELETE {POD}", answer({"kind": "Status"}))
         executor = HoldExecutor(client, views.store, lambda: 0.0)
-        delete = DeletePod("web-6f8c-a", "uid-web-6f8c-a", "10")
-        await executor.act(views.record(), "", [delete])
-        ((_, body),) = server.requests
+        await executor.act(views.record(), "", [DELETE])
+        _, (_, body) = server.requests
         assert body["preconditions"] == {"uid": "uid-web-6f8c-a", "resourceVersion": "10"}
         assert len(views.store.pods) == 0
 

@@ -225,6 +225,10 @@ clean: ## remove what was made here (not the cache of built programs)
 bench: setup ## every benchmark, with Argo Rollouts and Deployments beside (ARGS=--quick: small numbers)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: profile
+profile: setup ## where the operator's CPU time and requests go in many rollouts at once, without a cluster (ARGS=--help)
+	$(BIN)/python -m benchmarks.work $(ARGS)
+
 bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets, guarding
 	$(BIN)/python -m benchmarks $* $(ARGS)
 

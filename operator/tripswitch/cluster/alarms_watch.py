@@ -49,8 +49,8 @@ class AlarmStore(Protocol):
     def track(self, record: Record) -> Tracked:
         """Return what is known of an object, to read and to write."""
 
-    def mark(self, key: Key) -> None:
-        """Have an object looked at."""
+    def hurry(self, key: Key) -> None:
+        """Have an object looked at before others that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Asker:
         tracked = self.store.track(self.record)
         before, tracked.alarms = tracked.alarms, reading
         if is_news(before, reading, self.question):
-            self.store.mark(self.record.key)
+            self.store.hurry(self.record.key)
 
 
 class AlarmWatcher:

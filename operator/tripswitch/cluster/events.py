@@ -1,7 +1,8 @@
 """Kubernetes Events about a GuardedDeployment: best effort, and never in the way of a reconcile.
 
-They wait a second for repeats of themselves, and are posted by one task in the order in which they came.
-A repeat within ten minutes raises the count of the event that is there already, and brings its words up
+They wait a second for repeats of themselves, and are posted by one task in the order in which they came: all
+objects together never have more than one request under way. Where more than that come, warnings go first, and
+what has no room is counted. A repeat within ten minutes raises the count of the event that is there already, and brings its words up
 to date; many different messages of one reason are combined into one event, so that a thousand failing
 pods do not make a thousand events.
 """
@@ -35,6 +36,8 @@ MAX_MESSAGES = 10
 HOLD_SECONDS = 1.0
 """How long an event is held back so that repeats are merged into it, in seconds."""
 MAX_WAITING = 1000
+BACKLOG = 100
+"""Where more events than this wait, warnings are posted before all others."""
 MAX_REMEMBERED = 4096
 """Objects of which it is remembered what was posted about them; the one that was quiet longest goes."""
 
@@ -67,9 +70,22 @@ _Topic = tuple[str, str]
 
 
 class Recorder:
-    """Posts events in the background. Run :meth:`run` as a task."""
+    """Posts events in the background. Run :meth:`run` as a task.
 
-    def __init__(self, client: Client, clock: Callable[[], Instant]) -> None:
+    Args:
+        client: For the requests.
+        clock: The time.
+        observe: Called with what became of an event: ``posted``, ``merged`` (into one that still waited),
+            ``dropped`` (too many waited) or ``failed`` (the API server did not take it).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Callable[[], Instant],
+        observe: Callable[[str], None] = lambda _result: None,
+    ) -> None:
+        self._observe = observe
         self._client = client
         self._clock = clock
         self._waiting: dict[tuple[str, _Topic], _Said] = {}
@@ -87,7 +103,7 @@ class Recorder:
     def say(
         self, about: Record, reason: str, message: str, *, warning: bool, topic: str = ""
     ) -> None:
-        """Hand over an event; it is dropped if too many are waiting.
+        """Hand over an event; it is dropped if too many are waiting, a warning only for want of others.
 
         Args:
             about: The GuardedDeployment.
@@ -102,14 +118,10 @@ class Recorder:
         if known is not None:
             again = replace(known, message=message, at=now, count=known.count + 1)
             self._waiting[key] = again
-        elif len(self._waiting) < MAX_WAITING:
-            self._waiting[key] = _Said(about, reason, message, warning, topic or message, now, now)
+            self._observe("merged")
         else:
-            logger.warning(
-                "event %s was dropped: the queue of events is full",
-                reason,
-                extra=log_about(about.key),
-            )
+            self._waiting[key] = _Said(about, reason, message, warning, topic or message, now, now)
+            self._make_room()
         self._done.clear()
         self._some.set()
 
@@ -126,12 +138,15 @@ class Recorder:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._hurry.wait(), self.hold_seconds)
             while self._waiting:
-                said = self._waiting.pop(next(iter(self._waiting)))
+                said = self._take()
                 try:
                     await self._post(said)
                 except ApiError as error:
+                    self._observe("failed")
                     context = log_about(said.about.key)
                     logger.warning("event %s lost: %s", said.reason, error, extra=context)
+                else:
+                    self._observe("posted")
             self._some.clear()
             self._drop_gone()
             self._done.set()
@@ -145,6 +160,25 @@ class Recorder:
         except TimeoutError:
             logger.warning("%d events were not posted in time", len(self._waiting))
         self._hurry.clear()
+
+    def _take(self) -> _Said:
+        """Take the event that is posted next out of those that wait."""
+        first = next(iter(self._waiting))
+        if len(self._waiting) > BACKLOG:
+            warnings = (key for key, said in self._waiting.items() if said.warning)
+            first = next(warnings, first)
+        return self._waiting.pop(first)
+
+    def _make_room(self) -> None:
+        """Drop an event if too many wait: the latest one that is no warning, or else the latest one."""
+        if len(self._waiting) <= MAX_WAITING:
+            return
+        latest_first = list(reversed(self._waiting))
+        plain = (key for key in latest_first if not self._waiting[key].warning)
+        said = self._waiting.pop(next(plain, latest_first[0]))
+        self._observe("dropped")
+        context = log_about(said.about.key)
+        logger.warning("event %s was dropped: %d wait", said.reason, MAX_WAITING, extra=context)
 
     async def _post(self, said: _Said) -> None:
         posted = self._posted_lately(said)

@@ -21,6 +21,7 @@ from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
 from tripswitch.cluster.selectors import selector_matches
 from tripswitch.cluster.tracked import Tracked
+from tripswitch.domain.rules.failure_reasons import shows_failure
 from tripswitch.domain.rules.registries import find_troubles
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
@@ -186,10 +187,22 @@ class Store:
         return f"{HASH_LABEL}={hash_of(check.replica_set)}"
 
     def see(self, record: Record, sight: Sight) -> None:
-        """Take how current the views of a GuardedDeployment are now, and have it looked at."""
+        """Take how current the views of a GuardedDeployment are now, and have it looked at: a verdict is due."""
         if self.holds(record):
             self.track(record).sight = sight
-            self._dirty(record.key)
+            self.hurry(record.key)
+
+    def hurry(self, key: Key) -> None:
+        """Have a GuardedDeployment looked at before others that wait."""
+        record = self.find(key)
+        if record is not None:
+            self.track(record).urgent = True
+        self._dirty(key)
+
+    def is_urgent(self, key: Key) -> bool:
+        """Return whether a GuardedDeployment is to be looked at before others."""
+        record = self.find(key)
+        return record is not None and self.track(record).urgent
 
     def mark(self, key: Key) -> None:
         """Have a GuardedDeployment looked at."""
@@ -271,7 +284,9 @@ class Store:
             self._dirty(guard)
         replica_set = self.replica_sets.find(pod.owner)
         if replica_set is not None and replica_set.namespace == pod.namespace:
-            self._mark_owner(replica_set)
+            mark = self.hurry if shows_failure(pod.view) else self.mark
+            for key in self._owners_of(replica_set):
+                mark(key)
 
     def _mark_owner(self, seen: SeenReplicaSet) -> None:
         for key in self._owners_of(seen):

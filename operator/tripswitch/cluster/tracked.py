@@ -30,6 +30,7 @@ class Tracked:
         no_retention_until: Until when no pod can be set aside; None: that was never refused.
         sight: How current the views of its pods are.
         alarms: The latest reading of its alarms.
+        urgent: It is looked at before others: a pod shows a failure, a verdict is due, or a rollback runs.
         parts: What other classes remember of it (:class:`tripswitch.cluster.per_object.PerObject`).
     """
 
@@ -39,6 +40,7 @@ class Tracked:
     no_retention_until: Instant | None = None
     sight: Sight = UNKNOWN
     alarms: AlarmReading = NO_READING
+    urgent: bool = False
     parts: dict[object, Any] = field(default_factory=dict)
     _parsed: tuple[int, Any] | None = None
 

@@ -29,6 +29,7 @@ from tripswitch.cluster.workloads import (
     see_guarded_pod,
     see_guarded_replica_set,
 )
+from tripswitch.domain.rules.failure_reasons import shows_failure
 from tripswitch.domain.rules.workloads import adapt
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.pods import PodView
@@ -275,18 +276,18 @@ class WorkloadStore(Store):
     def _tell_relabelled(self, target: Target) -> None:
         self.changed(target)  # it is set later
 
-    def _mark_target(self, target: Target) -> None:
+    def _mark_target(self, target: Target, *, urgent: bool = False) -> None:
         for uid in self._guards.get(target, ()):
             key = self.find_key(uid)
             if key is not None:
-                self._dirty(key)
+                (self.hurry if urgent else self.mark)(key)
 
     def _mark_owner_of_pod(self, pod: SeenPod) -> None:
         replica_set = self.replica_sets.find(pod.owner)
         owner = pod.owner.partition("/")[0] if replica_set is None else replica_set.owner
         target = self.workloads.find_target(owner)
         if target is not None:
-            self._mark_target(target)
+            self._mark_target(target, urgent=shows_failure(pod.view))
 
     def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
         target = self.workloads.find_target(seen.owner)

@@ -48,7 +48,8 @@ from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.options import Options
 from tripswitch.shell.reconciler import Background, Reconciler
 from tripswitch.shell.resync import Resync
-from tripswitch.shell.workqueue import WorkQueue
+from tripswitch.shell.workqueue import Pace, WorkQueue
+from tripswitch.shell.write_budget import WriteBudget
 
 STATEFUL_POD = "statefulset.kubernetes.io/pod-name"
 """Label that a StatefulSet's pods have, and no other pods."""
@@ -66,6 +67,7 @@ class Shared:
     notifier: Notifier | None
     alarms: AlarmWatcher
     board: RegistryBoard
+    budget: WriteBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,14 @@ class GuardLine:
         self, options: Options, shared: Shared, most: Mode, kit: GuardKit = GUARD_KIT
     ) -> None:
         client, time, clock = shared.client, shared.time, shared.time.clock
+        budget = WriteBudget() if shared.budget is None else shared.budget
         namespaces: Sequence[str | None] = options.namespaces or [None]
         self.queue: WorkQueue[Key] = WorkQueue(
-            self._reconcile, shared.gate, workers=options.workers, broken=self._tell_broken
+            self._reconcile,
+            shared.gate,
+            workers=options.workers,
+            pace=Pace(self._is_urgent, budget.compute_rest),
+            broken=self._tell_broken,
         )
         self.store = WorkloadStore(
             self.queue.mark, clock, time.reachability.standstills, most, board=shared.board
@@ -114,7 +121,7 @@ class GuardLine:
                 self._collector, self._verifier, shared.notifier, shared.alarms.of(self.store)
             ),
         )
-        self._reconciler.decide = kit.decide
+        self._reconciler.decide, self._reconciler.budget = kit.decide, budget
         self.sweep = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)
         self.reflectors = [
             Reflector(client, resource, sink, namespace=namespace, labels=labels)
@@ -185,6 +192,9 @@ class GuardLine:
 
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self._reconciler.reconcile(key, marked)
+
+    def _is_urgent(self, key: Key) -> bool:
+        return self.store.is_urgent(key)
 
     def _tell_broken(self, key: Key, error: Exception) -> None:
         self._reconciler.tell_broken(key, error)

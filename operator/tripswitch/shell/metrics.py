@@ -69,6 +69,13 @@ class Metrics:
             ("result",),
             registry=self._registry,
         )
+        self._events = Counter(
+            "tripswitch_events",
+            "Kubernetes Events by outcome: posted, merged (into one that still waited), dropped (too many "
+            "waited), failed (refused).",
+            ("result",),
+            registry=self._registry,
+        )
         self._alarm_readings = Counter(
             "tripswitch_alarm_readings",
             "Requests for alerting rules by outcome: ok, failed.",
@@ -99,6 +106,10 @@ class Metrics:
     def count_notification(self, result: str) -> None:
         """Count the outcome of one notification."""
         self._notifications.labels(result).inc()
+
+    def count_event(self, result: str) -> None:
+        """Count what became of one Kubernetes Event."""
+        self._events.labels(result).inc()
 
     def count_alarm_reading(self, result: str) -> None:
         """Count the outcome of one request for alerting rules."""

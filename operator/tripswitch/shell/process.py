@@ -118,6 +118,7 @@ class Process:
                     self._notifier,
                     parts.alarms,
                     parts.store.board,
+                    parts.budget,
                 ),
                 options.guard_workloads,
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +34,12 @@ from tripswitch.domain.values.alarms import AlarmQuestion
 from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
 from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.workqueue import HOLD_SECONDS, TryAgainError
+from tripswitch.shell.write_budget import WriteBudget
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +60,6 @@ OF_THE_WORKLOAD = frozenset(
 )
 """Events that a guarded Deployment or StatefulSet gets, too: what was done to it, and why (G4)."""
 
-PROGRESS_SECONDS = 1.0
-"""Mere progress of one object is written no more often than this; anything else at once."""
-BURST_SECONDS = 0.25
-"""How long failures that trip nothing wait for more failures, in seconds: they come in bursts."""
-
 
 @dataclass(slots=True)
 class _Memory:
@@ -71,8 +67,10 @@ class _Memory:
 
     misunderstood: str = ""
     """The version of which it was told that it is not understood."""
-    written: float = -math.inf
-    """When the last status was written."""
+    written: float | None = None
+    """When the last status was written; before the first one, when one could have been."""
+    turn: float | None = None
+    """When mere progress that waits is written."""
     failing: float | None = None
     """Since when a failure waits to be written."""
     undone: bool = False
@@ -129,8 +127,8 @@ class Reconciler:
         self._now = now
         self._background = background
         self.decide: Callable[[Snapshot, Instant], Decision] = decide
-        self.progress_seconds = PROGRESS_SECONDS
-        self.burst_seconds = BURST_SECONDS
+        self.budget = WriteBudget()
+        """To be set to that of the process, which all reconcilers share."""
         self._memories = PerObject(store, _Memory)
         store.when_gone(self._forget)
 
@@ -152,8 +150,13 @@ class Reconciler:
             return None  # its ReplicaSets go with it; or it is marked again when all of it is known
         loop = asyncio.get_running_loop()
         began = loop.time()
+        known = self._store.track(record)
+        was_urgent, known.urgent = (
+            known.urgent,
+            False,
+        )  # what comes from here on is for the next look
         try:
-            return await self._look(record, marked)
+            delay = await self._look(record, marked)
         except NotLeadingError as error:
             raise TryAgainError(str(error), HOLD_SECONDS) from error
         except ThrottledError as error:
@@ -163,7 +166,11 @@ class Reconciler:
         except ApiError as error:
             logger.warning("%s", error.describe(), extra=about(key))
             raise TryAgainError(str(error)) from error
+        else:
+            was_urgent = False
+            return delay
         finally:
+            known.urgent |= was_urgent or self._memories.of(record).undone
             self._metrics.time_reconcile(loop.time() - began)
 
     def tell_broken(self, key: Key, error: Exception) -> None:
@@ -184,14 +191,21 @@ class Reconciler:
             return None
         guarded = snapshot.guarded
         decision = self.decide(snapshot, now)
+        rollout = decision.status.memory.rollout
+        if rollout is not None and rollout.status is RolloutStatus.ROLLBACK_IN_PROGRESS:
+            self._store.track(record).urgent = True
         if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._find_hold(memory, guarded.status, decision)
             if wait > 0:
                 self._background.ask(record, decision)  # a failed pod may be gone by then
                 wake = decision.wake_at
                 return wait if wake is None else max(0.001, min(wait, wake - now))
-            await self._executor.write_status(record, _dump(snapshot, decision.status))
-            memory.written, memory.failing = loop.time(), None
+            began = loop.time()
+            try:
+                await self._executor.write_status(record, _dump(snapshot, decision.status))
+            finally:
+                self.budget.take_answer(loop.time() - began)
+            memory.written, memory.turn, memory.failing = loop.time(), None, None
         self._background.ask(record, decision, written=snapshot.findings)
         memory.undone = True
         try:
@@ -209,10 +223,18 @@ class Reconciler:
             return 0.0  # such as the scale-down of a trip, which a newer version got in the way of
         loop_now = asyncio.get_running_loop().time()
         if is_mere_progress(before, decision):
-            return memory.written + self.progress_seconds - loop_now
+            memory.written = loop_now if memory.written is None else memory.written
+            if decision.actions:
+                return memory.written + self.budget.step_seconds - loop_now
+            if memory.turn is None:
+                earliest = memory.written + self.budget.progress_seconds
+                memory.turn = self.budget.give_turn(max(earliest, loop_now))
+            return memory.turn - loop_now
         if is_mere_failure(before, decision):
             memory.failing = loop_now if memory.failing is None else memory.failing
-            return memory.failing + self.burst_seconds - loop_now
+            budget = self.budget
+            burst = budget.burst_seconds if decision.actions else budget.burst
+            return memory.failing + burst - loop_now
         return 0.0
 
     def _tell_invalid(self, record: Record, words: str) -> None:

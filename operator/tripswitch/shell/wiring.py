@@ -41,7 +41,8 @@ from tripswitch.shell.metrics import Metrics
 from tripswitch.shell.pulse import Pulse
 from tripswitch.shell.reconciler import Background, Reconciler
 from tripswitch.shell.resync import Resync
-from tripswitch.shell.workqueue import WorkQueue
+from tripswitch.shell.workqueue import Pace, WorkQueue
+from tripswitch.shell.write_budget import WriteBudget
 
 logger = logging.getLogger(__name__)
 
@@ -126,12 +127,18 @@ class Wiring:
         """Set once the workers may begin."""
         self.guards: GuardLine | None = None
         """The parts for guarded Deployments and StatefulSets; to be set before :meth:`fill`."""
+        self.budget = WriteBudget()
+        """Shared by all reconcilers of the process."""
         self.queue: WorkQueue[Key] = WorkQueue(
-            self._reconcile, self.gate, workers=wishes.workers, broken=self._tell_broken
+            self._reconcile,
+            self.gate,
+            workers=wishes.workers,
+            pace=Pace(self._is_urgent, self.budget.compute_rest),
+            broken=self._tell_broken,
         )
         self.store = kit.store(self.queue.mark, clock, time.reachability.standstills)
         self.store.when_gone(lambda record: self.queue.forget(record.key))
-        self.recorder = Recorder(client, clock)
+        self.recorder = Recorder(client, clock, metrics.count_event)
         executor = kit.executor(client, self.store, clock, self._tell_retention)
         self.collector = kit.collector(client, self.store, clock, logs=wishes.log_evidence)
         self.verifier = kit.verifier(client, self.store, clock)
@@ -141,7 +148,7 @@ class Wiring:
         self.reconciler = kit.reconciler(
             self.store, executor, self.recorder, metrics, clock, background=background
         )
-        self.reconciler.decide = kit.decide
+        self.reconciler.decide, self.reconciler.budget = kit.decide, self.budget
         self.resync = Resync(client, self.store, executor, namespaces)
         self.leadership = Leadership(lease, self._catch_up, time.take_over, kit.watchdog)
         self._own_reflectors = _make_reflectors(client, self.store, namespaces, kit)
@@ -245,6 +252,9 @@ class Wiring:
 
     async def _reconcile(self, key: Key, marked: float) -> float | None:
         return await self.reconciler.reconcile(key, marked)
+
+    def _is_urgent(self, key: Key) -> bool:
+        return self.store.is_urgent(key)
 
     def _tell_broken(self, key: Key, error: Exception) -> None:
         self.reconciler.tell_broken(key, error)

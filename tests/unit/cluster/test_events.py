@@ -14,7 +14,7 @@ from aiohttp import web
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, at, guarded
-from tripswitch.cluster.events import MAX_MESSAGES, MAX_WAITING, Recorder
+from tripswitch.cluster.events import BACKLOG, MAX_MESSAGES, MAX_WAITING, Recorder
 from tripswitch.cluster.store import Key, Record, Store
 
 pytestmark = pytest.mark.looptime
@@ -182,6 +182,48 @@ async def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
             await recorder.drain(0.01)
     assert "dropped" in caplog.text
     assert "1000 events were not posted in time" in caplog.text
+
+
+async def test_in_a_backlog_warnings_are_posted_first_and_else_all_in_their_order() -> None:
+    async with bench() as it:
+        it.recorder.say(record(), "RolloutStarted", "started", warning=False)
+        it.tell("it crashed")
+        await it.recorder.drain(5)
+        assert [event["message"] for event in it.posted] == ["started", "it crashed"]
+        it.posted.clear()
+        for number in range(BACKLOG):
+            it.recorder.say(record(f"other-{number}"), "RolloutStarted", "started", warning=False)
+        it.tell("it tripped", uid="gd-9")
+        await it.recorder.drain(5)
+        assert it.posted[0]["message"] == "it tripped"
+        assert len(it.posted) == BACKLOG + 1
+
+
+async def test_what_becomes_of_each_event_is_counted() -> None:
+    """None is dropped in silence, and a warning only if there is no other event to drop."""
+    found: list[str] = []
+    made = Bench()
+    async with serve_in_memory(made.handle) as client:
+        recorder = Recorder(client, lambda: T0, found.append)
+        for number in range(MAX_WAITING):
+            recorder.say(record(), "RolloutStarted", f"{number}", warning=number == 7)
+        recorder.say(record(), "PodLaunchFailed", "it crashed", warning=True)
+        assert found == ["dropped"]
+        recorder.say(record(), "PodLaunchFailed", "it crashed", warning=True)
+        recorder.say(record(), "RolloutStarted", "one too many", warning=False)
+        assert found == ["dropped", "merged", "dropped"]
+        made.refusal = refuse(403, "Forbidden", "no right")
+        task = asyncio.create_task(recorder.run())
+        await recorder.drain(60)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert found.count("failed") == 1
+    assert found.count("posted") == MAX_WAITING - 1
+    told = [event["message"] for event in made.posted] + [
+        what["message"] for _, what in made.patched
+    ]
+    assert any("it crashed" in message for message in told)
+    assert not any(message in ("999", "one too many") for message in told)
 
 
 async def test_what_steers_a_terminal_is_left_out() -> None:

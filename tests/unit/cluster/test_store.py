@@ -90,6 +90,27 @@ def test_a_change_of_a_child_is_reported_by_its_owners_key(cluster: Cluster) -> 
     assert cluster.told() == [WEB]
 
 
+def test_an_object_is_urgent_once_a_pod_of_it_shows_a_failure_or_a_reading_has_come(
+    cluster: Cluster,
+) -> None:
+    store = cluster.store
+    record = store.find(WEB)
+    assert record is not None
+    assert not store.is_urgent(WEB)
+    store.pods.upsert(ready_pod(version=200))
+    assert not store.is_urgent(WEB)
+    store.pods.upsert(pod(waiting("ErrImagePull"), version=201))
+    assert store.is_urgent(WEB)
+    store.track(record).urgent = False
+    store.see(record, Sight(as_of=T0))
+    assert store.is_urgent(WEB)
+    store.remove_guarded("gd-1")
+    assert not store.is_urgent(WEB)
+    cluster.dirty.clear()
+    store.hurry(WEB)
+    assert cluster.dirty == [WEB], "it is looked at, and found to be gone"
+
+
 def test_a_version_that_changes_nothing_is_kept_but_not_reported(cluster: Cluster) -> None:
     cluster.store.pods.upsert(ready_pod(version=101))
     cluster.store.replica_sets.upsert(replica_set(version=51))

@@ -30,7 +30,12 @@ from tests.support.builders import (
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failed_pods import NODE_EVICTIONS, NODE_FAULTS, TEMPLATE_FAULTS
 from tripswitch.domain.rules.failure_policy import judge
-from tripswitch.domain.rules.failure_reasons import CANNOT_START, FAILURE_REASONS, NOT_READY_IN_TIME
+from tripswitch.domain.rules.failure_reasons import (
+    CANNOT_START,
+    FAILURE_REASONS,
+    NOT_READY_IN_TIME,
+    shows_failure,
+)
 from tripswitch.domain.rules.failures import Observed, count_failures
 from tripswitch.domain.rules.health import LEAST_PATIENCE, Experience, expect
 from tripswitch.domain.rules.start_attempts import ATTEMPT_SECONDS, UNKNOWN_BASE, count_attempts
@@ -1358,3 +1363,29 @@ def test_the_next_moment_of_several_is_woken_for() -> None:
     )
     assert look(both, before).wake_at == START + 5
     assert look(both, before).need == Need(events=True), "of the one that waits for longer"
+
+
+# --- which pods are looked at first ---------------------------------------------------------------
+
+BEGUN = ContainerView("setup", ContainerRole.INIT, ended=Ended(0, "Completed"))
+
+
+@pytest.mark.parametrize(
+    ("one", "shown"),
+    [
+        pytest.param(ready_pod("a"), False, id="Ready"),
+        pytest.param(pending_pod("a"), False, id="Pending"),
+        pytest.param(unready_pod("a"), False, id="not Ready"),
+        pytest.param(pod("a", BEGUN, waiting("PodInitializing")), False, id="init done"),
+        pytest.param(pod("a", ended()), True, id="ended"),
+        pytest.param(crashing_pod("a"), True, id="crash loop"),
+        pytest.param(replace(crashing_pod("a"), deleting=True), False, id="ended by its deletion"),
+        pytest.param(stuck_pod("a"), True, id="cannot start"),
+        pytest.param(failed_pod("a", "Evicted"), True, id="failed as a whole"),
+        pytest.param(pod("a", restarted(1)), True, id="restarted"),
+    ],
+)
+def test_a_pod_in_which_something_went_wrong_is_looked_at_first(
+    one: PodView, *, shown: bool
+) -> None:
+    assert shows_failure(one) is shown

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from tripswitch.shell.folding_queue import FoldingQueue, Taken
+from tripswitch.shell.folding_queue import MOST_IN_A_ROW, FoldingQueue, Taken
 
 pytestmark = pytest.mark.looptime
 
@@ -73,6 +73,51 @@ async def test_each_end_ends_one_take() -> None:
     queue.mark("web")
     queue.end()
     assert [await take(queue), await take(queue)] == ["web", None]
+
+
+async def test_urgent_keys_come_before_others_in_their_own_order() -> None:
+    queue: FoldingQueue[str] = FoldingQueue(str.isupper)
+    for key in ("a", "B", "c", "D"):
+        queue.mark(key)
+    assert [await take(queue) for _ in range(4)] == ["B", "D", "a", "c"]
+
+
+async def test_a_waiting_key_that_becomes_urgent_is_given_out_once_and_first() -> None:
+    urgent: set[str] = set()
+    queue: FoldingQueue[str] = FoldingQueue(urgent.__contains__)
+    for key in ("a", "b", "c"):
+        queue.mark(key)
+    urgent.add("c")
+    queue.mark("c")
+    queue.mark("c")
+    assert len(queue) == 3
+    assert [await take(queue) for _ in range(3)] == ["c", "a", "b"]
+    with pytest.raises(TimeoutError):
+        await take(queue)
+
+
+async def test_a_key_that_became_urgent_while_it_was_taken_comes_first_after_its_release() -> None:
+    urgent: set[str] = set()
+    queue: FoldingQueue[str] = FoldingQueue(urgent.__contains__)
+    queue.mark("web")
+    await queue.take()
+    queue.mark("web")
+    queue.mark("other")
+    urgent.add("web")
+    queue.release("web")
+    assert [await take(queue), await take(queue)] == ["web", "other"]
+
+
+async def test_urgent_keys_do_not_keep_another_one_waiting_for_ever() -> None:
+    queue: FoldingQueue[str] = FoldingQueue(str.isupper)
+    queue.mark("patient")
+    given = []
+    for _ in range(MOST_IN_A_ROW + 2):
+        queue.mark("URGENT")
+        given.append(await take(queue))
+        if given[-1] == "URGENT":
+            queue.release("URGENT")
+    assert given == ["URGENT"] * MOST_IN_A_ROW + ["patient", "URGENT"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -89,7 +89,8 @@ class Cluster:
             clock,
             background=Background(Collector(client, self.store, clock, logs=False), self.verifier),
         )
-        self.reconciler.progress_seconds = self.reconciler.burst_seconds = 0.0
+        budget = self.reconciler.budget
+        budget.progress_seconds = budget.step_seconds = budget.burst_seconds = 0.0
         owned = {"tripswitch.dev/revision": "1"}
         digest = {"tripswitch.dev/template-digest": template_digest(TEMPLATE)}
         self.store.upsert_guarded(guarded(template=TEMPLATE))

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.shell.workqueue import TryAgainError, WorkQueue
+from tripswitch.shell.workqueue import Pace, TryAgainError, WorkQueue
 
 pytestmark = pytest.mark.looptime
 
@@ -19,12 +19,13 @@ Work = Callable[[str, float], Awaitable[float | None]]
 
 @asynccontextmanager
 async def queue(
-    work: Work, *, workers: int = 2, open_gate: bool = True
+    work: Work, *, workers: int = 2, open_gate: bool = True, pace: Pace[str] | None = None
 ) -> AsyncIterator[WorkQueue[str]]:
     gate = asyncio.Event()
     if open_gate:
         gate.set()
-    made = WorkQueue(work, gate, workers=workers, retry=Backoff(first=1.0, most=8.0))
+    retry = Backoff(first=1.0, most=8.0)
+    made = WorkQueue(work, gate, workers=workers, retry=retry, pace=pace)
     made.start()
     try:
         yield made
@@ -303,3 +304,54 @@ async def test_a_key_that_waits_for_a_hold_is_worked_on_when_it_is_forgotten() -
         marks.forget("web")
         await asyncio.sleep(1)
         assert log.times == [0, 1]
+
+
+# --- pace -----------------------------------------------------------------------------------------
+
+
+async def test_a_key_rests_after_the_work_and_what_happens_meanwhile_is_one_more_look() -> None:
+    log = Log()
+    async with queue(log, pace=Pace(rest=lambda: 3.0)) as marks:
+        for _ in range(5):
+            marks.mark("web")
+            await asyncio.sleep(0.5)
+        marks.mark("other")
+        await asyncio.sleep(20)
+        marks.mark("web")
+        await asyncio.sleep(1)
+    assert log.done == [("web", 0), ("other", 2.5), ("web", 3), ("web", 22.5)]
+
+
+async def test_a_key_that_becomes_urgent_does_not_rest() -> None:
+    log, urgent = Log(), set[str]()
+    async with queue(log, pace=Pace(urgent.__contains__, lambda: 3.0)) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.mark("web")
+        urgent.add("web")
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.mark("web")
+        await asyncio.sleep(20)
+    assert log.times == [0, 1, 2]
+
+
+async def test_urgent_or_not_what_failed_is_not_tried_again_before_its_time() -> None:
+    log = Log(TryAgainError("throttled", 7.0))
+    async with queue(log, pace=Pace(lambda _: True, lambda: 3.0)) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.mark("web")
+        await asyncio.sleep(20)
+    assert log.times == [0, 7]
+
+
+async def test_a_key_that_is_forgotten_in_its_rest_is_worked_on_as_soon_as_it_is_marked() -> None:
+    log = Log()
+    async with queue(log, pace=Pace(rest=lambda: 3.0)) as marks:
+        marks.mark("web")
+        await asyncio.sleep(1)
+        marks.forget("web")
+        marks.mark("web")
+        await asyncio.sleep(1)
+    assert log.times == [0, 1]

@@ -79,6 +79,8 @@ class Demo:
         self._patience = patience
         self._screen = Screen()
         self._seen: dict[str, Seen] = {"web": Seen(), "first": Seen(), PLAIN: Seen()}
+        self._playing = ""
+        """Name of the object that the act is about; nothing is printed of the others."""
         self._last_row = ""
         self._events: set[str] = set()
 
@@ -140,6 +142,7 @@ class Demo:
     def _begin(self, title: str, name: str, sample: str) -> Seen:
         """Start the clock, and apply a sample."""
         self._screen.step(f"{title}: manifests/samples/{sample}")
+        self._playing, self._last_row = name, ""
         seen = self._seen[name]
         seen.reached, seen.events, seen.fewest_ready = {}, {}, REPLICAS
         manifest = yaml.safe_load((SAMPLES / sample).read_text())
@@ -184,18 +187,19 @@ class Demo:
         seen.status = status
         seen.reached.setdefault(seen.rollout, self._screen.seconds())
         row = _row(status)
-        if row != self._last_row:
+        if found["metadata"]["name"] == self._playing and row != self._last_row:
             self._last_row = row
             self._screen.show(row)
 
     def _take_event(self, event: Object) -> None:
-        seen = self._seen.get(event["involvedObject"]["name"])
-        name = event["metadata"]["name"]
+        about, name = event["involvedObject"]["name"], event["metadata"]["name"]
+        seen = self._seen.get(about)
         if seen is None or name in self._events:
             return
         self._events.add(name)
         seen.events[event["reason"]] = event["message"]
-        self._screen.show(f"event  {event['type']} {event['reason']}: {event['message']}")
+        if about == self._playing:
+            self._screen.show(f"event  {event['type']} {event['reason']}: {event['message']}")
 
     def _take_pod(self, pod: Object, *, deleted: bool) -> None:
         metadata = pod["metadata"]

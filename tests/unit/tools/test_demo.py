@@ -94,6 +94,21 @@ def test_the_trip_and_its_cause_are_always_shown(
     assert f"cause, as status has it:        {CAUSE}" in printed
 
 
+def test_an_act_shows_nothing_of_the_object_of_another_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Status and events of an earlier act may come when the next one has begun."""
+    late = rollout("FAILED", 1), event("RolloutStalled", "of the first one")
+    for change in late:
+        found = change["object"]
+        found.get("involvedObject", found["metadata"])["name"] = "first"
+    play([*late, *GOOD, *TURN, *TOLD])
+    printed = capsys.readouterr().out
+    assert "SUCCESSFUL           1" in printed
+    assert "FAILED  " not in printed
+    assert "of the first one" not in printed
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -210,6 +210,19 @@ def test_w2_a_number_that_history_has_given_away_is_not_given_twice() -> None:
     ]
 
 
+def test_g2_of_two_replica_sets_with_one_number_the_older_one_keeps_it() -> None:
+    """A Deployment's controller with an old view gives a number twice; no order decides (world 10000019)."""
+    older, younger = (
+        replace(replica_set(1), name=name, uid=name, created_at=START + seconds)
+        for name, seconds in (("web-b", 0), ("web-a", 2))
+    )
+    for order in ((older, younger), (younger, older)):
+        assert [(r.revision, r.replica_set) for r in restore((), order)] == [
+            (2, "web-a"),
+            (1, "web-b"),
+        ]
+
+
 def test_w2_the_one_that_completed_last_is_the_last_completed_one() -> None:
     older = revision(3, completed_at=START + 5)
     newer = revision(1, completed_at=START + 6)

@@ -87,7 +87,7 @@ def restore(
     names = {record.replica_set for record in known}
     numbers = {record.revision for record in known}
     found = list(known)
-    for rs in sorted(replica_sets, key=lambda rs: rs.revision):
+    for rs in sorted(replica_sets, key=lambda rs: (rs.revision, rs.created_at, rs.name)):
         if rs.revision < 1 or rs.deleting or rs.name in names:
             continue
         number = rs.revision if rs.revision not in numbers else compute_next_number(found, ())

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from tripswitch.api.circuit_breakers import read_circuit_breaker
-from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.child_index import Table
+from tripswitch.cluster.guard_register import GuardRegister
 from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.record import Key, Record
 from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.replicasets import SeenReplicaSet
 from tripswitch.cluster.store import Store
-from tripswitch.cluster.workload_index import Brief, WorkloadIndex, is_made_for_label
+from tripswitch.cluster.workload_index import Brief, WorkloadIndex
 from tripswitch.cluster.workloads import (
     POD_HASH,
     REVISION_HASH,
@@ -40,24 +40,6 @@ from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 
 KINDS = frozenset(kind.value for kind in WorkloadKind)
-
-
-class Rank(NamedTuple):
-    """Which of several breakers of one workload acts (G1): the lowest rank.
-
-    One that a person made comes before one that was made for a label, then the older one.
-    """
-
-    for_label: bool
-    created: float
-    name: str
-
-    @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> Rank:
-        """Return the rank of a raw DeploymentCircuitBreaker."""
-        metadata = field(raw, "metadata")
-        created = parse_instant(field(metadata, "creationTimestamp")) or 0.0
-        return cls(is_made_for_label(raw), created, read_text(field(metadata, "name")))
 
 
 class WorkloadStore(Store):
@@ -93,9 +75,7 @@ class WorkloadStore(Store):
             see_controller_revision, self._mark_owner, label=""
         )
         self.workloads = WorkloadIndex(self.is_guarded, self._mark_target, self._tell_relabelled)
-        self._guards: dict[Target, dict[str, Rank]] = {}
-        """By target: the UIDs of its breakers, and which of them comes first."""
-        self._target_of: dict[str, Target] = {}
+        self._guards = GuardRegister()
         self._loaded: set[Target] = set()
         self.load: Callable[[Record], None] = self.finish_loading
         """Called with a breaker whose workload was not guarded before."""
@@ -110,7 +90,9 @@ class WorkloadStore(Store):
 
     def target_of(self, record: Record) -> Target:
         """Return the workload of a breaker."""
-        return self._target_of[record.uid]
+        target = self._guards.find_target(record.uid)
+        assert target is not None, "asked for the workload of a breaker that is gone"
+        return target
 
     def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
         """Take a version of a DeploymentCircuitBreaker; its target never changes."""
@@ -120,16 +102,16 @@ class WorkloadStore(Store):
         record = None if key is None else self.find(key)
         if record is None:
             return
-        if uid in self._target_of:
+        known = self._guards.find_target(uid)
+        if known is not None:
             if record.resource_version == read_text(field(raw, "metadata", "resourceVersion")):
-                self._rank_again(self._target_of[uid], uid, raw)
-            self.changed(self._target_of[uid])
+                self._rank_again(known, uid, raw)
+            self.changed(known)
             return
         reference = field(raw, "spec", "targetRef")
         kind, name = read_text(field(reference, "kind")), read_text(field(reference, "name"))
         target = Target(kind, record.key.namespace, name)
-        self._target_of[uid] = target
-        self._guards.setdefault(target, {})[uid] = Rank.of(raw)
+        self._guards.add(uid, target, raw)
         self.changed(target)
         self._mark_target(target)
         if target in self._loaded:
@@ -141,46 +123,42 @@ class WorkloadStore(Store):
 
     def _rank_again(self, target: Target, uid: str, raw: Mapping[str, Any]) -> None:
         """Follow a person who makes a breaker their own by taking its annotation away (G8)."""
-        guards, rank = self._guards[target], Rank.of(raw)
-        if guards[uid] != rank:
-            guards[uid] = rank
+        if self._guards.rank_again(uid, raw):
             self._mark_target(target)
 
     def remove_guarded(self, uid: str) -> None:
         """Forget a DeploymentCircuitBreaker, and its workload if no other names it."""
         self._tell_if_left(uid)
         super().remove_guarded(uid)
-        target = self._target_of.pop(uid, None)
+        target = self._guards.remove(uid)
         if target is None:
             return
-        others = self._guards[target]
-        others.pop(uid)
         self.changed(target)
-        if others:
+        if target in self._guards:
             self._mark_target(target)  # the next one acts now
             return
-        del self._guards[target]
         self._loaded.discard(target)
         self._drop_children(target)
         self.workloads.forget_view(target)
 
     def _tell_if_left(self, uid: str) -> None:
         """G9: a breaker that is deleted during a trip leaves its workload as it is."""
-        brief = self.workloads.find(self._target_of[uid]) if uid in self._target_of else None
+        target = self._guards.find_target(uid)
+        brief = None if target is None else self.workloads.find(target)
         view = None if brief is None else brief.view
         if brief is not None and view is not None and view.mark and view.mark.breaker == uid:
             self.left(_as_record(brief))
 
     def finish_loading(self, record: Record) -> None:
         """Note that everything about a breaker's workload is known, and have it looked at."""
-        target = self._target_of.get(record.uid)
+        target = self._guards.find_target(record.uid)
         if target is not None:
             self._loaded.add(target)
             self._mark_target(target)
 
     def is_ready(self, record: Record) -> bool:
         """Return whether everything about a breaker's workload is known."""
-        return self._target_of.get(record.uid) in self._loaded
+        return self._guards.find_target(record.uid) in self._loaded
 
     def snapshot(self, record: Record) -> Snapshot:
         """Return everything one decision is made from.
@@ -192,7 +170,7 @@ class WorkloadStore(Store):
         brief = self.workloads.find(target)
         workload = None if brief is None else brief.view
         revisions = [] if brief is None else self._find_revisions(target, brief.uid)
-        snapshot = adapt(breaker, workload, revisions, self._find_rival(record))
+        snapshot = adapt(breaker, workload, revisions, self._guards.find_rival(record.uid))
         snapshot = replace(
             snapshot,
             findings=self.track(record).findings,
@@ -203,7 +181,7 @@ class WorkloadStore(Store):
 
     def find_workload(self, record: Record) -> Record | None:
         """Return the workload as the object of an event, if a trip may change it (G4, G7)."""
-        target = self._target_of.get(record.uid)
+        target = self._guards.find_target(record.uid)
         brief = None if target is None else self.workloads.find(target)
         if brief is None or brief.view is None:
             return None  # or the breaker is gone by now
@@ -236,12 +214,6 @@ class WorkloadStore(Store):
             breaker = replace(breaker, protection=protection)
         return breaker
 
-    def _find_rival(self, record: Record) -> str:
-        """G1: the name of the breaker for the same target that comes before this one."""
-        guards = self._guards[self.target_of(record)]
-        first = min(guards.values())
-        return "" if first == guards[record.uid] else first.name
-
     def _find_revisions(self, target: Target, uid: str) -> list[ReplicaSetView]:
         """A reference to an owner in another namespace means nothing."""
         return [
@@ -270,14 +242,14 @@ class WorkloadStore(Store):
 
     def guards_of(self, target: Target) -> list[Record]:
         """Return the breakers of a workload."""
-        keys = [self.find_key(uid) for uid in self._guards.get(target, ())]
+        keys = [self.find_key(uid) for uid in self._guards.list_guards(target)]
         return [record for key in keys if key is not None and (record := self.find(key))]
 
     def _tell_relabelled(self, target: Target) -> None:
         self.changed(target)  # it is set later
 
     def _mark_target(self, target: Target, *, urgent: bool = False) -> None:
-        for uid in self._guards.get(target, ()):
+        for uid in self._guards.list_guards(target):
             key = self.find_key(uid)
             if key is not None:
                 (self.hurry if urgent else self.mark)(key)
@@ -291,7 +263,7 @@ class WorkloadStore(Store):
 
     def _owners_of(self, seen: SeenReplicaSet) -> Iterable[Key]:
         target = self.workloads.find_target(seen.owner)
-        guards = () if target is None else self._guards.get(target, ())
+        guards = () if target is None else self._guards.list_guards(target)
         return [key for uid in guards if (key := self.find_key(uid)) is not None]
 
 

@@ -84,8 +84,8 @@ def test_a_slow_start_and_pods_deleted_by_hand_never_count(world: Namespace) -> 
     """F5: ContainerCreating, a startup probe that takes its time, deletionTimestamp."""
     world.completed(guarded(image="web:1"))
     world.apply(guarded(image="web:2", behaviour="slow-start", minReadySeconds=5))
-    world.until(lambda status: revision(status, status["desiredRevision"])["running"] == 4)
-    name = revision(world.status(), 2)["replicaSet"]
+    status = world.until(lambda s: s["desiredRevision"] == 2 and revision(s, 2)["running"] == 4)
+    name = revision(status, 2)["replicaSet"]
     for pod in world.pods():
         if pod.metadata.name.startswith(name):
             world.kubectl("delete", f"pod/{pod.metadata.name}", "--wait=false")

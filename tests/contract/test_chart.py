@@ -66,6 +66,7 @@ def test_every_value_has_a_default_and_every_default_a_schema() -> None:
         {"alarms": {"namespaceLabel": "a.b"}},
         {"alarms": {"token": "itself"}},
         {"guardWorkloads": {"enabled": "yes"}},
+        {"checkReferences": "yes"},
     ],
     ids=str,
 )
@@ -80,6 +81,9 @@ GUARDING = {
     *("deploymentcircuitbreakers", "deploymentcircuitbreakers/status"),
 }
 """What the operator has rights on for the sake of workloads that are guarded in place (rules G)."""
+
+REFERENCES = ("configmaps", "serviceaccounts")
+"""What a rollback may need, and of which names are listed (B9)."""
 
 
 def rights_with(*arguments: str) -> set[Right]:
@@ -158,8 +162,28 @@ def test_in_listed_namespaces_there_is_no_right_on_namespaces() -> None:
     assert verbs(rights, *WORKLOADS) == {"get", "list", "watch", "patch"}
 
 
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("settings", "granted"),
+    [
+        ([], True),
+        (["--set=checkReferences=false"], False),
+        (["--set=watchNamespaces={shop}"], False),
+        (["--set=watchNamespaces={shop}", "--set=checkReferences=true"], True),
+    ],
+)
+def test_b9_the_right_to_list_references_can_be_left_out_and_is_in_listed_namespaces(
+    settings: list[str], *, granted: bool
+) -> None:
+    """The process is told the same as the API server."""
+    rights = rights_with(*settings)
+    assert verbs(rights, *REFERENCES) == ({"list"} if granted else set())
+    assert verbs(rights, "secrets") == set()
+    assert f"--check-references={str(granted).lower()}" in render(settings)
+
+
 def test_the_rights_are_the_least() -> None:
-    """No wildcard, no secrets, no configmaps, no write on a pod but deletes and setting aside."""
+    """No wildcard, no secrets, names of configmaps, no write on a pod but deletes and setting aside."""
     rights = read_granted((ROOT / "manifests" / "rbac.yaml").read_text())
     assert {right.resource for right in rights} <= {
         "guardeddeployments",
@@ -171,9 +195,11 @@ def test_the_rights_are_the_least() -> None:
         "events",
         "leases",
         "nodes",
+        *REFERENCES,
         *GUARDING,
     }
     assert {right.verb for right in rights if right.resource == "nodes"} == {"get"}
+    assert verbs(rights, *REFERENCES) == {"list"}
     assert not [right for right in rights if "*" in (right.group, right.resource, right.verb)]
     pods = {right.verb for right in rights if right.resource == "pods"}
     assert pods <= {"get", "list", "watch", "delete", "patch"}

@@ -39,6 +39,7 @@ PROMISED = {
     "tripswitch_alarm_readings_total",
     "tripswitch_stalled",
     "tripswitch_crash_looping",
+    "tripswitch_rollback_at_risk",
 }
 """The names that other people's dashboards and alerts may rely on."""
 

@@ -241,8 +241,8 @@ class Process:
         )
         self._note_neighbours()
         if services.guards is not None:
-            both = (parts.alarms, parts.store.board)
-            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, notifier, *both)
+            rest = (parts.alarms, parts.references, parts.store.board)
+            shared = Shared(client, parts.recorder, Metrics(), time, parts.gate, notifier, *rest)
             parts.guards = services.guards(shared, kit)
         try:
             await parts.fill()

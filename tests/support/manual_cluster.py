@@ -30,6 +30,7 @@ from tripswitch.domain.values.decision import Action, Decision
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.memory import Breaker, Revision, Rollout
 from tripswitch.domain.values.pods import PodView, RetainedPod
+from tripswitch.domain.values.references import ReferenceReading
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
 from tripswitch.domain.values.report import Condition
 from tripswitch.domain.values.sight import CURRENT, Sight
@@ -59,6 +60,7 @@ class ManualCluster:
     pods_made: int = 0
     sight: Sight = CURRENT
     alarms: AlarmReading = NO_READING
+    references: ReferenceReading | None = None
     dated: bool = False
     """Pods have the time at which they were made."""
 
@@ -219,6 +221,7 @@ class ManualCluster:
             sight=self.sight,
             strays=tuple(self.strays.values()),
             alarms=self.alarms,
+            references=self.references,
         )
 
     @property

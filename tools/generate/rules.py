@@ -61,6 +61,7 @@ PLACES = {
     "B6": ("domain/steps/follow_spec.py", "follow_spec"),
     "B7": ("domain/rules/conditions.py", "_stalled"),
     "B8": ("domain/steps/finish.py", "drop_lost_rollback_target"),
+    "B9": ("domain/steps/rollback_risk.py", "__doc__"),
     "C1": ("domain/steps/apply_commands.py", "retry_desired"),
     "C2": ("domain/steps/apply_commands.py", "_stop"),
     "C3": ("domain/steps/follow_spec.py", "follow_spec"),

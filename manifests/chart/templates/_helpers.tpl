@@ -49,6 +49,14 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end -}}
 {{- end -}}
 
+{{- define "tripswitch.checkReferences" -}}
+{{- if eq (toString .Values.checkReferences) "auto" -}}
+{{- empty .Values.watchNamespaces -}}
+{{- else -}}
+{{- .Values.checkReferences -}}
+{{- end -}}
+{{- end -}}
+
 {{/*
 What the operator may do where the workloads are. Nothing more than its code asks for: the end-to-end
 suite fails on a right that is missing, and on one that is never used.
@@ -83,6 +91,12 @@ suite fails on a right that is missing, and on one that is never used.
 - apiGroups: [""]
   resources: [events]
   verbs: [create, list, patch]
+{{- if eq (include "tripswitch.checkReferences" .) "true" }}
+# The names of those that a rollback would need (rule B9). Their metadata is asked for; a right cannot say so.
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts]
+  verbs: [list]
+{{- end }}
 {{- if .Values.guardWorkloads.enabled }}
 # create, patch, delete: the objects that the label tripswitch.dev/circuit-breaker asks for (rule G8).
 - apiGroups: [tripswitch.dev]

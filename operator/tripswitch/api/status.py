@@ -270,6 +270,18 @@ class Revision(ApiModel):
     )
 
 
+class MissingReferences(Compact):
+    """What new pods of a completed revision need and its namespace does not have (rule B9)."""
+
+    revision: int = Field(description="The revision that a rollback goes back to.")
+    config_maps: tuple[str, ...] = Field(
+        default=(), description="ConfigMaps that its template names, and that do not exist."
+    )
+    service_accounts: tuple[str, ...] = Field(
+        default=(), description="ServiceAccounts that its template names, and that do not exist."
+    )
+
+
 class Storm(ApiModel):
     """A ReplicaSet that is held because its pods fail as soon as they are made (rule R8)."""
 
@@ -325,6 +337,10 @@ class CommonStatus(ApiModel):
     circuit_breaker: Breaker = Field(default=Breaker(), description="The circuit breaker.")
     alarms: AlarmsStatus | None = Field(
         default=None, description="The alarms of the latest deployment; none if none are watched."
+    )
+    missing_references: MissingReferences | None = Field(
+        default=None,
+        description="What a rollback would need and is not there; none if nothing is known to be missing.",
     )
     revisions: tuple[Revision, ...] = Field(
         default=(),

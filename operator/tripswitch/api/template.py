@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tripswitch.api.references import read_references
 from tripswitch.api.text import clean
 from tripswitch.api.tolerant import mapping, objects
 from tripswitch.domain.values.images import TemplateImage
@@ -63,6 +64,7 @@ def read_template(template: Any, digest: str) -> Template:
             for one, init in (*listed, *first)
             if one.get("name") and one.get("image")
         ),
+        references=read_references(spec),
     )
 
 

@@ -42,6 +42,8 @@ REPLICA_SETS = Resource("/apis/apps/v1", "replicasets")
 PODS = Resource("/api/v1", "pods")
 EVENTS = Resource("/api/v1", "events")
 NODES = Resource("/api/v1", "nodes")
+CONFIG_MAPS = Resource("/api/v1", "configmaps")
+SERVICE_ACCOUNTS = Resource("/api/v1", "serviceaccounts")
 LEASES = Resource("/apis/coordination.k8s.io/v1", "leases")
 
 

@@ -153,6 +153,7 @@ class Store:
             retention_refused=self._clock() < (known.no_retention_until or 0.0),
             sight=replace(known.sight, standstills=self._standstills()),
             alarms=known.alarms,
+            references=known.references,
         )
         return self.add_outages(record, snapshot)
 

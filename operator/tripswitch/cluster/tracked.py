@@ -10,6 +10,7 @@ from tripswitch.cluster.record import Record
 from tripswitch.cluster.refusals import Refusal
 from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.references import ReferenceReading
 from tripswitch.domain.values.sight import UNKNOWN, Sight
 from tripswitch.domain.values.time import Instant
 
@@ -30,6 +31,7 @@ class Tracked:
         no_retention_until: Until when no pod can be set aside; None: that was never refused.
         sight: How current the views of its pods are.
         alarms: The latest reading of its alarms.
+        references: What was found of the objects that its revision for a rollback names; None: nothing yet.
         urgent: It is looked at before others: a pod shows a failure, a verdict is due, or a rollback runs.
         parts: What other classes remember of it (:class:`tripswitch.cluster.per_object.PerObject`).
     """
@@ -40,6 +42,7 @@ class Tracked:
     no_retention_until: Instant | None = None
     sight: Sight = UNKNOWN
     alarms: AlarmReading = NO_READING
+    references: ReferenceReading | None = None
     urgent: bool = False
     parts: dict[object, Any] = field(default_factory=dict)
     _parsed: tuple[int, Any] | None = None

@@ -176,6 +176,7 @@ class WorkloadStore(Store):
             findings=self.track(record).findings,
             sight=replace(self.find_sight(record), standstills=self._standstills()),
             alarms=self.track(record).alarms,
+            references=self.track(record).references,
         )
         return self.add_outages(record, snapshot)
 

@@ -33,6 +33,7 @@ from tripswitch.domain.steps.report_status import report_refusal, report_status
 from tripswitch.domain.steps.restore_history import rename_on_collision, restore_history
 from tripswitch.domain.steps.resume import resume
 from tripswitch.domain.steps.retain_pods import retain_pods
+from tripswitch.domain.steps.rollback_risk import ask_references, watch_references
 from tripswitch.domain.steps.run_hooks import apply_answers
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.steps.watch_alarms import ask_alarms
@@ -76,6 +77,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         report_crash_loops,
         report_outages,
         drop_lost_rollback_target,
+        watch_references,
         report_refusal,
     )
     for step in steps:
@@ -103,6 +105,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
         inquiries=inquiries,
         check=find_check(draft),
         alarms=ask_alarms(draft),
+        references=ask_references(draft),
         wake_at=min(draft.wakes, default=None),
     )
 

@@ -24,6 +24,7 @@ from tripswitch.domain.steps.renumber import renumber
 from tripswitch.domain.steps.report_status import report_status
 from tripswitch.domain.steps.restore_history import restore_history
 from tripswitch.domain.steps.resume import resume
+from tripswitch.domain.steps.rollback_risk import ask_references, watch_references
 from tripswitch.domain.steps.use_evidence import ask_evidence, use_evidence
 from tripswitch.domain.steps.watch_alarms import ask_alarms
 from tripswitch.domain.values.decision import Action, Decision, Event, EventReason
@@ -46,6 +47,7 @@ STEPS = (
     report_crash_loops,
     report_outages,
     drop_lost_rollback_target,
+    watch_references,
 )
 
 
@@ -75,6 +77,7 @@ def decide_guarded(snapshot: Snapshot, protected: Protected, now: Instant) -> De
         inquiries=inquiries,
         check=find_check(draft),
         alarms=ask_alarms(draft),
+        references=ask_references(draft),
         wake_at=min(draft.wakes, default=None),
     )
 

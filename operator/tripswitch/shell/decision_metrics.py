@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from tripswitch.cluster.store import Key
 from tripswitch.domain.rules.hooks import find_waiting
 from tripswitch.domain.steps.crash_loops import CRASH_LOOPING
+from tripswitch.domain.steps.rollback_risk import ROLLBACK_AT_RISK
 from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.memory import Rollout
@@ -93,6 +94,11 @@ class DecisionMetrics:
             "tripswitch_crash_looping",
             "1 for each object whose condition CrashLooping is True.",
         )
+        self._at_risk = self._add(
+            Gauge,
+            "tripswitch_rollback_at_risk",
+            "1 for each object whose condition RollbackAtRisk is True.",
+        )
         self._hooks_waiting = self._add(
             Gauge, "tripswitch_hooks_waiting", "Hooks that wait for an answer."
         )
@@ -136,7 +142,8 @@ class DecisionMetrics:
         self._count.labels(*key).set(memory.circuit_breaker.failure_count)
         self._threshold.labels(*key).set(memory.circuit_breaker.threshold)
         self._show_stalled(key, report)
-        self._show_crash_loops(key, report)
+        _show_condition(self._crash_looping, CRASH_LOOPING, key, report)
+        _show_condition(self._at_risk, ROLLBACK_AT_RISK, key, report)
         self._show_hooks(key, memory.rollout)
         self._count_failures(key, decision)
         for event in decision.events:
@@ -159,12 +166,6 @@ class DecisionMetrics:
         if reason is not None:
             self._stalled.labels(*key, reason.value).set(1)
             self._reasons[key] = reason.value
-
-    def _show_crash_loops(self, key: Key, report: Report) -> None:
-        if any(condition.type == CRASH_LOOPING for condition in report.conditions):
-            self._crash_looping.labels(*key).set(1)
-        else:
-            self._crash_looping.remove_by_labels(_label(key))
 
     def _show_hooks(self, key: Key, rollout: Rollout | None) -> None:
         waiting = () if rollout is None else find_waiting(rollout.hooks)
@@ -193,6 +194,14 @@ class DecisionMetrics:
             self._rollout_duration.observe(duration)
         elif reason is EventReason.ROLLBACK_COMPLETED:
             self._restore.observe(duration)  # a rollback starts with the trip
+
+
+def _show_condition(gauge: Gauge, kind: str, key: Key, report: Report) -> None:
+    """Show a condition that is there only while it is True."""
+    if any(condition.type == kind for condition in report.conditions):
+        gauge.labels(*key).set(1)
+    else:
+        gauge.remove_by_labels(_label(key))
 
 
 def _label(key: Key) -> dict[str, str]:

@@ -32,6 +32,7 @@ class Flags(TypedDict):
     log_evidence: bool
     notify_url: str | None
     guard_workloads: str
+    check_references: bool | None
     alarms_url: str | None
     alarms_ca_file: str | None
     alarms_token_file: str | None
@@ -124,6 +125,14 @@ _FLAGS = (
         help="Circuit breakers for existing Deployments and StatefulSets. off: they are not looked at. "
         "observe: every DeploymentCircuitBreaker only reports, also where its mode is Enforce. enforce: as its mode "
         "says.",
+    ),
+    click.option(
+        "--check-references",
+        type=bool,
+        default=None,
+        metavar="BOOL",
+        help="Whether to look up if the ConfigMaps and the ServiceAccount of the revision that a rollback "
+        "would go back to are there; needs the right to list them. Default: true, with --namespace false.",
     ),
     click.option(
         "--alarms-url",

@@ -21,6 +21,7 @@ from tripswitch.cluster.hold_executor import HoldExecutor
 from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.opt_in import OptIn
+from tripswitch.cluster.reference_watch import ReferenceWatcher
 from tripswitch.cluster.reflector import Reflector, Sink
 from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.resources import (
@@ -66,6 +67,7 @@ class Shared:
     gate: asyncio.Event
     notifier: Notifier | None
     alarms: AlarmWatcher
+    references: ReferenceWatcher
     board: RegistryBoard
     budget: WriteBudget | None = None
 
@@ -103,6 +105,7 @@ class GuardLine:
         )
         self.store.when_gone(lambda record: self.queue.forget(record.key))
         self.store.when_gone(shared.alarms.forget)
+        self.store.when_gone(shared.references.forget)
         executor = kit.executor(client, self.store, clock)
         self._collector = Collector(client, self.store, clock, logs=options.log_evidence)
         self._verifier = kit.verifier(client, self.store, clock)
@@ -118,7 +121,11 @@ class GuardLine:
             shared.metrics,
             clock,
             background=Background(
-                self._collector, self._verifier, shared.notifier, shared.alarms.of(self.store)
+                self._collector,
+                self._verifier,
+                shared.notifier,
+                shared.alarms.of(self.store),
+                shared.references.of(self.store),
             ),
         )
         self._reconciler.decide, self._reconciler.budget = kit.decide, budget

@@ -26,6 +26,7 @@ _GUARDING = {"off": None, "observe": Mode.OBSERVE, "enforce": Mode.ENFORCE}
 class Options:
     """What the process is to do. No ``namespaces`` means all; no ``candidacy``, no Lease.
 
+    ``check_references``: whether ConfigMaps and ServiceAccounts are listed (B9).
     ``guard_workloads`` is the mode that DeploymentCircuitBreakers may have at most: with OBSERVE each of
     them observes. None: they are not watched.
     """
@@ -41,6 +42,7 @@ class Options:
     log_format: str = "text"
     guard_workloads: Mode | None = Mode.ENFORCE
     alarms: Source | None = None
+    check_references: bool = True
 
 
 def read_options(
@@ -67,7 +69,14 @@ def read_options(
         log_format=flags["log_format"],
         guard_workloads=_GUARDING[flags["guard_workloads"]],
         alarms=_read_source(flags),
+        check_references=_read_check(flags),
     )
+
+
+def _read_check(flags: Flags) -> bool:
+    """Return whether what a rollback needs is looked up; in listed namespaces only if that is asked for."""
+    wanted = flags["check_references"]
+    return not flags["namespaces"] if wanted is None else wanted
 
 
 def _read_source(flags: Flags) -> Source | None:

@@ -100,7 +100,13 @@ class Process:
             if options.notify
             else None
         )
-        wishes = Wishes(options.namespaces, options.workers, options.log_evidence, options.alarms)
+        wishes = Wishes(
+            options.namespaces,
+            options.workers,
+            options.log_evidence,
+            options.alarms,
+            options.check_references,
+        )
         parts = self._parts = Wiring(
             client, metrics, time, lease=lease, notifier=self._notifier, wishes=wishes
         )
@@ -117,6 +123,7 @@ class Process:
                     parts.gate,
                     self._notifier,
                     parts.alarms,
+                    parts.references,
                     parts.store.board,
                     parts.budget,
                 ),

@@ -33,6 +33,7 @@ from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progres
 from tripswitch.domain.values.alarms import AlarmQuestion
 from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.inquiry import Finding
+from tripswitch.domain.values.references import ReferenceQuestion
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.status import Status
@@ -85,6 +86,7 @@ class Background:
     verifier: Verifier | None = None
     notifier: Notifier | None = None
     alarms: Callable[[Record, AlarmQuestion | None], None] | None = None
+    references: Callable[[Record, ReferenceQuestion | None], None] | None = None
 
     def ask(self, record: Record, decision: Decision, written: Collection[Finding] = ()) -> None:
         """Start the questions of a decision: a pod that is scaled away takes its log with it.
@@ -97,6 +99,8 @@ class Background:
             self.collector.ask(record, decision.inquiries, written)
         if self.alarms is not None:
             self.alarms(record, decision.alarms)
+        if self.references is not None:
+            self.references(record, decision.references)
 
     def tell(self, record: Record, decision: Decision) -> None:
         """Send the notifications of a written decision."""

@@ -27,6 +27,7 @@ from tripswitch.cluster.leader_election.watchdog import Watchdog
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.notify import Notifier
+from tripswitch.cluster.reference_watch import ReferenceWatcher
 from tripswitch.cluster.reflector import Reflector
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
 from tripswitch.cluster.store import Key, Record, Store
@@ -69,13 +70,15 @@ KIT = Kit()
 class Wishes:
     """What the command line says about the parts, and what they are made of.
 
-    No ``namespaces`` means all. ``alarms``: where they are read from; None: nowhere.
+    No ``namespaces`` means all. ``alarms``: where they are read from; None: nowhere. ``check_references``:
+    whether it is looked up what a rollback needs (B9).
     """
 
     namespaces: Sequence[str] = ()
     workers: int = 8
     log_evidence: bool = True
     alarms: Source | None = None
+    check_references: bool = False
     kit: Kit = KIT
 
 
@@ -144,7 +147,15 @@ class Wiring:
         self.verifier = kit.verifier(client, self.store, clock)
         self.alarms = _make_alarm_watcher(wishes, clock, metrics)
         self.store.when_gone(self.alarms.forget)
-        background = Background(self.collector, self.verifier, notifier, self.alarms.of(self.store))
+        self.references = ReferenceWatcher(client if wishes.check_references else None)
+        self.store.when_gone(self.references.forget)
+        background = Background(
+            self.collector,
+            self.verifier,
+            notifier,
+            self.alarms.of(self.store),
+            self.references.of(self.store),
+        )
         self.reconciler = kit.reconciler(
             self.store, executor, self.recorder, metrics, clock, background=background
         )
@@ -208,6 +219,7 @@ class Wiring:
             asyncio.create_task(self.collector.run(), name="evidence"),
             asyncio.create_task(self.verifier.run(), name="verification"),
             asyncio.create_task(self.alarms.run(), name="alarms"),
+            asyncio.create_task(self.references.run(), name="references"),
             asyncio.create_task(self.resync.run(), name="comparison"),
             *self.leadership.start(),
         ]

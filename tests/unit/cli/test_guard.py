@@ -385,6 +385,20 @@ class TestFleet:
         guards(server, breaker(tripped(conditions=[risk])))
         assert "at risk: revisionHistoryLimit is 0" in server.run("status", "dcb/web").output
 
+    def test_b9_what_a_rollback_would_miss_is_shown_of_a_guarded_deployment(
+        self, server: Server
+    ) -> None:
+        words = "new pods of revision 1, which a rollback goes back to, cannot start"
+        risk = {"type": "RollbackAtRisk", "status": "True", "reason": "RevisionIncomplete",
+                "message": words}  # fmt: skip
+        server.lists(f"{self.ALL}/deploymentcircuitbreakers")
+        server.lists(
+            f"{self.ALL}/guardeddeployments",
+            guarded(rolled_back(desiredRevision=1, conditions=[risk])),
+        )
+        lines = server.run("status", "-A").output.splitlines()
+        assert f"at risk: {words}" in lines[1]
+
     def test_for_programs_it_is_a_list(self, server: Server) -> None:
         self.fill(server)
         found = json.loads(server.run("status", "-A", "-o", "json").output)

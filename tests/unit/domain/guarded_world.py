@@ -31,6 +31,7 @@ from tripswitch.domain.values.protection import (
     Workload,
     WorkloadKind,
 )
+from tripswitch.domain.values.references import ReferenceReading
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.report import Condition
 from tripswitch.domain.values.sight import CURRENT
@@ -89,6 +90,7 @@ class GuardedWorld:
     done: list[Action] = field(default_factory=list)
     rival: str = ""
     alarms: AlarmReading = NO_READING
+    references: ReferenceReading | None = None
     most_writes: int | None = None
     """The operator is killed after so many actions of a look; None: it is not."""
 
@@ -196,7 +198,7 @@ class GuardedWorld:
         """What a look sees."""
         views = tuple(self.revisions.values())
         snapshot = adapt(self.breaker, self.workload, views, self.rival)
-        return replace(snapshot, sight=CURRENT, alarms=self.alarms)
+        return replace(snapshot, sight=CURRENT, alarms=self.alarms, references=self.references)
 
     @property
     def status(self) -> Status:

@@ -184,6 +184,15 @@ def test_d4_a_rollback_whose_digest_is_gone_says_so_and_never_uses_the_tag() -> 
     assert GONE_WORDS in world.status.report.rollout_state_reason
 
 
+def test_b9_a_digest_that_is_gone_puts_a_rollback_at_risk_and_stays_known() -> None:
+    world = stuck_rollback()
+    risk = world.condition("RollbackAtRisk")
+    assert risk is not None
+    head = "new pods of revision 1, which a rollback goes back to, cannot start"
+    assert risk.message == f"{head}: {GONE_WORDS}"
+    assert world.events.count("RollbackAtRisk") == 1
+
+
 def test_d4_the_progress_deadline_names_the_digest_that_is_gone() -> None:
     world = stuck_rollback().settle(3600)
     assert world.state() is RolloutStatus.ROLLBACK_FAILED

@@ -54,7 +54,15 @@ def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     result = CliRunner().invoke(main, line.split())
     assert result.exit_code == 3
-    assert given == [Options(("shop", "bank"), "file", workers=2, health_port=0, log_level="debug")]
+    wanted = Options(
+        ("shop", "bank"),
+        "file",
+        workers=2,
+        health_port=0,
+        log_level="debug",
+        check_references=False,
+    )
+    assert given == [wanted]
 
 
 @pytest.mark.parametrize("line", ["--workers 0", "--log-format xml", "--health-port 99999"])

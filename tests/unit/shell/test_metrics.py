@@ -97,19 +97,23 @@ def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:
     assert "tripswitch_stalled{" not in metrics.render().decode()
 
 
-def test_a_crash_loop_is_shown_until_it_is_over() -> None:
+@pytest.mark.parametrize(
+    ("condition", "reason", "metric"),
+    [
+        ("CrashLooping", Reason.CRASH_LOOPING, "tripswitch_crash_looping"),
+        ("RollbackAtRisk", Reason.REVISION_INCOMPLETE, "tripswitch_rollback_at_risk"),
+    ],
+)
+def test_a_condition_is_shown_until_it_is_over(condition: str, reason: Reason, metric: str) -> None:
     metrics = Metrics()
-    series = 'tripswitch_crash_looping{name="web",namespace="shop"}'
-    looping = Condition("CrashLooping", True, Reason.CRASH_LOOPING, "", T0)
-    metrics.take(
-        WEB, Decision(replace(STATUS, report=replace(STATUS.report, conditions=(looping,)))), 0.1
-    )
+    series = f'{metric}{{name="web",namespace="shop"}}'
+    shown = Condition(condition, True, reason, "", T0)
+    status = replace(STATUS, report=replace(STATUS.report, conditions=(shown,)))
+    metrics.take(WEB, Decision(status), 0.1)
     assert value(metrics, series) == 1
     metrics.take(WEB, Decision(STATUS), 0.1)
     assert value(metrics, series) is None
-    metrics.take(
-        WEB, Decision(replace(STATUS, report=replace(STATUS.report, conditions=(looping,)))), 0.1
-    )
+    metrics.take(WEB, Decision(status), 0.1)
     metrics.forget(WEB)
     assert value(metrics, series) is None
 

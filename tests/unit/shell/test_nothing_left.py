@@ -14,7 +14,17 @@ from aiohttp import web
 from tests.unit.cluster import guard_raws
 from tests.unit.cluster.fake_api import answer, refuse
 from tests.unit.cluster.memory_transport import serve_in_memory
-from tests.unit.cluster.raws import T0, at, ended, guarded, pod, replica_set, unready_pod, waiting
+from tests.unit.cluster.raws import (
+    T0,
+    at,
+    ended,
+    guarded,
+    pod,
+    ready_pod,
+    replica_set,
+    unready_pod,
+    waiting,
+)
 from tripswitch.cluster.child_index import Tombstones
 from tripswitch.cluster.store import Key
 from tripswitch.domain.values.protection import Mode, WorkloadKind
@@ -107,9 +117,11 @@ class Server:
             made = await request.json()
             given = {"uid": "rs-7", "resourceVersion": "80", "creationTimestamp": at(0)}
             return answer({**made, "metadata": {**made["metadata"], **given}}, 201)
-        if request.method == "GET" and kind in ("pods", "events"):
+        if request.method == "GET" and kind in ("pods", "events", "configmaps"):
             items = self.pods if kind == "pods" else []
-            return answer({"metadata": {"resourceVersion": str(self.version)}, "items": items})
+            metadata = {"resourceVersion": str(self.version)}
+            named = {"kind": "PartialObjectMetadataList"} if kind == "configmaps" else {}
+            return answer({**named, "metadata": metadata, "items": items})
         if kind == "node-1":
             return answer({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
         if kind == "log":
@@ -125,12 +137,18 @@ async def operator() -> AsyncIterator[tuple[Wiring, GuardLine, Server]]:
     server, metrics, loop = Server(), Metrics(), asyncio.get_running_loop()
     time = Time(ServerClock(steady=loop.time, wall=lambda: T0 + 3.0))
     async with serve_in_memory(server.handle) as client:
-        parts = server.parts = Wiring(client, metrics, time, wishes=Wishes())
-        both = (parts.alarms, parts.store.board)
-        shared = Shared(client, parts.recorder, metrics, time, parts.gate, None, *both)
+        parts = server.parts = Wiring(client, metrics, time, wishes=Wishes(check_references=True))
+        rest = (parts.alarms, parts.references, parts.store.board)
+        shared = Shared(client, parts.recorder, metrics, time, parts.gate, None, *rest)
         parts.guards = guards = GuardLine(Options(), shared, Mode.ENFORCE)
         parts.gate.set()
-        running = {"event recorder", "evidence", "verification", "evidence of workloads"}
+        running = {
+            "event recorder",
+            "evidence",
+            "verification",
+            "evidence of workloads",
+            "references",
+        }
         tasks = parts.start()
         for task in tasks:
             if task.get_name() not in running:
@@ -184,6 +202,31 @@ async def test_a_deleted_guarded_deployment_leaves_nothing_anywhere() -> None:
         parts.store.replica_sets.remove(replica_set(name=f"{NAME}-1", uid="rs-7", version=2000))
         server.deliver(server.objects[UID], "DELETED")
         await asyncio.sleep(5)
+        assert find_traces(parts, UID, NAME) == []
+
+
+async def test_b9_a_deleted_object_of_which_something_was_missing_leaves_nothing() -> None:
+    """Template, question, list, status: the whole way through the operator."""
+    async with operator() as (parts, _, server):
+        container = {"name": "web", "image": "web:1"}
+        container |= {"envFrom": [{"configMapRef": {"name": "settings"}}]}  # type: ignore[dict-item]
+        labels = {"labels": {"app": "web"}}
+        template = {"metadata": labels, "spec": {"containers": [container]}}
+        server.deliver(guarded(uid=UID, name=NAME, replicas=1, template=template), "ADDED")
+        await asyncio.sleep(1)
+        parts.store.pods.upsert(ready_pod(name=f"{NAME}-1", uid="pod-1", owner="rs-7"))
+        await asyncio.sleep(120)
+        assert server.asked.count("GET configmaps") >= 2
+        status = server.objects[UID]["status"]
+        assert status["missingReferences"] == {"revision": 1, "configMaps": ["settings"]}
+        assert server.posted.count("RollbackAtRisk") == 1
+        assert len(parts.references) == 1
+        raw = ready_pod(name=f"{NAME}-1", uid="pod-1", owner="rs-7", version=900)
+        parts.store.pods.remove(raw)
+        parts.store.replica_sets.remove(replica_set(name=f"{NAME}-1", uid="rs-7", version=2000))
+        server.deliver(server.objects[UID], "DELETED")
+        await asyncio.sleep(5)
+        assert len(parts.references) == 0
         assert find_traces(parts, UID, NAME) == []
 
 

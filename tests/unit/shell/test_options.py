@@ -19,9 +19,10 @@ NOWHERE = Path("/nowhere")
 IN_A_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}
 
 
-def read(
+def read_all(
     line: str, environment: dict[str, str] | None = None, namespace_file: Path = NOWHERE
-) -> Candidacy | None:
+) -> Options:
+    """Return what a command line means."""
     found: list[Options] = []
 
     @click.command()
@@ -32,7 +33,30 @@ def read(
     result = CliRunner().invoke(command, line.split(), standalone_mode=False)
     if result.exception is not None:
         raise result.exception
-    return found[0].candidacy
+    return found[0]
+
+
+def read(
+    line: str, environment: dict[str, str] | None = None, namespace_file: Path = NOWHERE
+) -> Candidacy | None:
+    """Return the Lease that a command line means."""
+    return read_all(line, environment, namespace_file).candidacy
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("", True),
+        ("--check-references=false", False),
+        ("--namespace shop", False),
+        ("--namespace shop --check-references=true", True),
+    ],
+)
+def test_b9_references_are_looked_up_unless_only_some_namespaces_are_worked_in(
+    line: str, *, wanted: bool
+) -> None:
+    assert read_all(line).check_references is wanted
+    assert Options().check_references
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ class Facts:
     create pods. ``late``: the progress deadline passed while the breaker is disabled.
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
-    ``replicas`` (R7). ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
+    ``replicas`` (R7). ``incomplete``: why new pods of the revision for a rollback would not start (B9).
+    ``at_risk``: why a rollback of a guarded workload may come too late (rules G).
     ``outage``: which registry also fails completed revisions (F9).
     ``alarms_ignored`` and ``alarms_unavailable``: which alarms cannot fail the rollout, and why (A2).
     ``storm``: which ReplicaSets are held because their pods fail as soon as they are made (R8).
@@ -38,6 +39,7 @@ class Facts:
     explanation: str = ""
     crash_loops: str = ""
     frozen: str = ""
+    incomplete: str = ""
     at_risk: str = ""
     outage: str = ""
     alarms_ignored: str = ""
@@ -97,8 +99,10 @@ def _wanted(facts: Facts) -> list[_Wanted]:
         wanted.append(_Wanted("CrashLooping", True, Reason.CRASH_LOOPING, facts.crash_loops))
     if facts.storm:
         wanted.append(_Wanted("PodStorm", True, Reason.POD_STORM, facts.storm))
-    if facts.at_risk:
-        wanted.append(_Wanted("RollbackAtRisk", True, Reason.ROLLBACK_AT_RISK, facts.at_risk))
+    risks = [risk for risk in (facts.incomplete, facts.at_risk) if risk]
+    if risks:
+        reason = Reason.REVISION_INCOMPLETE if facts.incomplete else Reason.ROLLBACK_AT_RISK
+        wanted.append(_Wanted("RollbackAtRisk", True, reason, "; ".join(risks)))
     for kind, reason, told in (
         ("RegistryOutage", Reason.REGISTRY_OUTAGE, facts.outage),
         ("AlarmsIgnored", Reason.ALARMS_IGNORED, facts.alarms_ignored),

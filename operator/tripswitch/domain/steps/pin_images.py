@@ -124,15 +124,15 @@ def _short(entry: ContainerImage) -> str:
     return shorten_digest(entry.digest or "")
 
 
-def describe_gone_images(draft: Draft) -> str:
-    """D4: Say which images of the current rollout's revision its registry no longer has; empty if none."""
-    record = draft.record(draft.rollout.revision)
+def describe_gone_images(draft: Draft, revision: int) -> str:
+    """D4: Say which images of a revision its registry no longer has; empty if none."""
+    record = draft.record(revision)
     gone = [
         entry
         for entry in (() if record is None else record.container_images)
         if entry.digest is not None and entry.note is DigestNote.NOT_FOUND
     ]
-    return "; ".join(describe_gone(draft.rollout.revision, entry) for entry in gone)
+    return "; ".join(describe_gone(revision, entry) for entry in gone)
 
 
 def describe_gone(revision: int, entry: ContainerImage) -> str:

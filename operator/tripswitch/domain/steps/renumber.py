@@ -31,6 +31,7 @@ def renumber(draft: Draft) -> Draft:
 def _rename(memory: Memory, changed: Mapping[int, int]) -> Memory:
     rollout = memory.rollout
     breaker = memory.circuit_breaker
+    missing = memory.missing_references
     failures = tuple(
         replace(one, revision=changed.get(one.revision, one.revision)) for one in breaker.failures
     )
@@ -45,6 +46,8 @@ def _rename(memory: Memory, changed: Mapping[int, int]) -> Memory:
         desired_revision=_follow(memory.desired_revision, changed),
         last_completed_revision=_follow(memory.last_completed_revision, changed),
         circuit_breaker=replace(breaker, failures=failures),
+        missing_references=missing
+        and replace(missing, revision=changed.get(missing.revision, missing.revision)),
         revisions=history.newest_first(
             replace(one, revision=changed.get(one.revision, one.revision))
             for one in memory.revisions

@@ -18,6 +18,7 @@ from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.registry_outage import describe_outages
+from tripswitch.domain.steps.rollback_risk import describe_risk
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
 from tripswitch.domain.steps.watch_alarms import (
     describe_bake,
@@ -137,6 +138,7 @@ def _gather_facts(
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
+        incomplete=describe_risk(draft),
         at_risk=find_risk(draft.workload, spec) if draft.snapshot.protected else "",
         frozen=frozen,
         outage=describe_outages(draft),
@@ -181,7 +183,7 @@ def _explain(draft: Draft) -> str:
 
 def _gone(draft: Draft) -> str:
     """D4: what a rollback waits for, as the next clause of a sentence."""
-    words = describe_gone_images(draft)
+    words = describe_gone_images(draft, draft.rollout.revision)
     return f"; {words}" if words else ""
 
 

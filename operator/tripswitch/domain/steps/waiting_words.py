@@ -32,7 +32,7 @@ def compute_waiting_words(draft: Draft) -> str:
     error = draft.snapshot.create_error
     if error is not None and error.digest == draft.spec.template.digest and error.message:
         return error.message
-    if gone := describe_gone_images(draft):
+    if gone := describe_gone_images(draft, draft.rollout.revision):
         return gone
     reasons: dict[str, int] = {}
     if (leaving := _count_leaving(draft)) > 0:

@@ -10,6 +10,7 @@ from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.hold_actions import HoldAction
 from tripswitch.domain.values.images import NO_PINNING, Pinning
 from tripswitch.domain.values.inquiry import Inquiry
+from tripswitch.domain.values.references import ReferenceQuestion
 from tripswitch.domain.values.sight import Check
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.time import Instant
@@ -151,6 +152,7 @@ class EventReason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     ROLLOUT_STALLED = "RolloutStalled"
     ROLLOUT_STOPPED = "RolloutStopped"
+    ROLLBACK_AT_RISK = "RollbackAtRisk"
     CRASH_LOOPING = "CrashLooping"
     REGISTRY_OUTAGE = "RegistryOutage"
     REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
@@ -187,6 +189,7 @@ WARNINGS = frozenset(
         EventReason.CIRCUIT_BREAKER_TRIGGERED,
         EventReason.ROLLBACK_FAILED,
         EventReason.ROLLOUT_STALLED,
+        EventReason.ROLLBACK_AT_RISK,
         EventReason.CRASH_LOOPING,
         EventReason.REGISTRY_OUTAGE,
         EventReason.REPLICA_SET_CREATE_ERROR,
@@ -241,4 +244,6 @@ class Decision:
     """What is to be read anew, because a verdict by time is due (rules V)."""
     alarms: AlarmQuestion | None = None
     """The alarms that have to be read as long as every decision asks for them (A1)."""
+    references: ReferenceQuestion | None = None
+    """The objects that have to be looked up as long as every decision asks for them (B9)."""
     wake_at: Instant | None = None

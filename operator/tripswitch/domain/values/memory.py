@@ -18,6 +18,7 @@ from tripswitch.domain.values.hooks import Hook, LifecycleStage
 from tripswitch.domain.values.images import ContainerImage
 from tripswitch.domain.values.inquiry import Evidence
 from tripswitch.domain.values.protection import Hold
+from tripswitch.domain.values.references import MissingReferences
 from tripswitch.domain.values.states import (
     BestState,
     BreakerState,
@@ -192,6 +193,8 @@ class Memory:
     """The alarms of the latest deployment (A1); None: none are watched."""
     revisions: tuple[Revision, ...] = ()
     conditions: tuple[ConditionState, ...] = ()
+    missing_references: MissingReferences | None = None
+    """What new pods of the revision for a rollback need and is not there (B9); None: nothing is known to be missing."""
     storms: tuple[Storm, ...] = ()
     """ReplicaSets that are held at a size because their pods fail as soon as they are made (R8)."""
     collision_count: int = 0

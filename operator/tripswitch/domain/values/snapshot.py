@@ -8,6 +8,7 @@ from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.inquiry import Finding
 from tripswitch.domain.values.pods import RetainedPod
 from tripswitch.domain.values.protection import Protected
+from tripswitch.domain.values.references import ReferenceReading
 from tripswitch.domain.values.registries import RegistryOutage
 from tripswitch.domain.values.replica_sets import CreateError, ReplicaSetView
 from tripswitch.domain.values.sight import UNKNOWN, Sight
@@ -50,5 +51,7 @@ class Snapshot:
     """The latest reading of the alarms that an earlier decision asked for (A1)."""
     outages: tuple[RegistryOutage, ...] = ()
     """What pods of completed revisions of all workloads suffer from (F9)."""
+    references: ReferenceReading | None = None
+    """What was found of the objects that an earlier decision asked for (B9); None: nothing yet."""
     protected: Protected | None = None
     """The Deployment or StatefulSet that is guarded in place (rules G); None: a GuardedDeployment."""

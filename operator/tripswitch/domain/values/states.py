@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NO_ROLLOUT = "NoRollout"
     WAITING_FOR_CONTROLLER = "WaitingForController"
     ROLLBACK_AT_RISK = "RollbackAtRisk"
+    REVISION_INCOMPLETE = "RevisionIncomplete"
     CRASH_LOOPING = "CrashLooping"
     HOOK_TIMED_OUT = "HookTimedOut"
     STOPPED_BY_HOOK = "StoppedByHook"

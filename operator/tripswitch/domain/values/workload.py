@@ -9,6 +9,7 @@ from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.failure import Verdict
 from tripswitch.domain.values.hooks import EarlySuccess, HookSpec
 from tripswitch.domain.values.images import CONSISTENT, TemplateImage, VersionConsistency
+from tripswitch.domain.values.references import NO_REFERENCES, References
 from tripswitch.domain.values.registries import PullError
 
 
@@ -102,6 +103,8 @@ class Template:
     readiness: Readiness = Readiness()
     containers: tuple[TemplateImage, ...] = ()
     """Every container and init container with an image (rules D)."""
+    references: References = NO_REFERENCES
+    """What its pods need in their namespace (B9)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,10 +207,10 @@ class Images:
         self.count("tags pushed again")
 
     def _delete(self) -> None:
-        """A digest is deleted, most often one that no tag means any more."""
+        """A digest is deleted, and with it the tag if there is one."""
         tagged = set(self._tags.values())
         known = {digest for digests in self.ran.values() for digest in digests} | tagged
-        left = sorted(known - self._gone - (tagged if self._rng.random() < 0.7 else set()))
+        left = sorted(known - self._gone - (tagged if self._rng.random() < 0.4 else set()))
         if left:
             self._gone.add(self._rng.choice(left))
             self.count("digests deleted")

@@ -46,7 +46,7 @@ class Receiver:
 
     def connect(self, clock: Callable[[], Instant]) -> Notifier:
         """Return what one process sends with."""
-        return _Sender(self, clock)
+        return Sender(self, clock)
 
     async def post(self, name: str, body: str) -> tuple[str, bool]:
         """Take one notification; return what went wrong, and whether it is to be sent again."""
@@ -67,7 +67,7 @@ class Receiver:
             self.fail(f"notification {name} tells what was not written: {data['reason']!r}")
 
 
-class _Sender(Notifier):
+class Sender(Notifier):
     """The operator's own, up to the connection."""
 
     def __init__(self, receiver: Receiver, clock: Callable[[], Instant]) -> None:

@@ -399,13 +399,16 @@ def _ended_runs(
     story.shown[one.name] = max(there, story.shown.get(one.name, 0))
     if unseen > 0:
         # Of ends that are seen together only the last can be judged: the earlier ones count (F1), also those
-        # that were the node's doing, which nothing but the ledger knows.
+        # that were the node's doing, which nothing but the ledger knows. Where an init container has run again and
+        # succeeded, all of them may have been (a new sandbox), and none counts.
         told = sum(
             one_of_them.count
             for one_of_them in look.decision.failures
             if one_of_them.pod == raw.name and one_of_them.cause.container == one.name
         )
-        new = told if max(0, new) < told <= max(0, new) + unseen else new
+        most = max(0, new) + unseen
+        again = any(other.role == "init" and other.restarts for other in raw.containers)
+        new = told if (0 if again else new) <= told <= most else new
     if new <= 0:
         return []
     last = one.ended or one.last_ended

@@ -122,3 +122,4 @@ def add_storms(config: Config, rng: Random) -> None:
         config.faults = Faults(lag=0.05)
         config.restart_every = 0
         config.standby = False
+        config.by_hand = False  # a ReplicaSet that left the selector is not ours to brake (W5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from tests.sim.config import Config, draw_config
 from tests.sim.guard_config import GuardConfig, draw_guard_config
 from tests.sim.guard_world import GuardWorld
 from tests.sim.operator import Decide, MakeGuards
+from tests.sim.receiver import ReceiverPlan, Sender
 from tests.sim.referee import CounterexampleError
 from tests.sim.storms import StormPlan
 from tests.sim.surroundings import add_alarms, add_images, add_storms, keep_failed_pods
@@ -258,6 +260,32 @@ class DeafToLabels(GuardWorld):
 def test_g8_a_label_that_is_not_followed_is_found_out() -> None:
     with pytest.raises(CounterexampleError, match=r"the label says \w+.*\(G8\)"):
         run_guard_worlds(with_label, DeafToLabels)
+
+
+class ForgetsTheStart(Sender):
+    """Gives the notifications of all rollouts of a revision the same ids."""
+
+    def tell(self, about: Record, decision: Decision) -> None:
+        memory = decision.status.memory
+        rollout = None if memory.rollout is None else replace(memory.rollout, started_at=0.0)
+        status = replace(decision.status, memory=replace(memory, rollout=rollout))
+        super().tell(about, replace(decision, status=status))
+
+
+def test_notifications_that_a_receiver_would_drop_are_found_out() -> None:
+    with pytest.raises(CounterexampleError, match="a receiver drops"):
+        run_told_worlds()
+
+
+def run_told_worlds() -> None:
+    for number in range(1, WORLDS):
+        config = draw_config(Random(number))
+        config.receiver = ReceiverPlan(fails=0.1, loses=0.1)
+        world = World(config, number)
+        receiver = world.receiver
+        assert receiver is not None
+        world.services.notifier = partial(ForgetsTheStart, receiver)
+        world.run(STEPS)
 
 
 def run_worlds(broken: Broken) -> None:

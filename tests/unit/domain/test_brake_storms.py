@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tests.support.builders import ready_pod
 from tests.support.manual_cluster import ManualCluster, completed
+from tripswitch.domain.decide import decide
 from tripswitch.domain.values.states import Reason, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
@@ -114,3 +115,16 @@ def test_a_storm_on_the_completed_revision_is_held_too() -> None:
         accept(world, "v1").look(1.0)
     assert world.sizes() == {"v1": 4}
     assert world.condition("PodStorm") is None
+
+
+def test_two_storms_are_written_in_one_order_whichever_replica_set_comes_first() -> None:
+    """W3: else the status is written anew whenever the ReplicaSets come in another order."""
+    world = stormy()
+    failed = world.replica_set("v2").pods
+    twins = tuple(replace(pod, name=f"{pod.name}-1", uid=f"{pod.uid}-1") for pod in failed)
+    world.put(replace(world.replica_set("v1"), pods=twins))
+    snapshot = world.snapshot
+    turned = replace(snapshot, replica_sets=snapshot.replica_sets[::-1])
+    storms = decide(snapshot, world.now).status.memory.storms
+    assert len(storms) == 2
+    assert decide(turned, world.now).status.memory.storms == storms

@@ -35,5 +35,6 @@ def brake_storms(draft: Draft, plan: Plan) -> tuple[Draft, Plan]:
         draft = draft.wake(find_next_look(storm, rs, draft.now))
         if before is None:
             draft = draft.say(EventReason.POD_STORM, describe_storm(storm))
+    storms.sort(key=lambda storm: storm.replica_set)
     memory = replace(draft.memory, storms=tuple(storms))
     return replace(draft, memory=memory), replace(plan, sizes=sizes)

@@ -134,6 +134,9 @@ class Process:
         self._identity = f"operator-{services.started}"
         self.has_ended = False
         self._look: Look | None = None
+        """The latest look at what acts."""
+        self._latest: dict[str, Look] = {}
+        """The latest look at each object, by UID."""
         self._accepted: Look | None = None
         """The latest look whose status is written, or had nothing to write."""
         self._looks = 0
@@ -320,15 +323,22 @@ class Process:
         raws = {pod.uid: rest.pods[pod.uid, pod.resource_version] for pod in pods}
         self._looks += 1
         neighbours = frozenset(self._s.neighbours().proved)
-        self._look = look = Look(snapshot, decision, now, raws, self._answers, neighbours)
+        look = Look(snapshot, decision, now, raws, self._answers, neighbours)
+        self._latest[snapshot.guarded.uid] = look
+        if snapshot.protected is None or not snapshot.protected.rival:
+            self._look = look  # a second breaker does not act (G1)
         try:
             self._s.looked(look)
             if decision.status == snapshot.guarded.status:
-                self._s.accepted(look)
-                self._accepted = look
+                self._accept(look)
         except AssertionError as error:
             self._s.fail(error)
         return decision
+
+    def _accept(self, look: Look) -> None:
+        self._s.accepted(look)
+        if look is self._look:
+            self._accepted = look
 
     def _witness(self, verifier: type[Verifier]) -> type[Verifier]:
         """Return a verifier of which it is noted what the server told it about nodes."""
@@ -349,14 +359,14 @@ class Process:
 
     def _sending(self, call: Call) -> Callable[[Answer], None]:
         self._judge_write(call)
-        look, target = self._look, read_path(call.path)
-        if target.plural not in WISHES or target.part != "status" or look is None:
+        target = read_path(call.path)
+        if target.plural not in WISHES or target.part != "status":
             return lambda _: None
+        look = self._latest[(call.body or {})["metadata"]["uid"]]
 
         def written(answer: Answer) -> None:
             if answer.status == 200:
-                self._s.accepted(look)
-                self._accepted = look
+                self._accept(look)
 
         return written
 

@@ -62,7 +62,9 @@ class Server:
         await asyncio.sleep(self.answer_seconds)
         kind = next(part for part in call.path.split("/") if part in KINDS)
         self.requests[f"{call.method} {kind}"] += 1
-        status, answer = self._answer(call.method, kind, json.loads(text))
+        status, answer = self._answer(
+            call.method, kind, call.path.rpartition("/")[2], json.loads(text)
+        )
         if status == CONFLICT:
             self.requests[f"{call.method} {kind}, refused as stale"] += 1
         return Answer(status, json.loads(json.dumps(answer)))
@@ -80,7 +82,9 @@ class Server:
     async def close(self) -> None:
         """Do nothing."""
 
-    def _answer(self, method: str, kind: str, body: Object | None) -> tuple[int, Object]:
+    def _answer(self, method: str, kind: str, name: str, body: Object | None) -> tuple[int, Object]:
+        if body is None and kind == "replicasets":
+            return 200, next(one for one in self.sets.values() if one["metadata"]["name"] == name)
         if body is None or kind == "events":
             return 200, {"items": []} if body is None else body
         metadata = body["metadata"]

@@ -68,6 +68,8 @@ class Table(Generic[Seen]):
         self._changed: Callable[[Seen], None] = changed
         self._seen: dict[str, Seen] = {}
         self._by_owner: defaultdict[str, set[str]] = defaultdict(set)
+        self._alike_since: dict[str, int] = {}
+        """By UID: the oldest version that a decision cannot tell from the latest one; absent: only the latest."""
         self._gone = Tombstones()
 
     def __len__(self) -> int:
@@ -107,8 +109,18 @@ class Table(Generic[Seen]):
             return
         self._seen[uid] = seen
         self._by_owner[seen.owner].add(uid)
-        if before is None or not _is_same(before, seen):
+        if before is not None and _is_same(before, seen):
+            self._alike_since.setdefault(uid, read_decimal(before.view.resource_version))
+        else:
+            self._alike_since.pop(uid, None)
             self._changed(seen)
+
+    def find_latest_like(self, uid: str, looked_at: str) -> str:
+        """Return the latest known version of an object that a decision cannot tell from the one looked at."""
+        known, since = self._seen.get(uid), self._alike_since.get(uid)
+        if known is None or since is None or not since <= read_decimal(looked_at):
+            return looked_at
+        return known.view.resource_version
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Drop an object that was deleted or left the selector, in the version in which it did (W4)."""
@@ -162,6 +174,7 @@ class Table(Generic[Seen]):
 
     def _drop(self, uid: str) -> None:
         seen = self._seen.pop(uid, None)
+        self._alike_since.pop(uid, None)
         if seen is None:
             return
         owned = self._by_owner[seen.owner]

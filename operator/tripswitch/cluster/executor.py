@@ -162,14 +162,25 @@ class Executor:
                 retry_at = await self._create(record, digest, action)
                 continue
             # The action before has made a newer version of the same object.
-            version = versions.get(action.uid)
-            fenced = replace(action, resource_version=version) if version else action
+            version = versions.get(action.uid) or self._find_version(action)
+            fenced = replace(action, resource_version=version)
             if isinstance(fenced, SetAsidePod):
                 await self._set_aside(record, fenced)
                 continue
             answer = await self._write(record, fenced)
             versions[action.uid] = read_text(field(answer, "metadata", "resourceVersion"))
         return retry_at
+
+    def _find_version(self, action: Fenced) -> str:
+        """Return the version to write on.
+
+        Its controller writes the status of a ReplicaSet with every change of a pod. A size is decided from
+        the pods themselves, and may be written on a version that differs in nothing else.
+        """
+        looked_at = action.resource_version
+        if not isinstance(action, ScaleReplicaSet):
+            return looked_at
+        return self._store.replica_sets.find_latest_like(action.uid, looked_at)
 
     async def _confirm(self, record: Record) -> None:
         """Make sure, at the API server itself, that the GuardedDeployment is not on its way out.

@@ -195,8 +195,7 @@ class Reconciler:
             return None
         guarded = snapshot.guarded
         decision = self.decide(snapshot, now)
-        rollout = decision.status.memory.rollout
-        if rollout is not None and rollout.status is RolloutStatus.ROLLBACK_IN_PROGRESS:
+        if _is_rolling_back(decision):
             self._store.track(record).urgent = True
         if decision.status != guarded.status:  # W3: no write when nothing changed
             wait = self._find_hold(memory, guarded.status, decision)
@@ -225,18 +224,18 @@ class Reconciler:
         """Return for how many seconds a decision may wait to be written with others, in one go."""
         if memory.undone:
             return 0.0  # such as the scale-down of a trip, which a newer version got in the way of
-        loop_now = asyncio.get_running_loop().time()
+        loop_now, budget = asyncio.get_running_loop().time(), self.budget
         if is_mere_progress(before, decision):
             memory.written = loop_now if memory.written is None else memory.written
             if decision.actions:
-                return memory.written + self.budget.step_seconds - loop_now
+                step = budget.step_seconds if _is_rolling_back(decision) else budget.step
+                return memory.written + step - loop_now
             if memory.turn is None:
-                earliest = memory.written + self.budget.progress_seconds
-                memory.turn = self.budget.give_turn(max(earliest, loop_now))
+                earliest = memory.written + budget.progress_seconds
+                memory.turn = budget.give_turn(max(earliest, loop_now))
             return memory.turn - loop_now
         if is_mere_failure(before, decision):
             memory.failing = loop_now if memory.failing is None else memory.failing
-            budget = self.budget
             burst = budget.burst_seconds if decision.actions else budget.burst
             return memory.failing + burst - loop_now
         return 0.0
@@ -278,6 +277,11 @@ class Reconciler:
         """Leave nothing of an object that is gone; what other classes know goes with its ``Tracked``."""
         self._metrics.forget(self._store.series_of(record))
         self._recorder.forget(record.uid)
+
+
+def _is_rolling_back(decision: Decision) -> bool:
+    rollout = decision.status.memory.rollout
+    return rollout is not None and rollout.status is RolloutStatus.ROLLBACK_IN_PROGRESS
 
 
 def _dump(snapshot: Snapshot, status: Status) -> dict[str, Any]:

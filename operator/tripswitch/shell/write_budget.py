@@ -16,6 +16,9 @@ PROGRESS_SECONDS = 2.0
 """Mere progress of one object is written no more often than this."""
 STEP_SECONDS = 1.0
 """A step of a rollout that is mere progress otherwise comes no sooner than this after the last write."""
+MOST_STEP_SECONDS = 4.0
+ANSWERS_PER_STEP = 20
+"""The same where the server is slow, as long as so many answers take: several pods are one step then."""
 MOST_PROGRESS_SECONDS = 15.0
 """Mere progress waits no longer than this for its turn, in seconds, however slow the server is."""
 BURST_SECONDS = 0.25
@@ -76,7 +79,7 @@ class WriteBudget:
     Attributes:
         answer_seconds: How long status writes took lately; 0 before the first one.
         progress_seconds: How long mere progress of one object waits after its last write at least.
-        step_seconds: The same with a step of a rollout.
+        step_seconds: The same with a step of a rollout; of a rollback, it is never longer than that.
         burst_seconds: How long failures that trip nothing wait at least.
     """
 
@@ -103,6 +106,17 @@ class WriteBudget:
         [0.0, 0.04, 0.5, 1.0]
         """
         return min(MOST_REST_SECONDS, ANSWERS_PER_LOOK * self.answer_seconds)
+
+    @property
+    def step(self) -> float:
+        """How long after the last write of an object the next step of its rollout comes, in seconds.
+
+        >>> [WriteBudget(answer_seconds).step for answer_seconds in (0.004, 0.1, 3.0)]
+        [1.0, 2.0, 4.0]
+        """
+        return max(
+            self.step_seconds, min(MOST_STEP_SECONDS, ANSWERS_PER_STEP * self.answer_seconds)
+        )
 
     @property
     def burst(self) -> float:

@@ -117,6 +117,34 @@ class TestActions:
             versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
             assert versions == ["50", "51"]
 
+    async def test_w1_a_size_is_written_on_a_version_that_differs_in_nothing_but_its_status(
+        self,
+    ) -> None:
+        async with bench() as it:
+            path = f"PATCH {SETS}/web-6f8c"
+            for version in (51, 52):
+                it.store.replica_sets.upsert(replica_set(version=version, readyReplicas=version))
+            it.on(path, answer(replica_set(version=53, size=2)))
+            await it.act(SCALE)
+            it.store.replica_sets.upsert(replica_set(version=54, size=3))
+            it.store.replica_sets.upsert(replica_set(version=55, size=3, readyReplicas=1))
+            it.on(path, refuse(409, "Conflict"))
+            with pytest.raises(ConflictError):
+                await it.act(SCALE)
+            versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
+            assert versions == ["52", "50"], "of another size it is another version that was meant"
+
+    async def test_w1_what_is_more_than_a_size_is_written_on_the_very_version_looked_at(
+        self,
+    ) -> None:
+        async with bench() as it:
+            path = f"PATCH {SETS}/web-6f8c"
+            it.store.replica_sets.upsert(replica_set(version=51, readyReplicas=1))
+            it.on(path, refuse(409, "Conflict"))
+            with pytest.raises(ConflictError):
+                await it.act(MARK)
+            assert it.bodies(path)[0]["metadata"]["resourceVersion"] == "50"
+
     async def test_when_one_fails_the_next_on_that_object_is_left_and_all_others_are_done(
         self,
     ) -> None:

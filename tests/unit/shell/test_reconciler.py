@@ -191,6 +191,23 @@ async def test_mere_progress_waits_until_two_seconds_have_passed() -> None:
         assert len(it.requests) == before + 1
 
 
+@pytest.mark.parametrize(("answer_seconds", "seconds"), [(0.001, 1.0), (0.1, 2.0), (10.0, 4.0)])
+async def test_a_step_of_a_rollout_waits_longer_on_a_slow_server_and_for_no_turn(
+    answer_seconds: float, seconds: float
+) -> None:
+    async with bench(filled=False) as it:
+        setup = await started(it)
+        lowered = created(it)
+        lowered["spec"] = {**lowered["spec"], "replicas": 0}
+        lowered["metadata"]["resourceVersion"] = "81"
+        it.store.replica_sets.upsert(lowered)
+        it.store.pods.upsert(pod(waiting("ContainerCreating"), owner="rs-7"))
+        setup.budget.answer_seconds = answer_seconds
+        for _ in range(100):
+            setup.budget.give_turn(0.0)
+        assert await setup.look() == pytest.approx(seconds, abs=0.02)
+
+
 async def test_what_a_conflict_got_in_the_way_of_does_not_wait_as_mere_progress() -> None:
     """The status stands already: what is left to do looks like progress, and may be a trip's end."""
 

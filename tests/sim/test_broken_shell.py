@@ -96,7 +96,7 @@ class Broken:
 BROKEN = {
     "forgets a record": Broken(Kit(store=ForgetfulStore), words="not followed|never ends"),
     "swallows an error": Broken(
-        Kit(executor=SwallowingExecutor), words="nothing was decided again"
+        Kit(executor=SwallowingExecutor), words="nothing was decided again|not followed"
     ),
     "acts before the status": Broken(Kit(executor=HastyExecutor), words="before its status"),
     "drops a watch event": Broken(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -59,6 +60,10 @@ _Patch = (
 )
 _STRATEGIC = AdoptReplicaSet | ReleaseReplicaSet | PinImages | SetAsidePod
 """Patches that change single entries of lists; a merge patch would replace the lists."""
+_FromPods = ScaleReplicaSet | MarkCompleted | PinImages
+_FROM_PODS = (ScaleReplicaSet, MarkCompleted, PinImages)
+"""Changes of a ReplicaSet that are decided from its pods: of the ReplicaSet, all but its status has to be known."""
+CONFLICT = 409
 Fenced = _Patch | _Deletion | HoldAction
 
 Tell = Callable[[Record, str, str], None]
@@ -162,25 +167,45 @@ class Executor:
                 retry_at = await self._create(record, digest, action)
                 continue
             # The action before has made a newer version of the same object.
-            version = versions.get(action.uid) or self._find_version(action)
-            fenced = replace(action, resource_version=version)
+            version = versions.get(action.uid)
+            fenced = replace(action, resource_version=version) if version else action
             if isinstance(fenced, SetAsidePod):
                 await self._set_aside(record, fenced)
                 continue
-            answer = await self._write(record, fenced)
+            answer = await self._write_newest(record, fenced)
             versions[action.uid] = read_text(field(answer, "metadata", "resourceVersion"))
         return retry_at
 
-    def _find_version(self, action: Fenced) -> str:
-        """Return the version to write on.
+    async def _write_newest(self, record: Record, action: Fenced) -> dict[str, Any]:
+        """Write on the newest version that a decision cannot tell from the one looked at (W1).
 
-        Its controller writes the status of a ReplicaSet with every change of a pod. A size is decided from
-        the pods themselves, and may be written on a version that differs in nothing else.
+        A ReplicaSet's controller writes its status with every change of a pod, often before a watch has told
+        of it. After a conflict the ReplicaSet is read once; if nothing but its status differs, that version
+        is the newest one.
         """
+        if not isinstance(action, _FROM_PODS):
+            return await self._write(record, action)
+        known = self._renew(action)
+        try:
+            return await self._write(record, known)
+        except ConflictError as error:
+            if error.status != CONFLICT:
+                raise  # it is gone
+            await self._read_replica_set(record, action)
+            newest = self._renew(action)
+            if newest == known:
+                raise
+        return await self._write(record, newest)
+
+    def _renew(self, action: _FromPods) -> _FromPods:
         looked_at = action.resource_version
-        if not isinstance(action, ScaleReplicaSet):
-            return looked_at
-        return self._store.replica_sets.find_latest_like(action.uid, looked_at)
+        newest = self._store.replica_sets.find_latest_like(action.uid, looked_at)
+        return replace(action, resource_version=newest)
+
+    async def _read_replica_set(self, record: Record, action: _FromPods) -> None:
+        path = REPLICA_SETS.path(record.key.namespace, action.name)
+        with suppress(NotFoundError):
+            self._store.replica_sets.upsert(await self._client.request("GET", path))
 
     async def _confirm(self, record: Record) -> None:
         """Make sure, at the API server itself, that the GuardedDeployment is not on its way out.

@@ -117,39 +117,49 @@ class TestActions:
             versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
             assert versions == ["50", "51"]
 
-    async def test_w1_a_size_is_written_on_a_version_that_differs_in_nothing_but_its_status(
-        self,
+    @pytest.mark.parametrize("action", [SCALE, MARK], ids=["size", "completion"])
+    async def test_w1_what_is_decided_from_pods_is_written_where_nothing_but_the_status_differs(
+        self, action: ScaleReplicaSet | MarkCompleted
     ) -> None:
         async with bench() as it:
             path = f"PATCH {SETS}/web-6f8c"
             for version in (51, 52):
                 it.store.replica_sets.upsert(replica_set(version=version, readyReplicas=version))
-            it.on(path, answer(replica_set(version=53, size=2)))
-            await it.act(SCALE)
-            it.store.replica_sets.upsert(replica_set(version=54, size=3))
-            it.store.replica_sets.upsert(replica_set(version=55, size=3, readyReplicas=1))
-            it.on(path, refuse(409, "Conflict"))
-            with pytest.raises(ConflictError):
-                await it.act(SCALE)
+            it.on(path, refuse(409, "Conflict"), answer(replica_set(version=54)))
+            it.on(f"GET {SETS}/web-6f8c", answer(replica_set(version=53, readyReplicas=53)))
+            await it.act(action)
             versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
-            assert versions == ["52", "50"], "of another size it is another version that was meant"
+            assert versions == ["52", "53"], "the one that is known, then the one that was read"
 
-    async def test_w1_what_is_more_than_a_size_is_written_on_the_very_version_looked_at(
-        self,
+    @pytest.mark.parametrize(
+        "found", [answer(replica_set(version=51, size=3)), refuse(404)], ids=["resized", "gone"]
+    )
+    async def test_w1_a_size_is_not_written_where_another_one_was_written_meanwhile(
+        self, found: web.Response
     ) -> None:
         async with bench() as it:
             path = f"PATCH {SETS}/web-6f8c"
+            it.on(path, refuse(409, "Conflict"))
+            it.on(f"GET {SETS}/web-6f8c", found)
+            with pytest.raises(ConflictError):
+                await it.act(SCALE)
+            assert len(it.bodies(path)) == 1
+
+    async def test_w1_a_deletion_is_only_of_the_very_version_looked_at(self) -> None:
+        async with bench() as it:
             it.store.replica_sets.upsert(replica_set(version=51, readyReplicas=1))
+            path = f"DELETE {SETS}/web-6f8c"
             it.on(path, refuse(409, "Conflict"))
             with pytest.raises(ConflictError):
-                await it.act(MARK)
-            assert it.bodies(path)[0]["metadata"]["resourceVersion"] == "50"
+                await it.act(PRUNE)
+            assert it.bodies(path)[0]["preconditions"]["resourceVersion"] == "50"
 
     async def test_when_one_fails_the_next_on_that_object_is_left_and_all_others_are_done(
         self,
     ) -> None:
         async with bench() as it:
             it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+            it.on(f"GET {SETS}/web-6f8c", answer(replica_set()))
             it.on(f"DELETE {PODS}/web-6f8c-x2x9k", answer(ready_pod(version=101)))
             with pytest.raises(ConflictError):
                 await it.act(SCALE, MARK, KILL)
@@ -169,6 +179,7 @@ class TestActions:
     ) -> None:
         async with bench() as it:
             it.on(f"PATCH {SETS}/web-6f8c", refuse(409, "Conflict"))
+            it.on(f"GET {SETS}/web-6f8c", answer(replica_set()))
             it.on(f"DELETE {PODS}/web-6f8c-x2x9k", second)
             with pytest.raises(expected):
                 await it.act(SCALE, KILL)

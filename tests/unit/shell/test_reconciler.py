@@ -219,6 +219,7 @@ async def test_what_a_conflict_got_in_the_way_of_does_not_wait_as_mere_progress(
         it.store.replica_sets.upsert(lowered)
         it.on(f"PUT {GUARD}/status", answer(guarded(version=13)))
         it.on(f"PATCH {SETS}/{lowered['metadata']['name']}", refuse(409))
+        it.on(f"GET {SETS}/{lowered['metadata']['name']}", answer(lowered))
         setup.budget.progress_seconds = setup.budget.step_seconds = 0.0
         with pytest.raises(TryAgainError):
             await setup.look()

@@ -138,11 +138,19 @@ class Recount:
         same = not is_over(look.decision.status.memory, self.rollout)
         return same and now is not None and any(h.status == "AWAITING_ACTION" for h in now.hooks)
 
+    def _bakes(self, look: Look) -> bool:
+        """A3: whether the rollout is in its bake, in which the clock of P1 stands still."""
+        now = look.decision.status.memory.rollout
+        if now is None or now.bake is None or is_over(look.decision.status.memory, self.rollout):
+            return False
+        return now.bake.ends_at is None or look.now < now.bake.ends_at
+
     def _run_clock(self, look: Look) -> None:
         """P1: only while pods could become healthy and are not."""
         rs = find_set(look, self.rollout.revision)
         live = [] if rs is None else [pod for pod in rs.pods if pod.live]
-        if not self._waits_at_hook(look) and self._is_awaited(look):
+        held = self._waits_at_hook(look) or self._bakes(look)
+        if not held and self._is_awaited(look):
             if self._held_at is not None:
                 self._progressed_at += max(0.0, look.now - max(self._held_at, self._progressed_at))
             self._held_at = None

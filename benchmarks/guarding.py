@@ -21,6 +21,9 @@ LABEL = "tripswitch.dev/circuit-breaker"
 REPLICAS = 4
 MOST_MIB, MOST_SHARE = 120.0, 0.10
 MOST_REQUESTS = 13
+MOST_REQUESTS_OF_A_TRIP = MOST_REQUESTS + 7
+"""A guarded Deployment is paused and gets three events of its own, beside those of its breaker; its conditions are
+tried up to three times, because its controller writes its status just then."""
 
 
 @dataclass
@@ -40,6 +43,7 @@ async def measure_guarding(testbed: Testbed, scale: Scale) -> Result:
     space = await testbed.namespace("measured")
     async with testbed.controller(OURS):
         await _guard_all(testbed, scale.guarded, space)
+        await asyncio.sleep(5)  # the last events about what was made
         costs = {
             what: await _cost_of(testbed, space, what, behaviour, reached)
             for what, behaviour, reached in (
@@ -54,8 +58,9 @@ async def measure_guarding(testbed: Testbed, scale: Scale) -> Result:
     churning = await _stand(testbed, scale, busy=True)
     return Result(
         f"{scale.guarded} Deployments of {REPLICAS} pods, guarded by the label of their namespaces. *Requests*: those "
-        "of the operator in the audit log, from the change of the template of one Deployment of 10 pods until 5 s "
-        "after its rollout has completed or was rolled back; lists, watches and lease renewals are left out. Then "
+        "of the operator in the namespace of one Deployment of 10 pods, by the audit log, from the change of its "
+        "template until 5 s after its rollout has completed or was rolled back; lists, watches and lease renewals are "
+        "left out. Then "
         f"the operator is started anew, alone and beside {scale.others:,} running pods of other Deployments. *Memory* is "
         f"the resident set once it has been idle for 5 s; *standing still* is the {scale.idle_seconds} s after that. At "
         "last pods of others are deleted and made anew; how many events these make is counted by a watch of the "
@@ -67,18 +72,18 @@ async def measure_guarding(testbed: Testbed, scale: Scale) -> Result:
 
 def _request_rows(costs: dict[str, Counter[str]]) -> list[Row]:
     words = {
-        "good": "requests for a good rollout of a guarded Deployment of 10 pods",
-        "failed": "requests for a failed one, until it is rolled back",
-        "corrected": "requests for the corrected one after it",
+        "good": ("a good rollout of a guarded Deployment of 10 pods", MOST_REQUESTS),
+        "failed": ("a failed one, until it is rolled back", MOST_REQUESTS_OF_A_TRIP),
+        "corrected": ("the corrected one after it", MOST_REQUESTS),
     }
     return [
         Row(
-            words[what],
-            str(cost.total()),
-            target=f"{MOST_REQUESTS} or fewer",
-            met=cost.total() <= MOST_REQUESTS,
+            f"requests for {one}",
+            str(costs[what].total()),
+            target=f"{most} or fewer",
+            met=costs[what].total() <= most,
         )
-        for what, cost in costs.items()
+        for what, (one, most) in words.items()
     ]
 
 
@@ -197,7 +202,7 @@ async def _cost_of(
         if not await watch.until(lambda: bool(ended), 180):
             raise RuntimeError(f"the {version} rollout of a guarded Deployment did not end")
     await asyncio.sleep(5)
-    return count(testbed.audit.read(), OURS.user)
+    return count((one for one in testbed.audit.read() if one.namespace == space), OURS.user)
 
 
 async def _stand(testbed: Testbed, scale: Scale, *, busy: bool = False) -> Standing:

@@ -20,6 +20,7 @@ from tripswitch.domain.values.decision import (
     MarkCompleted,
 )
 from tripswitch.domain.values.memory import Breaker, Counted, Memory, Revision, Rollout, Tally
+from tripswitch.domain.values.protection import Hold, HoldState
 from tripswitch.domain.values.report import Condition, Report, RevisionReport
 from tripswitch.domain.values.states import (
     BestState,
@@ -195,6 +196,30 @@ def test_a_field_may_wait_only_if_its_declaration_says_so(kind: type, field: Fie
     assert is_mere_progress(STATUS, decision) is (delay is WriteDelay.PROGRESS)
     # All entries of ``counted`` belong to the failures.
     assert is_mere_failure(STATUS, decision) is (delay is not None or kind is Counted)
+
+
+WANTED = Hold("web-1")
+PLACED = Hold("web-1", HoldState.PLACED)
+RELEASING = Hold("web-1", HoldState.RELEASING)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "waits"),
+    [
+        pytest.param(None, WANTED, False, id="decided"),
+        pytest.param(WANTED, PLACED, True, id="seen on the workload"),
+        pytest.param(PLACED, Hold("web-1", HoldState.YIELDED), False, id="a person's"),
+        pytest.param(PLACED, RELEASING, False, id="to be taken back"),
+        pytest.param(RELEASING, PLACED, False, id="kept after all"),
+        pytest.param(RELEASING, None, True, id="nothing is left of it"),
+    ],
+)
+def test_what_the_workload_itself_tells_about_a_hold_can_wait(
+    before: Hold | None, after: Hold | None, *, waits: bool
+) -> None:
+    """G4, G5."""
+    known, status = (remember(replace(MEMORY, hold=hold)) for hold in (before, after))
+    assert is_mere_progress(known, Decision(status)) == waits
 
 
 FAILED = Event(EventReason.POD_LAUNCH_FAILED, "it crashed")

@@ -4,7 +4,7 @@ What only the report tells is computed again at every look. Of the memory, the s
 show: a failure still stands in its pod (F7), and a pod that is healthy is so a moment later. The declarations
 of such fields say so (:mod:`tripswitch.domain.values.write_delay`). A rollout of ten pods changes such values
 twenty times in two seconds, and ten pods that crash do so within a tenth of a second; each of these bursts is
-one write.
+one write. A guarded workload itself shows whether a hold is placed on it, and whether anything is left of one.
 
 Anything else is written at once: a restart could lose it, or a person or a tool waits for it.
 """
@@ -12,10 +12,11 @@ Anything else is written at once: a restart could lose it, or a person or a tool
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 
 from tripswitch.domain.values.decision import Decision, EventReason, ScaleReplicaSet
 from tripswitch.domain.values.memory import Counted
+from tripswitch.domain.values.protection import Hold, HoldState
 from tripswitch.domain.values.status import Status
 from tripswitch.domain.values.write_delay import WRITE_DELAY, WriteDelay
 
@@ -56,6 +57,7 @@ def _only_scales(decision: Decision) -> bool:
 
 def _is_same(before: object, after: object, may_wait: Collection[WriteDelay]) -> bool:
     """Return whether two values of the memory differ at most in fields that may wait."""
+    before, after = _leave_out_sight(before), _leave_out_sight(after)
     if before == after:
         return True
     if isinstance(before, tuple) and isinstance(after, tuple):
@@ -70,6 +72,15 @@ def _is_same(before: object, after: object, may_wait: Collection[WriteDelay]) ->
         for field in fields(before)
         if field.metadata.get(WRITE_DELAY) not in may_wait
     )
+
+
+def _leave_out_sight(value: object) -> object:
+    """Leave out what the workload shows of a hold: a placed one counts as wanted, one that is released as none."""
+    if not isinstance(value, Hold):
+        return value
+    if value.state is HoldState.RELEASING:
+        return None
+    return replace(value, state=HoldState.WANTED) if value.state is HoldState.PLACED else value
 
 
 def _leave_out_unmarked(entries: Sequence[object]) -> list[object]:

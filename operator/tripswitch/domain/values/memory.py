@@ -204,7 +204,7 @@ class Memory:
     """What a trip changed on a guarded Deployment or StatefulSet (G4); None: nothing."""
     target_uid: str = ""
     """UID of the guarded workload that all of this is about (rules G); empty: it was not written down."""
-    target_generation: int = 0
+    target_generation: int = field(default=0, metadata=PROGRESS)
     """The generation of that workload of which the revision is known; what is said is about it."""
     resumes: int = 0
     """How often a person or a tool resumed a held workload whose template was the same (G5)."""

@@ -2,7 +2,8 @@
 
     healthy_high_water: int = field(default=0, metadata=PROGRESS)
 
-Only a value that pods show again at the next look may be declared so, because a restart may lose its change.
+Only a value that pods or a guarded workload show again at the next look may be declared so, because a restart may
+lose its change.
 A field that says nothing is written at once.
 """
 

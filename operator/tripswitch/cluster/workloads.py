@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tripswitch.api.identity import GROUP
+from tripswitch.api.identity import FIELD_MANAGER, GROUP
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
@@ -88,9 +88,9 @@ def see_workload(raw: object, before: Workload | None = None) -> Workload:
         ),
     )
     if kind is WorkloadKind.DEPLOYMENT:
-        return replace(
-            view, paused=spec.get("paused") is True, holder=_find_manager(metadata, "f:paused")
-        )
+        paused, holder = spec.get("paused") is True, _find_manager(metadata, "f:paused")
+        others = paused and holder not in ("", FIELD_MANAGER)
+        return replace(view, paused=paused, holder=holder, paused_by_others=others)
     partition = field(spec, "updateStrategy", "rollingUpdate", "partition")
     return replace(
         view,
@@ -98,6 +98,7 @@ def see_workload(raw: object, before: Workload | None = None) -> Workload:
         current_revision=read_text(field(raw, "status", "currentRevision")),
         partition=None if partition is None else max(0, read_int(partition)),
         on_delete=field(spec, "updateStrategy", "type") == "OnDelete",
+        ordered=spec.get("podManagementPolicy") != "Parallel",
         holder=_find_manager(metadata, "f:updateStrategy"),
     )
 

@@ -102,6 +102,8 @@ def test_a_stateful_set_has_revisions_and_a_partition() -> None:
     assert seen.strategy == RollingUpdate(Amount(0), Amount(1))
     other = see_db(updateStrategy={"type": "OnDelete"})
     assert (other.partition, other.on_delete) == (None, True)
+    policies = ("OrderedReady", "Parallel", None)
+    assert [see_db(podManagementPolicy=one).ordered for one in policies] == [True, False, True]
 
 
 def test_who_resumed_it_is_the_manager_that_wrote_the_field_last() -> None:
@@ -113,6 +115,25 @@ def test_who_resumed_it_is_the_manager_that_wrote_the_field_last() -> None:
     ]
     assert see_deployment(metadata={"managedFields": managed}).holder == "argocd"
     assert see_deployment().holder == ""
+
+
+@pytest.mark.parametrize(
+    ("manager", "paused", "others"),
+    [
+        ("tripswitch", True, False),
+        ("kubectl-rollout", True, True),
+        ("kubectl-rollout", None, False),
+        ("", True, False),
+    ],
+    ids=["ours", "a person's", "none", "nobody's, as far as is known"],
+)
+def test_whose_a_pause_is_stands_in_the_managed_fields(
+    manager: str, *, paused: bool | None, others: bool
+) -> None:
+    """G6."""
+    managed = [{"manager": manager, "fieldsV1": {"f:spec": {"f:paused": {}}}}]
+    seen = see_deployment(metadata={"managedFields": managed}, spec={"paused": paused})
+    assert (seen.paused, seen.paused_by_others) == (bool(paused), others)
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,61 @@ def test_a_hold_of_a_revision_that_completed_since_is_a_persons_pause() -> None:
     assert world.status.memory.hold is None
 
 
+def _undo_to_the_failed_revision() -> GuardedWorld:
+    """Correct a trip, then undo: kubectl copies the annotations of the ReplicaSet, and these hold our mark."""
+    world = tripped()
+    assert world.workload is not None
+    copied = world.workload.mark
+    world.apply(3).settle()
+    world.resize(1).put(revision_view(3, *ready_many(3, 4, world.now))).change(complete=True)
+    world.settle(later=20.0)
+    assert (world.state(), world.workload.mark) == (RolloutStatus.SUCCESSFUL, None)
+    world.events.clear()
+    world.put(replace(world.revisions["web-v2"], revision=4))
+    return world.apply(2).change(mark=copied)
+
+
+@pytest.mark.parametrize("breaker", [BREAKER, "uid-of-the-next"])
+def test_a_mark_that_an_undo_brings_back_is_taken_away_and_the_rollout_watched(
+    breaker: str,
+) -> None:
+    """G5: it says nothing about the workload as it is now, whichever breaker wrote it."""
+    world = _undo_to_the_failed_revision()
+    world.command(uid=breaker).settle()
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark) == (False, None)
+    assert world.events == ["RolloutStarted"]
+    assert (world.state(), world.rollout.revision) == (RolloutStatus.IN_PROGRESS, 4)
+    world.resize(2, *ready_many(2, 4, world.now)).resize(3).change(complete=True)
+    world.settle(later=20.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
+    assert world.status.memory.hold is None
+
+
+def test_a_pause_after_such_an_undo_is_a_persons() -> None:
+    """G6: the operator was away, and finds mark and pause together as if they were a hold."""
+    world = _undo_to_the_failed_revision()
+    world.change(paused=True, paused_by_others=True, holder="kubectl-rollout").settle()
+    assert world.workload is not None
+    assert (world.workload.paused, world.workload.mark) == (True, None)
+    assert world.state() is RolloutStatus.PENDING
+    world.change(paused=False, paused_by_others=False).settle()
+    assert (world.state(), world.rollout.revision) == (RolloutStatus.IN_PROGRESS, 4)
+
+
+def test_a_pause_beside_the_mark_of_a_breaker_that_is_gone_is_no_trip_of_the_next_one() -> None:
+    """G6: the revision may be good by now, and must not be rolled back for what it once was."""
+    world = _undo_to_the_failed_revision()
+    world.change(paused=True, paused_by_others=True, holder="kubectl-rollout")
+    _make_breaker_again(world)
+    assert world.look().actions == ()
+    assert "HoldFound" not in world.events
+    world.change(paused=False, paused_by_others=False).settle()
+    assert world.workload is not None
+    assert world.workload.mark is None
+    assert world.state() is RolloutStatus.IN_PROGRESS
+
+
 def _delete_and_make_again(world: GuardedWorld) -> None:
     world.change(uid="uid-again", mark=None, paused=False, stalled=False)
     world.revisions.clear()

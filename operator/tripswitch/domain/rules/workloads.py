@@ -141,11 +141,16 @@ def is_held(workload: Workload, breaker: str) -> bool:
 
 
 def bears_hold(workload: Workload) -> bool:
-    """Return whether a workload is as a hold of any breaker left it."""
+    """Return whether a workload is as a hold of any breaker left it.
+
+    A mark alone says little: a Deployment's controller copies annotations onto the ReplicaSet of the
+    template, and ``kubectl rollout undo`` copies them back much later. A pause beside such a mark that
+    somebody else set is theirs (G6).
+    """
     if workload.mark is None:
         return False
     if workload.kind is WorkloadKind.DEPLOYMENT:
-        return workload.paused
+        return workload.paused and not workload.paused_by_others
     return workload.partition == HOLD_PARTITION
 
 

@@ -50,16 +50,19 @@ def _plan_release(draft: Draft) -> list[Action]:
     Without a hold, the mark of a breaker that is gone stays on a workload that is still paused: it says how
     to go on (G9).
     """
-    return release(
-        draft.workload, resume=draft.memory.hold is not None and bears_hold(draft.workload)
-    )
+    one, held = draft.workload, draft.memory.hold is not None
+    return release(one, resume=held and bears_hold(one), stale=held and one.paused_by_others)
 
 
-def release(one: Workload, *, resume: bool) -> list[Action]:
-    """Return how a workload is let go; ``resume``: its pause or partition is that of a hold."""
+def release(one: Workload, *, resume: bool, stale: bool = False) -> list[Action]:
+    """Return how a workload is let go.
+
+    ``resume``: its pause or partition is that of a hold. ``stale``: its pause is another's, and its mark
+    goes all the same.
+    """
     where = (one.kind, one.name, one.uid, one.resource_version)
     actions: list[Action] = []
-    if one.mark is not None and (resume or not is_stopped(one)):
+    if one.mark is not None and (resume or stale or not is_stopped(one)):
         actions.append(ReleaseWorkload(*where, resume=resume, partition=one.mark.partition))
     if one.stalled and (actions or one.mark is None):
         actions.append(WithdrawReport(*where))

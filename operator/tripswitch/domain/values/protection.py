@@ -106,6 +106,9 @@ class Workload:
     ``updateStrategy: OnDelete``, which has no rollout. ``stalled`` and ``deadline_exceeded``: it has the
     conditions that a trip writes (Stalled=True of ours, Progressing=False). ``holder`` is the field
     manager that last wrote ``spec.paused`` or the partition; empty if that is not known.
+    ``paused_by_others``: it is a paused Deployment, and by its managed fields the pause is not ours.
+    ``ordered``: a StatefulSet whose controller changes no pod while one with a lower ordinal is not Ready
+    (``podManagementPolicy: OrderedReady``).
     """
 
     kind: WorkloadKind
@@ -130,6 +133,8 @@ class Workload:
     stalled: bool = False
     deadline_exceeded: bool = False
     holder: str = ""
+    paused_by_others: bool = False
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tripswitch.domain.steps.finish import drop_lost_rollback_target, find_check
 from tripswitch.domain.steps.follow_spec import follow_spec
 from tripswitch.domain.steps.hold_workload import heed_workload, settle_hold
 from tripswitch.domain.steps.judge_rollout import judge_rollout
+from tripswitch.domain.steps.ordered_pods import await_ordered_pods
 from tripswitch.domain.steps.plan_hold import plan_hold, release
 from tripswitch.domain.steps.registry_outage import report_outages
 from tripswitch.domain.steps.renumber import renumber
@@ -44,6 +45,7 @@ STEPS = (
     use_evidence,
     judge_rollout,
     settle_hold,
+    await_ordered_pods,
     report_crash_loops,
     report_outages,
     drop_lost_rollback_target,

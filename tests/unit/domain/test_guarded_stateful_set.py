@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.builders import crashing_pod, pending_pod, ready_pod, terminating
+from tests.support.builders import (
+    START,
+    crashing_pod,
+    pending_pod,
+    ready_pod,
+    terminating,
+    unready_pod,
+)
 from tests.unit.domain.guarded_world import GuardedWorld, completed, ready_many
 from tripswitch.domain.values.decision import DeletePod
 from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip
@@ -164,3 +171,65 @@ def test_pods_without_an_ordinal_are_last() -> None:
     world.look()
     world.look()
     assert deleted(world) == ["odd"]
+
+
+def test_an_old_pod_that_its_controller_waits_for_is_named() -> None:
+    """With OrderedReady nothing of the new revision is launched: neither the count nor the clock of P1 moves."""
+    world = completed(DB, replicas=3).change(ordered=True)
+    world.roll(2)
+    lost_at = world.now
+    lost = unready_pod("web-v1-0", unready_since=lost_at)
+    world.resize(1, lost, *ready_many(1, 3)[1:])
+    assert world.look().wake_at == lost_at + 60
+    progressing = world.condition("Progressing")
+    assert progressing is not None
+    assert progressing.reason is Reason.ROLLOUT_IN_PROGRESS, "a restart takes a moment, too"
+    world.look(later=60)
+    words = (
+        "pod web-v1-0 of revision 1 is not Ready (running, not Ready), and with podManagementPolicy "
+        "OrderedReady the StatefulSet changes no other pod before it is: repair or delete that pod"
+    )
+    for kind, status in (("Progressing", False), ("Ready", False), ("Reconciling", True)):
+        told = world.condition(kind)
+        assert told is not None
+        assert (told.status, told.reason, told.message) == (status, Reason.WAITING_FOR_POD, words)
+    assert words in world.status.report.rollout_state_reason
+    world.look(later=3600)
+    assert world.state() is RolloutStatus.IN_PROGRESS, "it is not the new revision's fault"
+    world.resize(1, *ready_many(1, 3)).look()
+    progressing = world.condition("Progressing")
+    assert progressing is not None
+    assert (progressing.status, progressing.reason) == (True, Reason.ROLLOUT_IN_PROGRESS)
+
+
+def test_the_lowest_of_several_such_pods_is_named_also_without_a_record_of_its_revision() -> None:
+    world = completed(DB, replicas=12).change(ordered=True)
+    world.roll(3)
+    old = [crashing_pod(f"web-v0-{ordinal}", created_at=START) for ordinal in (10, 9)]
+    world.put(replace(world.revisions["web-v1"], name="web-v0", uid="uid-web-v0", revision=2))
+    world.revisions["web-v0"] = replace(world.revisions["web-v0"], pods=tuple(old))
+    world.look()
+    records = tuple(one for one in world.status.memory.revisions if one.replica_set != "web-v0")
+    memory = replace(world.status.memory, revisions=records)
+    world.command(status=replace(world.status, memory=memory)).look()
+    waits = world.condition("Progressing")
+    assert waits is not None
+    assert waits.message.startswith(
+        "pod web-v0-9 of an older revision is not Ready (container web "
+    )
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_pod_of_the_good_revision_that_a_rollback_waits_for_is_named(*, ordered: bool) -> None:
+    """It is never deleted, and P1 ends the rollback."""
+    world = rolling(crashing_pod("web-v2-2", runs=3)).change(ordered=ordered)
+    world.resize(1, unready_pod("web-v1-0", unready_since=START), *ready_many(1, 2)[1:])
+    world.settle()
+    stalled = world.condition("Stalled")
+    assert stalled is not None
+    assert "3 failures" in stalled.message, "why it goes back comes first"
+    assert ("pod web-v1-0 of revision 1 is not Ready" in stalled.message) == ordered
+    world.look(later=300)
+    world.look(later=601)
+    assert world.state() is RolloutStatus.ROLLBACK_FAILED
+    assert ("pod web-v1-0 of revision 1" in world.rollout.message) == ordered

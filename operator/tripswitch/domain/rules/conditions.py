@@ -17,7 +17,8 @@ class Facts:
 
     ``needed`` healthy pods make it Available.
     ``refused``: the API server does not accept the ReplicaSet. ``blocked``: the ReplicaSet cannot
-    create pods. ``late``: the progress deadline passed while the breaker is disabled.
+    create pods. ``waits``: which pod a StatefulSet's controller waits for before it changes any other.
+    ``late``: the progress deadline passed while the breaker is disabled.
     ``crash_loops``: containers of the completed revision restart again and again.
     ``desired_state`` is that of the revision in ``spec``. ``frozen``: why the size does not follow
     ``replicas`` (R7). ``incomplete``: why new pods of the revision for a rollback would not start (B9).
@@ -35,6 +36,7 @@ class Facts:
     paused: bool = False
     refused: str = ""
     blocked: str = ""
+    waits: str = ""
     late: str = ""
     explanation: str = ""
     crash_loops: str = ""
@@ -136,6 +138,8 @@ def _progressing(facts: Facts) -> _Wanted:
             return _Wanted("Progressing", False, Reason.PAUSED, "the rollout is paused")
         if facts.blocked:
             return _Wanted("Progressing", False, Reason.REPLICA_SET_CREATE_ERROR, facts.blocked)
+        if facts.waits:
+            return _Wanted("Progressing", False, Reason.WAITING_FOR_POD, facts.waits)
         if facts.late:
             return _Wanted("Progressing", False, Reason.PROGRESS_DEADLINE_EXCEEDED, facts.late)
     return _Wanted(

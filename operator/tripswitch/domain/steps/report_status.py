@@ -15,6 +15,7 @@ from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.ordered_pods import describe_ordered_wait
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.registry_outage import describe_outages
@@ -29,7 +30,13 @@ from tripswitch.domain.steps.watch_alarms import (
 from tripswitch.domain.values.decision import EventReason
 from tripswitch.domain.values.memory import Breaker, Revision
 from tripswitch.domain.values.report import Report, RevisionReport
-from tripswitch.domain.values.states import BreakerState, Reason, RolloutState, RolloutStatus
+from tripswitch.domain.values.states import (
+    BreakerState,
+    Reason,
+    RolloutKind,
+    RolloutState,
+    RolloutStatus,
+)
 from tripswitch.domain.values.status import Status
 
 NEXT = "next: fix the template, or retry"
@@ -124,6 +131,9 @@ def _gather_facts(
     draft: Draft, desired_state: RolloutState, explanation: str, frozen: str
 ) -> conditions.Facts:
     spec, target = draft.spec, draft.target
+    back = (
+        draft.rollout.kind is RolloutKind.ROLLBACK
+    )  # its conditions say above all why it goes back
     late_at = compute_late_at(draft)
     late = late_at is not None and late_at <= draft.now and not spec.breaker.enable
     return conditions.Facts(
@@ -135,6 +145,7 @@ def _gather_facts(
         paused=spec.paused,
         refused=draft.refusal,
         blocked="" if target is None else target.create_error,
+        waits="" if back else describe_ordered_wait(draft),
         late=describe_lateness(draft) if late else "",
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
@@ -159,7 +170,7 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.ROLLBACK_IN_PROGRESS:
             return (
                 f"rolling back to revision {rollout.revision}: {rollout.message}"
-                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}{_gone(draft)}; a template "
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}{_blocked(draft)}; a template "
                 f"applied before revision {rollout.revision} has completed has nothing to go back to"
             )
         case RolloutStatus.SUCCESSFUL:
@@ -181,9 +192,9 @@ def _explain(draft: Draft) -> str:
     return f"{head}: {rollout.message}{_evidence(draft, rollout.revision)}; {NEXT}"
 
 
-def _gone(draft: Draft) -> str:
-    """D4: what a rollback waits for, as the next clause of a sentence."""
-    words = describe_gone_images(draft, draft.rollout.revision)
+def _blocked(draft: Draft) -> str:
+    """What a rollback waits for in vain (D4, or a pod of a StatefulSet), as the next clause of a sentence."""
+    words = describe_gone_images(draft, draft.rollout.revision) or describe_ordered_wait(draft)
     return f"; {words}" if words else ""
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from tripswitch.domain.rules.evidence import waiting_topic
+from tripswitch.domain.rules.pod_words import describe_pod, shorten
 from tripswitch.domain.steps.draft import Draft
+from tripswitch.domain.steps.ordered_pods import describe_ordered_wait
 from tripswitch.domain.steps.pin_images import describe_gone_images
-from tripswitch.domain.values.pods import OVER, ContainerRole, ContainerView, PodView
+from tripswitch.domain.values.pods import OVER
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.workload import Recreate
-
-MAX_WORDS = 200
-"""Characters of one pod's words in a message that joins several."""
-HEAD = 80
-"""How many of them come from the beginning, if there are more."""
 
 
 def describe_lateness(draft: Draft) -> str:
@@ -34,6 +31,8 @@ def compute_waiting_words(draft: Draft) -> str:
         return error.message
     if gone := describe_gone_images(draft, draft.rollout.revision):
         return gone
+    if waits := describe_ordered_wait(draft):
+        return waits
     reasons: dict[str, int] = {}
     if (leaving := _count_leaving(draft)) > 0:
         reasons["an old pod that is still terminating (Recreate)"] = leaving
@@ -47,7 +46,7 @@ def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]
     """Count what the target's pods that are not healthy wait for, in their own words."""
     found = _find_set_up_words(draft)
     for pod in draft.find_unhealthy(target):
-        words = _words(pod, found)
+        words = describe_pod(pod, found)
         reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:
         reasons[shorten(target.create_error)] = draft.spec.replicas
@@ -67,44 +66,3 @@ def _find_set_up_words(draft: Draft) -> str:
     topic = waiting_topic(draft.rollout.revision)
     found = (f.evidence.event for f in draft.snapshot.findings if f.topic == topic)
     return next(found, "")
-
-
-def _words(pod: PodView, set_up_words: str) -> str:
-    for container in pod.containers:
-        if container.waiting and container.waiting != "PodInitializing":
-            held = pod.waiting_for or _describe_waiting(container)
-            if set_up_words and pod.being_set_up:
-                held = f"{container.waiting}: {set_up_words}"
-            return shorten(f"container {container.name} {held}")
-    if pod.waiting_for:
-        return shorten(pod.waiting_for)
-    if pod.ready_since is None:
-        up = any(
-            c.running_since is not None and c.role is not ContainerRole.INIT for c in pod.containers
-        )
-        return "running, not Ready" if up else "not started"
-    return "Ready, but not yet for minReadySeconds"
-
-
-def _describe_waiting(container: ContainerView) -> str:
-    """Return a waiting container's reason and message.
-
-    The message of a back-off names the pod, so it would keep pods that wait for the same from being counted
-    together.
-    """
-    if container.waiting == "CrashLoopBackOff" or not container.message:
-        return str(container.waiting)
-    return f"{container.waiting}: {container.message}"
-
-
-def shorten(words: str) -> str:
-    """Return words of a limited length, without their middle: what a thing is and its cause stand at the ends.
-
-    >>> shorten("short"), len(shorten("long" * 100))
-    ('short', 200)
-    >>> shorten("container web ErrImagePull: " + "x" * 300 + ": connect: connection refused")[-27:]
-    'connect: connection refused'
-    """
-    if len(words) <= MAX_WORDS:
-        return words
-    return f"{words[:HEAD]} ... {words[HEAD + 5 - MAX_WORDS :]}"

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     TARGET_TAKEN = "TargetTaken"
     NO_ROLLOUT = "NoRollout"
     WAITING_FOR_CONTROLLER = "WaitingForController"
+    WAITING_FOR_POD = "WaitingForPod"
     ROLLBACK_AT_RISK = "RollbackAtRisk"
     REVISION_INCOMPLETE = "RevisionIncomplete"
     CRASH_LOOPING = "CrashLooping"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import client
 
 from tests.e2e.namespace import FAST_PROBE, GROUP, PATIENCE, VERSION, Namespace, Object
-from tools.cluster.audit import AuditLog
+from tools.cluster.audit import AuditLog, Request
 from tools.operator_process import USER
 
 WORKLOADS = ("deployments", "statefulsets", "replicasets", "pods")
 BREAKERS = "deploymentcircuitbreakers"
+NOT_FOUND = 404
 BEHAVIOUR = "stage.tripswitch.dev/behaviour"
 LABEL = f"{GROUP}/circuit-breaker"
 
@@ -65,18 +66,29 @@ def circuit_breaker(kind: str = "Deployment", **spec: Any) -> Object:
 
 
 def find(world: Namespace, kind: str) -> Object:
-    """Return a workload or a breaker named ``web``."""
-    found: Object = json.loads(world.kubectl("get", kind, "web", "--output=json"))
+    """Return the Deployment or StatefulSet ``web``."""
+    found: Object = world.custom.get_namespaced_custom_object(
+        "apps", "v1", world.namespace, f"{kind}s", "web"
+    )
+    return found
+
+
+def find_breaker(world: Namespace, name: str = "web") -> Object:
+    """Return a breaker; empty while there is none."""
+    try:
+        found: Object = world.custom.get_namespaced_custom_object(
+            GROUP, VERSION, world.namespace, BREAKERS, name
+        )
+    except client.ApiException as error:
+        if error.status != NOT_FOUND:
+            raise
+        return {}
     return found
 
 
 def guard_status(world: Namespace, name: str = "web") -> Object:
     """Return the status of a breaker; empty while there is none."""
-    try:
-        found = world.kubectl("get", BREAKERS, name, "--output=json")
-    except subprocess.CalledProcessError:
-        return {}
-    return dict(json.loads(found).get("status", {}))
+    return dict(find_breaker(world, name).get("status", {}))
 
 
 def until_guard(
@@ -102,6 +114,13 @@ def until(
     return found
 
 
+def start(world: Namespace, workload: Object, **spec: Any) -> None:
+    """Apply a good workload and its breaker, and wait until it has completed."""
+    world.apply(workload)
+    world.apply(circuit_breaker(str(workload["kind"]), **spec))
+    until_guard(world, "SUCCESSFUL")
+
+
 def images(world: Namespace) -> list[str]:
     """Return the images of the Ready pods, in order."""
     return sorted(
@@ -111,15 +130,18 @@ def images(world: Namespace) -> list[str]:
     )
 
 
-def find_writes(world: Namespace) -> Counter[str]:
-    """Count what the operator wrote on workloads, ReplicaSets and pods of the world's namespace."""
+def find_requests(world: Namespace, log: AuditLog | None = None) -> list[Request]:
+    """Return what the operator asked for in the world's namespace: all of it, or what ``log`` has not read yet."""
     if not world.environment.audit_log:
         pytest.skip("no audit log here")
-    log = AuditLog(Path(world.environment.audit_log), whole=True)
+    log = log or AuditLog(Path(world.environment.audit_log), whole=True)
+    return [one for one in log.read() if (one.user, one.namespace) == (USER, world.namespace)]
+
+
+def find_writes(world: Namespace) -> Counter[str]:
+    """Count what the operator wrote on workloads, ReplicaSets and pods of the world's namespace."""
     return Counter(
         request.words
-        for request in log.read()
-        if (request.user, request.namespace) == (USER, world.namespace)
-        and request.writes
-        and request.resource.partition("/")[0] in WORKLOADS
+        for request in find_requests(world)
+        if request.writes and request.resource.partition("/")[0] in WORKLOADS
     )

@@ -9,6 +9,7 @@ then be broken as people break it, and its template holds nothing of the tests.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 
 from tests.e2e.namespace import FAST_PROBE, Namespace, Object
@@ -49,6 +50,13 @@ def break_probe(container: Object) -> None:
     container["readinessProbe"] = {"exec": {"command": [MISSING_PROGRAM]}, **timing}
 
 
+_BROKEN = {
+    "image-pull": break_image,
+    "start-error": break_command,
+    "never-ready": break_probe,
+}
+
+
 def judge_pods(world: Namespace) -> None:
     """Let the faults of ``world``'s pods show; returns when every policy acts."""
     documents = [one for behaviour in _FAULTS for one in _policy(behaviour)]
@@ -57,28 +65,29 @@ def judge_pods(world: Namespace) -> None:
         *("apply", "--server-side", "--force-conflicts", "--filename", "-"), stdin=json.dumps(items)
     )
     world.kubectl("label", "namespace", world.namespace, f"{JUDGED}=yes", "--overwrite")
-    for behaviour, fault in (
-        ("image-pull", break_image),
-        ("start-error", break_command),
-        ("never-ready", break_probe),
-    ):
-        container: Object = {"name": "web", "image": "web:1", "readinessProbe": FAST_PROBE}
-        fault(container)
-        world.until_true(partial(_shows, world, container, behaviour))
+    for behaviour, fault in _BROKEN.items():
+        world.until_true(partial(_shows, world, fault, behaviour))
 
 
-def _shows(world: Namespace, container: Object, behaviour: str) -> bool:
-    """Return whether a pod of this container would have the behaviour."""
+def pardon_pods(world: Namespace) -> None:
+    """Let new pods of ``world`` run whatever their manifest says; returns when no policy acts any more."""
+    world.kubectl("label", "namespace", world.namespace, f"{JUDGED}-")
+    for fault in _BROKEN.values():
+        world.until_true(partial(_shows, world, fault, ""))
+
+
+def _shows(world: Namespace, fault: Callable[[Object], None], behaviour: str) -> bool:
+    """Return whether a pod with this fault would have the behaviour, or none if that is empty."""
+    container: Object = {"name": "web", "image": "web:1", "readinessProbe": FAST_PROBE}
+    fault(container)
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "trial"},
         "spec": {"containers": [container]},
     }
-    words = ("create", "--dry-run=server", "--output=json", "--filename", "-")
-    admitted = json.loads(world.kubectl(*words, stdin=json.dumps(pod)))
-    found: str = admitted["metadata"].get("annotations", {}).get(BEHAVIOUR, "")
-    return found == behaviour
+    admitted = world.core.create_namespaced_pod(world.namespace, pod, dry_run="All")
+    return bool((admitted.metadata.annotations or {}).get(BEHAVIOUR, "") == behaviour)
 
 
 def _policy(behaviour: str) -> tuple[Object, Object]:

@@ -14,6 +14,7 @@ from tests.e2e.guards import (
     LABEL,
     deployment,
     find,
+    find_breaker,
     guard_status,
     images,
     stateful_set,
@@ -121,7 +122,7 @@ def test_every_right_that_guarding_adds_is_used(cluster: ControlPlane, tmp_path:
         start(world, "observe")
         world.kubectl("label", "namespace", "shop", f"{LABEL}=enforce", "--overwrite")
         for breaker in BREAKERS:
-            until(partial(read_mode, world, breaker), is_enforced)
+            until(partial(find_breaker, world, breaker), is_enforced)
         world.apply(deployment("crash", "web:2"))
         roll(world, "web:2", "ROLLBACK_SUCCESSFUL", "crash")
         assert images(world) == ["web:1"] * 7
@@ -144,11 +145,6 @@ def has_ended(wanted: str, generation: int, status: Mapping[str, Any]) -> bool:
     return bool(status["targetGeneration"] >= generation and status["rollout"]["status"] == wanted)
 
 
-def read_mode(world: Namespace, breaker: str) -> dict[str, str]:
-    """Return a breaker's mode."""
-    return {"mode": world.kubectl("get", "dcb", breaker, "--output=jsonpath={.spec.mode}")}
-
-
-def is_enforced(seen: dict[str, str]) -> bool:
+def is_enforced(seen: Mapping[str, Any]) -> bool:
     """Return whether a breaker's mode is Enforce."""
-    return seen["mode"] == "Enforce"
+    return bool(seen["spec"]["mode"] == "Enforce")

@@ -20,6 +20,7 @@ from tests.e2e.guards import (
     find_writes,
     guard_status,
     images,
+    start,
     stateful_set,
     until,
     until_guard,
@@ -31,13 +32,6 @@ SERVER_SIDE = ("apply", "--server-side", "--force-conflicts", "--filename", "-")
 CLIENT_SIDE = ("apply", "--filename", "-")
 HELM_SECONDS = 300
 """Helm's own time-out, which must not be what ends an upgrade."""
-
-
-def start(world: Namespace, workload: Object, **spec: object) -> None:
-    """Apply a good workload and its breaker, and wait until it has completed."""
-    world.apply(workload)
-    world.apply(circuit_breaker(str(workload["kind"]), **spec))
-    until_guard(world, "SUCCESSFUL")
 
 
 def until_completed(world: Namespace, revision: int, name: str = "web") -> Object:
@@ -266,19 +260,23 @@ def test_a_gitops_tool_that_applies_all_the_time_causes_one_trip_and_no_write_af
 
 
 def test_a_tool_that_forces_paused_false_all_the_time_is_told_and_bounded(world: Namespace) -> None:
-    """G5: three retries at most, then the tool has its way, and we write no more."""
+    """G5: three retries at most, then the tool has its way, and we write no more.
+
+    It has it sooner where it is faster than a rollback: meanwhile no revision is completed (B1).
+    """
     start(world, deployment())
     bad = deployment("crash", image="web:2", paused=False)
     world.apply(bad)
     with applying(world, bad, SERVER_SIDE) as at:
         status = until(
             lambda: guard_status(world),
-            lambda status: status.get("resumes") == 3 and status["rollout"]["status"] == "FAILED",
+            lambda status: status["rollout"]["status"] == "FAILED",
             150,
         )
         until_applied(world, at, 1)
         before = find_writes(world)
         until_applied(world, at, 8)
+    assert 1 <= status["resumes"] <= 3
     assert "nothing was changed" in status["rollout"]["message"]
     assert "was resumed" in world.until_event("WorkloadResumed")
     assert find_writes(world) == before

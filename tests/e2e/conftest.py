@@ -35,9 +35,10 @@ def world(environment: Environment, request: pytest.FixtureRequest) -> Iterator[
     """A fresh namespace in the shared cluster."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     namespace = f"{words[:48].strip('-')}-{abs(hash(request.node.nodeid)) % 10**6}"
-    environment.kubectl("create", "namespace", namespace)
-    yield Namespace(environment, namespace)
-    environment.kubectl("delete", "namespace", namespace, "--wait=false")
+    made = Namespace(environment, namespace)
+    made.core.create_namespace({"metadata": {"name": namespace}})
+    yield made
+    made.core.delete_namespace(namespace)
 
 
 @dataclass
@@ -50,8 +51,8 @@ class OwnCluster:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[OwnCluster]:
-    """A cluster and an operator for one test alone."""
+def empty(tmp_path: Path) -> Iterator[OwnCluster]:
+    """A cluster for one test alone, whose operator is not started."""
     with ControlPlane(tmp_path / "cluster") as cluster:
         cluster.add_nodes(2)
         install(cluster.kubectl)
@@ -63,5 +64,12 @@ def own(tmp_path: Path) -> Iterator[OwnCluster]:
             directory=str(tmp_path),
             audit_log=str(cluster.audit_log),
         )
-        with OperatorProcess(rights, tmp_path / "operator.log") as operator:
-            yield OwnCluster(cluster, operator, Namespace(environment, "default"))
+        operator = OperatorProcess(rights, tmp_path / "operator.log")
+        yield OwnCluster(cluster, operator, Namespace(environment, "default"))
+
+
+@pytest.fixture
+def own(empty: OwnCluster) -> Iterator[OwnCluster]:
+    """A cluster and an operator for one test alone."""
+    with empty.operator:
+        yield empty

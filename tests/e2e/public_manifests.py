@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.guards import LABEL
+from tests.e2e.guards import BREAKERS, LABEL
 from tests.e2e.namespace import GROUP, VERSION, Namespace, Object, conditions
 from tests.support.environment import Environment
 from tests.support.shared_files import SHARED, read_shared
@@ -211,9 +211,17 @@ def assert_nothing_of_ours(live: Object) -> None:
 
 def _look(world: Namespace) -> dict[tuple[str, str], Object]:
     """Return the workloads, breakers and pods of a namespace by kind and name."""
-    listed = world.kubectl("get", "deployment,statefulset,dcb,pods", "--output=json")
-    found = json.loads(listed)["items"]
-    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+    lists = {
+        kind: world.custom.list_namespaced_custom_object(*group, world.namespace, plural)["items"]
+        for kind, group, plural in (
+            ("Deployment", ("apps", "v1"), "deployments"),
+            ("StatefulSet", ("apps", "v1"), "statefulsets"),
+            ("DeploymentCircuitBreaker", (GROUP, VERSION), BREAKERS),
+        )
+    }
+    pods = world.core.list_namespaced_pod(world.namespace, _preload_content=False).data
+    lists["Pod"] = json.loads(pods)["items"]
+    return {(kind, one["metadata"]["name"]): one for kind, found in lists.items() for one in found}
 
 
 def run(guarded: list[Guarded], seconds: float) -> None:

@@ -90,10 +90,14 @@ class Fleet:
 
     def lease(self) -> dict[str, Any]:
         """Return the Lease's spec, empty if there is none."""
-        found = self.cluster.kubectl(
-            "get", "lease", "tripswitch", f"--namespace={NAMESPACE}", "--ignore-not-found", "-ojson"
-        )
-        spec: dict[str, Any] = json.loads(found)["spec"] if found.strip() else {}
+        found = self.world.custom.list_namespaced_custom_object(
+            "coordination.k8s.io",
+            "v1",
+            NAMESPACE,
+            "leases",
+            field_selector="metadata.name=tripswitch",
+        )["items"]
+        spec: dict[str, Any] = found[0]["spec"] if found else {}
         return spec
 
     def holder(self) -> str:

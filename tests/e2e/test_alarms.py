@@ -56,9 +56,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(own: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
+def fleet(empty: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
     """One for each test, which may kill any part of it."""
-    own.operator.stop()
     rules, token = tmp_path / "rules.yaml", tmp_path / "token"
     rules.write_text(RULES)
     token.write_text("first\n")
@@ -67,8 +66,8 @@ def fleet(own: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
         gate = AlarmGate(prometheus.url, "first")
         arguments = (f"--alarms-url={gate.url}", f"--alarms-token-file={token}")
         log = tmp_path / "watching.log"
-        with OperatorProcess(own.operator.kubeconfig, log, arguments=arguments) as operator:
-            yield Fleet(own, operator, exporter, prometheus, gate, token)
+        with OperatorProcess(empty.operator.kubeconfig, log, arguments=arguments) as operator:
+            yield Fleet(empty, operator, exporter, prometheus, gate, token)
         gate.close()
     exporter.close()
 

@@ -148,17 +148,22 @@ def test_a_pod_disruption_budget_counts_and_protects_the_pods(world: Namespace) 
         "create", "poddisruptionbudget", "web", "--selector=app=web", "--max-unavailable=25%"
     )
 
-    def budget() -> Any:
-        return json.loads(world.kubectl("get", "pdb/web", "-ojson"))["status"]
-
-    world.until_true(lambda: budget()["disruptionsAllowed"] == 1)
-    assert budget()["expectedPods"] == 4
+    world.until_true(lambda: budget(world).get("disruptionsAllowed") == 1)
+    assert budget(world)["expectedPods"] == 4
     victim = world.pods()[0].metadata.name
     evict(world, victim)
     world.until_true(lambda: victim not in {pod.metadata.name for pod in world.pods()})
     status = world.until(lambda status: status["availableReplicas"] == 4)
     assert status["circuitBreaker"]["failureCount"] == 0
-    world.until_true(lambda: budget()["currentHealthy"] == 4)
+    world.until_true(lambda: budget(world)["currentHealthy"] == 4)
+
+
+def budget(world: Namespace) -> dict[str, Any]:
+    """Return the status of the disruption budget."""
+    found = world.custom.get_namespaced_custom_object(
+        "policy", "v1", world.namespace, "poddisruptionbudgets", "web"
+    )
+    return dict(found.get("status", {}))
 
 
 def evict(world: Namespace, pod: str) -> None:
@@ -169,30 +174,31 @@ def evict(world: Namespace, pod: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "wanted", "allowed"),
+    ("asked", "wanted", "allowed"),
     [("--min-available=3", 3, 1), ("--max-unavailable=1", 7, 0), ("--min-available=75%", 6, 0)],
     ids=["minAvailable as a number", "maxUnavailable", "a share"],
 )
 def test_only_a_budget_that_names_a_number_is_right_during_a_rollout(
-    world: Namespace, budget: str, wanted: int, allowed: int
+    world: Namespace, asked: str, wanted: int, allowed: int
 ) -> None:
     """The disruption controller adds up the ReplicaSets of both revisions, eight pods, for the others."""
     patient = {"httpGet": {"path": "/", "port": 80}, "failureThreshold": 60}
     manifest = guarded(replicas=4)
     manifest["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = patient
     world.completed(manifest)
-    world.kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", budget)
+    world.kubectl("create", "poddisruptionbudget", "web", "--selector=app=web", asked)
     annotations = {"stage.tripswitch.dev/behaviour": "never-ready"}
     manifest["spec"]["template"]["metadata"]["annotations"] = annotations
     old = world.pods()[0].metadata.name
     world.apply(manifest)
 
-    def found() -> Any:
-        return json.loads(world.kubectl("get", "pdb/web", "-ojson"))["status"]
+    def is_counted() -> bool:
+        found = budget(world)
+        return (found.get("desiredHealthy"), found.get("currentHealthy")) == (wanted, 4)
 
     world.until_true(lambda: len(world.pods()) == 8)
-    world.until_true(lambda: (found()["desiredHealthy"], found()["currentHealthy"]) == (wanted, 4))
-    assert found()["disruptionsAllowed"] == allowed
+    world.until_true(is_counted)
+    assert budget(world)["disruptionsAllowed"] == allowed
     if allowed:
         evict(world, old)
         world.until_true(lambda: old not in {pod.metadata.name for pod in world.pods()})

@@ -26,6 +26,8 @@ from tests.e2e.simulated_kubelet import break_command, break_image, break_probe,
 SECONDS = 240.0
 """For all workloads of a test, which wait side by side: up to 40 s until the first revision counts as healthy
 (H1, no readiness probe), 57 s for the third failed pull or 60 s for a deadline, up to 40 s again."""
+QUICK: Object = {"minReadySeconds": 0}
+"""For pods without readiness probes; in the namespace that has nothing but a label one waits for H1."""
 DEADLINE: Object = {"progressDeadlineSeconds": 60}
 """That of the Deployments among them; a StatefulSet has none of its own, and one pod is not enough to count (ADR 19)."""
 
@@ -46,10 +48,10 @@ class Plan:
 
 PLANS = (
     Plan("boutique", (break_image, break_command), namespace=True),
-    Plan("sock", (break_command, break_image), {"minReadySeconds": 0}),
-    Plan("kp-", (break_command,)),
+    Plan("sock", (break_command,), QUICK),
+    Plan("kp-", (break_command,), QUICK),
     Plan("podinfo-", (break_probe,), DEADLINE),
-    Plan("argocd-", (break_image,)),
+    Plan("argocd-", (break_command,)),
 )
 
 

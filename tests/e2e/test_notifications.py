@@ -69,20 +69,19 @@ def receiver() -> Iterator[Receiver]:
 
 
 def test_a_receiver_is_told_of_a_rollout_a_trip_and_the_way_back_in_order_and_signed(
-    own: OwnCluster, receiver: Receiver, tmp_path: Path
+    empty: OwnCluster, receiver: Receiver, tmp_path: Path
 ) -> None:
-    own.operator.stop()
     url = f"http://127.0.0.1:{receiver.server_port}/hooks/deployments"
     with OperatorProcess(
-        own.operator.kubeconfig,
+        empty.operator.kubeconfig,
         tmp_path / "notifying.log",
         arguments=("--notify-url", url),
         variables={"TRIPSWITCH_NOTIFY_SECRET": SECRET},
     ):
-        own.world.completed(guarded(replicas=2))
-        own.world.apply(guarded(replicas=2, behaviour="crash"))
-        own.world.until_rollout("ROLLBACK_SUCCESSFUL")
-        own.world.until_true(lambda: len(receiver.events) >= 6)
+        empty.world.completed(guarded(replicas=2))
+        empty.world.apply(guarded(replicas=2, behaviour="crash"))
+        empty.world.until_rollout("ROLLBACK_SUCCESSFUL")
+        empty.world.until_true(lambda: len(receiver.events) >= 6)
     told = [(event["data"]["eventName"], event["data"]["revision"]) for event in receiver.events]
     assert told == [
         ("SERVICE_DEPLOYMENT_IN_PROGRESS", 1),

@@ -6,8 +6,8 @@ import time
 
 from tests.e2e.namespace import Namespace, conditions, guarded
 
-WATCHED_SECONDS = 45.0
-"""In this time two or three more pods are tried (after 10, 20 and 40 s). Without the brake each second had some."""
+WATCHED_SECONDS = 30.0
+"""In this time one or two more pods are tried (after 10 and 20 s). Without the brake each second had some."""
 SETTLING_SECONDS = 5.0
 """Pods that were on their way when the ReplicaSet was held are rejected within this time."""
 

@@ -230,6 +230,26 @@ async def test_b9_a_deleted_object_of_which_something_was_missing_leaves_nothing
         assert find_traces(parts, UID, NAME) == []
 
 
+async def test_b9_of_a_guarded_workload_the_same_is_told_and_nothing_is_left() -> None:
+    async with operator() as (parts, guards, server):
+        deployment, owned = guard_raws.deployment(), guard_raws.replica_set()
+        for raw in (deployment, owned):
+            (container,) = raw["spec"]["template"]["spec"]["containers"]
+            container["envFrom"] = [{"configMapRef": {"name": "settings"}}]
+        server.deliver(guard_raws.breaker(name="watcher"), "ADDED")
+        guards.store.workloads.upsert(WorkloadKind.DEPLOYMENT, deployment)
+        guards.store.replica_sets.upsert(owned)
+        for name in ("web-6f8c-a", "web-6f8c-b"):
+            guards.store.pods.upsert({**guard_raws.pod(name), "status": ready_pod()["status"]})
+        await asyncio.sleep(120)
+        status = server.objects[guard_raws.BREAKER_UID]["status"]
+        assert status["missingReferences"] == {"revision": 1, "configMaps": ["settings"]}
+        assert server.posted.count("RollbackAtRisk") == 1
+        assert len(parts.references) == 1
+        server.deliver(server.objects[guard_raws.BREAKER_UID], "DELETED")
+        assert len(parts.references) == 0
+
+
 async def test_an_event_that_waits_for_an_object_that_goes_is_posted_and_then_forgotten() -> None:
     async with operator() as (parts, _, server):
         server.deliver(guarded(uid=UID, name=NAME), "ADDED")

@@ -293,3 +293,20 @@ def test_d2_with_both_ready_neither_is_pinned_and_a_good_rollout_completes() -> 
     assert world.replica_set("v1").pins == ()
     world.settle(10)
     assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_d4_of_a_revision_that_history_has_no_room_for_nothing_is_told() -> None:
+    """W3: it is found on its ReplicaSet at each look, and would be told of each time (world 10000146)."""
+    world = completed().want(revision_history_limit=0)
+    stuck = replace(world.replica_set("v1"), size=0, pods=(pod("stuck", _lacking()),))
+    for version in ("v2", "v3"):
+        world.want(template=latest(version)).settle()
+        while world.state() is not RolloutStatus.SUCCESSFUL or world.sizes() != {version: 2}:
+            run(world, version, B).look(PROOF_SECONDS)
+        if version == "v2":
+            older = replace(world.replica_set("v2"), size=0)
+    world.put(stuck).put(older).settle()
+    assert "v1" not in [record.digest for record in world.status.memory.revisions]
+    told = len(world.events)
+    world.look(10.0)
+    assert world.events[told:] == []

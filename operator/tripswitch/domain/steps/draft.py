@@ -115,6 +115,12 @@ class Draft:
         return frozenset(number for number in named if number is not None)
 
     @property
+    def remembered(self) -> tuple[Revision, ...]:
+        """The revisions that history has room for; the others are found on their ReplicaSets again."""
+        limit, sets = self.spec.revision_history_limit, self.snapshot.replica_sets
+        return history.select_remembered(self.memory.revisions, sets, self.kept, limit)
+
+    @property
     def kept_names(self) -> frozenset[str]:
         """The ReplicaSets of those; a number on a ReplicaSet may be older than its record."""
         return frozenset(r.replica_set for r in self.memory.revisions if r.revision in self.kept)

@@ -22,8 +22,11 @@ from tripswitch.domain.values.states import RolloutKind
 
 
 def settle_images(draft: Draft) -> Draft:
-    """D1 to D4: fold what the pods show of their images into the revisions."""
+    """D1 to D4: fold what the pods show of their images into the revisions that the status has room for."""
+    remembered = {record.revision for record in draft.remembered}
     for record, replica_set in _list_pinnable(draft):
+        if record.revision not in remembered:
+            continue  # it would be news at each look
         revised = settle(
             record.container_images,
             replica_set.template.containers,

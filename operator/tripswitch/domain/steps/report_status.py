@@ -54,7 +54,7 @@ def report_status(draft: Draft, frozen: str = "") -> Status:
         observed_generation=draft.snapshot.guarded.generation,
         circuit_breaker=_settle_breaker(draft),
         alarms=settle_alarms(draft),
-        revisions=_find_remembered(draft),
+        revisions=draft.remembered,
         conditions=tuple(condition.state for condition in report.conditions),
     )
     return Status(memory, report)
@@ -86,7 +86,7 @@ def _report(draft: Draft, frozen: str) -> Report:
             rollout_states.STATE[draft.rollout.status] if running else desired.rollout_state
         ),
         rollout_state_reason=explanation,
-        revisions=tuple(_report_revision(draft, record) for record in _find_remembered(draft)),
+        revisions=tuple(_report_revision(draft, record) for record in draft.remembered),
         conditions=conditions.compute_conditions(
             _gather_facts(draft, desired.rollout_state, explanation, frozen),
             draft.memory.conditions,
@@ -107,15 +107,6 @@ def report_refusal(draft: Draft) -> Draft:
         EventReason.REPLICA_SET_CREATE_ERROR,
         f"revision {draft.rollout.revision}: the API server refuses its ReplicaSet, which is tried "
         f"again: {draft.refusal}",
-    )
-
-
-def _find_remembered(draft: Draft) -> tuple[Revision, ...]:
-    return history.select_remembered(
-        draft.memory.revisions,
-        draft.snapshot.replica_sets,
-        draft.kept,
-        draft.spec.revision_history_limit,
     )
 
 

@@ -210,13 +210,16 @@ def assert_nothing_of_ours(live: Object) -> None:
 
 
 def _look(world: Namespace) -> dict[tuple[str, str], Object]:
-    """Return the workloads, breakers and pods of a namespace by kind and name."""
+    """Return the workloads, breakers and pods of a namespace by kind and name.
+
+    The breakers are read first: what one of them says has been done is seen on its workload.
+    """
     lists = {
         kind: world.custom.list_namespaced_custom_object(*group, world.namespace, plural)["items"]
         for kind, group, plural in (
+            ("DeploymentCircuitBreaker", (GROUP, VERSION), BREAKERS),
             ("Deployment", ("apps", "v1"), "deployments"),
             ("StatefulSet", ("apps", "v1"), "statefulsets"),
-            ("DeploymentCircuitBreaker", (GROUP, VERSION), BREAKERS),
         )
     }
     pods = world.core.list_namespaced_pod(world.namespace, _preload_content=False).data

@@ -232,7 +232,7 @@ class GuardPeople(People):
         stuck = [
             pod
             for pod in self._api.pods.values()
-            if pod.live and not pod.ready and pod.mark != wanted
+            if not pod.deleting and not pod.ready and pod.mark != wanted
         ]
         for pod in stuck:
             self._api.delete_pod(pod.uid)

@@ -20,6 +20,7 @@ WEB = 'namespace="default",name="web"'
 RULES = MONITORING / "rules.yaml"
 
 PROMISED = {
+    "tripswitch_events_total",
     "tripswitch_hooks_total",
     "tripswitch_hooks_waiting",
     "tripswitch_rollouts_total",

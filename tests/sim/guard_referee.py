@@ -348,29 +348,41 @@ def _check_plan(look: Look) -> list[str]:
 
 
 def _check_sizes(look: Look) -> list[str]:
-    """G4: the completed revision is raised to ``replicas`` before another one is lowered, within L."""
+    """G4: the completed revision is raised as far as U allows, before another one is lowered within L.
+
+    Where U does not allow ``replicas`` of it yet, the other one is lowered first.
+    """
     rollout, spec = look.decision.status.memory.rollout, look.snapshot.guarded.spec
     records = look.decision.status.memory.revisions
     good = next((r.replica_set for r in records if rollout and r.revision == rollout.revision), "")
     sets = {rs.name: rs for rs in look.snapshot.replica_sets}
     raised = sets[good].size if good in sets else 0
+    planned = {name: rs.size for name, rs in sets.items()} | {
+        one.name: one.size for one in look.decision.actions if isinstance(one, ResizeRevision)
+    }
+    upper = compute_bounds(spec.strategy, spec.replicas).upper
+    full = planned.get(good, 0) >= spec.replicas
     found = []
     for action in look.decision.actions:
         if not isinstance(action, ResizeRevision):
             continue
         if action.name == good:
             raised = action.size
-            if action.size < spec.replicas or action.size < sets[good].size:
+            kept_small = not full and sum(planned.values()) < upper
+            if kept_small or action.size < sets[good].size:
                 found.append(f"the completed revision gets {action.size} pods (G4)")
         elif action.size > sets[action.name].size:
             found.append(f"{action.name} is raised, it is not what completed last (G4)")
-        elif raised < spec.replicas:
+        elif full and raised < spec.replicas:
             found.append(f"{action.name} is lowered before the completed revision is raised (G4)")
     return found + _check_kept(look)
 
 
 def _check_kept(look: Look) -> list[str]:
-    """As many healthy pods as L asks for are not taken, as far as they are known."""
+    """As many healthy pods as L asks for are not taken, as far as they are known.
+
+    One less where a revision has ``replicas`` pods: its controller would leave no room for another one.
+    """
     spec, now = look.snapshot.guarded.spec, look.now
     if isinstance(spec.strategy, Recreate):
         return []
@@ -380,6 +392,7 @@ def _check_kept(look: Look) -> list[str]:
     for rs in look.snapshot.replica_sets:
         before += compute_kept_healthy(rs, rs.size, spec, now)
         after += compute_kept_healthy(rs, min(rs.size, sizes.get(rs.name, rs.size)), spec, now)
+        lower -= rs.size == spec.replicas and sizes.get(rs.name) == spec.replicas - 1
     if after < min(before, lower):
         return [f"{after} healthy pods are kept of {before}, L is {lower} (B2)"]
     return []

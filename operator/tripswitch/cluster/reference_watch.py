@@ -2,7 +2,7 @@
 
 A decision asks (:class:`ReferenceQuestion`) as long as there is a revision to go back to that names something, and
 stops by asking for nothing. A namespace in which nobody asks is not listed, and neither is a kind. Lists are repeated
-rather than watched (ADR 21); only names are read, and only what is missing is kept.
+rather than watched (ADR 22); only names are read, and only what is missing is kept.
 """
 
 from __future__ import annotations

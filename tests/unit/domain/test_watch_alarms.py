@@ -445,7 +445,7 @@ def test_a1_an_alarm_in_the_bake_holds_a_deployment_and_brings_the_old_pods_back
     world = guarding()
     world.alarms = AlarmReading(world.now, (FIRES,))
     world.settle()
-    assert world.sizes() == {"v1": 4, "v2": 4}, "B2: until the good ones serve"
+    assert world.sizes() == {"v1": 2, "v2": 3}, "B2, and no more than the upper bound"
     assert "AlarmTriggered" in world.events
     report = next(action for action in world.done if isinstance(action, ReportTrip))
     assert report.message == f"revision 2 failed: {CAUSE}"

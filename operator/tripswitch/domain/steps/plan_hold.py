@@ -9,9 +9,11 @@ sizes are compared at every look until they hold.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.bounds import Bounds, compute_bounds
+from tripswitch.domain.rules.pod_counts import PodCounts
 from tripswitch.domain.rules.scaling import roll
 from tripswitch.domain.rules.workloads import bears_hold, build_mark, is_held, is_stopped
 from tripswitch.domain.steps.draft import Draft
@@ -105,7 +107,7 @@ def _plan_pods(draft: Draft) -> list[Action]:
 
 
 def _plan_sizes(draft: Draft) -> list[Action]:
-    """G4: first the good ReplicaSet up to ``replicas``, then the others down within L (B2).
+    """G4: first the good ReplicaSet up to ``replicas``, then the others down within L (B2), as far as U allows.
 
     One that has its size already, decided for other ``replicas``, is written too: the Deployment would
     never roll out again.
@@ -117,10 +119,12 @@ def _plan_sizes(draft: Draft) -> list[Action]:
         lower = 0
     upper = replicas + sum(counts.occupied for counts in (target, *others))  # nothing is held back
     planned = roll(target, others, replicas, Bounds(lower, upper), recreate=False)
-    sizes = {**planned, target.name: max(target.size, replicas)}
+    most = max(replicas, compute_bounds(draft.spec.strategy, replicas).upper)
+    sizes = _fit({**planned, target.name: max(target.size, replicas)}, target, replicas, most)
     sets = {rs.name: rs for rs in draft.snapshot.replica_sets if not rs.deleting}
     order = [target.name, *(other.name for other in others)]
-    most = max(replicas, compute_bounds(draft.spec.strategy, replicas).upper)
+    if sizes[target.name] < replicas:
+        order.reverse()  # more than that would be taken away again before the others are lowered
     return [
         ResizeRevision(
             rs.name, rs.uid, rs.resource_version, sizes[name], draft.workload.uid, replicas, most
@@ -129,6 +133,31 @@ def _plan_sizes(draft: Draft) -> list[Action]:
         if (rs := sets.get(name)) is not None
         and (sizes[name] != rs.size or (sizes[name] and rs.sized_for not in (None, replicas)))
     ]
+
+
+def _fit(
+    sizes: Mapping[str, int], target: PodCounts, replicas: int, most: int
+) -> Mapping[str, int]:
+    """Return sizes that the controller of a paused Deployment leaves as they are (ADR 24).
+
+    While the ReplicaSet of the template has ``replicas`` available pods it lowers all others to 0, so one
+    pod of it has to go first, also below L. And it takes away what is above U.
+
+    >>> target = PodCounts("good", 0)
+    >>> _fit({"good": 2, "bad": 2}, target, 2, 3)
+    {'good': 2, 'bad': 1}
+    >>> _fit({"good": 4, "bad": 3}, target, 4, 5)
+    {'good': 2, 'bad': 3}
+    >>> _fit({"good": 4, "bad": 0}, target, 4, 5)
+    {'good': 4, 'bad': 0}
+    """
+    kept = {
+        name: max(0, replicas - 1) if size == replicas else size
+        for name, size in sizes.items()
+        if name != target.name
+    }
+    room = max(target.size, min(sizes[target.name], most - sum(kept.values())))
+    return {target.name: room, **kept}
 
 
 def _plan_deletions(draft: Draft) -> list[Action]:

@@ -7,7 +7,8 @@ BIN := .venv/bin
 NAME ?= default
 NODE ?= kwok
 E2E ?= kwok
-WORKERS ?= 5
+# Tests on simulated nodes wait more than they compute; real containers need the cores.
+WORKERS ?= $(if $(filter kwok,$(E2E)),8,5)
 SEED ?= 1
 STEPS ?= 1000000
 MODULES ?=

@@ -230,6 +230,13 @@ def test_d2_another_digest_that_is_not_ready_is_noted_and_the_pin_stays() -> Non
     assert after.noted == ((after.images[0], "b"),)
 
 
+def test_d2_a_pod_of_an_earlier_rollout_is_compared_in_the_look_that_settles() -> None:
+    """Found by the soak: the next look noted it, and the status was written twice (W3)."""
+    since = Circumstances(VersionConsistency(), since=START + 60, rolling=True)
+    old, new = runner("old", B), runner("new", A, created_at=START + 61)
+    assert look(old, new, around=since) == (entry(A, DigestNote.DIGESTS_DIFFER),)
+
+
 def test_d2_a_pod_whose_node_names_no_digest_differs_from_nothing() -> None:
     local = pod("b", running(image=IMAGE, image_id=A), created_at=START, ready_since=START)
     assert look(runner(ready_since=START), local, known=(entry(),)) == (entry(),)

@@ -175,7 +175,7 @@ class _Look:
         if isinstance(found, DigestNote):
             return ContainerImage(self.template.container, self.template.image, None, found), ""
         entry = ContainerImage(self.template.container, self.template.image, found)
-        return _compare(entry, running, drops=True)
+        return _compare(entry, self.tagged, drops=True)
 
     def _check(self, entry: ContainerImage, around: Circumstances) -> tuple[ContainerImage, str]:
         """D2 to D4: what pods show of a digest that was settled."""

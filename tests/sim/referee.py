@@ -73,6 +73,8 @@ class Referee:
         self._healthy = 0
         self._floor: int | None = None
         self._too_many = False
+        self._frozen = False
+        """The last scaling up could not be followed, so the sizes are those from before it."""
         self.answers: list[Answer] = []
         """What Prometheus has answered."""
         self.clocks_are_right: Callable[[], bool] = lambda: True
@@ -204,8 +206,9 @@ class Referee:
             return largest == wanted and (
                 not sum(others) or sum(others) <= status.report.available_replicas < lower
             )
+        upper = compute_bounds(guarded.spec.strategy, wanted).upper
         if wanted < before:
-            return total <= wanted
+            return total <= (upper if self._frozen else wanted)
         proven = [
             record
             for record in status.memory.revisions
@@ -219,8 +222,8 @@ class Referee:
         ]
         if total < wanted and not proven:
             self.seen["sizes frozen"] += 1
-            return f"stays at {total} of {wanted}" in status.report.rollout_state_reason
-        upper = compute_bounds(guarded.spec.strategy, wanted).upper
+            self._frozen = f"stays at {total} of {wanted}" in status.report.rollout_state_reason
+            return self._frozen
         return wanted <= total <= upper
 
     def _note_lowered(self, look: Look) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tests.e2e.following import follow_pods
 from tests.e2e.namespace import Namespace, is_ready
@@ -52,8 +53,7 @@ def following(world: Namespace, image: str, wanted: int) -> Iterator[GoodPods]:
 
     def follow() -> None:
         for found in follow_pods(world.environment.kubeconfig, world.namespace, ended):
-            good = [pod for pod in found.values() if pod.spec.containers[0].image == image]
-            pods.look(sum(map(is_ready, good)))
+            pods.look(sum(_serves(pod, image) for pod in found.values()))
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
@@ -62,3 +62,9 @@ def following(world: Namespace, image: str, wanted: int) -> Iterator[GoodPods]:
     finally:
         ended.set()
         thread.join(30)
+
+
+def _serves(pod: Any, image: str) -> bool:
+    """Whether a pod of the image is Ready and not on its way out."""
+    ours = pod.spec.containers[0].image == image
+    return ours and is_ready(pod) and pod.metadata.deletion_timestamp is None

@@ -58,6 +58,9 @@ def _knows_no_order(
 def _sleeps(decide: Decide, snapshot: Snapshot, decision: Decision, now: Instant) -> Iterator[str]:
     """Until ``wake_at`` time alone changes nothing: whoever sleeps until then misses nothing."""
     end = now + A_DAY if decision.wake_at is None else decision.wake_at - 0.001
+    # Ahead of a clock that was just set back are outages that it has seen already.
+    ahead = [one.began - 0.001 for one in snapshot.sight.standstills if one.began > now]
+    end = min(end, *ahead, end)
     written = _written(snapshot, decision)
     for moment in {round(now + (end - now) / 2, 3), round(end, 3)}:
         if moment <= now:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -140,6 +141,8 @@ class Process:
         self._accepted: Look | None = None
         """The latest look whose status is written, or had nothing to write."""
         self._looks = 0
+        self._written: Counter[str] = Counter()
+        """How many writes to each path have succeeded."""
         self._answers: tuple[NodeAnswer, ...] = ()
         self._parts: Wiring | None = None
         self._loop = VirtualLoop(  # type: ignore[abstract]  # it has no I/O
@@ -359,14 +362,15 @@ class Process:
 
     def _sending(self, call: Call) -> Callable[[Answer], None]:
         self._judge_write(call)
-        target = read_path(call.path)
-        if target.plural not in WISHES or target.part != "status":
-            return lambda _: None
-        look = self._latest[(call.body or {})["metadata"]["uid"]]
+        target, look = read_path(call.path), None
+        if target.plural in WISHES and target.part == "status":
+            look = self._latest[(call.body or {})["metadata"]["uid"]]
 
         def written(answer: Answer) -> None:
             if answer.status == 200:
-                self._accept(look)
+                self._written[call.path] += call.method != "GET"
+                if look is not None:
+                    self._accept(look)
 
         return written
 
@@ -423,13 +427,14 @@ class Process:
         if plural not in WISHES and self._accepted is not self._look:
             self._fail(f"it acts before its status is written: {call} (W1)", None)
 
-    def _write_failed(self) -> None:
-        """What was to be written and was not is decided again soon."""
-        looks = self._looks
+    def _write_failed(self, call: Call) -> None:
+        """What was to be written and was not is written or decided again soon."""
+        looks, written = self._looks, self._written[call.path]
 
         def check() -> None:
             gone = self._s.net.api.is_empty or self._transport.is_cut
-            if not self.has_ended and looks == self._looks and not gone:
+            again = looks != self._looks or written != self._written[call.path]
+            if not self.has_ended and not again and not gone:
                 self._fail("a write failed, and nothing was decided again", None)
 
         self._s.net.quietly(AGAIN_WITHIN, check)

@@ -196,7 +196,7 @@ class Referee:
         rollout, total = status.memory.rollout, sum(sizes.values())
         assert rollout is not None
         if rollout.kind is RolloutKind.ROLLBACK and not sizes:
-            return True  # its ReplicaSet was deleted by hand, and nobody knows its template any more
+            return True  # its ReplicaSet was deleted by hand, and its template with it
         if rollout.status in SUCCEEDED:
             largest, *others = sorted(sizes.values(), reverse=True) or [0]
             # A revision that came back late keeps what R3 asks for while pods of the other one fail.

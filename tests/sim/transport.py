@@ -217,7 +217,7 @@ class SimulatedTransport:
         loop: VirtualLoop,
         killed: Callable[[], bool],
         sending: Callable[[Call], Callable[[Answer], None]],
-        failed: Callable[[], None],
+        failed: Callable[[Call], None],
     ) -> None:
         self._failed = failed
         self._net = net
@@ -372,7 +372,7 @@ class SimulatedTransport:
 
     def _note_failure(self, flight: _Flight) -> None:
         if flight.call.method != "GET" and flight.target.plural in KINDS and not self.is_dead:
-            self._failed()
+            self._failed(flight.call)
 
     def _break(self, flight: _Flight) -> None:
         self._note_failure(flight)

@@ -75,7 +75,7 @@ class Recorder:
     Args:
         client: For the requests.
         clock: The time.
-        observe: Called with what became of an event: ``posted``, ``merged`` (into one that still waited),
+        observe: Called with the result of each event: ``posted``, ``merged`` (into one that still waited),
             ``dropped`` (too many waited) or ``failed`` (the API server did not take it).
     """
 

@@ -2,7 +2,8 @@
 
 Every write carries the version it was decided on, so a stale look loses the race before it touches a
 pod. Every answer goes into the store at once: a watch that lags never makes the next decision repeat
-this one. Nothing is tried twice here; a failed write is decided again from a newer look.
+this one. A failed write is decided again from a newer look; only a change of a ReplicaSet is sent once more, if the
+conflict was caused by the ReplicaSet's status alone.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ _Patch = (
 _STRATEGIC = AdoptReplicaSet | ReleaseReplicaSet | PinImages | SetAsidePod
 """Patches that change single entries of lists; a merge patch would replace the lists."""
 _FromPods = ScaleReplicaSet | MarkCompleted | PinImages
-_FROM_PODS = (ScaleReplicaSet, MarkCompleted, PinImages)
 """Changes of a ReplicaSet that are decided from its pods: of the ReplicaSet, all but its status has to be known."""
 CONFLICT = 409
 Fenced = _Patch | _Deletion | HoldAction
@@ -183,7 +183,7 @@ class Executor:
         of it. After a conflict the ReplicaSet is read once; if nothing but its status differs, that version
         is the newest one.
         """
-        if not isinstance(action, _FROM_PODS):
+        if not isinstance(action, _FromPods):
             return await self._write(record, action)
         known = self._renew(action)
         try:

@@ -58,7 +58,7 @@ class Timing:
     settle: float = 1.0
     """After a new question: others of the same namespace come with it."""
     least: float = 10.0
-    """Between two lists of a namespace, whatever is asked."""
+    """The shortest time between two lists of a namespace."""
     urgent: float = 30.0
     """Between two lists while a rollout goes on in the namespace, something is missing, or no list came."""
     idle: float = 600.0

@@ -108,7 +108,7 @@ class Metrics:
         self._notifications.labels(result).inc()
 
     def count_event(self, result: str) -> None:
-        """Count what became of one Kubernetes Event."""
+        """Count a Kubernetes Event by its result."""
         self._events.labels(result).inc()
 
     def count_alarm_reading(self, result: str) -> None:

@@ -155,10 +155,8 @@ class Reconciler:
         loop = asyncio.get_running_loop()
         began = loop.time()
         known = self._store.track(record)
-        was_urgent, known.urgent = (
-            known.urgent,
-            False,
-        )  # what comes from here on is for the next look
+        was_urgent = known.urgent
+        known.urgent = False  # what comes from here on is for the next look
         try:
             delay = await self._look(record, marked)
         except NotLeadingError as error:

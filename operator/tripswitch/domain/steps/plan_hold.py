@@ -2,8 +2,9 @@
 
 The order of a Deployment's trip is fixed: pause, conditions, raise the good ReplicaSet, lower the failed
 one. A paused Deployment with one ReplicaSet above 0 keeps that one at ``replicas``, so lowering the
-failed one first could make the controller raise it again. The controller may still act on an older view;
-sizes are compared at every look until they hold.
+failed one first could make the controller raise it again. Only where U leaves no room for all good pods
+the failed one is lowered first (ADR 24). The controller may still act on an older view; sizes are compared
+at every look until they hold.
 """
 
 from __future__ import annotations

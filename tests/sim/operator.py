@@ -428,16 +428,30 @@ class Process:
             self._fail(f"it acts before its status is written: {call} (W1)", None)
 
     def _write_failed(self, call: Call) -> None:
-        """What was to be written and was not is written or decided again soon."""
+        """What was to be written and was not is written or decided again soon.
+
+        Not where the object was deleted meanwhile, also if one of its name was made again.
+        """
         looks, written = self._looks, self._written[call.path]
+        before = self._find_uid(call)
+        if not before and read_path(call.path).name:
+            return
 
         def check() -> None:
             gone = self._s.net.api.is_empty or self._transport.is_cut
+            gone = gone or self._find_uid(call) != before
             again = looks != self._looks or written != self._written[call.path]
             if not self.has_ended and not again and not gone:
                 self._fail("a write failed, and nothing was decided again", None)
 
         self._s.net.quietly(AGAIN_WITHIN, check)
+
+    def _find_uid(self, call: Call) -> str:
+        """Return the UID of what a call names; empty: it names nothing, or it does not exist."""
+        target = read_path(call.path)
+        kind = KINDS.get(target.plural)
+        known = [] if kind is None else self._s.net.api.list_raw(kind)
+        return next((one.uid for one in known if one.name == target.name), "")
 
     def _fail(self, words: str, error: BaseException | None) -> None:
         if not self.has_ended:

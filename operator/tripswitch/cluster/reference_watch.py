@@ -85,6 +85,11 @@ class _Asker:
         if news:
             self.store.mark(self.record.key)
 
+    def drop(self) -> None:
+        """Forget the reading: the same question, asked again later, must not find an old one."""
+        if self.store.holds(self.record):
+            self.store.track(self.record).references = None
+
 
 @dataclass(slots=True)
 class _Place:
@@ -134,6 +139,8 @@ class ReferenceWatcher:
         before = place.askers.get(record.uid)
         place.askers[record.uid] = asker
         same = before is not None and before.question.references == question.references
+        if before is not None and not same:
+            before.drop()
         hurries = question.urgent and (before is None or not before.question.urgent)
         if not same or hurries:
             self._list_soon(place)
@@ -142,7 +149,10 @@ class ReferenceWatcher:
         """Drop the question of an object."""
         place = self._places.get(record.key.namespace)
         asked = None if place is None else place.askers.pop(record.uid, None)
-        if place is not None and asked is not None and not place.askers:
+        if place is None or asked is None:
+            return
+        asked.drop()
+        if not place.askers:
             self._drop(record.key.namespace)
 
     def of(self, store: ReferenceStore) -> Callable[[Record, ReferenceQuestion | None], None]:

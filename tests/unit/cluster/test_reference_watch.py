@@ -247,6 +247,23 @@ async def test_b9_a_reading_is_for_the_question_that_was_asked_when_it_began() -
         assert bench.reading() == ReferenceReading(OTHER, OTHER)
 
 
+@pytest.mark.parametrize("between", [None, OTHER])
+async def test_b9_what_was_found_is_dropped_with_its_question(between: References | None) -> None:
+    """Asked again an hour later, the answer would be an hour old."""
+    async with running() as bench:
+        bench.there["configmaps"] = []
+        bench.ask(MAPS)
+        await asyncio.sleep(5)
+        assert bench.reading() == ReferenceReading(MAPS, MAPS)
+        bench.ask(between)
+        bench.ask(MAPS)
+        assert bench.reading() is None
+        bench.there["configmaps"] = ["settings"]
+        await asyncio.sleep(20)
+        assert bench.reading() == ReferenceReading(MAPS)
+        assert bench.marked == [WEB]
+
+
 async def test_b9_who_asks_for_nothing_or_is_gone_costs_nothing_and_leaves_nothing() -> None:
     async with running() as bench:
         bench.refused = {"configmaps": 403}

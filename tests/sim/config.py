@@ -10,6 +10,7 @@ from tests.sim.faults import Faults
 from tests.sim.images import ImagePlan
 from tests.sim.prometheus import AlarmPlan
 from tests.sim.receiver import ReceiverPlan
+from tests.sim.references import ReferencePlan
 from tests.sim.scripts import SCRIPTS
 from tests.sim.storms import StormPlan
 from tests.sim.templates import BUDGETS, make_template
@@ -92,6 +93,8 @@ class Config:
     """What the image registry is like; None: every image is there, and no node says which it runs."""
     receiver: ReceiverPlan | None = None
     """What receives notifications; None: nobody is to be told."""
+    references: ReferencePlan | None = None
+    """What becomes of ConfigMaps and ServiceAccounts; None: no template names any, and nothing is looked up."""
     storms: StormPlan | None = None
     """When a node rejects pods; None: never."""
 

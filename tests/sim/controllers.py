@@ -14,6 +14,7 @@ from tests.sim.objects import Change, Deployed, RawPod, RawSet
 from tripswitch.domain.values.pods import ContainerView, PodPhase
 from tripswitch.domain.values.protection import WorkloadKind
 from tripswitch.domain.values.time import Instant
+from tripswitch.domain.values.workload import Template
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class Controllers:
         self.pace = Pace()
         self.gate = Gate(later, rng)
         self.made: Callable[[RawPod], None] = lambda _: None
+        self.refuses: Callable[[Template], str] = lambda _: ""
+        """Returns why the API server takes no pod of a template; empty if it does."""
         self.shapes: dict[str, tuple[ContainerView, ...]] = {}
         """Containers of the pods of each template, by digest."""
         self._api = api
@@ -85,11 +88,14 @@ class Controllers:
 
     def _create(self, rs: RawSet, missing: int) -> str:
         for _ in range(missing):
+            refusal = self.refuses(rs.template)
             used = sum(pod.phase not in OVER for pod in self._api.pods.values())
             if self.pace.quota is not None and used >= self.pace.quota:
+                refusal = "pods is forbidden: exceeded quota"
+            if refusal:
                 fails = self._fails[rs.uid] = self._fails.get(rs.uid, 0) + 1
                 self._touch(rs.uid, min(60.0, 2.0**fails))
-                return "pods is forbidden: exceeded quota"
+                return refusal
             self._names += 1
             pins = dict(rs.pins)
             containers = tuple(

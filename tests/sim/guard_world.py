@@ -290,6 +290,16 @@ class GuardWorld(World):
         if remains and not (self._observes or self.config.switches):
             raise CounterexampleError(f"left on the workload at the end: {remains} (G5)")
         self._count("worlds that end with nothing left on the workload")
+        self._expect_risk()
+
+    @property
+    def memory(self) -> Memory:
+        """What the breaker remembers."""
+        return self.status
+
+    def _list_sets(self) -> set[str]:
+        sets = {rs.name for rs in self.server.sets.values() if not rs.deleting}
+        return sets | {one.name for one in self.server.revisions.values()}
 
     def _find_desired(self) -> Revision | None:
         number = self.status.desired_revision

@@ -19,6 +19,7 @@ from tests.sim.encode import NAMESPACE
 from tests.sim.faults import Faults
 from tests.sim.loop import VirtualLoop
 from tests.sim.objects import Change, Raw, RawDeployment, RawPod, RawSet, RawStateful
+from tests.sim.references import Lookup, NamedObjects
 from tests.sim.rest import KINDS, WISHES, read_path
 from tests.sim.transport import Net, SimulatedTransport
 from tripswitch.cluster.alarms_client import Source
@@ -27,6 +28,7 @@ from tripswitch.cluster.errors import ApiError, UnreachableError
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease
 from tripswitch.cluster.leader_election.watchdog import Watchdog
 from tripswitch.cluster.notify import Notifier
+from tripswitch.cluster.reference_watch import ReferenceStore, ReferenceWatcher
 from tripswitch.cluster.replicasets import orphan_owner
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS, Resource
 from tripswitch.cluster.store import Record
@@ -34,6 +36,7 @@ from tripswitch.cluster.transport import Answer, Call
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.values.decision import Decision
 from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.references import ReferenceQuestion, References
 from tripswitch.domain.values.registries import NO_TROUBLES, PullTrouble, Troubles
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import Check, Sight
@@ -83,6 +86,8 @@ class Look:
     answers: tuple[NodeAnswer, ...] = ()
     neighbours: frozenset[PullTrouble] = frozenset()
     """What pods of completed revisions of other workloads waited for (F9)."""
+    lookup: Lookup | None = None
+    """The latest lists for what was asked for last (B9)."""
 
 
 class NoWatchdog(Watchdog):
@@ -119,6 +124,8 @@ class Services:
     """Makes the part for guarded workloads; None: it is switched off."""
     alarms: Source | None = None
     """Where alarms are read from."""
+    named: NamedObjects | None = None
+    """The ConfigMaps and ServiceAccounts; None: nothing is looked up."""
     notifier: Callable[[Callable[[], Instant]], Notifier] | None = None
     """Makes what sends notifications; None: nobody is to be told."""
     neighbours: Callable[[], Troubles] = field(default=lambda: NO_TROUBLES)
@@ -144,6 +151,8 @@ class Process:
         self._written: Counter[str] = Counter()
         """How many writes to each path have succeeded."""
         self._answers: tuple[NodeAnswer, ...] = ()
+        self._lookups: dict[str, Lookup] = {}
+        """The latest lists since an object began to ask for what it asks for, by UID."""
         self._parts: Wiring | None = None
         self._loop = VirtualLoop(  # type: ignore[abstract]  # it has no I/O
             services.steady, services.net.quietly, self._fail
@@ -235,6 +244,7 @@ class Process:
             decide=self._decide,
             watchdog=NoWatchdog,
             verifier=self._witness(services.kit.verifier),
+            references=self._witness_lists(services.kit.references),
         )
         notifier = None if services.notifier is None else services.notifier(time.clock)
         parts = self._parts = Wiring(
@@ -243,7 +253,12 @@ class Process:
             time,
             lease=lease,
             notifier=notifier,
-            wishes=Wishes(workers=2, alarms=services.alarms, kit=kit),
+            wishes=Wishes(
+                workers=2,
+                alarms=services.alarms,
+                check_references=services.named is not None,
+                kit=kit,
+            ),
         )
         self._note_neighbours()
         if services.guards is not None:
@@ -326,8 +341,10 @@ class Process:
         raws = {pod.uid: rest.pods[pod.uid, pod.resource_version] for pod in pods}
         self._looks += 1
         neighbours = frozenset(self._s.neighbours().proved)
-        look = Look(snapshot, decision, now, raws, self._answers, neighbours)
-        self._latest[snapshot.guarded.uid] = look
+        uid = snapshot.guarded.uid
+        lookup = self._lookups.get(uid)
+        look = Look(snapshot, decision, now, raws, self._answers, neighbours, lookup)
+        self._latest[uid] = look
         if snapshot.protected is None or not snapshot.protected.rival:
             self._look = look  # a second breaker does not act (G1)
         try:
@@ -357,6 +374,49 @@ class Process:
                 if leases:
                     process._answers += (NodeAnswer(began, leases, unready),)
                 return sight
+
+        return Witnessed
+
+    def _witness_lists(self, watcher: type[ReferenceWatcher]) -> type[ReferenceWatcher]:
+        """Return a watcher of which it is noted what it asked for and what the lists had (B9)."""
+        process, named, clock = self, self._s.named, self._s.steady
+        questions: dict[str, References] = {}
+
+        class Witnessed(watcher):  # type: ignore[misc, valid-type]
+            def __init__(self, client: Client | None) -> None:
+                super().__init__(client)
+                self._listed: dict[str, frozenset[str] | None] = {}
+
+            def ask(
+                self, store: ReferenceStore, record: Record, question: ReferenceQuestion | None
+            ) -> None:
+                super().ask(store, record, question)
+                if question is None:
+                    return
+                if questions.get(record.uid) != question.references:
+                    process._lookups.pop(record.uid, None)
+                    questions[record.uid] = question.references
+
+            def forget(self, record: Record) -> None:
+                super().forget(record)
+                questions.pop(record.uid, None)
+                process._lookups.pop(record.uid, None)
+
+            async def _look_up(self, namespace: str) -> None:
+                asked, self._listed = dict(questions), {}
+                await super()._look_up(namespace)
+                for uid, references in asked.items():
+                    if questions.get(uid) == references:
+                        process._lookups[uid] = Lookup(references, self._listed)
+
+            async def _list(self, resource: Resource, namespace: str) -> set[str] | None:
+                began = clock()
+                names: set[str] | None = await super()._list(resource, namespace)
+                self._listed[resource.plural] = None if names is None else frozenset(names)
+                assert named is not None
+                if names is not None and not named.was_so(resource.plural, names, began):
+                    process._fail(f"{resource.plural} never were {sorted(names)} (B9)", None)
+                return names
 
         return Witnessed
 

@@ -14,6 +14,7 @@ from tests.sim.laws import check_laws
 from tests.sim.operator import Decide, Look
 from tests.sim.prometheus import Answer
 from tests.sim.recount import Recount, is_over, settling_seconds
+from tests.sim.reference_laws import ReferenceLaws
 from tests.sim.storms import Storms
 from tests.support.invariants import check_decision, compute_kept_healthy
 from tripswitch.domain.rules.bounds import compute_bounds
@@ -80,6 +81,7 @@ class Referee:
         self.clocks_are_right: Callable[[], bool] = lambda: True
         """Whether no clock has been set: what Prometheus answered is known by the true time."""
         self._images: ImageLaws | None = None
+        self._references: ReferenceLaws | None = None
         self.written: Callable[[Event], None] = lambda _: None
         """Called with each event of a decision that was written."""
 
@@ -87,6 +89,10 @@ class Referee:
         """Judge what becomes of digests, too (rules D)."""
         laws = self._images = ImageLaws(images)
         self._api.watchers.append(lambda change: refuse(laws.check_set(change)))
+
+    def judge_references(self, laws: ReferenceLaws) -> None:
+        """Judge what the status says a rollback would miss, too (B9)."""
+        self._references = laws
 
     def judge_storms(self, storms: Storms) -> None:
         """Judge how many pods are rejected, too (R8)."""
@@ -134,6 +140,10 @@ class Referee:
             found += find_short_bake(look, rollout, self.answers)
         if self._images is not None:
             found += self._images.check_look(look)
+        if self._references is not None:
+            found += self._references.check_look(look)
+            missing = look.decision.status.memory.missing_references
+            self.seen["looks at which something is missing"] += missing is not None
         if found:
             raise CounterexampleError("; ".join(found), look)
 

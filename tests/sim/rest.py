@@ -28,6 +28,7 @@ from tests.sim.objects import (
     RawSet,
     RawStateful,
 )
+from tests.sim.references import PLURALS, NamedObjects
 from tests.sim.templates import find_template
 from tripswitch.api.codec import read_status
 from tripswitch.api.times import format_time, parse_time
@@ -106,6 +107,8 @@ class Rest:
         """What the operator has told, by name."""
         self.node_readings: list[tuple[str, Instant | None, bool]] = []
         """What was read of nodes: name, when its Lease was renewed, and whether it is not Ready."""
+        self.named: NamedObjects | None = None
+        """The ConfigMaps and ServiceAccounts; None: the operator is not to ask for them."""
         self.told: Callable[[Mapping[str, Any]], None] = lambda _: None
         """Called with each event that the operator posts."""
         self.log: dict[type[Raw], list[Change]] = defaultdict(list)
@@ -187,6 +190,8 @@ class Rest:
             return {"status": {"conditions": [{"type": "Ready", "status": ready}]}}
         if target.part == "log":
             return self._read_log(call, target)
+        if target.plural in PLURALS and self.named is not None:
+            return self._list_named(call, self.named.list_names(target.plural))
         if target.name:
             found = self.find_raw(target)
             if found is None:
@@ -198,6 +203,12 @@ class Rest:
         if call.accept == METADATA_ONLY:
             items = [{"metadata": one["metadata"]} for one in items]
         return self._listing(items)
+
+    def _list_named(self, call: Call, names: list[str]) -> JsonObject:
+        if call.accept != METADATA_ONLY:
+            raise UnexpectedCallError(f"{call} reads more than names")
+        items: list[JsonObject] = [{"metadata": {"name": name}} for name in names]
+        return {"kind": "PartialObjectMetadataList", **self._listing(items)}
 
     def _listing(self, items: list[JsonObject]) -> JsonObject:
         return {"metadata": {"resourceVersion": str(self._api.version)}, "items": items}

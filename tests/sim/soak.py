@@ -7,9 +7,10 @@
 Most worlds are simulated clusters in which everything goes wrong; in each sixth one nothing takes a
 healthy pod away but the operator, and in each fifth one every revision is good and only the control plane
 is in trouble, so that nothing may be counted. Each third world has a Deployment or StatefulSet that is
-guarded in place (rules G). Alarms, bakes, an image registry, nodes that reject pods and pods that are set
-aside are mixed with all of them (:mod:`tests.sim.surroundings`). Beside each other world the small model of
-``tests.properties`` takes a random walk. Every world has a number, which is all it takes to have it once more.
+guarded in place (rules G). Alarms, bakes, an image registry, ConfigMaps that come and go, nodes that reject
+pods and pods that are set aside are mixed with all of them (:mod:`tests.sim.surroundings`). Beside each other
+world the small model of ``tests.properties`` takes a random walk. Every world has a number, which is all it
+takes to have it once more.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ TOLD = (
     ("registry outages", "times that a registry was away or denied access (F8, F9)"),
     ("pulls that failed", "pulls that failed"),
     ("RegistryOutage", "times that others suffered, too, and nothing was counted (F9)"),
+    ("ConfigMaps and ServiceAccounts deleted", "ConfigMaps and ServiceAccounts deleted that templates name (B9)"),
+    ("lists of what templates name", "lists of them, each compared with what was there"),
+    ("looks at which something is missing", "looks whose status names what a rollback would miss, each compared with the lists"),
+    ("RollbackAtRisk", "times that this was told, or a digest that is gone"),
+    ("looks for what a rollback needs, at the end", "worlds that end with it deleted, told, made again and told no more"),
     ("nodes that reject pods", "times that a node rejected pods"),
     ("PodStorm", "storms that were braked (R8)"),
     ("pods that were set aside and deleted in time", "worlds whose pods that were set aside were deleted in time"),

@@ -1,4 +1,4 @@
-"""What some worlds have besides the cluster: Prometheus, an image registry, a node that rejects pods.
+"""What some worlds have besides the cluster: Prometheus, an image registry, ConfigMaps, a node that rejects pods.
 
 Each is drawn from a stream of its own, by the number of the world: everything else in a world is drawn as if there
 were none of them.
@@ -15,10 +15,13 @@ from tests.sim.guard_config import GuardConfig
 from tests.sim.images import ImagePlan
 from tests.sim.prometheus import LABELS, AlarmPlan
 from tests.sim.receiver import ReceiverPlan
+from tests.sim.references import ReferencePlan
 from tests.sim.storms import StormPlan
+from tests.sim.templates import with_references
 from tripswitch.domain.values.alarms import AlarmSpec
 from tripswitch.domain.values.images import VersionConsistency
-from tripswitch.domain.values.workload import Retention
+from tripswitch.domain.values.references import References
+from tripswitch.domain.values.workload import Retention, Template
 
 NAMES = ("Errors", "Slow")
 BAKES = (60, 60, 120, 300)
@@ -36,6 +39,9 @@ def add_surroundings(config: Config, number: int) -> None:
         config.receiver = ReceiverPlan(told.choice((0.0, 0.1, 0.5)), told.choice((0.0, 0.1)))
     if isinstance(config, GuardConfig):
         add_owners(config, Random(f"{number}-owners"))
+    named = Random(f"{number}-references")
+    if named.random() < 0.4:
+        add_references(config, named)
     if alarms.random() < 0.4:
         add_alarms(config, alarms)
     if images.random() < 0.5:
@@ -104,6 +110,30 @@ def _draw_ways(config: Config, rng: Random) -> tuple[tuple[str, ...], ...]:
     if config.calm:
         return (("good",), ("slow",), (rng.choice(NEVER_READY),))
     return tuple(draw_ways(rng, good=0.4) for _ in range(4))
+
+
+def add_references(config: Config, rng: Random) -> None:
+    """Have templates name ConfigMaps and a ServiceAccount, which are deleted and made again (B9)."""
+    for number, plan in enumerate(config.plans, 1):
+        if rng.random() < 0.8:
+            plan.template = _draw_references(plan.template, number, rng)
+    first = config.plans[0].template
+    config.spec = replace(config.spec, template=first)
+    if isinstance(config, GuardConfig):
+        config.workload = replace(config.workload, template=first)
+    config.references = ReferencePlan(
+        every=0 if config.good else rng.choice((30, 120, 600)),
+        longest=rng.choice((20, 120, 1200)),
+        forbidden=rng.random() < 0.1,
+    )
+
+
+def _draw_references(template: Template, number: int, rng: Random) -> Template:
+    """Some have a ConfigMap of their own, as a hash in its name makes it; some share one."""
+    names = {rng.choice((f"settings-{number}", f"settings-{number}", "words")) for _ in range(2)}
+    accounts = ("web",) if rng.random() < 0.3 else ()
+    some = tuple(sorted(names)) if not accounts or rng.random() < 0.8 else ()
+    return with_references(template, References(some, accounts), as_volume=rng.random() < 0.5)
 
 
 def add_storms(config: Config, rng: Random) -> None:

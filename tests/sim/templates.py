@@ -7,10 +7,12 @@ by that digest.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from tripswitch.api.template import read_template, template_digest
 from tripswitch.domain.values.pods import ContainerRole, ContainerView
+from tripswitch.domain.values.references import References
 from tripswitch.domain.values.workload import Template
 
 BUDGETS = (3.0, 31.0, 60.0)
@@ -45,10 +47,31 @@ def make_template(
         if budget is not None and view.name in lasting and (probed or not last):
             one["readinessProbe"] = _probe(budget)
         spec["containers" if view.role is ContainerRole.APP else "initContainers"].append(one)
-    document = {"metadata": {"labels": {"app": "web"}}, "spec": spec}
+    return _keep({"metadata": {"labels": {"app": "web"}}, "spec": spec})
+
+
+def _keep(document: dict[str, Any]) -> Template:
     digest = template_digest(document)
     _DOCUMENTS[digest] = document
     return _TEMPLATES.setdefault(digest, read_template(document, digest))
+
+
+def with_references(template: Template, wanted: References, *, as_volume: bool) -> Template:
+    """Return a template whose pods need ConfigMaps and a ServiceAccount besides.
+
+    ``as_volume``: pods have the ConfigMaps as volumes, and not in the environment of their first container.
+    """
+    document = deepcopy(document_of(template))
+    spec = document["spec"]
+    sources = [{"name": name} for name in wanted.config_maps]
+    if as_volume and sources:
+        spec["volumes"] = [{"name": one["name"], "configMap": one} for one in sources]
+    elif sources:
+        first = [*spec["initContainers"], *spec["containers"]][0]
+        first["envFrom"] = [{"configMapRef": one} for one in sources]
+    if wanted.service_accounts:
+        (spec["serviceAccountName"],) = wanted.service_accounts
+    return _keep(document)
 
 
 def find_template(digest: str) -> Template:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,9 +17,17 @@ from tests.sim.operator import Decide, MakeGuards
 from tests.sim.receiver import ReceiverPlan, Sender
 from tests.sim.referee import CounterexampleError
 from tests.sim.storms import StormPlan
-from tests.sim.surroundings import add_alarms, add_images, add_storms, keep_failed_pods
+from tests.sim.surroundings import (
+    add_alarms,
+    add_images,
+    add_references,
+    add_storms,
+    keep_failed_pods,
+)
 from tests.sim.world import World
 from tripswitch.cluster.executor import Executor
+from tripswitch.cluster.reference_watch import ReferenceWatcher
+from tripswitch.cluster.resources import Resource
 from tripswitch.cluster.store import Record
 from tripswitch.cluster.workload_index import Brief
 from tripswitch.domain.decide import decide
@@ -27,6 +36,7 @@ from tripswitch.domain.values.images import DigestNote
 from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.pods import PodPhase, PodView
 from tripswitch.domain.values.protection import Mode
+from tripswitch.domain.values.references import NO_REFERENCES
 from tripswitch.domain.values.snapshot import Snapshot
 from tripswitch.domain.values.time import Instant
 from tripswitch.shell.guard_line import GuardLine, Shared
@@ -137,6 +147,28 @@ class KeepsForEver(Executor):
         return await super().act(record, digest, others)
 
 
+def finds_everything(snapshot: Snapshot, _now: Instant) -> Snapshot:
+    reading = snapshot.references
+    if reading is None:
+        return snapshot
+    return replace(snapshot, references=replace(reading, missing=NO_REFERENCES))
+
+
+class TakesNoListForAnEmptyOne(ReferenceWatcher):
+    """Takes it that nothing is there when a list does not come."""
+
+    async def _list(self, resource: Resource, namespace: str) -> set[str] | None:
+        return await super()._list(resource, namespace) or set()
+
+
+class ListsOnce(ReferenceWatcher):
+    """Keeps the first reading of a question."""
+
+    def _draw_interval(self, place: object) -> float:
+        del place
+        return math.inf
+
+
 @dataclass(frozen=True)
 class Broken:
     """What is broken, what a world needs for it, and how it shows."""
@@ -145,6 +177,7 @@ class Broken:
     words: str
     decide: Decide = decide
     executor: type[Executor] = Executor
+    references: type[ReferenceWatcher] = ReferenceWatcher
 
 
 def takes_itself_for_the_first(snapshot: Snapshot, _now: Instant) -> Snapshot:
@@ -182,6 +215,17 @@ BROKEN = {
     "gives digests up": Broken(add_images, "up for no reason", with_memory(gives_digests_up)),
     "keeps pods for ever": Broken(
         keep_failed_pods, "kept for longer than asked for", executor=KeepsForEver
+    ),
+    "finds everything that is missing": Broken(
+        add_references,
+        r"is missing by the lists, and the status says None \(B9\)",
+        with_snapshot(finds_everything),
+    ),
+    "takes no list for an empty one": Broken(
+        add_references, r"never were \[\] \(B9\)", references=TakesNoListForAnEmptyOne
+    ),
+    "lists once": Broken(
+        add_references, r"and the status says frozenset\(.*\) \(B9\)", references=ListsOnce
     ),
     "has no storm brake": Broken(
         add_storms, r"were rejected within 10 minutes \(R8\)", with_pods(takes_failed_pods_for_old)
@@ -294,6 +338,7 @@ def run_worlds(broken: Broken) -> None:
         broken.add(config, Random(f"{number}-added"))
         if config.storms is not None:
             config.storms = StormPlan(60, 1800, share=1.0, strict=True)
-        world = World(config, number, kit=Kit(decide=broken.decide, executor=broken.executor))
+        kit = Kit(decide=broken.decide, executor=broken.executor, references=broken.references)
+        world = World(config, number, kit=kit)
         world.run(STEPS)
         world.settle()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests.sim import deployment_controller, stateful_set_controller
-from tests.sim.api import AlreadyExistsError, ApiError, ConflictError
+from tests.sim.api import AlreadyExistsError, ApiError, ConflictError, RefusedError
 from tests.sim.consistency import OVER
 from tests.sim.controllers import Controllers
 from tests.sim.gate import Later
@@ -183,6 +183,8 @@ class WorkloadControllers:
         if any(pod.name == name for pod in self._api.pods.values()):
             raise AlreadyExistsError(name)
         made_of = next(rev for rev in self._api.revisions.values() if rev.name == revision)
+        if refusal := self._others.refuses(made_of.template):
+            raise RefusedError(refusal)
         containers = self._others.shapes[made_of.template.digest]
         pod = RawPod(
             name=name,

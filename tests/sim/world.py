@@ -27,6 +27,8 @@ from tests.sim.people import People
 from tests.sim.prometheus import ADDRESS, Prometheus
 from tests.sim.receiver import Receiver
 from tests.sim.referee import CounterexampleError, Referee
+from tests.sim.reference_laws import Names, ReferenceLaws, find_candidate, list_names
+from tests.sim.references import NamedObjects
 from tests.sim.rest import Rest
 from tests.sim.scripts import SCRIPTS, Steps
 from tests.sim.storms import Storms
@@ -34,6 +36,7 @@ from tests.sim.transport import Net
 from tests.sim.troubles import Troubles
 from tripswitch.cluster.leader_election.lease import Lease
 from tripswitch.domain.rules.rollout_states import OPEN, SUCCEEDED
+from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
 from tripswitch.shell.clock import ServerClock, Time
@@ -47,6 +50,8 @@ MANY_FAILED_PODS = 50
 """The same in worlds in which many pods are rejected; by default it is 12,500."""
 
 
+LISTED_WITHIN = 900.0
+"""Seconds in which it is known that an object is gone that a rollback needs: 12 minutes, and what a look takes."""
 CURRENT_WITHIN = 180
 """Seconds; a stream that lost something is found to be dead within 90."""
 PARTED_EVERY = 120.0
@@ -125,7 +130,7 @@ class World:
         self.disruptions = Disruptions(self.api, self.later, self.rng, self._handles.__getitem__)
         self.api.watchers.append(self._notice)
         self.rest = self._make_rest()
-        self.rest.told = self._hear
+        self.rest.told, self.rest.named = self._hear, self.named
         self._begin()
         net = Net(
             self.api,
@@ -153,6 +158,7 @@ class World:
             ended=self._operator_ended,
             guards=self._make_guards(),
             alarms=None if self.prometheus is None else ADDRESS,
+            named=self.named,
             notifier=None if self.receiver is None else self.receiver.connect,
         )
         self._begin_surroundings()
@@ -184,13 +190,20 @@ class World:
         self.images: Images | None = None
         self.storms: Storms | None = None
         self.receiver: Receiver | None = None
+        self.named: NamedObjects | None = None
         if config.alarms is not None:
             rng = Random(f"{seed}-prometheus")
             self.prometheus = Prometheus(config.alarms, later, rng, self.clock)
             self.referee.answers = self.prometheus.answers
             self.referee.clocks_are_right = lambda: self.offsets == (0.0,)
+        templates = [plan.template for plan in config.plans]
+        if config.references is not None:
+            rng = Random(f"{seed}-named objects")
+            self.named = NamedObjects(config.references, templates, later, rng, self._steady)
+            self.controllers.refuses = self.named.refuses
+            self.reference_laws = ReferenceLaws(templates)
+            self.referee.judge_references(self.reference_laws)
         if config.images is not None:
-            templates = [plan.template for plan in config.plans]
             self.images = Images(config.images, templates, later, Random(f"{seed}-registry"))
             self.referee.judge_images(self.images)
         if config.storms is not None:
@@ -205,7 +218,7 @@ class World:
             self.referee.written = self.receiver.note
 
     def _begin_surroundings(self) -> None:
-        for one in (self.prometheus, self.images, self.storms):
+        for one in (self.prometheus, self.images, self.storms, self.named):
             if one is not None:
                 one.count = self._count
                 one.begin()
@@ -368,7 +381,7 @@ class World:
         self.is_quiet = True
         self.run_until(self.troubles.free_at)
         self.people.calm_down()
-        for one in (self.prometheus, self.images, self.storms, self.receiver):
+        for one in (self.prometheus, self.images, self.storms, self.receiver, self.named):
             if one is not None:
                 one.calm_down()
         lasting = Faults(lag=0.05)
@@ -403,6 +416,7 @@ class World:
             self._expect_current()
             self._expect_pins()
             self._expect_no_pod_kept()
+            self._expect_risk()
 
     def _scale(self, replicas: int, most: int) -> None:
         """Scale once more: the sizes have to follow, in whatever state the last rollout ended (R7).
@@ -485,6 +499,49 @@ class World:
         if left:
             raise CounterexampleError(f"pods {left} are kept for longer than asked for")
         self._count("pods that were set aside and deleted in time")
+
+    @property
+    def memory(self) -> Memory:
+        """What the operator remembers of what it guards."""
+        assert self.api.guarded is not None
+        return self.api.guarded.status.memory
+
+    def _list_sets(self) -> set[str]:
+        """Return the names of what holds the templates of the revisions."""
+        guarded, sets = self.api.guarded, self.api.sets.values()
+        assert guarded is not None
+        ours = (rs for rs in sets if rs.guard == guarded.uid and rs.matches and not rs.deleting)
+        return {rs.name for rs in ours}
+
+    def _expect_risk(self) -> None:
+        """What the revision for a rollback needs is deleted: it is told, until it is made again (B9).
+
+        Raises:
+            CounterexampleError: It is not.
+        """
+        candidate, named = find_candidate(self.memory), self.named
+        if named is None or candidate is None or candidate.replica_set not in self._list_sets():
+            return
+        wanted = self.reference_laws.find_named(candidate)
+        named.delete(wanted)
+        self._wait_for_risk()
+        named.restore()
+        self._wait_for_risk()
+        self._count("looks for what a rollback needs, at the end")
+
+    def _wait_for_risk(self) -> None:
+        named, end = self.named, self.now + LISTED_WITHIN
+        assert named is not None
+        missing: Names = frozenset()
+        told: Names = frozenset()
+        while self.now < end:
+            self.run_until(self.now + 5.0)
+            wanted = self.reference_laws.find_named(find_candidate(self.memory))
+            missing = list_names(named.find_missing(wanted))
+            told = list_names(self.memory.missing_references)
+            if told == (frozenset() if named.is_forbidden else missing):
+                return
+        raise CounterexampleError(f"missing is {missing}, and the status says {told} (B9)")
 
     def _latest_end(self, spec: Spec) -> Instant:
         patience = (spec.progress_deadline or 600) + 120
@@ -569,9 +626,8 @@ class World:
     def _play_on(self, handle: Handle, script: Steps) -> None:
         if not handle.alive:
             return
-        if self.images is not None and self.images.holds_up(
-            handle, lambda: self._play(handle, script)
-        ):
+        again = lambda: self._play(handle, script)  # noqa: E731
+        if any(one.holds_up(handle, again) for one in (self.images, self.named) if one is not None):
             return
         delay = next(script, None)
         if delay is not None:

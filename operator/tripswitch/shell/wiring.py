@@ -58,6 +58,7 @@ class Kit:
     collector: type[Collector] = Collector
     verifier: type[Verifier] = Verifier
     alarms: Callable[[Source], RuleReader] = AlarmsClient
+    references: type[ReferenceWatcher] = ReferenceWatcher
     reconciler: type[Reconciler] = Reconciler
     reflector: type[Reflector] = Reflector
     watchdog: Callable[[Callable[[], float], float], Watchdog] = Watchdog
@@ -147,7 +148,7 @@ class Wiring:
         self.verifier = kit.verifier(client, self.store, clock)
         self.alarms = _make_alarm_watcher(wishes, clock, metrics)
         self.store.when_gone(self.alarms.forget)
-        self.references = ReferenceWatcher(client if wishes.check_references else None)
+        self.references = kit.references(client if wishes.check_references else None)
         self.store.when_gone(self.references.forget)
         background = Background(
             self.collector,

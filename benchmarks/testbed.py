@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -82,10 +82,12 @@ class Testbed:
         return self.directory / f"{kind.plural}.kubeconfig"
 
     @asynccontextmanager
-    async def controller(self, kind: Kind, *, kill: bool = False) -> AsyncIterator[int]:
+    async def controller(
+        self, kind: Kind, *, kill: bool = False, arguments: Sequence[str] = ()
+    ) -> AsyncIterator[int]:
         """Run the kind's controller within the block; yields its process number at once.
 
-        ``kill``: ours ends by SIGKILL, not in order.
+        ``kill``: ours ends by SIGKILL, not in order. ``arguments``: more options for ours.
         The Deployment's is part of the controller manager, which runs anyway.
         """
         if kind is DEPLOYMENT:
@@ -93,7 +95,7 @@ class Testbed:
             return
         log = self.directory / f"{kind.plural}.log"
         if kind is OURS:
-            operator = OperatorProcess(self.kubeconfig(kind), log)
+            operator = OperatorProcess(self.kubeconfig(kind), log, arguments=arguments)
             operator.launch()
             try:
                 yield operator.pid
@@ -141,7 +143,9 @@ class Testbed:
             if not await watch.until(lambda: not open_, seconds):
                 raise RuntimeError(f"{kind.name}: not finished in {seconds:.0f} s: {sorted(open_)}")
 
-    async def seed(self, kind: Kind, prefix: str, count: int) -> list[tuple[str, str]]:
+    async def seed(
+        self, kind: Kind, prefix: str, count: int, *, per_namespace: int = PER_NAMESPACE
+    ) -> list[tuple[str, str]]:
         """Have ``count`` finished objects of 10 pods; returns namespace and name of each.
 
         To be called while no controller of that kind runs; the controller manager is started anew,
@@ -149,7 +153,7 @@ class Testbed:
         """
         model = await self._model(kind)
         names = [f"{prefix}-{number:05}" for number in range(count)]
-        parts = [names[at : at + PER_NAMESPACE] for at in range(0, count, PER_NAMESPACE)]
+        parts = [names[at : at + per_namespace] for at in range(0, count, per_namespace)]
         spaces = [f"{prefix}-{number:03}" for number in range(len(parts))]
         await self.api.each(self.namespace, spaces)
         self.cluster.pause("kube-controller-manager")

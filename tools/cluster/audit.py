@@ -7,7 +7,7 @@ way, and nothing is missed while a watch is interrupted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -16,6 +16,7 @@ from typing import Any
 
 Object = dict[str, Any]
 GUARDED, SETS, PODS = "guardeddeployments", "replicasets", "pods"
+DEPLOYMENTS, STATEFUL_SETS, BREAKERS = "deployments", "statefulsets", "deploymentcircuitbreakers"
 KINDS = (GUARDED, SETS, PODS)
 WHOLE = frozenset({"", "status", "ephemeralcontainers", "resize"})
 """Subresources whose answer is the whole object. Of an eviction and a binding it is not: what they do
@@ -119,16 +120,22 @@ class Version:
 
 
 class Trail:
-    """Every version of every GuardedDeployment, ReplicaSet and pod, in the order of taking effect.
+    """Every version of every object of some kinds, in the order of taking effect.
 
     The API server writes a line when it has answered, and answers overtake each other. So each line
     waits for ``hold`` seconds for those that belong before it. Only what is alive, and what waits, is
     kept. ``seen`` of a version is the wall clock's time of the answer.
+
+    ``kinds``: by plural, of those whose bodies the log has: GuardedDeployments, ReplicaSets and pods by default, and
+    Deployments, StatefulSets and DeploymentCircuitBreakers.
     """
 
-    def __init__(self, log: AuditLog, hold: float = 10.0) -> None:
+    def __init__(
+        self, log: AuditLog, hold: float = 10.0, *, kinds: Collection[str] = KINDS
+    ) -> None:
         self._log = log
         self._hold = hold
+        self._kinds = kinds
         self._waiting: list[tuple[int, int, float, Request]] = []
         self._order = count()
         self._newest = 0
@@ -141,7 +148,7 @@ class Trail:
         Raises ValueError when the log has a write of these kinds without what it made of the object.
         """
         for request in self._log.read():
-            if _counts(request):
+            if _counts(request, self._kinds):
                 self._take(request)
         # By their own time, each: one that changed nothing has an old version, and may be the newest.
         due = sorted(one for one in self._waiting if one[2] <= now - self._hold)
@@ -219,12 +226,12 @@ def _wishes(request: Request) -> Object:
     return sent if isinstance(sent, dict) else {}
 
 
-def _counts(request: Request) -> bool:
+def _counts(request: Request, kinds: Collection[str]) -> bool:
     """Whether a request may have changed an object of these kinds: answered well, no dry run."""
     kind, _, sub = request.resource.partition("/")
     dry = "dryRun=" in request.raw["requestURI"] or _wishes(request).get("dryRun")
     return (
-        kind in KINDS
+        kind in kinds
         and (sub in WHOLE or sub == "scale")
         and request.writes
         and 200 <= request.code < 300

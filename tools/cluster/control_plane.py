@@ -63,8 +63,8 @@ class ControlPlane(Startable):
     ) -> None:
         """``node`` names a provider; ``extra_arguments`` go to the named programs, after ours.
 
-        ``audit_bodies``: the audit log also has what each write made of a GuardedDeployment, a
-        ReplicaSet or a pod (:class:`tools.cluster.audit.Trail` reads it). It is several times larger.
+        ``audit_bodies``: the audit log also has what each write made of a workload, a DeploymentCircuitBreaker
+        or a pod (:class:`tools.cluster.audit.Trail` reads it). It is several times larger.
         """
         self.directory = directory.absolute()
         self.node = node

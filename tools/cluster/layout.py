@@ -135,15 +135,22 @@ def free_ports() -> dict[str, int]:
     return ports
 
 
+def _with_subresources(*plurals: str) -> list[str]:
+    return [f"{plural}{sub}" for plural in plurals for sub in ("", "/status", "/scale")]
+
+
 _AUDIT_BODIES = {
     "level": "RequestResponse",
     "verbs": ["create", "update", "patch", "delete", "deletecollection"],
     "resources": [
         {"group": "", "resources": ["pods", "pods/status"]},
-        {"group": "apps", "resources": ["replicasets", "replicasets/status", "replicasets/scale"]},
+        {
+            "group": "apps",
+            "resources": _with_subresources("replicasets", "deployments", "statefulsets"),
+        },
         {
             "group": "tripswitch.dev",
-            "resources": [f"guardeddeployments{sub}" for sub in ("", "/status", "/scale")],
+            "resources": _with_subresources("guardeddeployments", "deploymentcircuitbreakers"),
         },
     ],
 }

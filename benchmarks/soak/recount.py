@@ -1,4 +1,4 @@
-"""What the operator should have done, from the audit log: the soak's second opinion.
+"""What the operator should have done with GuardedDeployments, from the audit log: the soak's second opinion.
 
 Every object here has at most six replicas, so that the threshold is 3 for every size (rule T1), and
 bad pods never become healthy, so that nothing resets the count (rule H2). Counted are ended runs (F1)
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from benchmarks.api import Object
 from benchmarks.fleet import VERSION
 from benchmarks.pods import cannot_start, failures, owner
+from benchmarks.soak.subjects import Ledger
 from tools.cluster.behaviours import BEHAVIOUR
 
 THRESHOLD = 3
@@ -27,6 +28,7 @@ class Revision:
     guard: str
     name: str
     bad: bool
+    version: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     reached: float | None = None
     lowered: float | None = None
@@ -59,7 +61,8 @@ class Guard:
 class Recount:
     """Everything that was ever seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self.guards: dict[str, Guard] = {}
         self.revisions: dict[str, Revision] = {}
         self.pods: dict[str, str] = {}
@@ -87,7 +90,8 @@ class Recount:
         annotations = raw["spec"]["template"]["metadata"].get("annotations", {})
         known = uid in self.revisions
         revision = self.revisions.setdefault(
-            uid, Revision(owner(raw), name, BEHAVIOUR in annotations)
+            uid,
+            Revision(owner(raw), name, BEHAVIOUR in annotations, annotations.get(VERSION, "")),
         )
         if not known:
             revision.counts |= self._early.pop(uid, {})
@@ -126,7 +130,18 @@ class Recount:
 
     def find_faults(self, patience: float) -> list[str]:
         """Everything that should not be, once the world is quiet; ``patience`` in seconds."""
-        return [*self._wrong_ends(patience), *self._stuck(), *self._leaks()]
+        return [*self._wrong_ends(patience), *self._leaks()]
+
+    def is_open(self) -> bool:
+        """Return whether a rollout goes on."""
+        return any(
+            guard.there and (not guard.status or guard.status in OPEN)
+            for guard in self.guards.values()
+        )
+
+    def statuses(self) -> dict[str, str]:
+        """Return what the operator says of each object that is there."""
+        return {guard.name: guard.status for guard in self.guards.values() if guard.there}
 
     def _wrong_ends(self, patience: float) -> list[str]:
         faults = []
@@ -137,7 +152,7 @@ class Recount:
             words = f"{guard.name}: revision {one.name}"
             if one.bad and one.name in guard.completed:
                 faults.append(f"{words} is bad and was COMPLETED")
-            if not one.bad and one.name in guard.failed:
+            if not one.bad and one.name in guard.failed and not self._may_fail(guard, one):
                 faults.append(f"{words} is good and was FAILED")
             after = [at for at in guard.changed if one.reached is not None and at > one.reached]
             left_alone = not after or one.reached is None or after[0] > one.reached + patience
@@ -150,15 +165,10 @@ class Recount:
                 faults.append(f"{words} reached the threshold and never tripped")
         return faults
 
-    def _stuck(self) -> list[str]:
-        faults = []
-        for guard in self.guards.values():
-            if not guard.there:
-                continue
-            wanted = {"ROLLBACK_SUCCESSFUL", "FAILED"} if is_bad(guard.raw) else {"SUCCESSFUL"}
-            if guard.status not in wanted:
-                faults.append(f"{guard.name} ended as {guard.status or 'not looked at'}")
-        return faults
+    def _may_fail(self, guard: Guard, revision: Revision) -> bool:
+        """Whether a revision whose pods are good was failed by its alarm."""
+        asked = self._ledger[guard.name].find(revision.version)
+        return asked is not None and bool(asked.fired)
 
     def _leaks(self) -> list[str]:
         faults = []
@@ -181,17 +191,12 @@ class Recount:
             sizes = sum(
                 one.size for one in self.revisions.values() if one.there and one.guard == uid
             )
-            if guard.status != "FAILED" and sizes != guard.raw["spec"]["replicas"]:
+            whole = guard.status in ("SUCCESSFUL", "ROLLBACK_SUCCESSFUL")
+            if whole and sizes != guard.raw["spec"]["replicas"]:
                 faults.append(f"{guard.name} has {sizes} pods in place of its replicas")
         known = {uid for uid, one in self.revisions.items() if one.there}
         faults += [f"a pod of nobody: {uid}" for uid, of in self.pods.items() if of not in known]
         return faults
-
-
-def is_bad(raw: Object) -> bool:
-    """Whether the template that is wished for fails."""
-    annotations = raw["spec"]["template"]["metadata"].get("annotations", {})
-    return BEHAVIOUR in annotations
 
 
 def _version(raw: Object) -> str:

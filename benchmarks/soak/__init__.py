@@ -1,0 +1,1 @@
+"""``make soak-cluster``: random operations on a real API server, then a recount from its audit log."""

@@ -51,8 +51,8 @@ class DecisionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._of_objects: list[Counter | Gauge] = []
-        self._reasons: dict[Key, str] = {}
-        """Why objects are stalled, of those that are."""
+        self._reasons: dict[str, dict[Key, str]] = {"Stalled": {}, ROLLBACK_AT_RISK: {}}
+        """The reasons of conditions that are shown with them, by type and object."""
         self._add_counters()
         self._add_gauges()
         self._add_histograms()
@@ -97,7 +97,8 @@ class DecisionMetrics:
         self._at_risk = self._add(
             Gauge,
             "tripswitch_rollback_at_risk",
-            "1 for each object whose condition RollbackAtRisk is True.",
+            "1 for each object whose condition RollbackAtRisk is True, with its reason.",
+            "reason",
         )
         self._hooks_waiting = self._add(
             Gauge, "tripswitch_hooks_waiting", "Hooks that wait for an answer."
@@ -141,9 +142,9 @@ class DecisionMetrics:
         self._trips.labels(*key)  # from 0: Prometheus sees no increase in a series that begins at 1
         self._count.labels(*key).set(memory.circuit_breaker.failure_count)
         self._threshold.labels(*key).set(memory.circuit_breaker.threshold)
-        self._show_stalled(key, report)
+        self._show_reason(self._stalled, "Stalled", key, report)
         _show_condition(self._crash_looping, CRASH_LOOPING, key, report)
-        _show_condition(self._at_risk, ROLLBACK_AT_RISK, key, report)
+        self._show_reason(self._at_risk, ROLLBACK_AT_RISK, key, report)
         self._show_hooks(key, memory.rollout)
         self._count_failures(key, decision)
         for event in decision.events:
@@ -152,20 +153,22 @@ class DecisionMetrics:
 
     def forget(self, key: Key) -> None:
         """Drop the series of an object that is gone."""
-        self._reasons.pop(key, None)
+        for reasons in self._reasons.values():
+            reasons.pop(key, None)
         for metric in self._of_objects:
             metric.remove_by_labels(_label(key))
 
-    def _show_stalled(self, key: Key, report: Report) -> None:
-        reasons = (one.reason for one in report.conditions if one.type == "Stalled" and one.status)
-        reason = next(reasons, None)
-        before = self._reasons.get(key)
+    def _show_reason(self, gauge: Gauge, kind: str, key: Key, report: Report) -> None:
+        """Show a condition while it is True, with its reason."""
+        found = (one.reason for one in report.conditions if one.type == kind and one.status)
+        reason, shown = next(found, None), self._reasons[kind]
+        before = shown.get(key)
         if before is not None and before != reason:
-            self._stalled.remove(*key, before)
-            del self._reasons[key]
+            gauge.remove(*key, before)
+            del shown[key]
         if reason is not None:
-            self._stalled.labels(*key, reason.value).set(1)
-            self._reasons[key] = reason.value
+            gauge.labels(*key, reason.value).set(1)
+            shown[key] = reason.value
 
     def _show_hooks(self, key: Key, rollout: Rollout | None) -> None:
         waiting = () if rollout is None else find_waiting(rollout.hooks)

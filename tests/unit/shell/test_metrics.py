@@ -98,15 +98,22 @@ def test_a_stalled_object_is_shown_with_its_reason_until_it_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "reason", "metric"),
+    ("condition", "reason", "series"),
     [
-        ("CrashLooping", Reason.CRASH_LOOPING, "tripswitch_crash_looping"),
-        ("RollbackAtRisk", Reason.REVISION_INCOMPLETE, "tripswitch_rollback_at_risk"),
+        (
+            "CrashLooping",
+            Reason.CRASH_LOOPING,
+            'tripswitch_crash_looping{name="web",namespace="shop"}',
+        ),
+        (
+            "RollbackAtRisk",
+            Reason.REVISION_INCOMPLETE,
+            'tripswitch_rollback_at_risk{name="web",namespace="shop",reason="RevisionIncomplete"}',
+        ),
     ],
 )
-def test_a_condition_is_shown_until_it_is_over(condition: str, reason: Reason, metric: str) -> None:
+def test_a_condition_is_shown_until_it_is_over(condition: str, reason: Reason, series: str) -> None:
     metrics = Metrics()
-    series = f'{metric}{{name="web",namespace="shop"}}'
     shown = Condition(condition, True, reason, "", T0)
     status = replace(STATUS, report=replace(STATUS.report, conditions=(shown,)))
     metrics.take(WEB, Decision(status), 0.1)

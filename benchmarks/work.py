@@ -24,6 +24,8 @@ import looptime
 from benchmarks.played_pods import Object, Pods, render_time
 from tripswitch.cluster import store
 from tripswitch.cluster.client import Client
+from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, PODS, REPLICA_SETS, Resource
+from tripswitch.cluster.shapes import find_shape
 from tripswitch.cluster.transport import Answer, Call, Stream
 from tripswitch.shell import reconciler
 from tripswitch.shell.clock import ServerClock, Time
@@ -111,40 +113,43 @@ class Server:
         """Store a GuardedDeployment; the watch tells of it a moment later."""
         raw = self._stamp(raw)
         self.objects[raw["metadata"]["name"]] = raw
-        self._tell(lambda read: self.parts.take_event("MODIFIED", read), raw)
+        take = self.parts.take_event
+        self._tell(GUARDED_DEPLOYMENTS, lambda read: take("MODIFIED", read), raw)
         return raw
 
     def put_set(self, raw: Object) -> Object:
         """Store a ReplicaSet; its controller and the watch take it a moment later."""
         raw = self._stamp(raw)
         self.sets[raw["metadata"]["uid"]] = raw
-        self._tell(self.parts.store.replica_sets.upsert, raw)
+        self._tell(REPLICA_SETS, self.parts.store.replica_sets.upsert, raw)
         self.pods.follow(raw)
         return raw
 
     def deliver_pod(self, raw: Object, *, gone: bool = False) -> None:
         """Have the watch tell of a pod, and its ReplicaSet's status follow."""
         table = self.parts.store.pods
-        self._tell(table.remove if gone else table.upsert, self._stamp(raw))
+        self._tell(PODS, table.remove if gone else table.upsert, self._stamp(raw))
         uid = raw["metadata"]["ownerReferences"][0]["uid"]
         self.sets[uid] = self._stamp(self.sets[uid])  # its controller counts the pods in its status
-        self._tell(self.parts.store.replica_sets.upsert, self.sets[uid])
+        self._tell(REPLICA_SETS, self.parts.store.replica_sets.upsert, self.sets[uid])
 
     def _stamp(self, raw: Object) -> Object:
         self.version += 1
         return {**raw, "metadata": {**raw["metadata"], "resourceVersion": str(self.version)}}
 
-    def _tell(self, take: Callable[[Any], None], raw: Object) -> None:
-        line = json.dumps(raw).encode()
-        asyncio.get_running_loop().call_later(self.lag, lambda: take(decode(line)))
+    def _tell(self, resource: Resource, take: Callable[[Any], None], raw: Object) -> None:
+        line = json.dumps({"type": "MODIFIED", "object": raw}).encode()
+        asyncio.get_running_loop().call_later(self.lag, lambda: take(decode(resource, line)))
 
 
 KINDS = ("guardeddeployments", "replicasets", "events", "pods", "nodes", "leases")
 
 
-def decode(line: bytes) -> Any:
-    """Return a line of a watch."""
-    return json.loads(line)
+def decode(resource: Resource, line: bytes) -> Any:
+    """Return the object in a line of a watch; those of GuardedDeployments are decoded by kopf."""
+    kopfs = resource is GUARDED_DEPLOYMENTS
+    event: Any = json.loads(line) if kopfs else find_shape(resource).event(line)
+    return event["object"]
 
 
 class Meter:

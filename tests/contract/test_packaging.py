@@ -15,11 +15,11 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "operator"
-EXTRA = {"kopf", "prometheus-client", "standardwebhooks"}
+EXTRA = {"kopf", "msgspec", "prometheus-client", "standardwebhooks"}
 
 BLOCK = """
 import runpy, sys
-for name in ("kopf", "prometheus_client", "standardwebhooks"):
+for name in ("kopf", "msgspec", "prometheus_client", "standardwebhooks"):
     sys.modules[name] = None  # importing it raises ModuleNotFoundError
 """
 

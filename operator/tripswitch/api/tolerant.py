@@ -29,7 +29,9 @@ def field(value: object, *path: str) -> Any:
     (3, None)
     """
     for name in path:
-        value = mapping(value).get(name)
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
     return value
 
 

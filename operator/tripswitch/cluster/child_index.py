@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from tripswitch.api.tolerant import field, mapping, read_decimal, read_text, read_version
@@ -92,12 +91,10 @@ class Table(Generic[Seen]):
         event about it would follow.
         """
         uid = read_text(field(raw, "metadata", "uid"))
-        before = self._seen.get(uid)
-        if not uid or self._gone.covers(uid, read_version(raw)):
+        before, version = self._seen.get(uid), read_version(raw)
+        if not uid or self._gone.covers(uid, version):
             return
-        if before is not None and 0 < read_version(raw) <= read_decimal(
-            before.view.resource_version
-        ):
+        if before is not None and 0 < version <= read_decimal(before.view.resource_version):
             return
         if self._label and self._label not in mapping(field(raw, "metadata", "labels")):
             self.remove(raw)
@@ -109,7 +106,7 @@ class Table(Generic[Seen]):
             return
         self._seen[uid] = seen
         self._by_owner[seen.owner].add(uid)
-        if before is not None and _is_same(before, seen):
+        if before is not None and before == seen:
             self._alike_since.setdefault(uid, read_decimal(before.view.resource_version))
         else:
             self._alike_since.pop(uid, None)
@@ -182,9 +179,3 @@ class Table(Generic[Seen]):
         if not owned:
             del self._by_owner[seen.owner]
         self._changed(seen)
-
-
-def _is_same(before: Seen, seen: Seen) -> bool:
-    """Whether a decision could not tell the two apart."""
-    view = replace(before.view, resource_version=seen.view.resource_version)
-    return replace(before, view=view) == seen

@@ -7,6 +7,7 @@ error an answer means. A transport carries the calls.
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -15,7 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.errors import ApiError, NotLeadingError, UnreachableError, error_from
 from tripswitch.cluster.resources import describe_request
-from tripswitch.cluster.transport import JSON, Answer, Call, Stream, Transport
+from tripswitch.cluster.transport import JSON, Answer, Call, Decode, Stream, Transport
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
@@ -117,17 +118,7 @@ class Client:
         query = query or {}
         if method not in ("GET", "DELETE"):
             query = {**query, "fieldManager": FIELD_MANAGER}
-        call = Call(method, path, query, accept, body, content_type)
-        async with self._slots:
-            seconds = self._seconds if method == "GET" else min(self._seconds, self._permit())
-            if seconds <= 0:
-                raise NotLeadingError(
-                    f"{call}: not sent, because another process may be the leader"
-                )
-            answer = await self._judge(call, self._transport.request(call, seconds=seconds))
-        if not isinstance(answer.body, dict):
-            raise UnreachableError(f"{call}: the answer is not a JSON object")
-        return answer.body
+        return await self._send(Call(method, path, query, accept, body, content_type))
 
     async def read_text(self, path: str, query: Mapping[str, str], *, seconds: float) -> str:
         """Read what is no JSON: a log.
@@ -140,7 +131,12 @@ class Client:
         return str(answer.body)
 
     async def pages(
-        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
+        self,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        accept: str = JSON,
+        decode: Decode = json.loads,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a collection page by page, all of one and the same version.
 
@@ -150,7 +146,7 @@ class Client:
         """
         asked = {**(query or {}), "limit": PAGE}
         while True:
-            page = await self.request("GET", path, query=asked, accept=accept)
+            page = await self._send(Call("GET", path, dict(asked), accept, decode=decode))
             yield page
             metadata = page.get("metadata")
             more = metadata.get("continue") if isinstance(metadata, dict) else None
@@ -159,7 +155,12 @@ class Client:
             asked["continue"] = str(more)
 
     async def stream(
-        self, path: str, query: Mapping[str, str], *, stall_seconds: float
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        stall_seconds: float,
+        decode: Decode = json.loads,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the events of a watch until the server closes it.
 
@@ -167,11 +168,12 @@ class Client:
             path: Of the collection.
             query: The watch's parameters; ``watch`` itself is added.
             stall_seconds: How long the server may be silent before the stream counts as dead.
+            decode: Decodes each line.
 
         Raises:
             ApiError: It could not be opened, broke, or stalled.
         """
-        call = Call("GET", path, {**query, "watch": "1"})
+        call = Call("GET", path, {**query, "watch": "1"}, decode=decode)
         opening = self._transport.stream(
             call, open_seconds=REQUEST_SECONDS, stall_seconds=stall_seconds
         )
@@ -182,6 +184,18 @@ class Client:
                     yield _expect_object(event)
             except UnreachableError as error:
                 raise UnreachableError(f"watch {path}: {error}") from error
+
+    async def _send(self, call: Call) -> dict[str, Any]:
+        async with self._slots:
+            seconds = self._seconds if call.method == "GET" else min(self._seconds, self._permit())
+            if seconds <= 0:
+                raise NotLeadingError(
+                    f"{call}: not sent, because another process may be the leader"
+                )
+            answer = await self._judge(call, self._transport.request(call, seconds=seconds))
+        if not isinstance(answer.body, dict):
+            raise UnreachableError(f"{call}: the answer is not a JSON object")
+        return answer.body
 
     async def _judge(self, call: Call, sending: Awaitable[_Came]) -> _Came:
         """Return what came back if its status is good; raise for all others, and count both."""

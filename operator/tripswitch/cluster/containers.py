@@ -37,6 +37,24 @@ class Look:
         return max(self.created, min(parse_instant(written) or self.now, self.now))
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What the status says of one container; its fields are those of :class:`ContainerView`."""
+
+    restarts: int = 0
+    waiting: str | None = None
+    message: str = ""
+    running_since: Instant | None = None
+    started: bool = False
+    ended: Ended | None = None
+    last_ended: Ended | None = None
+    device_unhealthy: bool = False
+    image_id: str = ""
+
+
+_NO_STATUS = _Run()
+
+
 def see_containers(
     spec: Mapping[str, Any],
     status: Mapping[str, Any],
@@ -54,53 +72,59 @@ def see_containers(
         look: This look.
         restarting: The kubelet is ending all containers because one of them asked for it.
     """
-    specs = _list_by_name(spec, "initContainers", "containers")
-    statuses = _list_by_name(status, "initContainerStatuses", "containerStatuses")
+    inits, apps = _find_by_name(spec, "initContainers"), _find_by_name(spec, "containers")
+    init_statuses = _find_by_name(status, "initContainerStatuses")
+    specs, statuses = inits | apps, init_statuses | _find_by_name(status, "containerStatuses")
+    roles = {name: _see_init_role(one) for name, one in inits.items()}
+    roles |= dict.fromkeys(apps, ContainerRole.APP)
+    for name in statuses:  # one that only the status has comes last
+        roles.setdefault(name, ContainerRole.INIT if name in init_statuses else ContainerRole.APP)
     causes = [name for name, one in specs.items() if can_restart_all(one)]
-    for name, role in _find_roles(spec, status).items():
-        own = specs.get(name, {})
-        seen = _see_container(name, role, statuses.get(name), before.get(name), look)
-        slow = bool(own.get("startupProbe"))
-        yield replace(
-            seen,
-            ended=_see_victim(own, seen.ended) if restarting else seen.ended,
-            started_since=_started_since(seen, before.get(name), look, slow=slow),
+    for name, role in roles.items():
+        own, known = specs.get(name, {}), before.get(name)
+        run = _see_run(statuses.get(name), known, look)
+        if restarting and run.ended is not None:
+            run = replace(run, ended=_see_victim(own, run.ended))
+        yield ContainerView(
+            name=name,
+            role=role,
+            restarts=run.restarts,
+            waiting=run.waiting,
+            message=run.message,
+            running_since=run.running_since,
+            started=run.started,
+            started_since=_started_since(run, known, look, slow=bool(own.get("startupProbe"))),
+            ended=run.ended,
+            last_ended=run.last_ended,
             readiness_budget=compute_probe_budget(own.get("readinessProbe")),
-            image=sys.intern(read_text(own.get("image"))),
             may_complete=may_complete(own),
             restarts_pod=causes == [name],
             resize_restarts=restarts_on_resize(own),
+            device_unhealthy=run.device_unhealthy,
+            image=sys.intern(read_text(own.get("image"))),
+            image_id=run.image_id,
         )
 
 
-def _list_by_name(parent: Mapping[str, Any], *lists: str) -> dict[str, Mapping[str, Any]]:
-    """Return the items of some lists of a pod's spec or status by their names."""
-    return {read_text(one.get("name")): one for name in lists for one in objects(parent.get(name))}
+def _find_by_name(parent: Mapping[str, Any], listed: str) -> dict[str, Mapping[str, Any]]:
+    """Return the items of a list of a pod's spec or status by their names."""
+    return {read_text(one.get("name")): one for one in objects(parent.get(listed))}
 
 
-def _find_roles(spec: Mapping[str, Any], status: Mapping[str, Any]) -> dict[str, ContainerRole]:
-    """Return how the kubelet treats each container by name; one that only the status has comes last."""
-    roles = {
-        name: ContainerRole.SIDECAR if one.get("restartPolicy") == "Always" else ContainerRole.INIT
-        for name, one in _list_by_name(spec, "initContainers").items()
-    }
-    roles |= dict.fromkeys(_list_by_name(spec, "containers"), ContainerRole.APP)
-    for name in _list_by_name(status, "initContainerStatuses"):
-        roles.setdefault(name, ContainerRole.INIT)
-    for name in _list_by_name(status, "containerStatuses"):
-        roles.setdefault(name, ContainerRole.APP)
-    return roles
+def _see_init_role(spec: Mapping[str, Any]) -> ContainerRole:
+    sidecar = spec.get("restartPolicy") == "Always"
+    return ContainerRole.SIDECAR if sidecar else ContainerRole.INIT
 
 
-def _see_victim(own: Mapping[str, Any], ended: Ended | None) -> Ended | None:
+def _see_victim(own: Mapping[str, Any], ended: Ended) -> Ended:
     """While all containers are being restarted: tell an end that caused it from those that it causes."""
-    if ended is None or asks_to_restart_all(own, ended.exit_code):
+    if asks_to_restart_all(own, ended.exit_code):
         return ended
     return replace(ended, reason=RESTARTED_ALL)
 
 
 def _started_since(
-    container: ContainerView, before: ContainerView | None, look: Look, *, slow: bool
+    container: _Run, before: ContainerView | None, look: Look, *, slow: bool
 ) -> Instant | None:
     """Return when a container became ``started``.
 
@@ -115,15 +139,9 @@ def _started_since(
     return before.started_since if before is not None and same else look.now
 
 
-def _see_container(
-    name: str,
-    role: ContainerRole,
-    raw: Mapping[str, Any] | None,
-    before: ContainerView | None,
-    look: Look,
-) -> ContainerView:
+def _see_run(raw: Mapping[str, Any] | None, before: ContainerView | None, look: Look) -> _Run:
     if raw is None:
-        return ContainerView(name, role)
+        return _NO_STATUS
     restarts = max(0, read_int(raw.get("restartCount")))
     state = mapping(raw.get("state"))
     running, ended = state.get("running"), _see_end(state.get("terminated"))
@@ -134,9 +152,7 @@ def _see_container(
         same = before is not None and before.restarts == restarts
         kept = before.running_since if before is not None and same else None
         since = kept if kept is not None else look.since(field(running, "startedAt"))
-    return ContainerView(
-        name=name,
-        role=role,
+    return _Run(
         restarts=restarts,
         # A status without a state is one that waits, by the API's own definition.
         waiting=None if is_running or ended else read_text(waiting.get("reason")),

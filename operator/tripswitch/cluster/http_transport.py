@@ -17,7 +17,7 @@ from kubernetes.aio.client import ApiClient
 from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.credentials import Credentials
 from tripswitch.cluster.errors import UnauthorizedError, UnreachableError
-from tripswitch.cluster.transport import JSON, Answer, Call, Stream
+from tripswitch.cluster.transport import JSON, Answer, Call, Decode, Stream
 
 UNAUTHORIZED = 401
 _BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError, ValueError)
@@ -51,7 +51,7 @@ class HttpTransport:
             response = await self._send(call, headers, aiohttp.ClientTimeout(total=seconds))
             try:
                 text = await response.read()
-                return _answer(response, _decode(text) if _refuses(response) else json.loads(text))
+                return _answer(response, _decode(text) if _refuses(response) else call.decode(text))
             finally:
                 response.release()
 
@@ -83,7 +83,7 @@ class HttpTransport:
         with _unreachable():
             response = await self._send(call, {"Accept": JSON}, timeout)
             body = _decode(await response.read()) if _refuses(response) else None
-        return Stream(_answer(response, body), _read_lines(response))
+        return Stream(_answer(response, body), _read_lines(response, call.decode))
 
     async def _send(
         self,
@@ -113,11 +113,13 @@ class HttpTransport:
             raise
 
 
-async def _read_lines(response: aiohttp.ClientResponse) -> AsyncGenerator[object, None]:
+async def _read_lines(
+    response: aiohttp.ClientResponse, decode: Decode
+) -> AsyncGenerator[object, None]:
     try:
         with _unreachable():
             async for line in response.content:
-                yield json.loads(line)
+                yield decode(line)
     finally:
         response.close()
 

@@ -82,9 +82,9 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         unready_by_node=by_node,
         waiting_for=_see_waiting_for(conditions, containers),
         being_set_up=_is_being_set_up(conditions, containers),
-        gated=bool(field(raw, "spec", "readinessGates")),
-        node=read_text(field(raw, "spec", "nodeName")),
-        scheduled=bool(field(raw, "spec", "nodeName")) or "PodScheduled" in conditions,
+        gated=bool(spec.get("readinessGates")),
+        node=read_text(spec.get("nodeName")),
+        scheduled=bool(spec.get("nodeName")) or "PodScheduled" in conditions,
         containers=containers,
         generation=read_int(metadata.get("generation")),
     )

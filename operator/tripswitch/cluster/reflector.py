@@ -14,6 +14,7 @@ import logging
 import random
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tripswitch.api.tolerant import field, objects, read_decimal, read_int, read_text
@@ -21,6 +22,7 @@ from tripswitch.cluster.backoff import Backoff
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, GoneError, error_from
 from tripswitch.cluster.resources import Resource
+from tripswitch.cluster.transport import WHOLE, Shape
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +59,18 @@ class Sink(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What is listed and watched: in one namespace or in all (None), with a label selector or without."""
+
+    resource: Resource
+    namespace: str | None = None
+    labels: str = ""
+    shape: Shape = WHOLE
+
+
 class Reflector:
-    """Keeps one sink at one resource, in one namespace or in all (None).
+    """Keeps one sink at one collection.
 
     ``synced`` is set once the first list is complete. ``last_turn`` is the loop's time of the last
     sign of life: it grows also while the API server is away, and stands still only if this is stuck.
@@ -67,20 +79,18 @@ class Reflector:
     def __init__(
         self,
         client: Client,
-        resource: Resource,
+        collection: Collection,
         sink: Sink,
         *,
-        namespace: str | None = None,
-        labels: str = "",
         backoff: Backoff = Backoff(first=0.2, most=10.0),  # noqa: B008 - it is frozen
     ) -> None:
         self.synced = asyncio.Event()
         self.last_turn = 0.0
         self._client = client
-        self.path = resource.path(namespace)
+        self.path = collection.resource.path(collection.namespace)
+        self._collection = collection
         self._sink = sink
-        self._namespace = namespace
-        self._query = {"labelSelector": labels} if labels else {}
+        self._query = {"labelSelector": collection.labels} if collection.labels else {}
         self._backoff = backoff
         self._version = ""
         """Where to go on from; empty means: list."""
@@ -128,7 +138,9 @@ class Reflector:
         """Read everything page by page; no more than one page of raw objects is ever held."""
         seen: set[str] = set()
         listed = ""
-        async for page in self._client.pages(self.path, self._query):
+        async for page in self._client.pages(
+            self.path, self._query, decode=self._collection.shape.page
+        ):
             self.last_turn = asyncio.get_running_loop().time()
             listed = read_text(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
@@ -136,7 +148,7 @@ class Reflector:
                 self._sink.upsert(raw)
         if read_decimal(listed) < self._newest:
             raise WentBackError(f"{self.path} went back from {self._newest} to {listed}")
-        self._sink.retain(self._namespace, seen, read_decimal(listed))
+        self._sink.retain(self._collection.namespace, seen, read_decimal(listed))
         self._go_on_from(listed)
 
     async def _watch(self) -> None:
@@ -147,7 +159,9 @@ class Reflector:
             "resourceVersion": self._version,
             "timeoutSeconds": str(random.randint(*STREAM_SECONDS)),  # noqa: S311 - not a secret
         }
-        stream = self._client.stream(self.path, query, stall_seconds=STALL_SECONDS)
+        stream = self._client.stream(
+            self.path, query, stall_seconds=STALL_SECONDS, decode=self._collection.shape.event
+        )
         async with aclosing(stream) as events:
             async for event in events:
                 self.last_turn = asyncio.get_running_loop().time()

@@ -7,16 +7,34 @@ client's (:mod:`tripswitch.cluster.client`). The operator uses the one over HTTP
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 JSON = "application/json"
 
+Decode = Callable[[bytes], object]
+"""Decodes JSON; raises ValueError for what is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a list (or a page of one) and a line of a watch are decoded; by default with all fields."""
+
+    page: Decode = json.loads
+    event: Decode = json.loads
+
+
+WHOLE = Shape()
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: method, path, query, accepted type, body and the body's type."""
+    """One request: method, path, query, accepted type, body and the body's type.
+
+    ``decode`` is for the answer, or for each line of a watch. A refusal is decoded as it is.
+    """
 
     method: str
     path: str
@@ -24,6 +42,7 @@ class Call:
     accept: str = JSON
     body: Mapping[str, Any] | None = None
     content_type: str = JSON
+    decode: Decode = json.loads
 
     def __str__(self) -> str:
         """Return how messages name it.

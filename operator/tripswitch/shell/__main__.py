@@ -15,7 +15,7 @@ try:
     from tripswitch.shell.options import Options, read_options
     from tripswitch.shell.process import run
 except ModuleNotFoundError as error:
-    if error.name not in ("kopf", "prometheus_client", "standardwebhooks"):
+    if error.name not in ("kopf", "msgspec", "prometheus_client", "standardwebhooks"):
         raise
     sys.exit(
         f"The operator needs {error.name}. Install it with: pip install 'tripswitch[operator]'"

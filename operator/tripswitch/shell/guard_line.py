@@ -22,7 +22,7 @@ from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.opt_in import OptIn
 from tripswitch.cluster.reference_watch import ReferenceWatcher
-from tripswitch.cluster.reflector import Reflector, Sink
+from tripswitch.cluster.reflector import Collection, Reflector, Sink
 from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.resources import (
     CIRCUIT_BREAKERS,
@@ -34,6 +34,7 @@ from tripswitch.cluster.resources import (
     STATEFUL_SETS,
     Resource,
 )
+from tripswitch.cluster.shapes import find_shape
 from tripswitch.cluster.store import Key, Record
 from tripswitch.cluster.verification import Verifier
 from tripswitch.cluster.workload_index import KindSink
@@ -131,12 +132,14 @@ class GuardLine:
         self._reconciler.decide, self._reconciler.budget = kit.decide, budget
         self.sweep = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)
         self.reflectors = [
-            Reflector(client, resource, sink, namespace=namespace, labels=labels)
+            Reflector(client, Collection(resource, namespace, labels, find_shape(resource)), sink)
             for namespace in namespaces
             for resource, sink, labels in self._list_watches()
         ]
         if not options.namespaces:  # a namespaced installation may not read namespaces
-            self.reflectors.append(Reflector(client, NAMESPACES, self.opt_in.namespaces))
+            self.reflectors.append(
+                Reflector(client, Collection(NAMESPACES), self.opt_in.namespaces)
+            )
 
     async def fill(self) -> None:
         """Read all DeploymentCircuitBreakers; from now on the workload of a new one is read, too.

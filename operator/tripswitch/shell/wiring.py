@@ -28,8 +28,9 @@ from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.reference_watch import ReferenceWatcher
-from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.reflector import Collection, Reflector
 from tripswitch.cluster.resources import PODS, REPLICA_SETS
+from tripswitch.cluster.shapes import find_shape
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decide import decide
@@ -95,7 +96,9 @@ def _make_reflectors(
 ) -> list[Reflector]:
     """Return the watches of ReplicaSets and pods; those of GuardedDeployments are kopf's."""
     return [
-        kit.reflector(client, resource, sink, namespace=namespace, labels=HASH_LABEL)
+        kit.reflector(
+            client, Collection(resource, namespace, HASH_LABEL, find_shape(resource)), sink
+        )
         for namespace in namespaces
         for resource, sink in ((REPLICA_SETS, store.replica_sets), (PODS, store.pods))
     ]

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tripswitch.cluster.client import Client, Observer
 from tripswitch.cluster.errors import UnreachableError
-from tripswitch.cluster.transport import Answer, Call, Stream
+from tripswitch.cluster.transport import Answer, Call, Decode, Stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -94,10 +94,10 @@ class MemoryTransport:
             await asyncio.wait([task, opening], return_when=asyncio.FIRST_COMPLETED)
         opening.cancel()
         if request.stream is None:
-            return Stream(_read(task.result(), as_text=False), _nothing())
+            return Stream(_read(task.result(), call, as_text=False), _nothing())
         lines = request.stream.lines
         task.add_done_callback(lambda _: lines.put_nowait(None))
-        return Stream(Answer(200), _follow(lines, task, stall_seconds))
+        return Stream(Answer(200), _follow(lines, task, stall_seconds, call.decode))
 
     async def close(self) -> None:
         """End all watches."""
@@ -110,7 +110,7 @@ class MemoryTransport:
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.sleep(0)
-                return _read(await self._handler(request), as_text=as_text)
+                return _read(await self._handler(request), call, as_text=as_text)
         except TimeoutError as error:
             raise UnreachableError(repr(error)) from error
 
@@ -121,7 +121,10 @@ async def _nothing() -> AsyncGenerator[object, None]:
 
 
 async def _follow(
-    lines: asyncio.Queue[str | None], task: asyncio.Task[web.StreamResponse], seconds: float
+    lines: asyncio.Queue[str | None],
+    task: asyncio.Task[web.StreamResponse],
+    seconds: float,
+    decode: Decode,
 ) -> AsyncGenerator[object, None]:
     try:
         while True:
@@ -129,20 +132,20 @@ async def _follow(
                 line = await lines.get()
             if line is None:
                 return
-            yield json.loads(line)
+            yield decode(line.encode())
     except (TimeoutError, ValueError) as error:
         raise UnreachableError(repr(error)) from error
     finally:
         task.cancel()
 
 
-def _read(response: web.StreamResponse, *, as_text: bool) -> Answer:
+def _read(response: web.StreamResponse, call: Call, *, as_text: bool) -> Answer:
     assert isinstance(response, web.Response)
     text = bytes(cast("bytes", response.body or b"")).decode(errors="replace")
     body: object = text
     if response.status >= 400 or not as_text:
         try:
-            body = json.loads(text)
+            body = json.loads(text) if response.status >= 400 else call.decode(text.encode())
         except ValueError as error:
             if response.status < 400:
                 raise UnreachableError(repr(error)) from error

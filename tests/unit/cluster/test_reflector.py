@@ -15,8 +15,9 @@ from tests.unit.cluster.memory_transport import serve_in_memory
 from tests.unit.cluster.raws import T0, ready_pod
 from tripswitch.api.tolerant import field
 from tripswitch.cluster.backoff import Backoff
-from tripswitch.cluster.reflector import Reflector, Sink, WentBackError
+from tripswitch.cluster.reflector import Collection, Reflector, Sink, WentBackError
 from tripswitch.cluster.resources import PODS
+from tripswitch.cluster.shapes import find_shape
 from tripswitch.cluster.store import Store
 
 pytestmark = pytest.mark.looptime
@@ -55,10 +56,8 @@ async def reflect(
     async with serve_in_memory(script.handle) as client:
         reflector = Reflector(
             client,
-            PODS,
+            Collection(PODS, namespace, "mark", find_shape(PODS)),
             names if sink is None else sink,
-            namespace=namespace,
-            labels="mark",
             backoff=QUICK,
         )
         task = asyncio.create_task(reflector.run())
@@ -243,7 +242,7 @@ async def test_a_storage_that_went_back_ends_everything() -> None:
     script.lists = [[pod("a")]]
     script.watches = [[event("ADDED", pod("b", 120)), failure(410, "Expired")]]
     async with serve_in_memory(script.handle) as client:
-        reflector = Reflector(client, PODS, Names(), backoff=QUICK)
+        reflector = Reflector(client, Collection(PODS), Names(), backoff=QUICK)
         task = asyncio.create_task(reflector.run())
         script.lists.append(answer({"metadata": {"resourceVersion": "119"}, "items": []}))
         with pytest.raises(WentBackError, match="from 120 to 119"):
@@ -257,7 +256,9 @@ async def test_a_stream_that_closes_at_once_is_not_reopened_hot() -> None:
     script.watches = [[] for _ in range(1000)]
 
     async with serve_in_memory(script.handle) as client:
-        reflector = Reflector(client, PODS, Names(), backoff=Backoff(first=0.05, most=10.0))
+        reflector = Reflector(
+            client, Collection(PODS), Names(), backoff=Backoff(first=0.05, most=10.0)
+        )
         task = asyncio.create_task(reflector.run())
         await asyncio.sleep(0.5)
         task.cancel()
@@ -273,7 +274,9 @@ async def test_a_stream_that_closes_after_every_event_still_brings_them_soon() -
     sink = Names()
 
     async with serve_in_memory(script.handle) as client, asyncio.timeout(20):
-        reflector = Reflector(client, PODS, sink, backoff=Backoff(first=0.02, most=60.0))
+        reflector = Reflector(
+            client, Collection(PODS), sink, backoff=Backoff(first=0.02, most=60.0)
+        )
         task = asyncio.create_task(reflector.run())
         await script.exhausted.wait()
         task.cancel()
@@ -300,7 +303,7 @@ async def test_synced_is_told_only_after_a_complete_list() -> None:
     script.lists = [more, refuse(500), [pod("a"), pod("b")]]
     sink = Names()
     async with serve_in_memory(script.handle) as client:
-        reflector = Reflector(client, PODS, sink, backoff=QUICK)
+        reflector = Reflector(client, Collection(PODS), sink, backoff=QUICK)
         task = asyncio.create_task(reflector.run())
         await asyncio.wait_for(reflector.synced.wait(), 5)
         assert set(sink.known.values()) == {"a", "b"}

@@ -11,7 +11,7 @@ from tripswitch.cli.status.mirror import Mirror, watching
 from tripswitch.cli.status.screen import Screen
 from tripswitch.cli.status.table import sort_worst_first
 from tripswitch.cli.status.view import View, build_view
-from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.reflector import Collection, Reflector
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS, GUARDED_DEPLOYMENTS, Resource
 
 KINDS = (GUARDED_DEPLOYMENTS, CIRCUIT_BREAKERS)
@@ -44,7 +44,7 @@ async def follow_fleet(session: Session, screen: Screen, *, everywhere: bool) ->
         for mirror, (kind, listed) in zip(mirrors, lists.items(), strict=True):
             for raw in listed:
                 mirror.upsert(raw)
-            start(Reflector(session.client, kind, mirror, namespace=namespace))
+            start(Reflector(session.client, Collection(kind, namespace), mirror))
         with screen:
             while True:
                 news.forget()

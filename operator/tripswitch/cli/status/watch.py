@@ -14,7 +14,7 @@ from tripswitch.cli.status.mirror import Mirror, News, watching
 from tripswitch.cli.status.screen import Screen
 from tripswitch.cli.status.view import Outcome, View, build_view
 from tripswitch.cli.subjects import WORKLOADS, Subject, find_subject, load_children
-from tripswitch.cluster.reflector import Reflector
+from tripswitch.cluster.reflector import Collection, Reflector
 from tripswitch.cluster.resources import PODS, Resource
 
 Start = Callable[[Resource, Mirror, str], None]
@@ -31,7 +31,7 @@ async def follow(session: Session, target: Reference, screen: Screen) -> View:
     async with watching() as (news, run):
 
         def start(kind: Resource, mirror: Mirror, labels: str = "") -> None:
-            run(Reflector(session.client, kind, mirror, namespace=session.namespace, labels=labels))
+            run(Reflector(session.client, Collection(kind, session.namespace, labels), mirror))
 
         family = _Family(news, subject, start)
         with screen:

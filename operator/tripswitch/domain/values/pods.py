@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tripswitch.domain.values.time import Instant
@@ -90,7 +90,8 @@ class PodView:
 
     name: str
     uid: str
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
+    """Two versions are equal if a decision cannot tell them apart."""
     created_at: Instant = 0.0
     """In whole seconds, by the API server's clock."""
     phase: PodPhase = PodPhase.PENDING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tripswitch.domain.values.images import Pin
 from tripswitch.domain.values.pods import PodView
@@ -23,7 +23,8 @@ class ReplicaSetView:
     template: Template
     size: int
     pods: tuple[PodView, ...] = ()
-    resource_version: str = ""
+    resource_version: str = field(default="", compare=False)
+    """Two versions are equal if a decision cannot tell them apart."""
     created_at: Instant = 0.0
     completed_at: Instant | None = None
     owned: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tests.sim.alarm_story import find_short_bake, find_wrong_trip
@@ -11,6 +11,7 @@ from tests.sim.api import ApiServer
 from tests.sim.image_laws import ImageLaws
 from tests.sim.images import Images
 from tests.sim.laws import check_laws
+from tests.sim.objects import RawPod, RawSet
 from tests.sim.operator import Decide, Look
 from tests.sim.prometheus import Answer
 from tests.sim.recount import Recount, is_over, settling_seconds
@@ -27,6 +28,7 @@ from tripswitch.domain.values.decision import (
     ScaleReplicaSet,
 )
 from tripswitch.domain.values.memory import Rollout
+from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import RolloutKind, RolloutState, RolloutStatus
 from tripswitch.domain.values.time import Instant
 
@@ -52,6 +54,19 @@ class Lowered:
     unready: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A ReplicaSet that was lowered from ``version`` while it had fewer pods than its size.
+
+    Its controller may have made up to ``room`` pods meanwhile, which are not among the ``known``: as when each pod is
+    rejected and replaced.
+    """
+
+    version: int
+    known: frozenset[str]
+    room: int
+
+
 SAMPLE = 11
 """Each look of this number is asked of the laws, too; they cost a dozen decisions."""
 
@@ -70,6 +85,7 @@ class Referee:
         self._recount: Recount | None = None
         self._safe = False
         self._lowered: list[Lowered] = []
+        self._replaced: dict[str, Replaced] = {}
         self._version = 0
         self._healthy = 0
         self._floor: int | None = None
@@ -157,7 +173,7 @@ class Referee:
         planned = healthy = 0
         for rs in self._api.sets.values():
             live = [pod for pod in self._api.pods_of(rs.uid) if pod.live]
-            planned += max(rs.size, len(live))
+            planned += max(rs.size, len(live) - self._count_replaced(rs, live))
             # Nodes write whole seconds, so a new leader may take a pod for one second older.
             since = now + 1.0 - settling_seconds(guarded.spec, rs.template)
             healthy += sum(
@@ -257,11 +273,26 @@ class Referee:
             if not isinstance(action, ScaleReplicaSet) or action.size >= sizes[action.uid]:
                 continue
             rs = next(rs for rs in sets if rs.uid == action.uid)
+            self._note_replaced(rs, int(action.resource_version))
             unready = frozenset(pod.uid for pod in rs.pods if pod.live and pod.ready_since is None)
             if floor < lower or unready:
                 self.seen["lowered with old knowledge"] += floor < lower
                 version = int(action.resource_version)
                 self._lowered.append(Lowered(action.uid, version, floor, unready))
+
+    def _note_replaced(self, rs: ReplicaSetView, version: int) -> None:
+        room = rs.size - sum(pod.live for pod in rs.pods)
+        if room > 0:
+            self._replaced[rs.uid] = Replaced(version, frozenset(pod.uid for pod in rs.pods), room)
+
+    def _count_replaced(self, rs: RawSet, live: Sequence[RawPod]) -> int:
+        """Count the pods beyond its size of which nobody could know when it was lowered."""
+        replaced = self._replaced.get(rs.uid)
+        if replaced is None or len(live) <= rs.size:
+            if replaced is not None and rs.version != replaced.version:
+                del self._replaced[rs.uid]
+            return 0
+        return min(replaced.room, sum(pod.uid not in replaced.known for pod in live))
 
     def _count_young(self, now: Instant) -> int:
         """Count the pods that became Ready after they were to go, and are not healthy yet."""

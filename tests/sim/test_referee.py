@@ -27,6 +27,7 @@ from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.pods import PodPhase, PodView
 from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.workload import Amount, RollingUpdate
 
 NOW = START + 60
 STATUS = Status(
@@ -108,3 +109,36 @@ def test_r3_a_pod_that_became_ready_before_it_was_taken_stands_in_for_the_one_th
 def test_r3_what_was_known_has_to_stay_all_the_same(seen: tuple[PodView, ...]) -> None:
     with pytest.raises(CounterexampleError, match="0 pods healthy, at least 1"):
         judge(seen=seen, true={"a": True, "b": False}, taken="a")
+
+
+ONE_BY_ONE = RollingUpdate(max_surge=Amount(0), max_unavailable=Amount(1))
+
+
+@pytest.mark.parametrize("was_seen", [False, True])
+def test_r3_nobody_could_know_of_a_pod_that_replaced_a_rejected_one_a_moment_ago(
+    *, was_seen: bool
+) -> None:
+    """A ReplicaSet is lowered and another one raised; the pod that a third one stands for is still there."""
+    api = ApiServer()
+    rejected = replace(unready_pod("x", uid="x"), phase=PodPhase.FAILED)
+    replacement = unready_pod("y", uid="y")
+    pods = (rejected, *((replacement,) if was_seen else ()))
+    going = replica_set(2, *pods, size=1, resource_version="7")
+    staying = replica_set(1, A, size=1, resource_version="9")
+    wish = replace(WISH, spec=replace(WISH.spec, strategy=ONE_BY_ONE))
+    api.guarded = RawGuarded("web", "uid-web", wish.spec)
+    for one, size, version in ((going, 0, 8), (staying, 2, 10)):
+        raw = RawSet(one.name, one.uid, "uid-web", 1, one.template, size, START, version=version)
+        api.sets[one.uid] = raw
+    phases = {"x": PodPhase.FAILED, "y": PodPhase.PENDING}
+    for name, phase in phases.items():
+        api.pods[name] = RawPod(name, name, going.uid, going.name, START, phase=phase)
+    api.pods["a"] = RawPod("a", "a", staying.uid, staying.name, START, ready_really=START)
+    referee = Referee(api, decide, calm=True)
+    lower = ScaleReplicaSet(going.name, going.uid, "7", 0, sized_for=2)
+    referee.accepted(Look(snapshot(wish, going, staying), Decision(STATUS, (lower,)), NOW, {}))
+    if was_seen:
+        with pytest.raises(CounterexampleError, match="3 pods planned, at most 2"):
+            referee.check_world(NOW)
+    else:
+        referee.check_world(NOW)

@@ -86,7 +86,10 @@ class Recount:
         elif not self._before_launch:
             self._run_clock(look)
             self.alarms.feed(look)
-        self._take_as_seen(look, before=True)
+        if not self._is_all_new(look):
+            self._take_as_seen(look, before=True)
+        elif not self._off and self._paused_at is None:
+            self._add(look)
 
     def feed(self, look: Look) -> None:
         """Take one more look of the same rollout."""
@@ -122,6 +125,14 @@ class Recount:
         self.late = self.late and has_run(self._progressed_at, look.now, look) >= deadline
         if self.late and not self._off:
             self._prove_lateness(look, deadline)
+
+    def _is_all_new(self, look: Look) -> bool:
+        """F, G: whether the controller of a known workload has made all of these pods since the look before."""
+        rs, known = find_set(look, self.rollout.revision), look.snapshot.guarded.status.memory
+        if look.snapshot.protected is None or known.rollout is None or rs is None:
+            return False
+        seen = any(record.replica_set == rs.name for record in known.revisions)
+        return not seen and not self._mark
 
     def _is_before_launch(self, look: Look) -> bool:
         """K1: nothing is counted before PRE_SCALE_UP has been passed; then the clock begins anew."""

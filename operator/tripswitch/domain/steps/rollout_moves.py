@@ -33,9 +33,10 @@ def start_rollout(
         failed_revision=failed,
         healthy=draft.counts_of(revision).healthy,
     )
+    has_base_line = draft.spec.breaker.enable and not _is_all_new(draft, target)
     breaker = begin_breaker(
         draft.spec,
-        target if draft.spec.breaker.enable else None,
+        target if has_base_line else None,
         draft.now,
         failures=() if deploy else tuple(r for r in records if r.revision != revision),
         experience=history.find_experience(draft.memory.revisions, kept, revision),
@@ -52,6 +53,20 @@ def start_rollout(
             replace(record, rollout_state=RolloutState.IN_PROGRESS, finished_at=None, message="")
         )
     )
+
+
+def _is_all_new(draft: Draft, target: ReplicaSetView | None) -> bool:
+    """G2: whether all that a revision's pods show is of the rollout that begins.
+
+    The controller of a guarded workload makes pods before the operator looks. If the operator knew the workload and not
+    this revision, they were made for this rollout. With a healthy pod among them it cannot be told which
+    failures were before that one and would have been forgotten (H2).
+    """
+    known = draft.snapshot.guarded.status.memory
+    if draft.snapshot.protected is None or known.rollout is None or target is None:
+        return False
+    seen = any(record.replica_set == target.name for record in known.revisions)
+    return not seen and draft.counts[target.name].healthy == 0
 
 
 def _forget_storms(draft: Draft, target: ReplicaSetView | None) -> Draft:

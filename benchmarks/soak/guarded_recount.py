@@ -32,6 +32,8 @@ class Revision:
     runs: dict[str, int] = field(default_factory=dict)
     """Ended runs of each pod, by UID; 1 for one that cannot start."""
     reached: float | None = None
+    failed: float | None = None
+    """When the operator called it FAILED for the first time."""
     counted: int = 0
     """What the operator says that it counted, at most."""
 
@@ -91,8 +93,9 @@ class GuardedRecount:
             revision = workload.revisions.get(name)
             if revision is not None:
                 revision.counted = max(revision.counted, one.get("failedTasks", 0))
-                if state == "FAILED" and "FAILED" not in known and _is_early(revision):
-                    workload.early.append(name)
+                if state == "FAILED" and revision.failed is None:
+                    revision.failed = at
+                    workload.early += [name] if _is_early(revision) else []
             known.add(state)
 
     def see_pod(self, event: str, raw: Object, at: float) -> None:
@@ -163,6 +166,8 @@ class GuardedRecount:
             found.append("was FAILED before the threshold")
         if "FAILED" not in states and _was_left_alone(workload, revision, patience):
             found.append("reached the threshold and never tripped")
+        if _was_late(workload, revision, patience):
+            found.append("reached the threshold and tripped too late")
         return found
 
 
@@ -200,12 +205,21 @@ def _is_early(revision: Revision) -> bool:
     return exactly and sum(revision.runs.values()) < THRESHOLD
 
 
+def _was_late(workload: Workload, revision: Revision, patience: float) -> bool:
+    if revision.failed is None or revision.reached is None:
+        return False
+    return _was_guarded(workload, revision) and revision.failed > revision.reached + patience
+
+
+def _was_guarded(workload: Workload, revision: Revision) -> bool:
+    """Whether its workload had a breaker before its first pod was made."""
+    return workload.known is not None and workload.known <= revision.born
+
+
 def _was_left_alone(workload: Workload, revision: Revision, patience: float) -> bool:
     """Whether it had to trip: guarded before it came, threshold reached, and then time enough."""
     reached = revision.reached
-    if reached is None or workload.known is None or workload.known > revision.born:
-        return False
-    if not workload.there:
+    if reached is None or not workload.there or not _was_guarded(workload, revision):
         return False
     after = [at for at in workload.changed if at > reached]
     return not after or after[0] > reached + patience

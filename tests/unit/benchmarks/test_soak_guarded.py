@@ -105,6 +105,10 @@ def forget_trip(recount: GuardedRecount) -> None:
     recount.workloads["web"].states["web-2"].clear()
 
 
+def trip_late(recount: GuardedRecount) -> None:
+    recount.workloads["web"].revisions["web-2"].failed = LATE + 63
+
+
 def leave_paused(recount: GuardedRecount) -> None:
     recount.see_breaker("MODIFIED", breaker("SUCCESSFUL", 3, r2="FAILED"), LATE + 4)
 
@@ -118,6 +122,7 @@ def leave_paused(recount: GuardedRecount) -> None:
         (count_good, "web: revision web-1 (good) has 1 failures and none of its pods failed"),
         (count_twice, "web: revision web-2 (crash) was counted 4 times and failed 3 times"),
         (forget_trip, "web: revision web-2 (crash) reached the threshold and never tripped"),
+        (trip_late, "web: revision web-2 (crash) reached the threshold and tripped too late"),
         (leave_paused, "web was not given back: paused"),
     ],
 )

@@ -184,9 +184,11 @@ def change_pod(
         }
         state = {"state": {"waiting": reason}, "lastState": {"terminated": run}}
     if state:
+        (played,) = raw["spec"]["containers"]
         container = {
             "name": "web",
-            "image": "registry.example/web",
+            "image": played["image"],
+            "imageID": "" if waiting else f"registry.example/web@sha256:{'0' * 64}",
             "ready": ready,
             "started": False,
         }

@@ -102,6 +102,8 @@ class Server:
             return 200, self.put({**known, "status": body["status"]})
         annotations = {**known["metadata"]["annotations"], **metadata.get("annotations", {})}
         spec = {**known["spec"], **body.get("spec", {})}
+        if "template" in body.get("spec", {}):  # images that are pinned
+            spec["template"] = pin(known["spec"]["template"], spec["template"])
         named = {**known["metadata"], "annotations": annotations}
         return 200, self.put_set({**known, "metadata": named, "spec": spec})
 
@@ -143,6 +145,12 @@ class Server:
 
 
 KINDS = ("guardeddeployments", "replicasets", "events", "pods", "nodes", "leases")
+
+
+def pin(template: Object, patch: Object) -> Object:
+    """Return a template of one container with the image of a strategic merge patch."""
+    (container,), (change,) = (one["spec"]["containers"] for one in (template, patch))
+    return {**template, "spec": {**template["spec"], "containers": [{**container, **change}]}}
 
 
 def decode(resource: Resource, line: bytes) -> Any:

@@ -73,7 +73,7 @@ TOLD = (
     ("AlarmsUnavailable", "times that they could not be read (A2)"),
     ("BakeStarted", "bakes (A3)"),
     ("HOOK_AWAITING_ACTION", "hooks that waited (K1)"),
-    ("ImageDigestsSettled", "times that digests were settled, by what a pod ran (D1)"),
+    ("PinImages", "times that a ReplicaSet was pinned to what a pod ran, or a pin was taken out (rules D)"),
     ("tags pushed again", "tags pushed again"),
     ("digests deleted", "digests deleted from the registry"),
     ("ImageDigestsDiffer", "revisions with two digests (D2)"),

@@ -112,8 +112,10 @@ def believes_any_repository(pod: PodView) -> PodView:
     )
 
 
-def gives_digests_up(memory: Memory) -> Memory:
-    """As if the registry had said that it has none of them."""
+def gives_digests_up(snapshot: Snapshot, _now: Instant) -> Snapshot:
+    """As if the registry had said that it has none of those that ReplicaSets are pinned to."""
+    pinned = {rs.name for rs in snapshot.replica_sets if rs.pins}
+    memory = snapshot.guarded.status.memory
     revisions = tuple(
         replace(
             record,
@@ -122,9 +124,12 @@ def gives_digests_up(memory: Memory) -> Memory:
                 for one in record.container_images
             ),
         )
+        if record.replica_set in pinned
+        else record
         for record in memory.revisions
     )
-    return replace(memory, revisions=revisions)
+    status = replace(snapshot.guarded.status, memory=replace(memory, revisions=revisions))
+    return replace(snapshot, guarded=replace(snapshot.guarded, status=status))
 
 
 def takes_failed_pods_for_old(pod: PodView) -> PodView:
@@ -212,7 +217,7 @@ BROKEN = {
     "believes any repository": Broken(
         add_images, "no pod (of it )?ran it", with_pods(believes_any_repository)
     ),
-    "gives digests up": Broken(add_images, "up for no reason", with_memory(gives_digests_up)),
+    "gives digests up": Broken(add_images, "up for no reason", with_snapshot(gives_digests_up)),
     "keeps pods for ever": Broken(
         keep_failed_pods, "kept for longer than asked for", executor=KeepsForEver
     ),

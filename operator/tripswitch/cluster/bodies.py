@@ -6,7 +6,7 @@ unknown result asks for the very same object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -126,6 +126,20 @@ def build_patch(
             own = {"$patch": "delete", "uid": field(guarded, "metadata", "uid")}
             metadata["ownerReferences"] = [own]
     return {"metadata": metadata}
+
+
+def build_joint_patch(
+    resource_version: str, changes: Sequence[ScaleReplicaSet | MarkCompleted | PinImages]
+) -> dict[str, Any]:
+    """Return the one patch of several changes of a ReplicaSet; no two of them touch the same field."""
+    bodies = [build_patch({}, change) for change in changes]
+    annotations: dict[str, Any] = {}
+    spec: dict[str, Any] = {}
+    for body in bodies:
+        annotations |= body["metadata"]["annotations"]
+        spec |= body.get("spec", {})
+    metadata = {**bodies[0]["metadata"], "resourceVersion": resource_version}
+    return {"metadata": {**metadata, "annotations": annotations}, "spec": spec}
 
 
 def build_label_patch(found: Mapping[str, Any], action: CreateReplicaSet) -> dict[str, Any]:

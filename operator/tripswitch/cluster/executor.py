@@ -9,9 +9,10 @@ conflict was caused by the ReplicaSet's status alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from tripswitch.api.identity import API_VERSION
@@ -19,6 +20,7 @@ from tripswitch.api.times import format_time
 from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cluster.bodies import (
     build_deletion,
+    build_joint_patch,
     build_label_patch,
     build_patch,
     build_replica_set,
@@ -64,7 +66,19 @@ _STRATEGIC = AdoptReplicaSet | ReleaseReplicaSet | PinImages | SetAsidePod
 _FromPods = ScaleReplicaSet | MarkCompleted | PinImages
 """Changes of a ReplicaSet that are decided from its pods: of the ReplicaSet, all but its status has to be known."""
 CONFLICT = 409
-Fenced = _Patch | _Deletion | HoldAction
+
+
+@dataclass(frozen=True, slots=True)
+class _Joint:
+    """Several changes of one ReplicaSet, which are one request."""
+
+    name: str
+    uid: str
+    resource_version: str
+    changes: tuple[_FromPods, ...]
+
+
+Fenced = _Patch | _Deletion | HoldAction | _Joint
 
 Tell = Callable[[Record, str, str], None]
 """Called with what was done to a pod that was to be set aside: reason and message of an event."""
@@ -162,7 +176,7 @@ class Executor:
     ) -> Instant | None:
         versions: dict[str, str] = {}
         retry_at = None
-        for action in group:
+        for action in _join(group):
             if isinstance(action, CreateReplicaSet):
                 retry_at = await self._create(record, digest, action)
                 continue
@@ -183,7 +197,7 @@ class Executor:
         of it. After a conflict the ReplicaSet is read once; if nothing but its status differs, that version
         is the newest one.
         """
-        if not isinstance(action, _FromPods):
+        if not isinstance(action, _FromPods | _Joint):
             return await self._write(record, action)
         known = self._renew(action)
         try:
@@ -197,12 +211,12 @@ class Executor:
                 raise
         return await self._write(record, newest)
 
-    def _renew(self, action: _FromPods) -> _FromPods:
+    def _renew(self, action: _FromPods | _Joint) -> _FromPods | _Joint:
         looked_at = action.resource_version
         newest = self._store.replica_sets.find_latest_like(action.uid, looked_at)
         return replace(action, resource_version=newest)
 
-    async def _read_replica_set(self, record: Record, action: _FromPods) -> None:
+    async def _read_replica_set(self, record: Record, action: _FromPods | _Joint) -> None:
         path = REPLICA_SETS.path(record.key.namespace, action.name)
         with suppress(NotFoundError):
             self._store.replica_sets.upsert(await self._client.request("GET", path))
@@ -252,7 +266,7 @@ class Executor:
                     "PATCH",
                     path,
                     body=self._build_body(record, action),
-                    content_type=STRATEGIC_PATCH if isinstance(action, _STRATEGIC) else MERGE_PATCH,
+                    content_type=_find_content_type(action),
                 )
         except NotFoundError as error:
             table.forget(action.uid, action.resource_version)
@@ -266,8 +280,10 @@ class Executor:
     def _build_body(
         self,
         record: Record,
-        action: _Patch,
+        action: _Patch | _Joint,
     ) -> dict[str, Any]:
+        if isinstance(action, _Joint):
+            return build_joint_patch(action.resource_version, action.changes)
         if isinstance(action, SetAsidePod):
             return build_set_aside(record.decode(), action, self._clock() + action.ttl)
         return build_patch(record.decode(), action)
@@ -321,6 +337,24 @@ class Executor:
             return found
         body = build_label_patch(found, action)
         return await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+
+
+def _join(actions: Iterable[Action]) -> Iterator[Action | _Joint]:
+    """Return the actions on one object, with changes of a ReplicaSet that follow each other as one."""
+    for from_pods, found in groupby(actions, lambda action: isinstance(action, _FromPods)):
+        group = list(found)
+        if not from_pods or len(group) == 1:
+            yield from group
+            continue
+        changes = tuple(one for one in group if isinstance(one, _FromPods))
+        first = changes[0]
+        yield _Joint(first.name, first.uid, first.resource_version, changes)
+
+
+def _find_content_type(action: _Patch | _Joint) -> str:
+    parts = action.changes if isinstance(action, _Joint) else (action,)
+    strategic = any(isinstance(one, _STRATEGIC) for one in parts)
+    return STRATEGIC_PATCH if strategic else MERGE_PATCH
 
 
 def target_of(action: Action) -> str:

@@ -29,7 +29,7 @@ from tripswitch.cluster.per_object import PerObject
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.verification import Verifier
 from tripswitch.domain.decide import decide
-from tripswitch.domain.steps.write_delay import is_mere_failure, is_mere_progress
+from tripswitch.domain.steps.write_delay import has_step, is_mere_failure, is_mere_progress
 from tripswitch.domain.values.alarms import AlarmQuestion
 from tripswitch.domain.values.decision import TRIPS, Decision, EventReason
 from tripswitch.domain.values.inquiry import Finding
@@ -225,7 +225,7 @@ class Reconciler:
         loop_now, budget = asyncio.get_running_loop().time(), self.budget
         if is_mere_progress(before, decision):
             memory.written = loop_now if memory.written is None else memory.written
-            if decision.actions:
+            if has_step(decision):
                 step = budget.step_seconds if _is_rolling_back(decision) else budget.step
                 return memory.written + step - loop_now
             if memory.turn is None:
@@ -234,7 +234,7 @@ class Reconciler:
             return memory.turn - loop_now
         if is_mere_failure(before, decision):
             memory.failing = loop_now if memory.failing is None else memory.failing
-            burst = budget.burst_seconds if decision.actions else budget.burst
+            burst = budget.burst_seconds if has_step(decision) else budget.burst
             return memory.failing + burst - loop_now
         return 0.0
 

@@ -28,6 +28,7 @@ class Bench:
     def __init__(self, *, filled: bool = True) -> None:
         self.answers: dict[str, list[web.Response]] = {}
         self.requests: list[tuple[str, Any]] = []
+        self.content_types: list[str] = []
         self.now = T0 + 1000
         self.dirty: list[Key] = []
         self.store = Store(self.dirty.append, lambda: self.now)
@@ -46,6 +47,7 @@ class Bench:
         name = f"{request.method} {request.path}"
         body = await request.text()
         self.requests.append((name, json.loads(body) if body else None))
+        self.content_types.append(request.headers["Content-Type"])
         await asyncio.sleep(0.01)  # so that what runs at the same time is seen to
         return self.answers[name].pop(0)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse
 from tests.unit.cluster.raws import T0, at, guarded, ready_pod, replica_set
+from tripswitch.cluster.client import STRATEGIC_PATCH
 from tripswitch.cluster.errors import (
     ApiError,
     ConflictError,
@@ -20,7 +21,7 @@ from tripswitch.cluster.errors import (
     UnreachableError,
 )
 from tripswitch.cluster.log_context import About, read_about
-from tripswitch.cluster.marks import HASH_LABEL
+from tripswitch.cluster.marks import COMPLETED_AT, HASH_LABEL, PINNED, SIZED_FOR
 from tripswitch.domain.values.decision import (
     Action,
     AdoptReplicaSet,
@@ -28,9 +29,11 @@ from tripswitch.domain.values.decision import (
     DeletePod,
     DeleteReplicaSet,
     MarkCompleted,
+    PinImages,
     ReleaseReplicaSet,
     ScaleReplicaSet,
 )
+from tripswitch.domain.values.images import Pinning, TemplateImage
 
 pytestmark = pytest.mark.looptime
 
@@ -43,6 +46,13 @@ SCALE = ScaleReplicaSet("web-6f8c", "rs-1", "50", 2, sized_for=2)
 MARK = MarkCompleted("web-6f8c", "rs-1", "50", T0)
 PRUNE = DeleteReplicaSet("web-6f8c", "rs-1", "50")
 KILL = DeletePod("web-6f8c-x2x9k", "pod-1", "100")
+PIN = PinImages(
+    "web-6f8c",
+    "rs-1",
+    "50",
+    Pinning((TemplateImage("web", "web@sha256:1"),), (TemplateImage("web", "web:1"),)),
+)
+RELEASE = ReleaseReplicaSet("web-6f8c", "rs-1", "50")
 ADOPT = AdoptReplicaSet("web-6f8c", "rs-1", "50")
 
 
@@ -113,9 +123,27 @@ class TestActions:
         async with bench() as it:
             path = f"PATCH {SETS}/web-6f8c"
             it.on(path, answer(replica_set(version=51)), answer(replica_set(version=52)))
-            await it.act(SCALE, MARK)
+            await it.act(SCALE, RELEASE)
             versions = [body["metadata"]["resourceVersion"] for body in it.bodies(path)]
             assert versions == ["50", "51"]
+
+    async def test_changes_of_one_replica_set_that_follow_each_other_are_one_request(self) -> None:
+        async with bench() as it:
+            path = f"PATCH {SETS}/web-6f8c"
+            it.store.replica_sets.upsert(replica_set(version=51, readyReplicas=1))
+            it.on(path, refuse(409, "Conflict"), answer(replica_set(version=53)))
+            it.on(f"GET {SETS}/web-6f8c", answer(replica_set(version=52, readyReplicas=2)))
+            await it.act(PIN, SCALE, MARK)
+            bodies = it.bodies(path)
+            assert [body["metadata"].pop("resourceVersion") for body in bodies] == ["51", "52"]
+            annotations = bodies[0]["metadata"]["annotations"]
+            assert list(annotations) == [PINNED, SIZED_FOR, COMPLETED_AT]
+            containers = [{"name": "web", "image": "web@sha256:1"}]
+            spec = {"replicas": 2, "template": {"spec": {"containers": containers}}}
+            assert bodies == 2 * [
+                {"metadata": {"uid": "rs-1", "annotations": annotations}, "spec": spec}
+            ]
+            assert it.content_types[0] == it.content_types[-1] == STRATEGIC_PATCH
 
     @pytest.mark.parametrize("action", [SCALE, MARK], ids=["size", "completion"])
     async def test_w1_what_is_decided_from_pods_is_written_where_nothing_but_the_status_differs(

@@ -61,7 +61,7 @@ def look(
     """Return the entries after a look, and check that a second look finds nothing more."""
     after = settle(known, (WEB,), (), pods, around)
     again = settle(after.images, (WEB,), (), pods, around)
-    assert (again.images, again.settled, again.noted) == (after.images, (), ())
+    assert (again.images, again.noted) == (after.images, ())
     return after.images
 
 
@@ -142,7 +142,6 @@ def test_d1_an_init_container_is_settled_with_the_others() -> None:
     one = pod("a", first, running(image=IMAGE, image_id=repo(A)), created_at=START)
     found = settle((), (WEB, TemplateImage("setup", "i:1", init=True)), (), [one], GOOD)
     assert [(image.container, image.digest) for image in found.images] == [("web", A), ("setup", B)]
-    assert found.settled == found.images
 
 
 def test_d1_what_is_settled_stays_whatever_later_pods_run() -> None:
@@ -204,7 +203,6 @@ def test_d2_a_digest_in_the_template_is_shown_and_needs_no_pin() -> None:
     template = (TemplateImage("web", repo(B)),)
     found = settle((), template, (), [runner()], GOOD)
     assert found.images == (ContainerImage("web", repo(B), B),)
-    assert found.settled == ()
     assert find_pinning(found.images, template, ()) == Pinning()
     assert await_anew(found.images) == found.images
 
@@ -218,7 +216,6 @@ def test_d5_excluded_containers_and_disabled_have_no_entries() -> None:
 def test_w2_lost_entries_come_back_from_the_replica_set() -> None:
     found = settle((), (WEB,), (Pin("web", A),), (), GOOD)
     assert found.images == (entry(),)
-    assert found.settled == ()
 
 
 # --- D2: two digests ------------------------------------------------------------------------------

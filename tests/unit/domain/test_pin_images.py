@@ -9,7 +9,13 @@ from tests.support.builders import START, guarded, pod, running, template, waiti
 from tests.support.manual_cluster import ManualCluster
 from tripswitch.domain.decide import decide
 from tripswitch.domain.rules.health import PROOF_SECONDS
-from tripswitch.domain.values.decision import CreateReplicaSet, DeletePod, PinImages
+from tripswitch.domain.steps.write_delay import has_step, is_mere_progress
+from tripswitch.domain.values.decision import (
+    CreateReplicaSet,
+    DeletePod,
+    PinImages,
+    ScaleReplicaSet,
+)
 from tripswitch.domain.values.images import (
     ContainerImage,
     DigestNote,
@@ -40,7 +46,14 @@ def launched(**fields: Any) -> ManualCluster:
     return ManualCluster(guarded=guarded(2, latest(), **fields)).settle()
 
 
-def run(world: ManualCluster, version: str, digest: str, *, ready: bool = True) -> ManualCluster:
+def run(
+    world: ManualCluster,
+    version: str,
+    digest: str,
+    *,
+    ready: bool = True,
+    count: int | None = None,
+) -> ManualCluster:
     """Let the pods of a revision run what the tag, or their pin, means."""
     pins = world.replica_set(version).pins
 
@@ -50,7 +63,7 @@ def run(world: ManualCluster, version: str, digest: str, *, ready: bool = True) 
         up = running(now - PROOF_SECONDS, image=image, image_id=f"registry.test/shop@{runs}")
         return pod(name, up, ready_since=now if ready else None, created_at=now)
 
-    return world.become(version, make)
+    return world.become(version, make, count)
 
 
 def _lacking() -> ContainerView:
@@ -75,11 +88,22 @@ def test_d1_the_status_has_the_digest_before_the_replica_set_gets_it() -> None:
     found = world.replica_set("v1")
     pinned = PinImages(found.name, found.uid, "1", Pinning((PINNED,), (WEB,)))
     assert [action for action in decision.actions if isinstance(action, PinImages)] == [pinned]
-    told = [event.message for event in decision.events if "Digest" in event.reason]
-    short = A[:19]
-    assert told == [
-        f"revision 1: all pods made from now on run the images of its first pod: {IMAGE} is {short}"
-    ]
+    assert not [event for event in decision.events if "Digest" in event.reason]
+
+
+def test_d1_digests_wait_for_the_next_write_and_go_with_the_next_step() -> None:
+    """Pods show the same digest at the next look, and a step is the next moment in which we make pods."""
+    world = completed().apply("v2").settle()
+    run(world, "v2", B, ready=False, count=1)
+    alone = decide(world.snapshot, world.now)
+    assert [type(action) for action in alone.actions] == [PinImages]
+    assert is_mere_progress(world.status, alone)
+    assert not has_step(alone)
+    run(world, "v2", B, count=1)
+    both = decide(world.snapshot, world.now)
+    assert [type(action) for action in both.actions] == [PinImages, ScaleReplicaSet]
+    assert is_mere_progress(world.status, both)
+    assert has_step(both)
 
 
 def test_d1_an_action_that_was_lost_is_decided_again_from_the_status() -> None:

@@ -98,6 +98,7 @@ def test_what_only_the_report_tells_can_wait(report: Report) -> None:
             ),
             id="a pod became ready",
         ),
+        pytest.param(breaker(stage=Stage.HEALTH), id="a pod was RUNNING"),
         pytest.param(breaker(unlisted=1), id="a pod for which there is no room became healthy"),
     ],
 )
@@ -112,7 +113,6 @@ def test_how_far_pods_have_come_can_wait(after: Status) -> None:
             Decision(remember(replace(MEMORY, observed_generation=2))), id="an answer to the spec"
         ),
         pytest.param(Decision(breaker(failure_count=1)), id="a count"),
-        pytest.param(Decision(breaker(stage=Stage.HEALTH)), id="a stage"),
         pytest.param(
             Decision(breaker(counted=(Counted("a", (Tally("web", 2),)),))), id="what was counted"
         ),
@@ -245,7 +245,7 @@ def test_failures_that_trip_nothing_can_wait_for_more_of_them() -> None:
             ),
             id="a trip",
         ),
-        pytest.param(Decision(breaker(stage=Stage.HEALTH, failure_count=1)), id="a stage"),
+        pytest.param(Decision(breaker(threshold=4, failure_count=1)), id="a threshold"),
         pytest.param(
             Decision(
                 remember(

@@ -29,11 +29,9 @@ UNSETTLED = frozenset({DigestNote.AWAITED, DigestNote.OTHER_REPOSITORY})
 
 @dataclass(frozen=True, slots=True)
 class Revised:
-    """The entries of a revision after a look, and what has changed, in words for events."""
+    """The entries of a revision after a look, and what has changed, for events."""
 
     images: tuple[ContainerImage, ...]
-    settled: tuple[ContainerImage, ...] = ()
-    """Entries that got their digest by this look."""
     noted: tuple[tuple[ContainerImage, str], ...] = ()
     """Entries that got a note by this look which a person should know, and a pod that shows it."""
 
@@ -80,7 +78,6 @@ def settle(
     }
     sights = _find_sights(open_ones, pods)
     images: list[ContainerImage] = []
-    settled: list[ContainerImage] = []
     noted: list[tuple[ContainerImage, str]] = []
     for one in kept:
         before = entries.get(one.container)
@@ -90,11 +87,9 @@ def settle(
         if after is None:
             continue
         images.append(after)
-        if after.digest is not None and (before is None or before.digest is None):
-            settled.append(after)
         if pod:
             noted.append((after, pod))
-    return Revised(tuple(images), tuple(settled), tuple(noted))
+    return Revised(tuple(images), tuple(noted))
 
 
 _Sight = tuple[PodView, ContainerView]

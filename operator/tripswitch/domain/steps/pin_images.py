@@ -92,20 +92,9 @@ def _find_circumstances(draft: Draft, record: Revision) -> Circumstances:
 
 
 def _tell(draft: Draft, revision: int, revised: Revised) -> Draft:
-    if revised.settled:
-        words = ", ".join(_name(entry) for entry in revised.settled)
-        draft = draft.say(
-            EventReason.IMAGE_DIGESTS_SETTLED,
-            f"revision {revision}: all pods made from now on run the images of its first pod: {words}",
-        )
     for entry, pod in revised.noted:
         draft = draft.say(*_describe(revision, entry, pod))
     return draft
-
-
-def _name(entry: ContainerImage) -> str:
-    assert entry.digest is not None, "only settled images are named by their digest"
-    return f"{entry.image} is {shorten_digest(entry.digest)}"
 
 
 def _describe(revision: int, entry: ContainerImage, pod: str) -> tuple[EventReason, str]:

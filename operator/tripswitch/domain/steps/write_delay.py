@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import fields, is_dataclass, replace
 
-from tripswitch.domain.values.decision import Decision, EventReason, ScaleReplicaSet
+from tripswitch.domain.values.decision import Decision, EventReason, PinImages, ScaleReplicaSet
 from tripswitch.domain.values.memory import Counted
 from tripswitch.domain.values.protection import Hold, HoldState
 from tripswitch.domain.values.status import Status
@@ -24,7 +24,7 @@ FAILURES = frozenset({EventReason.POD_LAUNCH_FAILED, EventReason.POD_HEALTH_CHEC
 
 
 def is_mere_progress(before: Status, decision: Decision) -> bool:
-    """Whether a decision only brings numbers and sizes forward.
+    """Whether a decision only brings numbers and sizes forward, or pins images to what pods run.
 
     Nothing is told, nothing failed, nothing is created, adopted, marked or deleted, and the memory is the
     same but for how far the pods have come.
@@ -32,7 +32,7 @@ def is_mere_progress(before: Status, decision: Decision) -> bool:
     return (
         not decision.events
         and not decision.failures
-        and _only_scales(decision)
+        and _only_resizes(decision)
         and _is_same(before.memory, decision.status.memory, {WriteDelay.PROGRESS})
     )
 
@@ -46,13 +46,19 @@ def is_mere_failure(before: Status, decision: Decision) -> bool:
     return (
         after.circuit_breaker.failure_count >= memory.circuit_breaker.failure_count
         and all(event.reason in FAILURES for event in decision.events)
-        and _only_scales(decision)
+        and _only_resizes(decision)
         and _is_same(memory, after, {WriteDelay.PROGRESS, WriteDelay.FAILURES})
     )
 
 
-def _only_scales(decision: Decision) -> bool:
-    return all(isinstance(action, ScaleReplicaSet) for action in decision.actions)
+def has_step(decision: Decision) -> bool:
+    """Whether a decision changes the size of a ReplicaSet."""
+    return any(isinstance(action, ScaleReplicaSet) for action in decision.actions)
+
+
+def _only_resizes(decision: Decision) -> bool:
+    """Whether nothing is done but resizing, and pinning, which is done again with the next step (D1)."""
+    return all(isinstance(action, ScaleReplicaSet | PinImages) for action in decision.actions)
 
 
 def _is_same(before: object, after: object, may_wait: Collection[WriteDelay]) -> bool:

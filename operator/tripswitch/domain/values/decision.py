@@ -162,7 +162,6 @@ class EventReason(StrEnum):
     HOLD_FOUND = "HoldFound"
     WORKLOAD_MADE_ANEW = "WorkloadMadeAnew"
     CIRCUIT_BREAKER_WOULD_TRIGGER = "CircuitBreakerWouldTrigger"
-    IMAGE_DIGESTS_SETTLED = "ImageDigestsSettled"
     IMAGE_DIGESTS_DIFFER = "ImageDigestsDiffer"
     IMAGE_DIGEST_UNUSABLE = "ImageDigestUnusable"
     IMAGE_DIGEST_GONE = "ImageDigestGone"

@@ -99,7 +99,7 @@ class Breaker:
     """``status.circuitBreaker``."""
 
     status: BreakerState = BreakerState.MONITORING
-    stage: Stage = Stage.LAUNCH
+    stage: Stage = field(default=Stage.LAUNCH, metadata=PROGRESS)
     failure_count: int = field(default=0, metadata=FAILURES)
     threshold: int = 3
     counted: tuple[Counted, ...] = field(default=(), metadata=FAILURES)
@@ -165,7 +165,7 @@ class Revision:
     """The longest that one of its pods took from started to Ready (F4); None: it is not known."""
     message: str = ""
     """Why it failed or was stopped, in a sentence; ``reason`` in the stored status."""
-    container_images: tuple[ContainerImage, ...] = ()
+    container_images: tuple[ContainerImage, ...] = field(default=(), metadata=PROGRESS)
     """The digests of its containers' images (D5)."""
 
 

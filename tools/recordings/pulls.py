@@ -17,6 +17,7 @@ from typing import Any
 from tools.cluster.control_plane import ControlPlane
 from tools.cluster.faulty_registry import FAULTS, FaultyRegistry
 from tools.cluster.images import PULLED, write_archive
+from tools.cluster.name_server import FAILS, SILENT, NameServer, use_name_server
 from tools.cluster.real_node import trust_registry
 from tools.cluster.registry import Registry
 
@@ -25,7 +26,7 @@ SECONDS = 400.0
 EVERY = 0.25
 _PULLS = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
 _ADDRESS = re.compile(r"\b(?:10|127|169|172|192)(?:\.\d+){3}\b")
-_PORT = re.compile(r"192\.0\.2\.1:\d+")
+_PORT = re.compile(r"192\.0\.2\.1:(?!53\b)\d+")
 
 IMAGES = {
     **{fault: f"faulty.test/{fault}/web:1" for fault in FAULTS},
@@ -33,12 +34,16 @@ IMAGES = {
     "plain-http": "plain.test/web:1",
     "gone": "gone.test/web:1",
     "no-name": "nowhere.invalid/web:1",
+    "name-server-fails": "fails.invalid/web:1",
+    "name-server-silent": "silent.invalid/web:1",
     "no-tag": "registry.test/server:missing",
     "no-repository": "registry.test/missing:1",
     "no-digest": f"registry.test/server@sha256:{'0' * 64}",
 }
 """The image whose pull fails in each way."""
 LAST = "hangs"
+NAMES = {"fails.invalid": FAILS, "silent.invalid": SILENT}
+"""What the node's name server does about these; it answers NXDOMAIN for all others."""
 
 
 def main() -> None:
@@ -64,8 +69,11 @@ def main() -> None:
 
 
 def _trust(cluster: ControlPlane, base: Path, stack: ExitStack) -> None:
-    """Start the registries and say to the node where they are."""
+    """Start the registries and the name server, and say to the node where they are."""
     node, address = base / "cluster" / "real-0", cluster.layout.address
+    box = cluster.real_nodes["real-0"].box
+    stack.enter_context(NameServer(box.host_address, NAMES))
+    use_name_server(base / "cluster", "real-0", box.host_address)
     registry = stack.enter_context(Registry(base / "registry", address))
     registry.push(write_archive(PULLED, base / "server.tar"), "server:1")
     faulty = stack.enter_context(FaultyRegistry(address))

@@ -69,8 +69,9 @@ CONTAINERD = {
     "gone": PullError.UNREACHABLE,
     "hangs": None,
     "no-digest": PullError.NOT_THERE,
-    # The recorded node has no name server that answers.
-    "no-name": PullError.UNREACHABLE,
+    "name-server-fails": PullError.UNREACHABLE,
+    "name-server-silent": PullError.UNREACHABLE,
+    "no-name": PullError.NO_SUCH_HOST,
     "no-repository": PullError.NOT_THERE,
     "no-tag": PullError.NOT_THERE,
     "plain-http": PullError.CERTIFICATE,

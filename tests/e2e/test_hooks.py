@@ -11,8 +11,10 @@ import pytest
 
 from tests.e2e.conftest import OwnCluster
 from tests.e2e.namespace import Namespace, Object, guarded, revision, rollout
+from tripswitch.api.times import parse_instant
 
 BOTH = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP", "POST_SCALE_UP"]}
+BAKE_SECONDS = 60.0
 A_MINUTE = {"timeoutInMinutes": 1, "action": "ROLLBACK"}
 
 
@@ -37,6 +39,16 @@ def running(status: Object) -> dict[int, int]:
 
 def waits_at(stage: str, status: Object) -> bool:
     return [hook["lifecycleStage"] for hook in waiting(status)] == [stage]
+
+
+def count_events(world: Namespace, reason: str) -> int:
+    return [one for one, _ in world.events()].count(reason)
+
+
+def instant(text: str) -> float:
+    found = parse_instant(text)
+    assert found is not None, text
+    return found
 
 
 def test_k1_a_person_lets_a_rollout_go_on_at_both_stages(world: Namespace, tmp_path: Path) -> None:
@@ -89,6 +101,40 @@ def test_k1_a_time_out_survives_a_restart_of_the_operator(own: OwnCluster) -> No
     assert "its hook was not answered in time" in revision(status, 2)["reason"]
     assert hook["hookId"] in world.until_event("HOOK_TIMED_OUT")
     assert running(status) == {1: 4}
+
+
+def test_k1_a3_hooks_come_before_the_bake_and_both_survive_restarts(
+    own: OwnCluster, tmp_path: Path
+) -> None:
+    """A restart while a hook waits, and one in the bake: neither is asked for or begun again."""
+    world, plugin = own.world, own.world.plugin(tmp_path / "user")
+    world.completed(guarded(image="web:1"))
+    wanted = {**hooks(BOTH), "bakeTimeInMinutes": 1}
+    world.apply(guarded(image="web:2", configuration=wanted))
+    status = world.until(lambda status: waits_at("PRE_SCALE_UP", status))
+    assert running(status) == {1: 4}
+    plugin("tripswitch", "continue", "web")
+    status = world.until(lambda status: waits_at("POST_SCALE_UP", status))
+    assert (running(status), "bake" in status["rollout"]) == ({2: 4}, False)
+    (asked,) = waiting(status)
+    world.until_true(lambda: count_events(world, "HOOK_AWAITING_ACTION") == 2)
+    own.operator.kill()
+    own.operator.start()
+    plugin("tripswitch", "continue", "web")
+    status = world.until(lambda status: "bakeEndsAt" in status["rollout"])
+    world.until_event("BakeStarted")
+    began = instant(status["rollout"]["bake"]["since"])
+    assert began >= instant(asked["startedAt"])
+    assert status["rollout"]["lifecycleStage"] == "BAKE_TIME"
+    assert status["lastCompletedRevision"] == 1
+    own.operator.kill()
+    own.operator.start()
+    status = world.until_rollout("SUCCESSFUL", seconds=180)
+    assert instant(status["rollout"]["finishedAt"]) - began >= BAKE_SECONDS
+    assert [one["status"] for one in status["rollout"]["hooks"]] == ["SUCCEEDED", "SUCCEEDED"]
+    assert status["lastCompletedRevision"] == 2
+    assert count_events(world, "HOOK_AWAITING_ACTION") == 2
+    assert count_events(world, "BakeStarted") == 1
 
 
 def test_e1_a_rollout_completes_early_and_the_rest_follows(world: Namespace) -> None:

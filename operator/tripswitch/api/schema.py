@@ -30,6 +30,7 @@ def build_schema(
     wanted = _structural(spec.model_json_schema(by_alias=True))
     found = _structural(status.model_json_schema(by_alias=True, mode="validation"))
     _drop_defaults(found)
+    _make_atomic(found)
     return {
         "type": "object",
         "description": description,
@@ -102,6 +103,19 @@ def _drop_defaults(node: dict[str, Any]) -> None:
         _drop_defaults(inner)
     if isinstance(node.get("items"), dict):
         _drop_defaults(node["items"])
+
+
+def _make_atomic(status: dict[str, Any]) -> None:
+    """Have the API server remember one owner for each property of a status, not one for each leaf below.
+
+    The operator alone writes a status, as a whole. Conditions stay a map by type, as everywhere.
+    """
+    for name, node in status["properties"].items():
+        if "properties" in node:
+            node["x-kubernetes-map-type"] = "atomic"
+        elif node.get("type") == "array" and name != "conditions":
+            node["x-kubernetes-list-type"] = "atomic"
+            node.pop("x-kubernetes-list-map-keys", None)
 
 
 def _find(schema: dict[str, Any], place: tuple[str, ...]) -> dict[str, Any]:

@@ -221,7 +221,15 @@ class Referee:
         status, wanted = guarded.status, guarded.spec.replicas
         rollout, total = status.memory.rollout, sum(sizes.values())
         assert rollout is not None
-        if rollout.kind is RolloutKind.ROLLBACK and not sizes:
+        target = next(
+            (
+                one.replica_set
+                for one in status.memory.revisions
+                if one.revision == rollout.revision
+            ),
+            "",
+        )
+        if rollout.kind is RolloutKind.ROLLBACK and target not in sizes:
             return True  # its ReplicaSet was deleted by hand, and its template with it
         if rollout.status in SUCCEEDED:
             largest, *others = sorted(sizes.values(), reverse=True) or [0]

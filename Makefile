@@ -230,6 +230,14 @@ bench: setup ## every benchmark, with Argo Rollouts and Deployments beside (ARGS
 profile: setup ## where the operator's CPU time and requests go in many rollouts at once, without a cluster (ARGS=--help)
 	$(BIN)/python -m benchmarks.work $(ARGS)
 
+.PHONY: profile-storm
+profile-storm: setup ## where CPU time of operator and API server goes in many rollouts at once, on a cluster (ARGS=--help)
+	$(BIN)/python -m benchmarks.storm_profile $(ARGS)
+
+.PHONY: profile-requests
+profile-requests: setup ## what each kind of request of ours costs the API server (ARGS=--help)
+	$(BIN)/python -m benchmarks.request_cost $(ARGS)
+
 bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets, guarding
 	$(BIN)/python -m benchmarks $* $(ARGS)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 from benchmarks.api import Object, Watch
@@ -19,6 +20,8 @@ SECONDS = 1500.0
 CREATED, GOOD, MIXED = "created", "good", "mixed"
 Item = tuple[str, str]
 """Namespace and name of an object."""
+Beside = Callable[[str, int], AbstractAsyncContextManager[None]]
+"""Called with a wave and the process number of the controller."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,9 @@ class Wave:
 
 async def measure_storm(testbed: Testbed, scale: Scale) -> Result:
     """All objects are created at the same moment, then all get a new template, then every other a bad one."""
-    ours = await _storm(testbed, OURS, scale.storm, [CREATED, GOOD, MIXED])
-    argo = await _storm(testbed, ARGO, scale.storm, [CREATED, GOOD])
-    deployment = await _storm(testbed, DEPLOYMENT, scale.storm, [CREATED, GOOD])
+    ours = await storm(testbed, OURS, scale.storm, [CREATED, GOOD, MIXED])
+    argo = await storm(testbed, ARGO, scale.storm, [CREATED, GOOD])
+    deployment = await storm(testbed, DEPLOYMENT, scale.storm, [CREATED, GOOD])
     fleet = f"{scale.storm:,} x {PODS} pods"
     return Result(
         "A fleet is created, 16 requests at a time, and when it stands each object is given a new "
@@ -105,7 +108,15 @@ class _Open:
                 self.names.discard(name)
 
 
-async def _storm(testbed: Testbed, kind: Kind, size: int, waves: list[str]) -> dict[str, Wave]:
+@asynccontextmanager
+async def _nothing(_wave: str, _pid: int) -> AsyncIterator[None]:
+    yield
+
+
+async def storm(
+    testbed: Testbed, kind: Kind, size: int, waves: list[str], beside: Beside = _nothing
+) -> dict[str, Wave]:
+    """Run the waves one after the other, each with what ``beside`` does meanwhile; return what they took."""
     spaces = [f"storm-{number:03}" for number in range(-(-size // PER_NAMESPACE))]
     await testbed.api.each(testbed.namespace, spaces)
     objects = [(spaces[n // PER_NAMESPACE], f"storm-{n:05}") for n in range(size)]
@@ -130,7 +141,8 @@ async def _storm(testbed: Testbed, kind: Kind, size: int, waves: list[str]) -> d
             open_.names = {name for _, name in objects}
             open_.bad = {name for _, name in objects[::2]} if wave == MIXED else set()
             request = create if wave == CREATED else change
-            found[wave] = await _measure(testbed, pid, watch, open_, objects, request)
+            async with beside(wave, pid):
+                found[wave] = await _measure(testbed, pid, watch, open_, objects, request)
     await testbed.clear(kind)
     return found
 

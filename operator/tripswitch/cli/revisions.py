@@ -82,7 +82,15 @@ async def load_replica_set(session: Session, view: View, revision: RevisionLine)
     if not revision.replica_set_name:
         raise Problem(f"revision {revision.number} has no ReplicaSet", Exit.NOT_FOUND)
     if not view.stateful:
-        return await session.read(REPLICA_SETS, revision.replica_set_name)
+        try:
+            return await session.read(REPLICA_SETS, revision.replica_set_name)
+        except Problem as problem:
+            if problem.code is not Exit.NOT_FOUND:
+                raise
+            words = "it is made with the first pod, after a hook or a pause, or was deleted since"
+            raise Problem(
+                f"revision {revision.number} has no ReplicaSet: {words}", Exit.NOT_FOUND
+            ) from problem
     found = await session.read(CONTROLLER_REVISIONS, revision.replica_set_name)
     template = dict(mapping(field(found, "data", "spec", "template")))
     template.pop("$patch", None)

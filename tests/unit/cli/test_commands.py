@@ -371,6 +371,18 @@ def test_diff_shows_what_was_changed(server: Server) -> None:
     assert server.run("diff", "web", "1", "1").output == ""
 
 
+def test_diff_says_why_a_revision_that_waits_at_a_hook_cannot_be_compared(server: Server) -> None:
+    server.has(WEB, guarded(rolled_back()))
+    server.has(f"{SETS}/web-a", replica_set("web-a", {"spec": {"image": "web:1"}}))
+    server.refuses(f"{SETS}/web-b", 404, 'replicasets.apps "web-b" not found', "NotFound")
+    result = server.run("diff", "web")
+    assert result.exit_code == 4
+    assert result.output == (
+        "error: revision 2 has no ReplicaSet: it is made with the first pod, after a hook or a pause, or "
+        "was deleted since\n"
+    )
+
+
 def test_a_revision_that_is_not_there_is_named_with_those_that_are(server: Server) -> None:
     server.has(WEB, guarded(rolled_back()))
     result = server.run("undo", "web", "--to-revision", "9")

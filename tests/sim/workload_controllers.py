@@ -20,6 +20,7 @@ from tests.sim.gate import Later
 from tests.sim.objects import (
     Change,
     Raw,
+    RawBreaker,
     RawDeployment,
     RawPod,
     RawRevision,
@@ -79,6 +80,24 @@ class WorkloadControllers:
         if change.gone and isinstance(change.raw, RawDeployment | RawStateful):
             uid = change.raw.uid
             self._later(1.0, lambda: self._others.gate.run(lambda: self._collect(uid)))
+        if (
+            isinstance(change.raw, RawBreaker)
+            and not change.gone
+            and self._is_ownerless(change.raw)
+        ):
+            breaker = change.raw.uid
+            self._later(1.0, lambda: self._others.gate.run(lambda: self._collect_breaker(breaker)))
+
+    def _is_ownerless(self, breaker: RawBreaker) -> bool:
+        """Whether it is owned by a workload that is gone, also if another one has its name."""
+        workload = self._api.workload
+        return bool(breaker.made_for) and (workload is None or workload.uid != breaker.made_for)
+
+    def _collect_breaker(self, uid: str) -> None:
+        """The garbage collector takes a breaker that was made for a workload which was gone by then."""
+        breaker = self._api.breakers.get(uid)
+        if breaker is not None and self._is_ownerless(breaker):
+            self._api.drop_breaker(uid)
 
     def _deliver(self) -> None:
         change = self._coming.popleft()

@@ -409,6 +409,8 @@ def _check_scaling(
     before = {one.replica_set: one.size for one in snapshot.guarded.status.memory.storms}
     if rs.name in before and size <= before[rs.name]:
         return  # R8: it gets back what the brake took
+    if size < rs.size and any(one.replica_set == rs.name for one in decision.status.memory.storms):
+        return  # R8: the brake, which a pause does not hold back
     if _is_held(snapshot, rollout):
         begun = rollout.lifecycle_stage is not LifecycleStage.PRE_SCALE_UP
         may_grow = proven or (is_target and begun and rollout.status in rollout_states.RUNNING)

@@ -57,6 +57,7 @@ from tripswitch.domain.values.states import (
     Stage,
 )
 from tripswitch.domain.values.status import Status
+from tripswitch.domain.values.storm import Storm
 from tripswitch.domain.values.workload import Percentages
 
 S = RolloutStatus
@@ -593,6 +594,14 @@ def test_r7_in_a_pause_sizes_change_only_when_it_was_scaled() -> None:
     assert check(decision(scale(OLD, 6)), more) == []
     made = decision(CreateReplicaSet(V2, 2, 0, 4))
     assert any("(B3, R7)" in found for found in check(made, more))
+
+
+def test_r8_the_brake_lowers_also_in_a_pause() -> None:
+    held, braked = world(paused=True), going(storms=(Storm(NEW.name, START, START, NEW.size),))
+    assert check(decision(scale(NEW, 2), status=braked), held) == []
+    assert any(
+        "while paused" in found for found in check(decision(scale(NEW, 4), status=braked), held)
+    )
 
 
 STOPPED = going(

@@ -19,6 +19,7 @@ CHURNED = 25
 """How many objects of each fleet are rolled out, twice."""
 START_SECONDS = 120.0
 MOST_MIB = 400.0
+MOST_START_SECONDS = 1.5
 
 
 @dataclass
@@ -127,8 +128,9 @@ def _idle_rows(found: dict[tuple[str, int], Standing], scale: Scale) -> list[Row
             f"start with {fleet}",
             f"{ours.start:.1f} s",
             f"{argo.start:.1f} s",
-            target="under 10 s",
-            met=ours.start < 10,
+            target=f"under {MOST_START_SECONDS} s",
+            met=ours.start < MOST_START_SECONDS,
+            reason="10,000 pods are listed, which takes the API server as long as it takes us to read them",
         ),
         Row(
             f"requests in {scale.idle_seconds} s of standing still, {fleet}",

@@ -95,7 +95,11 @@ class Testbed:
             return
         log = self.directory / f"{kind.plural}.log"
         if kind is OURS:
-            operator = OperatorProcess(self.kubeconfig(kind), log, arguments=arguments)
+            # As in the image, the code is compiled: the first run here does it.
+            compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+            operator = OperatorProcess(
+                self.kubeconfig(kind), log, arguments=arguments, variables=compiled
+            )
             operator.launch()
             try:
                 yield operator.pid

@@ -7,7 +7,6 @@ error an answer means. A transport carries the calls.
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
@@ -16,13 +15,11 @@ from typing import Any, Protocol, Self, TypeVar
 from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.errors import ApiError, NotLeadingError, UnreachableError, error_from
 from tripswitch.cluster.resources import describe_request
-from tripswitch.cluster.transport import JSON, Answer, Call, Decode, Stream, Transport
+from tripswitch.cluster.transport import JSON, WHOLE, Answer, Call, Shape, Stream, Transport
 
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-PAGE = "100"
 
 REQUEST_SECONDS = 20.0
 """Longest time for one request. The API server's own limit is 60 s; nobody should wait that long."""
@@ -136,7 +133,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         *,
         accept: str = JSON,
-        decode: Decode = json.loads,
+        shape: Shape = WHOLE,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a collection page by page, all of one and the same version.
 
@@ -144,9 +141,9 @@ class Client:
             GoneError: It took so long that the server has forgotten that version.
             ApiError: A page could not be had.
         """
-        asked = {**(query or {}), "limit": PAGE}
+        asked = {**(query or {}), "limit": str(shape.limit)}
         while True:
-            page = await self._send(Call("GET", path, dict(asked), accept, decode=decode))
+            page = await self._send(Call("GET", path, dict(asked), accept, decode=shape.page))
             yield page
             metadata = page.get("metadata")
             more = metadata.get("continue") if isinstance(metadata, dict) else None
@@ -160,7 +157,7 @@ class Client:
         query: Mapping[str, str],
         *,
         stall_seconds: float,
-        decode: Decode = json.loads,
+        shape: Shape = WHOLE,
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield the events of a watch until the server closes it.
 
@@ -168,12 +165,12 @@ class Client:
             path: Of the collection.
             query: The watch's parameters; ``watch`` itself is added.
             stall_seconds: How long the server may be silent before the stream counts as dead.
-            decode: Decodes each line.
+            shape: How each line is decoded.
 
         Raises:
             ApiError: It could not be opened, broke, or stalled.
         """
-        call = Call("GET", path, {**query, "watch": "1"}, decode=decode)
+        call = Call("GET", path, {**query, "watch": "1"}, decode=shape.event)
         opening = self._transport.stream(
             call, open_seconds=REQUEST_SECONDS, stall_seconds=stall_seconds
         )

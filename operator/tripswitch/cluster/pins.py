@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from copy import deepcopy
 from typing import Any
 
 from tripswitch.api.tolerant import field, mapping, objects, read_text
@@ -44,18 +43,30 @@ def read_pins(replica_set: object) -> tuple[Pin, ...]:
 
 
 def unpin_template(replica_set: object, *, digests: bool = False) -> dict[str, Any]:
-    """Return the template of a ReplicaSet with the images that its revision has.
+    """Return the template of a ReplicaSet with the images that its revision has. What is in it is not to be changed.
 
     With ``digests`` each pinned image is followed by its digest, as ``web:1@sha256:...``, to be shown to people.
     """
-    template: dict[str, Any] = deepcopy(dict(mapping(field(replica_set, "spec", "template"))))
-    originals = read_originals(replica_set)
+    template = dict(mapping(field(replica_set, "spec", "template")))
     pinned = {pin.container: pin.digest for pin in read_pins(replica_set)}
-    for container in _list_containers(template):
-        name = read_text(container.get("name"))
-        if name in pinned:
-            container["image"] = originals[name] + (f"@{pinned[name]}" if digests else "")
-    return template
+    if not pinned:
+        return template
+    originals = read_originals(replica_set)
+    images = {
+        name: originals[name] + (f"@{digest}" if digests else "") for name, digest in pinned.items()
+    }
+    spec = dict(mapping(template.get("spec")))
+    for listed in _LISTS:
+        found = spec.get(listed)
+        if isinstance(found, list):
+            spec[listed] = [_with_image(one, images) for one in found]
+    return {**template, "spec": spec}
+
+
+def _with_image(container: Any, images: dict[str, str]) -> Any:
+    """Return a container with the image that it is to have by its name, if there is one."""
+    image = images.get(read_text(field(container, "name")))
+    return container if image is None else {**container, "image": image}
 
 
 def pin_template(template: dict[str, Any], pinning: Pinning) -> None:

@@ -41,6 +41,8 @@ class Record:
     selector: Mapping[str, Any]
     coherent: bool
     document: str
+    unobserved: bool = False
+    """Its spec has changed since its status was last written."""
     kind: str = KIND
     api_version: str = API_VERSION
 
@@ -58,6 +60,12 @@ class Record:
         return self.coherent and not selector_matches(self.selector, labels)
 
 
+def read_key(raw: Mapping[str, Any]) -> Key:
+    """Return the name of an object as the API server sent it."""
+    metadata = field(raw, "metadata")
+    return Key(read_text(field(metadata, "namespace")), read_text(field(metadata, "name")))
+
+
 def read_record(raw: Mapping[str, Any]) -> Record:
     """Return the record of an object as the API server sent it."""
     metadata = dict(mapping(field(raw, "metadata")))
@@ -65,7 +73,7 @@ def read_record(raw: Mapping[str, Any]) -> Record:
     selector = dict(mapping(field(raw, "spec", "selector")))
     labels = mapping(field(raw, "spec", "template", "metadata", "labels"))
     return Record(
-        key=Key(read_text(metadata.get("namespace")), read_text(metadata.get("name"))),
+        key=read_key(raw),
         uid=read_text(metadata.get("uid")),
         resource_version=read_text(metadata.get("resourceVersion")),
         version=read_version(raw),
@@ -73,5 +81,6 @@ def read_record(raw: Mapping[str, Any]) -> Record:
         selector=selector,
         coherent=selector_matches(selector, {**labels, HASH_LABEL: ""}),
         document=json.dumps({**raw, "metadata": metadata}),
+        unobserved=metadata.get("generation") != field(raw, "status", "observedGeneration"),
         kind=read_text(raw.get("kind")) or KIND,
     )

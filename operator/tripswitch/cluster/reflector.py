@@ -138,9 +138,7 @@ class Reflector:
         """Read everything page by page; no more than one page of raw objects is ever held."""
         seen: set[str] = set()
         listed = ""
-        async for page in self._client.pages(
-            self.path, self._query, decode=self._collection.shape.page
-        ):
+        async for page in self._client.pages(self.path, self._query, shape=self._collection.shape):
             self.last_turn = asyncio.get_running_loop().time()
             listed = read_text(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):
@@ -160,7 +158,7 @@ class Reflector:
             "timeoutSeconds": str(random.randint(*STREAM_SECONDS)),  # noqa: S311 - not a secret
         }
         stream = self._client.stream(
-            self.path, query, stall_seconds=STALL_SECONDS, decode=self._collection.shape.event
+            self.path, query, stall_seconds=STALL_SECONDS, shape=self._collection.shape
         )
         async with aclosing(stream) as events:
             async for event in events:

@@ -19,6 +19,10 @@ from tripswitch.cluster.transport import WHOLE, Shape
 
 T = TypeVar("T")
 
+LIMIT = 500
+"""How many objects a page has. An API server needs half as much CPU time for them as for pages of 100; of whole
+objects such pages would need too much memory here."""
+
 
 class _Owner(TypedDict, total=False):
     apiVersion: Any
@@ -114,6 +118,10 @@ class _ReplicaSet(TypedDict, total=False):
     status: _ReplicaSetStatus
 
 
+class _Named(TypedDict, total=False):
+    metadata: _Metadata
+
+
 class _Event(TypedDict, Generic[T], total=False):
     type: Any
     object: T
@@ -134,7 +142,7 @@ def make_shape(kind: Any) -> Shape:
         is_error = isinstance(decoded, dict) and decoded.get("type") == "ERROR"
         return json.loads(line) if is_error else decoded  # its object is a Status
 
-    return Shape(page=lambda text: _decode(pages, text), event=read_event)
+    return Shape(page=lambda text: _decode(pages, text), event=read_event, limit=LIMIT)
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], text: bytes) -> object:
@@ -143,6 +151,9 @@ def _decode(decoder: msgspec.json.Decoder[Any], text: bytes) -> object:
     except msgspec.DecodeError:
         return json.loads(text)
 
+
+NAMES = make_shape(_Named)
+"""Names, UIDs and versions: for lists of metadata only."""
 
 _SHAPES = {PODS: make_shape(_Pod), REPLICA_SETS: make_shape(_ReplicaSet)}
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from tripswitch.api.codec import read_guarded
+from tripswitch.api.tolerant import field, read_text, read_version
 from tripswitch.cluster.child_index import Table, Tombstones
 from tripswitch.cluster.marks import HASH_LABEL, hash_of
 from tripswitch.cluster.pods import SeenPod, see_pod
 from tripswitch.cluster.record import Key as Key  # noqa: PLC0414 - exported on purpose
 from tripswitch.cluster.record import Record as Record  # noqa: PLC0414
-from tripswitch.cluster.record import read_record
+from tripswitch.cluster.record import read_key, read_record
 from tripswitch.cluster.registry_board import RegistryBoard
 from tripswitch.cluster.replicasets import SeenReplicaSet, orphan_owner, see_replica_set
 from tripswitch.cluster.selectors import selector_matches
@@ -106,12 +107,13 @@ class Store:
 
     def upsert_guarded(self, raw: Mapping[str, Any]) -> None:
         """Take a version of a GuardedDeployment, unless one that is at least as new is known."""
+        uid, version = read_text(field(raw, "metadata", "uid")), read_version(raw)
+        if not uid or self._gone.covers(uid, version):
+            return
+        before = self.find(read_key(raw))
+        if before is not None and 0 < version <= before.version:
+            return
         record = read_record(raw)
-        before = self.find(record.key)
-        if not record.uid or self._gone.covers(record.uid, record.version):
-            return
-        if before is not None and 0 < record.version <= before.version:
-            return
         if before is not None and before.uid != record.uid:
             self.remove_guarded(before.uid)  # deleted and made again while nobody looked
         tracked = self._tracked.get(record.uid)

@@ -20,10 +20,14 @@ Decode = Callable[[bytes], object]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a list (or a page of one) and a line of a watch are decoded; by default with all fields."""
+    """How a list (or a page of one) and a line of a watch are decoded; by default with all fields.
+
+    ``limit`` is how many objects a page has at most.
+    """
 
     page: Decode = json.loads
     event: Decode = json.loads
+    limit: int = 100
 
 
 WHOLE = Shape()

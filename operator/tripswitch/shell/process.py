@@ -1,7 +1,7 @@
 """The process from start to end: what is built, in which order it starts, and how it stops.
 
-Start: one list of GuardedDeployments, the health port, the watches, kopf; when all lists are complete
-it is ready, and waits for the Lease if it is to have one (a standby's caches are as warm as the
+Start: one list of GuardedDeployments, the health port, the watches; when all lists are complete
+it is ready, starts kopf, and waits for the Lease if it is to have one (a standby's caches are as warm as the
 leader's). Then it catches up with what the leader before it has written, the gate opens and the workers
 begin. Stop, on a signal: the workers finish what they are writing, then events, then the Lease is given
 back, then kopf. If anything that should run for ever ends by itself, or the Lease is lost, all of it
@@ -167,12 +167,18 @@ class Process:
         return [asyncio.create_task(self._notifier.run(), name="notifications")]
 
     async def _listen_to_signals(self) -> None:
-        """Take the signals from kopf, so that the workers stop before it does."""
+        """Take the signals before kopf starts, and from kopf, so that the workers stop before it does."""
+        self._take_signals()
         await self._kopf_is_up.wait()
+        self._take_signals()
+
+    def _take_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stopping.set)
 
     async def _run_kopf(self) -> None:
+        # Its first list brings what has been read already, half a millisecond for each object.
+        await self._parts.filled.wait()
         await kopf.operator(
             registry=build_registry(
                 self._parts.take_event,
@@ -199,6 +205,8 @@ class Process:
             await self._notifier.close()
         await self._health.stop()
         self._stop_kopf.set()
+        if not self._parts.filled.is_set():
+            kopf_task.cancel()  # it has not begun
         done, _ = await asyncio.wait([kopf_task], timeout=FINISH_SECONDS)
         for task in done:
             _find_error(task)  # told already if it is why we stop, and of no use otherwise

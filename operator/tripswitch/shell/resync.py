@@ -21,6 +21,7 @@ from tripswitch.cluster.executor import Executor
 from tripswitch.cluster.log_context import about
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, REPLICA_SETS, Resource
+from tripswitch.cluster.shapes import NAMES
 from tripswitch.cluster.store import Key, Store
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,9 @@ class Resync:
         uids: set[str] = set()
         newer: list[tuple[Key, int]] = []
         listed_at = 0
-        pages = self._client.pages(resource.path(namespace), query, accept=METADATA_ONLY)
+        pages = self._client.pages(
+            resource.path(namespace), query, accept=METADATA_ONLY, shape=NAMES
+        )
         async for page in pages:
             listed_at = read_decimal(field(page, "metadata", "resourceVersion"))
             for raw in objects(page.get("items")):

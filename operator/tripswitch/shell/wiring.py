@@ -250,6 +250,11 @@ class Wiring:
             len(self.store.pods),
         )
         await self.leadership.gain()
+        for record in self.store.records():
+            if (
+                record.unobserved
+            ):  # what changed while nobody led comes before all that may be at rest
+                self.store.hurry(record.key)
         self.gate.set()
 
     def take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:

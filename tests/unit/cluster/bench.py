@@ -29,6 +29,8 @@ class Bench:
         self.answers: dict[str, list[web.Response]] = {}
         self.requests: list[tuple[str, Any]] = []
         self.content_types: list[str] = []
+        self.accepted: list[str] = []
+        """What each request wanted to have."""
         self.now = T0 + 1000
         self.dirty: list[Key] = []
         self.store = Store(self.dirty.append, lambda: self.now)
@@ -48,6 +50,7 @@ class Bench:
         body = await request.text()
         self.requests.append((name, json.loads(body) if body else None))
         self.content_types.append(request.headers["Content-Type"])
+        self.accepted.append(request.headers["Accept"])
         await asyncio.sleep(0.01)  # so that what runs at the same time is seen to
         return self.answers[name].pop(0)
 

@@ -91,7 +91,7 @@ async def test_it_selects_on_the_server_and_asks_for_bookmarks_and_an_end() -> N
     script.lists = [[]]
     await reflect(script)
     listed, watched = script.asked
-    assert listed == {"labelSelector": "mark", "limit": "100"}
+    assert listed == {"labelSelector": "mark", "limit": "500"}
     assert watched["labelSelector"] == "mark"
     assert watched["allowWatchBookmarks"] == "true"
     assert 240 <= int(watched["timeoutSeconds"]) <= 480

@@ -92,10 +92,10 @@ class Storm:
             self.set_up(name, 0)
         await asyncio.sleep(30)
 
-    def deliver(self, names: list[str]) -> None:
-        """Tell of new objects."""
+    def deliver(self, names: list[str], status: dict[str, Any] | None = None) -> None:
+        """Tell of new objects, or of some that another process has given a status."""
         for name in names:
-            self.raws[name] = guarded(name=name, uid=f"gd-{name}")
+            self.raws[name] = {**guarded(name=name, uid=f"gd-{name}"), "status": status or {}}
             self.parts.store.upsert_guarded(self.raws[name])
 
     def set_up(self, name: str, step: int) -> None:
@@ -126,13 +126,14 @@ class Storm:
 
 
 @asynccontextmanager
-async def storm() -> AsyncIterator[Storm]:
-    """The operator at work on what is delivered."""
+async def storm(*, leads: bool = True) -> AsyncIterator[Storm]:
+    """The operator at work on what is delivered, from the beginning or once its gate is opened."""
     made, loop = Storm(), asyncio.get_running_loop()
     time = Time(ServerClock(steady=loop.time, wall=lambda: T0 + 3.0))
     async with serve_in_memory(made.handle) as client:
         parts = made.parts = Wiring(client, Metrics(), time, wishes=Wishes(workers=WORKERS))
-        parts.gate.set()
+        if leads:
+            parts.gate.set()
         tasks = parts.start()
         for task in tasks:
             if task.get_name() not in RUNNING:

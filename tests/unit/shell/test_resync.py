@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.unit.cluster.bench import WEB, Bench, bench
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.raws import guarded, replica_set
+from tripswitch.cluster.client import METADATA_ONLY
 from tripswitch.cluster.errors import NotFoundError
 from tripswitch.cluster.store import Key
 from tripswitch.shell.resync import USUAL, Resync, Timing
@@ -108,6 +109,16 @@ async def test_a_process_that_begins_to_lead_fetches_every_size_it_has_not_seen(
         it.on(f"GET {ALL_SETS}", listed(newer, made))
         await sweep(it).catch_up()
         assert len(it.requests) == asked + 2, "what is known is not fetched again"
+
+
+async def test_a_process_that_begins_to_lead_lists_names_and_versions_and_no_pods() -> None:
+    """Its own watches have filled its caches while it waited for the Lease."""
+    async with bench() as it:
+        it.on(f"GET {ALL}", listed(guarded()))
+        it.on(f"GET {ALL_SETS}", listed(replica_set()))
+        await sweep(it).catch_up()
+        assert [name for name, _ in it.requests] == [f"GET {ALL}", f"GET {ALL_SETS}"]
+        assert set(it.accepted) == {METADATA_ONLY}
 
 
 async def test_a_watch_that_owes_a_version_is_told_until_it_speaks() -> None:

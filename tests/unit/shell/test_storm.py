@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.shell.storm import Storm, storm
+from tests.unit.shell.storm import WORKERS, Storm, storm
 
 pytestmark = pytest.mark.looptime
 
@@ -54,3 +54,17 @@ async def test_a_trip_comes_before_rollouts_that_begin() -> None:
         trips = [await it.trip(name) for name in VICTIMS]
         assert len(it.sets) < BEGINNING, "the last of them has not begun yet"
         assert max(trips) <= 3 * SLOW + 0.005, trips
+
+
+async def test_what_changed_while_nobody_led_comes_before_what_may_be_at_rest() -> None:
+    """One object in 300, the last of the list, whose spec is newer than its status (*start*, fail-over)."""
+    async with storm(leads=False) as it:
+        it.answer_seconds = SLOW
+        it.deliver([f"other-{number}" for number in range(BEGINNING)], {"observedGeneration": 1})
+        it.deliver(["changed"], {"observedGeneration": 0})
+        for reflector in it.parts.reflectors:
+            reflector.synced.set()
+        await it.parts.open_gate()
+        await asyncio.sleep(2.5 * SLOW)
+        assert "changed" in it.sets
+        assert len(it.sets) <= WORKERS

@@ -58,10 +58,11 @@ def entry(digest: str | None = A, note: DigestNote | None = None) -> ContainerIm
 def look(
     *pods: PodView, known: tuple[ContainerImage, ...] = (), around: Circumstances = GOOD
 ) -> tuple[ContainerImage, ...]:
-    """Return the entries after a look, and check that a second look finds nothing more."""
+    """Return the entries after a look; a second look finds nothing more, another order the same."""
     after = settle(known, (WEB,), (), pods, around)
     again = settle(after.images, (WEB,), (), pods, around)
     assert (again.images, again.noted) == (after.images, ())
+    assert settle(known, (WEB,), (), pods[::-1], around) == after, "pods come in any order"
     return after.images
 
 
@@ -237,6 +238,11 @@ def test_d2_a_pod_of_an_earlier_rollout_is_compared_in_the_look_that_settles() -
 def test_d2_a_pod_whose_node_names_no_digest_differs_from_nothing() -> None:
     local = pod("b", running(image=IMAGE, image_id=A), created_at=START, ready_since=START)
     assert look(runner(ready_since=START), local, known=(entry(),)) == (entry(),)
+
+
+def test_the_pod_that_is_named_does_not_depend_on_the_order_of_pods() -> None:
+    look(runner(), runner("b", B), runner("c", B), known=(entry(),), around=COMPLETED)
+    look(missing("m"), missing("n"), known=(entry(),), around=COMPLETED)
 
 
 def test_d2_nothing_is_pinned_while_pods_with_both_digests_are_ready() -> None:

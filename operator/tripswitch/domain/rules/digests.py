@@ -186,9 +186,9 @@ class _Look:
 
     def _find_pinned(self) -> tuple[PodView | None, bool]:
         """Return a pod that waits for a pinned image which its registry lacks, and whether any pod runs it (D3)."""
-        waiting = (pod for pod, one in self.pinned if one.waiting is not None and is_missing(one))
+        waiting = [pod for pod, one in self.pinned if one.waiting is not None and is_missing(one)]
         proved = any(one.waiting is None and one.image_id and runs(pod) for pod, one in self.pinned)
-        return next(waiting, None), proved
+        return min(waiting, key=lambda pod: pod.name, default=None), proved
 
 
 def _compare(
@@ -202,7 +202,7 @@ def _compare(
     both = len({one for one in ready if not isinstance(one, DigestNote)}) > 1
     digest = None if both and drops else entry.digest
     after = replace(entry, digest=digest, note=DigestNote.DIGESTS_DIFFER)
-    return after, others[0].name if after != entry else ""
+    return after, min(pod.name for pod in others) if after != entry else ""
 
 
 def _differs(shown: str | DigestNote, entry: ContainerImage) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,16 @@ from benchmarks.soak.driver import Soak
 from benchmarks.soak.lives import judge_memory
 from benchmarks.soak.page import PAGE, render
 from benchmarks.testbed import Testbed
+from tools.cluster.toolchain import say
+
+
+def keep(directory: Path, target: Path) -> None:
+    """Keep the logs of a run with faults: of the operator, and of the API server's requests."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(directory / "cluster" / "logs", target)
+    for log in directory.glob("*.log"):
+        shutil.copy(log, target)
+    say(f"logs: {target}")
 
 
 async def main() -> int:
@@ -26,11 +37,16 @@ async def main() -> int:
     parser.add_argument("--rate", type=float, default=1.0, help="actions per second")
     parser.add_argument("--restarts", type=int, default=3)
     parser.add_argument("--no-docs", action="store_true", help="only print, write no file")
+    parser.add_argument(
+        "--keep", default=".clusters/soak-logs", help="where logs go if there are faults"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tripswitch-soak-") as directory:
         async with Testbed(Path(directory), peers=False, audit_bodies=True) as testbed:
             soak = Soak(testbed, options)
             faults = await soak.run(60 * options.minutes)
+        if faults:
+            keep(Path(directory), Path(options.keep))
     memory, grown = judge_memory(soak.lives)
     page = render(soak, options, memory, faults + grown)
     print(page)

@@ -7,16 +7,17 @@ import asyncio
 import contextlib
 import time
 
+from benchmarks.api import Object
 from benchmarks.fleet import OURS
 from benchmarks.process import resident_mib
-from benchmarks.soak.actor import Actor
+from benchmarks.soak.actor import FAILURES, Actor
 from benchmarks.soak.alarm_rules import AlarmRules
 from benchmarks.soak.endings import Endings
 from benchmarks.soak.gates import Gates
 from benchmarks.soak.guarded_recount import GuardedRecount, is_guarded
 from benchmarks.soak.lives import Life
 from benchmarks.soak.recount import Recount
-from benchmarks.soak.subjects import MARK, Ledger
+from benchmarks.soak.subjects import MARK, WITH_HOOKS, Ledger
 from benchmarks.testbed import Testbed
 from tools.cluster.audit import (
     BREAKERS,
@@ -37,6 +38,15 @@ PATIENCE = 60.0
 HOLD = 10.0
 """How long a line of the audit log waits for those before it, in seconds."""
 QUIET_SECONDS = 420.0
+PATHS = {
+    GUARDED: f"/apis/{OURS.group}/{GUARDED}",
+    DEPLOYMENTS: f"/apis/apps/v1/{DEPLOYMENTS}",
+    STATEFUL_SETS: f"/apis/apps/v1/{STATEFUL_SETS}",
+    BREAKERS: f"/apis/{OURS.group}/{BREAKERS}",
+    SETS: f"/apis/apps/v1/{SETS}",
+    PODS: f"/api/v1/{PODS}",
+}
+WORKLOADS = (GUARDED, DEPLOYMENTS, STATEFUL_SETS)
 FOLLOWED = (*KINDS, DEPLOYMENTS, STATEFUL_SETS, BREAKERS)
 
 
@@ -66,15 +76,16 @@ class Soak:
             life_seconds = seconds / (self._options.restarts + 1)
             operator = asyncio.create_task(self._operate(stop, life_seconds))
             reading = asyncio.create_task(self._read_on(stop))
+            person = asyncio.create_task(self._answer_on(stop))
             try:
-                await self._act(seconds, (operator, reading))
+                await self._act(seconds, (operator, reading, person))
                 say(f"quiet now, for at most {QUIET_SECONDS:.0f} s")
                 await self._until_quiet()
                 return self.find_faults()
             finally:
                 stop.set()
-                await operator
-                await reading
+                for task in (operator, reading, person):
+                    await task
 
     def find_faults(self) -> list[str]:
         """Return what every second opinion has to say."""
@@ -106,9 +117,36 @@ class Soak:
         await asyncio.sleep(2 * HOLD)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(QUIET_SECONDS):
-                await self._quiet.wait()
+                while not self._quiet.is_set():
+                    await self._catch_up()
+                    await asyncio.sleep(HOLD)
         await self.actor.finish()
         await asyncio.sleep(15 + 2 * HOLD)  # the last pods go
+        await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Take everything as it is now.
+
+        A write that took effect and was answered with a time-out (504) stands in the audit log without
+        what it made of the object.
+        """
+        for kind, path in PATHS.items():
+            for raw in await self._lab.api.items(path):
+                if raw["metadata"]["name"] in self.ledger or kind not in WORKLOADS:
+                    version = Version(0, kind, raw, gone=False, seen=time.time())
+                    self._take(version)
+
+    async def _answer_on(self, stop: asyncio.Event) -> None:
+        """Look for hooks that wait, as a person does, and have them answered."""
+        while not stop.is_set():
+            with contextlib.suppress(*FAILURES):
+                for raw in await self._lab.api.items(PATHS[GUARDED], labelSelector=WITH_HOOKS):
+                    self._answer(raw)
+            await asyncio.sleep(HOLD)
+
+    def _answer(self, raw: Object) -> None:
+        for hook in self.gates.see_hooks(raw):
+            self.actor.answer(hook)
 
     async def _read_on(self, stop: asyncio.Event) -> None:
         """Take what the API server writes down, as it comes."""
@@ -128,8 +166,7 @@ class Soak:
                 self.recount.see_guard(*known)
                 self.endings.see_workload(*known)
                 self.gates.see_status(version.name, raw.get("status", {}), version.seen)
-                for hook in self.gates.see_hooks(raw):
-                    self.actor.answer(hook)
+                self._answer(raw)
             case kind if kind in (DEPLOYMENTS, STATEFUL_SETS):
                 self.guarded.see_workload(*known)
                 self.endings.see_workload(*known)

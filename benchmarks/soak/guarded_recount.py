@@ -221,7 +221,7 @@ def _was_left_alone(workload: Workload, revision: Revision, patience: float) -> 
     reached = revision.reached
     if reached is None or not workload.there or not _was_guarded(workload, revision):
         return False
-    after = [at for at in workload.changed if at > reached]
+    after = [at for at in workload.changed if at > revision.born]
     return not after or after[0] > reached + patience
 
 

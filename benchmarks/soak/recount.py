@@ -29,6 +29,7 @@ class Revision:
     name: str
     bad: bool
     version: str = ""
+    born: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     reached: float | None = None
     lowered: float | None = None
@@ -91,7 +92,7 @@ class Recount:
         known = uid in self.revisions
         revision = self.revisions.setdefault(
             uid,
-            Revision(owner(raw), name, BEHAVIOUR in annotations, annotations.get(VERSION, "")),
+            Revision(owner(raw), name, BEHAVIOUR in annotations, annotations.get(VERSION, ""), at),
         )
         if not known:
             revision.counts |= self._early.pop(uid, {})
@@ -154,7 +155,7 @@ class Recount:
                 faults.append(f"{words} is bad and was COMPLETED")
             if not one.bad and one.name in guard.failed and not self._may_fail(guard, one):
                 faults.append(f"{words} is good and was FAILED")
-            after = [at for at in guard.changed if one.reached is not None and at > one.reached]
+            after = [at for at in guard.changed if at > one.born]
             left_alone = not after or one.reached is None or after[0] > one.reached + patience
             if (
                 one.reached is not None

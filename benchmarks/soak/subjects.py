@@ -15,6 +15,8 @@ from benchmarks.fleet import DEPLOYMENT, OURS, Kind
 LABEL = "tripswitch.dev/circuit-breaker"
 MARK = "soak"
 """Label of the pods that are followed; its value is the role of their workload."""
+WITH_HOOKS = "soak-hooks"
+"""Label of the GuardedDeployments that have hooks."""
 ALARM = "HighErrorRate"
 BAKE_SECONDS = 60.0
 DEADLINE_SECONDS = 120
@@ -148,6 +150,8 @@ class Subject:
         body["spec"]["template"]["metadata"]["labels"][MARK] = self.role.value
         if self.by_label:
             body["metadata"]["labels"] = {LABEL: "enforce"}
+        if self.stages:
+            body["metadata"]["labels"] = {WITH_HOOKS: "yes"}
         return body
 
     def breaker(self) -> Object | None:

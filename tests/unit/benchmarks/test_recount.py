@@ -80,10 +80,11 @@ def test_a_threshold_that_was_reached_without_a_trip_is_found() -> None:
     assert recount.find_faults(60) == ["web: revision bad reached the threshold and never tripped"]
 
 
-def test_one_that_a_new_template_cut_short_is_none() -> None:
+@pytest.mark.parametrize("at", [1.5, 2.5], ids=["before the threshold", "after it"])
+def test_one_that_a_new_template_cut_short_is_none(at: float) -> None:
     recount = rolled_back()
     recount.guards["gd"].failed.clear()
-    recount.guards["gd"].changed.append(2.5)
+    recount.guards["gd"].changed.append(at)
     assert recount.find_faults(60) == []
 
 

@@ -238,7 +238,7 @@ profile-storm: setup ## where CPU time of operator and API server goes in many r
 profile-requests: setup ## what each kind of request of ours costs the API server (ARGS=--help)
 	$(BIN)/python -m benchmarks.request_cost $(ARGS)
 
-bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets, guarding
+bench-%: setup ## one benchmark: decide, trips, rollback, cost, storm, failover, fleets, guarding, halves, verdicts
 	$(BIN)/python -m benchmarks $* $(ARGS)
 
 .PHONY: soak-cluster

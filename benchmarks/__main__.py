@@ -22,12 +22,14 @@ from benchmarks.decisions import measure_decide
 from benchmarks.failover import measure_failover
 from benchmarks.fleets import measure_fleets
 from benchmarks.guarding import measure_guarding
+from benchmarks.halves import measure_halves
 from benchmarks.real import find_real_node
 from benchmarks.report import Report, Result, show
 from benchmarks.scale import FULL, QUICK, Scale
 from benchmarks.storm import measure_storm
 from benchmarks.testbed import Testbed
 from benchmarks.trips import measure_trips
+from benchmarks.verdicts import measure_verdicts
 from tools.cluster.control_plane import ClusterError
 from tools.cluster.toolchain import say
 
@@ -41,8 +43,10 @@ ON_THE_CLUSTER: Mapping[str, Measure] = {
     "failover": measure_failover,
     "storm": measure_storm,
     "guarding": measure_guarding,
+    "halves": measure_halves,
+    "verdicts": measure_verdicts,
 }
-ALONE = ("guarding",)
+ALONE = ("guarding", "halves", "verdicts", "failover", "trips")
 """Those that measure nobody beside us, and need no Argo Rollouts."""
 FAILURES = (RuntimeError, TimeoutError, OSError, aiohttp.ClientError, ClusterError, ExceptionGroup)
 NAMES = ("decide", "node", *ON_THE_CLUSTER)

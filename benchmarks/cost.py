@@ -57,6 +57,7 @@ async def measure_cost(testbed: Testbed, scale: Scale) -> Result:
                 f"{_middle(good[DEPLOYMENT.name]):.0f}",
                 f"{MOST_REQUESTS} or fewer",
                 ours <= MOST_REQUESTS,
+                "three of them settle and pin the digests of the images (rules D): see *cost*",
             ),
             Row(
                 "requests for a failed rollout of 10 pods",
@@ -65,6 +66,7 @@ async def measure_cost(testbed: Testbed, scale: Scale) -> Result:
                 f"{_middle(bad[DEPLOYMENT.name]):.0f}",
                 f"{MOST_REQUESTS} or fewer",
                 failed <= MOST_REQUESTS,
+                "a trip and the way back are told by events, and the log of a failed pod is read: see *cost*",
             ),
         ],
         [

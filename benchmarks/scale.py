@@ -20,6 +20,10 @@ class Scale:
     """Deployments that are guarded in place."""
     others: int
     """Pods beside them that nothing guards."""
+    halved: int
+    """Objects that one operator has, and two have half of each."""
+    late: int
+    """Objects whose pods are never Ready."""
 
     @property
     def idle(self) -> int:
@@ -29,14 +33,25 @@ class Scale:
 
 FULL = Scale(
     "full",
-    (25, 1000, 5000),
-    trips=500,
+    (25, 1000, 10_000),
+    trips=300,
     storm=1000,
     idle_seconds=60,
     rounds=3,
     guarded=100,
     others=20_000,
+    halved=4000,
+    late=10,
 )
 QUICK = Scale(
-    "quick", (10, 50, 100), trips=30, storm=40, idle_seconds=15, rounds=2, guarded=10, others=400
+    "quick",
+    (10, 50, 100),
+    trips=30,
+    storm=40,
+    idle_seconds=15,
+    rounds=2,
+    guarded=10,
+    others=400,
+    halved=80,
+    late=4,
 )

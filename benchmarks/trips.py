@@ -83,15 +83,15 @@ async def measure_trips(testbed: Testbed, scale: Scale) -> Result:
     """Trips one after the other, then of a few objects beside each other; the fleet idle beside."""
     await testbed.seed(OURS, "idle", scale.idle)
     async with testbed.controller(OURS) as pid:
-        alone = await _measure(testbed, pid, "alone", 1, scale.trips)
-        crowd = await _measure(testbed, pid, "crowd", CROWD, scale.trips // 5)
+        alone = await measure_in(testbed, pid, "alone", 1, scale.trips)
+        crowd = await measure_in(testbed, pid, "crowd", CROWD, scale.trips // 5)
     await testbed.clear(OURS)
     return _result(alone, crowd, scale)
 
 
 @dataclass
-class _Measured:
-    """``latencies`` in milliseconds, sorted; memory in MiB; shares of one core."""
+class Measured:
+    """What trips in a row took: ``latencies`` in milliseconds, sorted; memory in MiB; shares of one core."""
 
     latencies: list[float]
     lost: int
@@ -102,14 +102,17 @@ class _Measured:
 
     @property
     def half(self) -> float:
+        """The median."""
         return self.latencies[len(self.latencies) // 2]
 
     @property
     def most(self) -> float:
+        """The 99th percentile."""
         return self.latencies[min(len(self.latencies) - 1, len(self.latencies) * 99 // 100)]
 
 
-async def _measure(testbed: Testbed, pid: int, name: str, objects: int, trips: int) -> _Measured:
+async def measure_in(testbed: Testbed, pid: int, name: str, objects: int, trips: int) -> Measured:
+    """Have so many objects of one new namespace trip again and again, together ``trips`` times."""
     space = await testbed.namespace(name)
     names = [f"{name}-{number}" for number in range(objects)]
     recount = Recount()
@@ -135,7 +138,7 @@ async def _measure(testbed: Testbed, pid: int, name: str, objects: int, trips: i
     if len(found) != trips:
         raise RuntimeError(f"{len(found)} trips seen, {trips} expected")
     lost = REPLICAS - min(recount.fewest.values())
-    return _Measured(found, lost, fresh, churned, operator, everything)
+    return Measured(found, lost, fresh, churned, operator, everything)
 
 
 async def _trip_often(testbed: Testbed, space: str, name: str, left: Iterator[int]) -> None:
@@ -155,7 +158,7 @@ async def _trip_often(testbed: Testbed, space: str, name: str, left: Iterator[in
                 await back.wait()
 
 
-def _result(alone: _Measured, crowd: _Measured, scale: Scale) -> Result:
+def _result(alone: Measured, crowd: Measured, scale: Scale) -> Result:
     beside = f"{scale.idle:,} x 10 pods idle beside"
     one = f"{len(alone.latencies)} trips, {beside}"
     many = f"{len(crowd.latencies)} trips of {CROWD} objects without a pause, {beside}"
@@ -200,6 +203,6 @@ def _result(alone: _Measured, crowd: _Measured, scale: Scale) -> Result:
     )
 
 
-def _words(measured: _Measured) -> str:
+def _words(measured: Measured) -> str:
     cores = os.cpu_count()
     return f"operator {measured.operator:.0%} of a core, all programs {measured.everything:.1f} of {cores} cores"

@@ -101,6 +101,19 @@ def test_a_failed_pod_that_serves_waits_for_the_one_above() -> None:
     assert deleted(world) == ["web-v2-2", "web-v2-1"]
 
 
+def test_a_failed_pod_below_one_that_serves_goes_while_one_above_is_missing() -> None:
+    """OrderedReady would wait for it for ever, and the rollback for the one above."""
+    world = rolling(crashing_pod("web-v2-0", runs=3), ready_pod("web-v2-1"), good=0)
+    world.settle()
+    assert deleted(world) == ["web-v2-0"]
+    world.resize(1, ready_pod("web-v1-0"))
+    world.settle(later=20.0)
+    assert deleted(world) == ["web-v2-0"], "web-2 is still missing"
+    world.resize(1, ready_pod("web-v1-0"), ready_pod("web-v1-2"))
+    world.settle(later=20.0)
+    assert deleted(world) == ["web-v2-0", "web-v2-1"]
+
+
 def test_a_pod_of_the_good_revision_is_never_deleted() -> None:
     world = rolling(crashing_pod("web-v2-2", runs=3))
     world.settle()

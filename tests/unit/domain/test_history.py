@@ -284,6 +284,11 @@ def test_pruning_takes_only_what_is_of_no_use(*, of: ReplicaSetView, prunable: b
     assert select_prunable([of], set(), 0) == ((of,) if prunable else ())
 
 
+def test_of_two_replica_sets_with_one_number_the_same_one_is_pruned_in_any_order() -> None:
+    one, other = replica_set(1, size=0), replace(replica_set(1, size=0), name="web-other")
+    assert select_prunable([one, other], set(), 1) == select_prunable([other, one], set(), 1)
+
+
 def test_the_status_remembers_the_kept_the_busy_and_then_the_newest() -> None:
     states = {4: RolloutState.STOPPED}
     records = tuple(

@@ -177,7 +177,7 @@ def select_prunable(
             and rs.size == 0
             and all(pod.phase in OVER for pod in rs.pods)
         ),
-        key=lambda rs: rs.revision,
+        key=lambda rs: (rs.revision, rs.name),
     )
     return tuple(old[: max(0, len(old) - limit)])
 

@@ -165,8 +165,8 @@ def _plan_deletions(draft: Draft) -> list[Action]:
     """G4: one pod of another revision, from the highest ordinal; the ones above it are healthy again.
 
     The StatefulSet controller has to have seen the partition first: by an older view it would make the pod of
-    the failed revision again. With ``OrderedReady`` the controller makes no pod above one that is not Ready. A pod that serves
-    nobody therefore goes also while one above it is missing.
+    the failed revision again. With ``OrderedReady`` the controller makes no pod above one that is not Ready. A pod
+    that serves nobody therefore goes also while one above it is missing; one that serves waits.
     """
     target = draft.target
     one = draft.workload
@@ -182,7 +182,7 @@ def _plan_deletions(draft: Draft) -> list[Action]:
         if pod.uid in good:
             continue
         if pod.ready_since is not None and len(pods) < draft.spec.replicas:
-            return []
+            continue
         return [DeletePod(pod.name, pod.uid, pod.resource_version)]
     return []
 

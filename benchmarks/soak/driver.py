@@ -192,7 +192,7 @@ class Soak:
             hard = len(self.lives) % 2 == 1
             arguments = [f"--alarms-url={self.alarms.url}"]
             async with self._lab.controller(OURS, kill=hard, arguments=arguments) as pid:
-                began = time.monotonic()
+                began, self.endings.launched = time.monotonic(), time.time()
                 last = len(self.lives) > self._options.restarts
                 while not stop.is_set() and (last or time.monotonic() - began < life_seconds):
                     life.samples.append((time.monotonic(), resident_mib(pid)))

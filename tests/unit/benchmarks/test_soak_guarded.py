@@ -212,6 +212,17 @@ def test_the_end_of_each_workload_is_known_from_its_pods(
     assert endings.find_faults({"web": status}) == faults
 
 
+def test_what_a_restart_may_have_interrupted_is_not_certain() -> None:
+    known = ledger()
+    endings = Endings(known)
+    endings.see_workload("ADDED", workload("1"), 0)
+    for name in ("a", "b"):
+        endings.see_pod("ADDED", good(name), 1)
+    endings.launched = LATE - 10
+    endings.see_workload("MODIFIED", workload("2"), LATE)
+    assert endings.find_faults({"web": "FAILED"}) == []
+
+
 def test_a_lie_of_the_driver_about_one_action_is_found() -> None:
     """What breaks the whole soak when it is tried: a good template that the ledger calls bad."""
     endings = ended_with(ledger(behaviour=None), *ON)

@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.guards import (
     BREAKERS,
     deployment,
@@ -56,6 +58,29 @@ def test_a_good_rollout_of_ten_pods_costs_two_events_and_a_few_statuses(world: N
     assert not counted
     at = sorted(datetime.fromisoformat(one.raw["requestReceivedTimestamp"]) for one in asked)
     assert statuses <= 4 + (at[-1] - at[0]).seconds
+
+
+@pytest.mark.parametrize("replicas", [4, 10])
+@pytest.mark.parametrize(("probed", "most"), [(True, 40), (False, 120)], ids=["probe", "no probe"])
+def test_a_failed_rollout_costs_no_more_requests_than_this(
+    world: Namespace, replicas: int, most: int, *, probed: bool
+) -> None:
+    """Without a readiness probe the Deployment controller takes a crash loop for a whole rollout (ADR 24)."""
+    good, bad = (
+        deployment(way, image, replicas=replicas)
+        for way, image in ((None, "web:1"), ("crash", "web:2"))
+    )
+    if not probed:
+        for one in (good, bad):
+            del one["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]
+    start(world, good, minReadySeconds=0 if probed else 5)
+    world.until_event("RolloutCompleted")
+    log = AuditLog(Path(world.environment.audit_log))
+    world.apply(bad)
+    until_guard(world, "ROLLBACK_SUCCESSFUL")
+    world.until_event("RollbackCompleted")
+    asked = find_requests(world, log)
+    assert len(asked) <= most, Counter(one.words for one in asked)
 
 
 def test_an_undo_to_a_revision_that_failed_once_brings_no_hold_back(world: Namespace) -> None:

@@ -7,11 +7,11 @@ not grow with what is not guarded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.identity import GROUP
-from tripswitch.api.tolerant import field, read_text, read_version
+from tripswitch.api.tolerant import field, read_decimal, read_text, read_version
 from tripswitch.cluster.workloads import Target, see_workload
 from tripswitch.domain.values.protection import Workload, WorkloadKind
 
@@ -59,6 +59,8 @@ class WorkloadIndex:
         self._changed = changed
         self._briefs: dict[Target, Brief] = {}
         self._targets: dict[str, Target] = {}
+        self._alike_since: dict[str, int] = {}
+        """By UID: the oldest version from which the latest one differs in its status only; absent: only the latest."""
         self.gone: Callable[[str], object] = lambda _: None
         """Called with the UID of each workload that was deleted."""
 
@@ -73,6 +75,13 @@ class WorkloadIndex:
     def find(self, target: Target) -> Brief | None:
         """Return a workload by name."""
         return self._briefs.get(target)
+
+    def find_latest_like(self, target: Target, uid: str, looked_at: str) -> str:
+        """Return the latest known version of a workload that differs from the one looked at in its status only."""
+        known, since = self._briefs.get(target), self._alike_since.get(uid)
+        if known is None or known.uid != uid or known.view is None or since is None:
+            return looked_at
+        return known.view.resource_version if since <= read_decimal(looked_at) else looked_at
 
     def find_target(self, uid: str) -> Target | None:
         """Return the name of a workload by its UID."""
@@ -103,12 +112,17 @@ class WorkloadIndex:
     def _drop_predecessor(self, brief: Brief) -> None:
         """Drop a workload that was deleted and made again under its name while nobody looked."""
         self._targets.pop(brief.uid, None)
+        self._alike_since.pop(brief.uid, None)
         self.gone(brief.uid)
 
     def _put(self, after: Brief, before: Brief | None) -> None:
         """Keep a version of a workload, and tell what is new in it."""
         self._briefs[after.target] = after
         self._targets[after.uid] = after.target
+        if before is not None and _differs_in_status_only(before.view, after.view):
+            self._alike_since.setdefault(after.uid, before.version)
+        else:
+            self._alike_since.pop(after.uid, None)
         if before is None or before.wish != after.wish:
             self._relabelled(after.target)
             self._changed(after.target)
@@ -120,6 +134,7 @@ class WorkloadIndex:
         target = self._targets.pop(uid, None)
         if target is not None:
             del self._briefs[target]
+            self._alike_since.pop(uid, None)
             self.gone(uid)
             self._changed(target)
 
@@ -138,6 +153,25 @@ class WorkloadIndex:
         brief = self._briefs.get(target)
         if brief is not None:
             self._briefs[target] = Brief(target, brief.uid, brief.version, brief.wish)
+            self._alike_since.pop(brief.uid, None)
+
+
+def _differs_in_status_only(before: Workload | None, after: Workload | None) -> bool:
+    """Return whether two versions differ at most in what their controller says, and in conditions.
+
+    The revisions in the status of a StatefulSet are not among these: they say which pods its controller makes.
+    """
+    if before is None or after is None:
+        return False
+    same = replace(
+        before,
+        resource_version=after.resource_version,
+        observed_generation=after.observed_generation,
+        complete=after.complete,
+        stalled=after.stalled,
+        deadline_exceeded=after.deadline_exceeded,
+    )
+    return same == after
 
 
 def _is_known(before: Brief, uid: str, version: int, *, guarded: bool) -> bool:

@@ -97,10 +97,27 @@ async def test_after_a_write_that_failed_no_other_follows(code: int) -> None:
     views = holding()
     async with table(views) as (server, client):
         server.on(f"PATCH {WEB}", refuse(code, "NotFound" if code == 404 else "Conflict"))
+        server.on(f"GET {WEB}", answer(raws.deployment(version=13, spec={"replicas": 9})))
         executor = HoldExecutor(client, views.store, lambda: 0.0)
         with pytest.raises(ConflictError):
             await executor.act(views.record(), "", [HOLD, REPORT, RAISE])
-        assert len(server.requests) == 1
+        assert [name for name, _ in server.requests if name.startswith("PATCH")] == [f"PATCH {WEB}"]
+
+
+async def test_what_a_status_of_the_controller_got_in_the_way_of_is_sent_again() -> None:
+    """W1: it answers the pause with a status. Nothing that was decided depends on that."""
+    views = holding()
+    async with table(views) as (server, client):
+        held = {**HELD, "metadata": {**HELD["metadata"], "generation": 3}}
+        again = {**held, "status": {"observedGeneration": 3}}
+        again = {**again, "metadata": {**again["metadata"], "resourceVersion": "13"}}
+        server.on(f"PATCH {WEB}", answer(held))
+        server.on(f"PATCH {WEB}/status", refuse(409, "Conflict"), answer(again))
+        server.on(f"GET {WEB}", answer(again))
+        executor = HoldExecutor(client, views.store, lambda: 0.0)
+        await executor.act(views.record(), "", [HOLD, REPORT])
+        sent = server.bodies(f"PATCH {WEB}/status")
+        assert [body["metadata"]["resourceVersion"] for body in sent] == ["12", "13"]
 
 
 @pytest.mark.parametrize("action", [RAISE, DELETE], ids=["resize", "delete"])

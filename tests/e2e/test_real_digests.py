@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.namespace import Namespace, Object, is_ready, revision, rollout
+from tests.e2e.namespace import Namespace, Object, conditions, is_ready, revision, rollout
 from tests.e2e.real import GOOD, PATIENCE, service
 from tests.support.environment import Environment
 from tools.cluster.control_plane import ControlPlane
@@ -32,6 +32,7 @@ OTHER_MESH = Image("other-mesh", ("/bin/sh", "-c", "exec sleep 3601"))
 """Two versions of a container that is injected."""
 BAD = Image("bad-push", ("/bin/sh", "-c", "sleep 0.2; exit 3"))
 HOST = "digests.test"
+HOOK = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP"]}
 
 
 @dataclass
@@ -281,10 +282,38 @@ def test_d4_a_rollback_to_a_digest_that_the_registry_deleted_says_so_and_waits(
     assert "its tag is not used instead" in words
     status = world.until(lambda s: "no longer has" in s["rolloutStateReason"], seconds=PATIENCE)
     assert rollout(status) == "ROLLBACK_IN_PROGRESS"
+    told = conditions(status)["RollbackAtRisk"]
+    assert told["reason"] == "RevisionIncomplete"
+    assert f"no longer has {HOST}/{place.repository}:latest as {first[:19]}" in told["message"]
     assert place.digests() == {first}
     place.push(FIRST, "again")
     world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=PATIENCE)
     place.until_ready(2)
+    assert place.digests() == {first}
+    world.until(lambda s: "RollbackAtRisk" not in conditions(s), seconds=PATIENCE)
+
+
+def test_b9_a_digest_that_is_gone_is_told_before_a_rollback_needs_it(place: Place) -> None:
+    """A pod of the completed revision is lost while the next revision is rolled out."""
+    world, first = place.world, place.push(FIRST)
+    world.completed(place.service(2), PATIENCE)
+    second = place.push(SECOND)
+    assert first != second
+    place.registry.delete(place.repository, first)
+    wanted = place.service(2)
+    wanted["spec"]["deploymentConfiguration"] = {"lifecycleHooks": [HOOK]}
+    wanted["spec"]["template"]["metadata"]["annotations"] = {"release": "2"}
+    world.apply(wanted)
+    world.until(lambda s: "waits at PRE_SCALE_UP" in s["rolloutStateReason"], seconds=PATIENCE)
+    world.kubectl("delete", "pod", world.pods()[0].metadata.name, "--wait=false")
+    status = world.until(lambda s: "RollbackAtRisk" in conditions(s), seconds=PATIENCE)
+    assert (
+        f"no longer has {HOST}/{place.repository}:latest as {first[:19]}"
+        in conditions(status)["RollbackAtRisk"]["message"]
+    )
+    place.push(FIRST, "again")
+    place.until_ready(2)
+    world.until(lambda s: "RollbackAtRisk" not in conditions(s), seconds=PATIENCE)
     assert place.digests() == {first}
 
 

@@ -85,6 +85,17 @@ def test_f10_it_is_whole_once_the_config_map_is_back() -> None:
     assert available.status
 
 
+def test_f10_a_pod_that_has_got_what_it_waited_for_is_not_taken_away_while_it_starts() -> None:
+    """It runs some seconds before it is Ready: recorded on a real kubelet."""
+    world = failed_for_config().settle(600.0)
+    stuck = [p.name for p in world.replica_set("v1").pods if p.ready_since is None]
+    world.become("v1", lambda name, now: pod(name, running(now))).look(1.0)
+    assert world.sizes() == {"v1": 4}
+    assert stuck == [p.name for p in world.replica_set("v1").pods if p.ready_since is None]
+    world.heal("v1").settle()
+    assert world.state() is S.ROLLBACK_SUCCESSFUL
+
+
 def test_f10_it_is_tried_again_when_one_more_pod_is_healthy() -> None:
     world = failed_for_config().settle(600.0)
     told = len(world.events)

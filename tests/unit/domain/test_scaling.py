@@ -106,7 +106,7 @@ def test_pod_counts_are_a_replica_set_in_numbers() -> None:
         healthy=1,
         gone=False,
         running=3,
-        waiting=1,
+        waiting=2,
         next_healthy_at=START + 40,
         starting=2,
     )

@@ -31,7 +31,7 @@ class PodCounts:
     running: int = 0
     """Live pods in phase Running."""
     waiting: int = 0
-    """Live pods that never failed and wait for something outside of them (F10)."""
+    """Live pods that never failed and wait for something outside of them, or have just got it (F10)."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
     starting: int = 0
@@ -87,7 +87,7 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
-        waiting=sum(_is_waiting(pod) for pod in live),
+        waiting=sum(_is_waiting(pod) or _is_starting(pod) for pod in live),
         next_healthy_at=min((at for at in moments if at > now), default=None),
         starting=sum(_is_starting(pod) for pod in live),
         sized_for=replica_set.sized_for,

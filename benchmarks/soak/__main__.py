@@ -35,12 +35,14 @@ async def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--objects", type=int, default=500)
     parser.add_argument("--rate", type=float, default=1.0, help="actions per second")
-    parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--restarts", type=int, help="default: one in 20 minutes, at least one")
     parser.add_argument("--no-docs", action="store_true", help="only print, write no file")
     parser.add_argument(
         "--keep", default=".clusters/soak-logs", help="where logs go if there are faults"
     )
     options = parser.parse_args()
+    if options.restarts is None:
+        options.restarts = max(1, round(options.minutes / 20))
     with tempfile.TemporaryDirectory(prefix="tripswitch-soak-") as directory:
         async with Testbed(Path(directory), peers=False, audit_bodies=True) as testbed:
             soak = Soak(testbed, options)

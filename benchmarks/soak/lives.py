@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 GROWTH = 1.10
+LEAST_SECONDS = 300.0
+"""Memory of a shorter life says nothing: the fleet may still be growing, and caches fill."""
 
 
 @dataclass
@@ -17,7 +19,7 @@ class Life:
         """Memory in the first and in the last fifth (medians), None if it was short."""
         values = [mib for _, mib in self.samples]
         part = len(values) // 5
-        if part < 3:
+        if part < 3 or self.samples[-1][0] - self.samples[0][0] < LEAST_SECONDS:
             return None
         # The first moments do not count: caches fill.
         early = sorted(values[part : 2 * part])[part // 2]

@@ -82,6 +82,7 @@ def _request_rows(costs: dict[str, Counter[str]]) -> list[Row]:
             str(costs[what].total()),
             target=f"{most} or fewer",
             met=costs[what].total() <= most,
+            reason="its controller writes its status at the same time, and what is refused as stale is tried again",
         )
         for what, (one, most) in words.items()
     ]
@@ -122,6 +123,7 @@ def _standing_rows(
             f"{churning.requests.total()} requests",
             target=f"under {MOST_SHARE:.0%} of a core at {EVENTS:.0f} a second",
             met=share < MOST_SHARE,
+            reason="each event is decoded before it is known that nothing guards the pod",
         ),
     ]
 

@@ -74,3 +74,23 @@ def test_the_rows_of_the_real_node_are_read_from_its_page() -> None:
         ("53.2 s, 20.3 s after the health deadline", "health deadline + 21 s", True),
         ("54.4 s, 21.2 s after the health deadline", "health deadline + 21 s", False),
     ]
+
+
+def test_the_trips_of_guarded_deployments_are_read_from_the_same_page() -> None:
+    """Half a second more than a GuardedDeployment's; what is whole later is not in the target."""
+    page = """
+## A guarded Deployment beside a plain one
+
+Written by hand here: rounds: 1.
+
+| image | replicas | readiness probe | trip / restored | fewest | lost | requests | plain: fewest | plain: lost |
+|---|---|---|---|---|---|---|---|---|
+| exit-2 | 4 | no | 4.4 / 40.8 | 0 | 8.1 | 32 | 1 | 178 |
+| missing-tag | 10 | yes | 5.6 / 0.6 | 8 | 4.3 | 26 | 8 | 120 |
+"""
+    rows = read_real_node(page).rows
+    assert [(row.ours, row.target, row.met) for row in rows] == [
+        ("4.4 s, whole 40.8 s later; 8.1 pod seconds lost", "4.5 s", True),
+        ("5.6 s, whole 0.6 s later; 4.3 pod seconds lost", "5.5 s", False),
+    ]
+    assert "without readiness probe" in rows[0].measure

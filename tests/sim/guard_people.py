@@ -220,12 +220,16 @@ class GuardPeople(People):
                 self._server.drop_breaker(breaker.uid)
 
     def help_on(self) -> int:
-        """Delete the pods that a StatefulSet's controller waits for in vain; return how many.
+        """Do what the status asks a person to do; return how many pods were deleted for it.
 
-        With OrderedReady it makes no pod of the next revision while one of an older revision is not
-        Ready. No breaker may delete that one, because it is not of a revision that failed.
+        A Deployment without a progress deadline waits for ever for a pod that no node has room for: it
+        gets one. With OrderedReady a StatefulSet's controller makes no pod of the next revision while one of
+        an older revision is not Ready. No breaker may delete that one, because it is not of a revision that
+        failed.
         """
         one = self._workload
+        if isinstance(one, RawDeployment) and one.deadline is None:
+            self._server.change_workload(deadline=600)
         if not isinstance(one, RawStateful) or self.is_marked:
             return 0
         wanted = one.status.update_revision

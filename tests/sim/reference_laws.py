@@ -35,7 +35,8 @@ class ReferenceLaws:
         named = self.find_named(candidate)
         asked = NO_REFERENCES if question is None else question.references
         there = candidate is not None and any(
-            rs.name == candidate.replica_set for rs in look.snapshot.replica_sets
+            rs.name == candidate.replica_set and not rs.deleting
+            for rs in look.snapshot.replica_sets
         )
         if asked != named and (there or asked != NO_REFERENCES):
             return [f"{asked} are asked for, and {candidate} names {named} (B9)"]

@@ -83,6 +83,17 @@ def test_recreate_waits_for_no_pod_of_a_replica_set_that_a_storm_holds_at_0() ->
     assert world.sizes() == {"v3": 4}
 
 
+def test_p1_the_clock_stands_still_at_once_when_a_stormy_rollout_is_scaled_to_0() -> None:
+    """W3: the second look at the same snapshot finds nothing more (world 19030000018)."""
+    world = stormy().want(replicas=0)
+    snapshot = world.snapshot
+    status = decide(snapshot, world.now).status
+    again = replace(snapshot, guarded=replace(snapshot.guarded, status=status))
+    assert decide(again, world.now).status == status
+    assert status.memory.rollout is not None
+    assert status.memory.rollout.held_at == world.now
+
+
 def test_a_good_rollout_that_meets_a_short_storm_completes() -> None:
     world = stormy(replicas=8)
     world.reject("v2").look(0.5)

@@ -10,7 +10,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tools.cluster.control_plane import ClusterError
+from tools.cluster.ports import free_port
 from tools.cluster.processes import Startable, fork, leashed
 
 ROOT = Path(__file__).parents[1]
@@ -138,7 +138,7 @@ class OperatorProcess(Startable):
 
     def launch(self) -> None:
         """Start it without waiting."""
-        self.port = _free_port()
+        self.port = free_port()
         command = [sys.executable, "-m", "tripswitch.shell", "--kubeconfig", str(self.kubeconfig)]
         command += ["--health-port", str(self.port), *self.arguments]
         with self.log.open("ab") as log:
@@ -200,12 +200,6 @@ class OperatorProcess(Startable):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from tools.cluster.ports import free_port
 from tools.cluster.processes import Startable
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +59,7 @@ class Prometheus(Startable):
         self._context = ssl.create_default_context(cafile=authority) if authority else None
         self._targets = [f"127.0.0.1:{port}" for port in targets]
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = _free_port()
+        self._port = free_port()
 
     def start(self) -> None:
         """Return when it answers. Raises AssertionError with its log when it does not."""
@@ -153,9 +153,3 @@ class Prometheus(Startable):
             "rule_files": [str(self._rules)],
             "scrape_configs": [scrape],
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

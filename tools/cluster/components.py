@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tools.cluster.layout import CLIENT_BURST, CLIENT_QPS, LOOPBACK, Layout
+from tools.cluster.layout import CLIENT_BURST, CLIENT_QPS, Layout
+from tools.cluster.ports import LOOPBACK
 
 SIMULATED_NODE = {"kwok.x-k8s.io/node": "fake"}
 """The annotation that tells kwok which nodes are its own; a real node can stand beside them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import Any
 import yaml
 
 from tools.cluster.certificates import write_certificates, write_private
+from tools.cluster.ports import LOOPBACK, free_port
 from tools.cluster.stages import write_stages
 
 REPOSITORY = Path(__file__).parents[2]
 CLUSTERS = REPOSITORY / ".clusters"
 """Where clusters have their directories unless somebody says otherwise; git does not see it."""
 
-LOOPBACK = "127.0.0.1"
 SERVICE_ADDRESS = "10.96.0.1"
 """Where pods on a real node find the API server."""
 
@@ -127,12 +126,11 @@ def prepare(
 
 
 def free_ports() -> dict[str, int]:
-    """A port that is free now for each listener. All are held until the last is chosen."""
-    sockets = [socket.create_server((LOOPBACK, 0)) for _ in _PORTS]
-    ports = {name: held.getsockname()[1] for name, held in zip(_PORTS, sockets, strict=True)}
-    for held in sockets:
-        held.close()
-    return ports
+    """A port that is free now for each listener."""
+    found: set[int] = set()
+    while len(found) < len(_PORTS):
+        found.add(free_port())
+    return dict(zip(_PORTS, found, strict=True))
 
 
 def _with_subresources(*plurals: str) -> list[str]:

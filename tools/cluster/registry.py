@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from tools.cluster.ports import free_port
 from tools.cluster.processes import Process, Startable
 
 _SECONDS = 30.0
@@ -33,7 +33,7 @@ class Registry(Startable):
 
     def __init__(self, directory: Path, address: str) -> None:
         self._directory = directory
-        self.location = f"{address}:{_free_port(address)}"
+        self.location = f"{address}:{free_port(address)}"
         self._process = Process(
             "docker-registry",
             ["/usr/bin/docker-registry", "serve", str(directory / "registry.yaml")],
@@ -136,8 +136,3 @@ class Registry(Startable):
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
-
-
-def _free_port(address: str) -> int:
-    with socket.create_server((address, 0)) as held:
-        return int(held.getsockname()[1])

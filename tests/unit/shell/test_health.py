@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-
 import aiohttp
 import pytest
 
+from tools.cluster.ports import free_port
 from tripswitch.shell.health import HealthServer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,8 @@ class Recount:
     def _is_all_new(self, look: Look) -> bool:
         """F, G: whether the controller of a known workload has made all of these pods since the look before."""
         rs, known = find_set(look, self.rollout.revision), look.snapshot.guarded.status.memory
-        if look.snapshot.protected is None or known.rollout is None or rs is None:
+        protected = look.snapshot.protected
+        if protected is None or protected.made_anew or known.rollout is None or rs is None:
             return False
         seen = any(record.replica_set == rs.name for record in known.revisions)
         return not seen and not self._mark

@@ -851,3 +851,14 @@ def test_a_template_is_known_by_its_digest() -> None:
     world = completed()
     world.want(template=replace(template("v1"), images=("other:tag",))).settle(1.0)
     assert world.rollout.revision == 1
+
+
+def test_t4_the_threshold_comes_down_to_the_count_while_the_replica_set_is_gone() -> None:
+    """T5: what was counted stays counted without its ReplicaSet (world 10000329)."""
+    world = completed(8)
+    world.apply("v2").settle(1.0)
+    world.crash("v2", count=3).look(1.0)
+    assert (world.breaker().failure_count, world.breaker().threshold) == (3, 4)
+    world.forget_replica_set("v2").want(replicas=4).look(1.0)
+    assert world.rollout.kind is RolloutKind.ROLLBACK
+    assert "3 failures (threshold 3)" in world.rollout.message

@@ -145,7 +145,7 @@ def watch_pods(
         breaker=after,
         failures=failures,
         ready_seconds=None if breaker.unlisted else _measure(target.pods, known),
-        cause=_find_cause(after, failures, target.revision),
+        cause=find_cause(after, failures, target.revision),
         wake_at=min([*look_wakes, *stage_wakes], default=None),
         need=merge_needs(look.need for look in looks if look.need is not None),
     )
@@ -185,8 +185,8 @@ def _forget_attempts(seen: Counted, now: Instant) -> Counted:
     )
 
 
-def _find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) -> str | None:
-    """T5, and F6's FailNow."""
+def find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) -> str | None:
+    """Return why the breaker trips after these new failures (T5, and F6's FailNow); None: it does not."""
     for failure in failures:
         if failure.verdict is Verdict.FAIL_NOW:
             return f"failurePolicy says FailNow: {describe_failure(failure)} in pod {failure.pod}"

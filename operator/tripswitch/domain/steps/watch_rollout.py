@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tripswitch.domain.rules.breaker import take_base_line, watch_pods
+from tripswitch.domain.rules.breaker import find_cause, take_base_line, watch_pods
 from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.digests import find_dropped
 from tripswitch.domain.rules.failure_reasons import PULLS
@@ -47,7 +47,10 @@ def watch_rollout(draft: Draft) -> tuple[Draft, str | None]:
     draft = draft.with_memory(breaker=watched.breaker, revisions=revisions).wake(watched.wake_at)
     draft = draft.need(watched.need)
     draft = take(replace(draft, failures=draft.failures + watched.failures))
-    return _tell_failures(draft, watched.failures), watched.cause
+    cause = watched.cause
+    if draft.target is None:  # it was deleted; the threshold may have come down to the count (T4)
+        cause = find_cause(watched.breaker, (), draft.rollout.revision)
+    return _tell_failures(draft, watched.failures), cause
 
 
 def _excuse_pulls(draft: Draft) -> tuple[PolicyRule, ...]:

@@ -114,6 +114,19 @@ def until(
     return found
 
 
+def until_seen(world: Namespace, workload: Object, name: str = "web") -> None:
+    """Wait until the operator has seen a workload in this generation, and its revision.
+
+    Until then the conditions of a Deployment may still tell of the trip of the template before
+    (docs/how-to/guard-workloads.md).
+    """
+    generation = workload["metadata"]["generation"]
+    until(
+        lambda: guard_status(world, name),
+        lambda status: status["targetGeneration"] >= generation,
+    )
+
+
 def start(world: Namespace, workload: Object, **spec: Any) -> None:
     """Apply a good workload and its breaker, and wait until it has completed."""
     world.apply(workload)

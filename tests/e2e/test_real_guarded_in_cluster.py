@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.guards import LABEL, until
+from tests.e2e.guards import LABEL, until, until_seen
 from tests.e2e.in_cluster import Installed, install_chart
 from tests.e2e.namespace import Namespace, Object
 from tests.e2e.public_manifests import (
@@ -129,6 +129,7 @@ def test_a_labelled_deployment_goes_back_by_itself_and_nothing_stays(installed: 
 
     corrected = STAND_INS["podinfo-5.0.4"].reference
     world.kubectl("set", "image", "deploy/backend", f"backend={corrected}")
+    until_seen(world, get(world, "deploy/backend"), "backend-deployment")
     code, words, _ = follow(world, "deployment/backend")
     assert (code, "successfully rolled out" in words) == (0, True), words
     assert serving(world, manifest) == [corrected] * 4

@@ -18,6 +18,7 @@ import pytest
 from tools.cluster import layout, ownership
 from tools.cluster.build import build
 from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.cluster.ports import LOOPBACK
 from tools.cluster.processes import born
 from tools.cluster.programs import Program
 from tools.cluster.toolchain import BuildError, find_go
@@ -173,7 +174,7 @@ def test_a_port_that_is_taken_in_the_last_moment_costs_another_try(
     tmp_path: Path,
 ) -> None:
     said: list[str] = []
-    with socket.create_server((layout.LOOPBACK, 0)) as thief:
+    with socket.create_server((LOOPBACK, 0)) as thief:
         taken = {**layout.free_ports(), "kube-apiserver": thief.getsockname()[1]}
         choices = iter([taken])
 

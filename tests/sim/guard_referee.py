@@ -22,7 +22,7 @@ from tests.sim.objects import (
     RawWorkload,
 )
 from tests.sim.operator import Decide, Look
-from tests.sim.referee import CounterexampleError, Referee, find_harm
+from tests.sim.referee import CounterexampleError, Referee, count_decision, find_harm
 from tests.sim.workload_api import WorkloadServer
 from tests.support.invariants import check_status, compute_kept_healthy
 from tripswitch.cluster.workload_index import OPT_IN
@@ -75,7 +75,7 @@ class GuardReferee(Referee):
 
     def looked(self, look: Look) -> None:
         """Check a decision, whatever becomes of it."""
-        self.seen["decisions"] += 1
+        count_decision(self.seen, look)
         found = _check_plan(look) + self._check_rivals(look)
         if look.decision.status.memory.rollout is not None:
             found += check_status(look.decision.status)

@@ -71,6 +71,13 @@ SAMPLE = 11
 """Each look of this number is asked of the laws, too; they cost a dozen decisions."""
 
 
+def count_decision(seen: Counter[str], look: Look) -> None:
+    """Count a decision, its actions by name, and whether it asks for a reading anew (V1)."""
+    seen["decisions"] += 1
+    seen["checks"] += look.decision.check is not None
+    seen.update({type(action).__name__ for action in look.decision.actions})
+
+
 class Referee:
     """``calm``: nothing in this world takes a healthy pod away, or touches a size, except us."""
 
@@ -116,7 +123,7 @@ class Referee:
 
     def looked(self, look: Look) -> None:
         """Check a decision, whatever becomes of it."""
-        self.seen["decisions"] += 1
+        count_decision(self.seen, look)
         found = check_decision(look.snapshot, look.decision, look.now)
         if self.seen["decisions"] % SAMPLE == 0:
             self.seen["decisions asked again (laws)"] += 1

@@ -181,7 +181,10 @@ class NamedObjects:
         if self._calm:
             return
         self._later(self._rng.expovariate(1 / self._plan.every), self._strike)
-        plural = self._rng.choice([plural for plural in PLURALS if self._all[plural]])
+        known = [plural for plural in PLURALS if self._all[plural]]
+        if not known:
+            return
+        plural = self._rng.choice(known)
         name = self._rng.choice(sorted(self._all[plural]))
         self.count("ConfigMaps and ServiceAccounts deleted")
         self._change(plural, self._there[plural] - {name})

@@ -107,7 +107,7 @@ def test_an_undo_to_a_revision_that_failed_once_brings_no_hold_back(world: Names
     )
     assert images(world) == ["web:2"] * 4
     assert_nothing_of_ours(find(world, "deployment"))
-    assert not guard_status(world).get("hold")
+    until(lambda: guard_status(world), lambda status: not status.get("hold"))
     assert not {"WorkloadResumed", "HoldFound"} & {reason for reason, _ in world.events()}
     taken = [one for one in find_requests(world) if one.words == "patch deployments"]
     assert len([one for one in taken if one.code == 200]) == 3, "paused, resumed, freed of the copy"

@@ -22,7 +22,7 @@ PLACES = {
     "T2": ("domain/rules/threshold.py", "compute_threshold"),
     "T3": ("domain/rules/threshold.py", "compute_threshold"),
     "T4": ("domain/steps/judge_rollout.py", "_mark_threshold"),
-    "T5": ("domain/rules/breaker.py", "_find_cause"),
+    "T5": ("domain/rules/breaker.py", "find_cause"),
     "V1": ("domain/values/sight.py", "Sight"),
     "V2": ("domain/rules/sight.py", "compute_due"),
     "V3": ("domain/rules/node_life.py", "follow_lease"),

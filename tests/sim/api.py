@@ -130,6 +130,8 @@ class ApiServer:
         changed = replace(rs, **changes)
         if changed == rs:
             return rs
+        if changed.size != rs.size:
+            changed = replace(changed, generation=rs.generation + 1)
         told = changed.deployed
         if told is not None and changed.size != rs.size:
             changed = replace(changed, deployed=replace(told, generation=told.generation + 1))

@@ -143,7 +143,8 @@ class Controllers:
         told = self._api.sets[uid].deployed
         if told is not None:
             changes["deployed"] = self._count_available(uid, live, told)
-        self._api.patch_set(uid, create_error=error, **changes)
+        observed = self._api.sets[uid].generation
+        self._api.patch_set(uid, create_error=error, observed=observed, **changes)
 
     def _count_available(self, uid: str, live: list[RawPod], told: Deployed) -> Deployed:
         """A pod is available once it has been Ready for minReadySeconds."""

@@ -233,6 +233,7 @@ def _end(ended: Ended, created: Instant) -> JsonObject:
 def _encode_set(rs: RawSet) -> JsonObject:
     metadata = _metadata(rs.name, rs.uid, rs.version, deleting=rs.deleting)
     mark = {HASH_LABEL: hash_of(rs.name)}
+    metadata["generation"] = rs.generation
     metadata["creationTimestamp"] = format_time(rs.created)
     metadata["labels"] = {**(SELECTOR if rs.matches else ELSEWHERE), **mark}
     annotations = {REVISION: str(rs.revision), DIGEST: rs.template.digest}
@@ -267,6 +268,7 @@ def _encode_set(rs: RawSet) -> JsonObject:
         "status": {
             "replicas": rs.seen_live,
             "readyReplicas": rs.seen_ready,
+            "observedGeneration": rs.observed,
             "conditions": conditions,
         },
     }

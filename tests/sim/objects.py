@@ -112,6 +112,9 @@ class RawSet:
     create_error: str = ""
     seen_live: int = 0
     seen_ready: int = 0
+    generation: int = 1
+    observed: int = 0
+    """The generation that the ReplicaSet controller has looked at last."""
     sized_for: int | None = None
     matches: bool = True
     """Whether the GuardedDeployment's selector matches its labels."""

@@ -358,6 +358,8 @@ class SimulatedTransport:
         answer = self._net.rest.answer(flight.call)
         if answer.status == 409:
             self._net.count("conflicts")
+        if answer.status == 403 and flight.target.plural == "replicasets":
+            self._net.count("creations refused")
         flight.written(answer)
         return answer
 

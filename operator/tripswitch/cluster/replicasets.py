@@ -62,6 +62,8 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
         owned=guard is not None,
         deleting=bool(metadata.get("deletionTimestamp")),
         create_error=find_create_error(body),
+        observed=read_int(field(body, "status", "observedGeneration"))
+        >= read_int(metadata.get("generation")),
         sized_for=read_decimal(sized_for) if read_text(sized_for).isdecimal() else None,
         pins=read_pins(body),
     )

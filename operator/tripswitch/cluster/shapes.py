@@ -109,6 +109,7 @@ class _ReplicaSetSpec(TypedDict, total=False):
 
 
 class _ReplicaSetStatus(TypedDict, total=False):
+    observedGeneration: Any
     conditions: list[_Condition]
 
 

@@ -83,6 +83,21 @@ def test_recreate_waits_for_no_pod_of_a_replica_set_that_a_storm_holds_at_0() ->
     assert world.sizes() == {"v3": 4}
 
 
+def leave(world: ManualCluster) -> ManualCluster:
+    """Have the ReplicaSet controller be away: it makes no pod, and says nothing of the latest size."""
+    found = world.replica_set("v2")
+    failed = tuple(pod for pod in found.pods if not pod.live)
+    return world.put(replace(found, pods=failed, observed=False))
+
+
+def test_v_a_good_rollout_after_a_storm_waits_for_a_controller_that_is_away() -> None:
+    """P1: a Failed pod that nobody replaces says nothing about the revision (world 10000420)."""
+    world = stormy()
+    for _ in range(200):
+        leave(world).look(5.0)
+    assert world.state() is RolloutStatus.IN_PROGRESS
+
+
 def test_p1_the_clock_stands_still_at_once_when_a_stormy_rollout_is_scaled_to_0() -> None:
     """W3: the second look at the same snapshot finds nothing more (world 19030000018)."""
     world = stormy().want(replicas=0)

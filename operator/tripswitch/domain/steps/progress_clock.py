@@ -59,8 +59,10 @@ def _is_anything_awaited(draft: Draft) -> bool:
         return error is not None and error.digest == digest and not error.name_taken
     counts = draft.counts_of(draft.rollout.revision)
     size = min(counts.size, draft.spec.replicas)  # one that a storm holds (R8) may have been larger
-    failed = counts.live < size and any(pod.phase in OVER for pod in target.pods)
-    return failed or bool(target.create_error) or bool(find_awaited(draft))
+    failed = any(pod.phase in OVER for pod in target.pods)
+    # A controller that has not looked at the latest size makes no pod in place of a failed one.
+    replaced = failed and target.observed and counts.live < size
+    return replaced or bool(target.create_error) or bool(find_awaited(draft))
 
 
 def find_awaited(draft: Draft) -> list[PodView]:

@@ -31,8 +31,9 @@ class ReplicaSetView:
     deleting: bool = False
     create_error: str = ""
     """The ReplicaSet controller's words when it cannot create pods (quota, admission)."""
-    observed: bool = True
-    """The ReplicaSet controller has looked at the latest size and at every pod that is there."""
+    observed: bool = field(default=True, compare=False)
+    """The ReplicaSet controller has looked at the latest size. That it has is no news on its own: the pods that it
+    makes, or the error that it meets, are."""
     sized_for: int | None = None
     """The ``spec.replicas`` that ``size`` was decided for; None if that was never written down."""
     pins: tuple[Pin, ...] = ()

@@ -293,6 +293,9 @@ class Storm(ApiModel):
     batch: int = Field(default=0, description="How many pods that allows.")
     tries: int = Field(default=0, description="Tries in a row without a pod that stayed.")
     message: str = Field(default="", description="Why the latest pod failed.")
+    sized_for: int | None = Field(
+        default=None, description="The replicas that the size was decided for."
+    )
 
 
 class Condition(ApiModel):

@@ -83,6 +83,18 @@ def test_recreate_waits_for_no_pod_of_a_replica_set_that_a_storm_holds_at_0() ->
     assert world.sizes() == {"v3": 4}
 
 
+def test_w1_a_size_that_a_storm_holds_is_scaled_once() -> None:
+    """R4: also if the operator ends between its status and the sizes (world 30000043)."""
+    world = stormy().want(paused=True).settle(1.0)
+    world.want(replicas=16)
+    snapshot = world.snapshot
+    first = decide(snapshot, world.now)
+    guarded = replace(snapshot.guarded, status=first.status)
+    again = decide(replace(snapshot, guarded=guarded), world.now)
+    assert first.status.memory.storms[0].size > snapshot.guarded.status.memory.storms[0].size
+    assert (again.status, again.actions) == (first.status, first.actions)
+
+
 def leave(world: ManualCluster) -> ManualCluster:
     """Have the ReplicaSet controller be away: it makes no pod, and says nothing of the latest size."""
     found = world.replica_set("v2")

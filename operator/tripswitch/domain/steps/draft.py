@@ -214,9 +214,11 @@ def _count_all(snapshot: Snapshot, now: Instant) -> dict[str, PodCounts]:
     Whether all its pods are gone is of its real size: nothing waits for pods that it does not make.
     """
     guarded = snapshot.guarded
-    held = {storm.replica_set: storm.size for storm in guarded.status.memory.storms}
+    held = {storm.replica_set: storm for storm in guarded.status.memory.storms}
     counted = {rs.name: count_pods(rs, guarded.spec, now) for rs in snapshot.replica_sets}
     for rs in snapshot.replica_sets:
         if rs.name in held and not rs.deleting:
-            counted[rs.name] = replace(counted[rs.name], size=held[rs.name])
+            storm, counts = held[rs.name], counted[rs.name]
+            mark = counts.sized_for if storm.sized_for is None else storm.sized_for
+            counted[rs.name] = replace(counts, size=storm.size, sized_for=mark)
     return counted

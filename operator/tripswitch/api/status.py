@@ -348,10 +348,6 @@ class CommonStatus(ApiModel):
     revisions: tuple[Revision, ...] = Field(
         default=(),
         description="History, newest first.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["revision"],
-        },
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),
@@ -373,9 +369,5 @@ class Status(CommonStatus):
     storms: tuple[Storm, ...] = Field(
         default=(),
         description="ReplicaSets whose pods fail as soon as they are made (rule R8).",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["replicaSet"],
-        },
     )
     collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")

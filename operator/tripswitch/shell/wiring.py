@@ -250,10 +250,9 @@ class Wiring:
             len(self.store.pods),
         )
         await self.leadership.gain()
+        # What changed while nobody led comes before all that may be at rest.
         for record in self.store.records():
-            if (
-                record.unobserved
-            ):  # what changed while nobody led comes before all that may be at rest
+            if record.unobserved:
                 self.store.hurry(record.key)
         self.gate.set()
 

@@ -169,7 +169,7 @@ def _scale(draft: Draft, plan: Plan) -> list[Action]:
             rs.uid,
             rs.resource_version,
             plan.sizes[rs.name],
-            plan.compute_mark(rs, draft.spec.replicas),
+            plan.compute_mark(rs.sized_for, draft.spec.replicas),
         )
         for rs in raised + lowered + kept  # capacity comes first (R3)
     ]
@@ -181,7 +181,7 @@ def _is_to_be_marked(draft: Draft, rs: ReplicaSetView, plan: Plan) -> bool:
     One that an earlier version of the operator sized will remember when it is scaled.
     """
     is_target = draft.target is not None and rs.name == draft.target.name
-    mark = plan.compute_mark(rs, draft.spec.replicas)
+    mark = plan.compute_mark(rs.sized_for, draft.spec.replicas)
     return rs.sized_for not in (None, mark) and (rs.size > 0 or is_target)
 
 

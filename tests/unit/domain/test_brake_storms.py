@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tests.support.builders import ready_pod
 from tests.support.manual_cluster import ManualCluster, completed
 from tripswitch.domain.decide import decide
+from tripswitch.domain.steps.brake_storms import brake_storms
+from tripswitch.domain.steps.draft import begin_draft
+from tripswitch.domain.steps.plan_sizes import Plan
 from tripswitch.domain.values.states import Reason, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
 
-def stormy(replicas: int = 4) -> ManualCluster:
+def stormy(world: ManualCluster | None = None) -> ManualCluster:
     """Return a rollout of v2 of which a node has rejected more pods than may be."""
-    world = completed(replicas)
+    world = world or completed(4)
     world.dated = True
     world.apply("v2").settle(1.0)
     while not world.status.memory.storms:
@@ -95,6 +100,17 @@ def test_w1_a_size_that_a_storm_holds_is_scaled_once() -> None:
     assert (again.status, again.actions) == (first.status, first.actions)
 
 
+@pytest.mark.parametrize(("followed", "sized_for"), [(False, 4), (True, 8)])
+def test_r4_a_held_size_is_for_the_replicas_that_it_was_planned_for(
+    *, followed: bool, sized_for: int
+) -> None:
+    """A plan that cannot follow ``replicas`` yet leaves the next step its scaling."""
+    world = stormy().want(replicas=8)
+    plan = Plan({world.replica_set("v2").name: 4}, followed=followed)
+    draft, _ = brake_storms(begin_draft(world.snapshot, world.now), plan)
+    assert [(storm.size, storm.sized_for) for storm in draft.memory.storms] == [(4, sized_for)]
+
+
 def leave(world: ManualCluster) -> ManualCluster:
     """Have the ReplicaSet controller be away: it makes no pod, and says nothing of the latest size."""
     found = world.replica_set("v2")
@@ -122,7 +138,7 @@ def test_p1_the_clock_stands_still_at_once_when_a_stormy_rollout_is_scaled_to_0(
 
 
 def test_a_good_rollout_that_meets_a_short_storm_completes() -> None:
-    world = stormy(replicas=8)
+    world = stormy(completed(8))
     world.reject("v2").look(0.5)
     for _ in range(120):
         accept(world, "v2").look(1.0)

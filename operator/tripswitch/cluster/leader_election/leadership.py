@@ -106,6 +106,6 @@ class Leadership:
         found = []
         if self._lease is not None and steady_clock() - self._lease.last_turn > seconds:
             found.append("election is stuck")
-        if self._watchdog is not None and not self._watchdog.is_alive:
+        if self._watchdog is not None and not self._watchdog.is_alive():
             found.append("watchdog is gone")
         return found

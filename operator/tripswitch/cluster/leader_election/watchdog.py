@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 EXIT_CODE = 1
 
 
-class Watchdog:
-    """A thread that trusts nothing but the Lease.
+class Watchdog(threading.Thread):
+    """A thread that trusts nothing but the Lease; it is started once the Lease is held.
 
     Args:
         remaining: For how many seconds the process leads for certain; asked from the thread.
@@ -33,27 +33,19 @@ class Watchdog:
         end: Callable[[int], None] = os._exit,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
+        super().__init__(name="watchdog", daemon=True)
         self._remaining = remaining
         self._grace = grace
         self._end = end
         self._wait = wait
         self._called_off = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it still looks."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to look; the Lease must be held by now."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Call it off: the process has given the Lease back, and writes no more."""
         self._called_off.set()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Look until it is called off, or end the process."""
         while not self._wait(self._called_off, max(0.05, self._remaining() + self._grace)):
             if self._remaining() <= -self._grace:
                 # From another thread: the code that blocks the loop may hold the lock of the log.

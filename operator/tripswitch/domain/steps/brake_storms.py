@@ -30,9 +30,7 @@ def brake_storms(draft: Draft, plan: Plan) -> tuple[Draft, Plan]:
         storm = watch_storm(before, rs, wanted, draft.spec.replicas, draft.now)
         if storm is None:
             continue
-        mark = draft.counts[rs.name].sized_for
-        if plan.followed or mark is None:
-            mark = draft.spec.replicas
+        mark = plan.compute_mark(draft.counts[rs.name].sized_for, draft.spec.replicas)
         storm = replace(storm, sized_for=mark)
         storms.append(storm)
         sizes[rs.name] = min(wanted, compute_cap(storm, rs, draft.now))

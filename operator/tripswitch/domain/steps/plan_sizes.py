@@ -16,7 +16,6 @@ from tripswitch.domain.rules.proportion import (
 from tripswitch.domain.rules.scaling import lower, resize, roll, take_in_order
 from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.draft import Draft
-from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import RolloutState, RolloutStatus
 from tripswitch.domain.values.workload import Recreate
 
@@ -33,9 +32,9 @@ class Plan:
     followed: bool = True
     frozen: str = ""
 
-    def compute_mark(self, rs: ReplicaSetView, replicas: int) -> int:
-        """Return the ``replicas`` that the next size of a ReplicaSet is decided for."""
-        return replicas if self.followed or rs.sized_for is None else rs.sized_for
+    def compute_mark(self, before: int | None, replicas: int) -> int:
+        """Return the ``replicas`` that a next size is decided for; ``before``: the last one was."""
+        return replicas if self.followed or before is None else before
 
 
 def plan_sizes(draft: Draft) -> Plan:

@@ -104,6 +104,7 @@ def test_pod_counts_are_a_replica_set_in_numbers() -> None:
         live=4,
         ready=2,
         healthy=1,
+        unhealthy=found.pods[1:4],
         gone=False,
         running=3,
         waiting=2,

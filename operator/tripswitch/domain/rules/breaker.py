@@ -205,10 +205,10 @@ def _measure(pods: tuple[PodView, ...], known: dict[str, Counted]) -> int | None
         for pod in pods
         if pod.live
         and pod.ready_since is not None
-        and running_at(pod) is not None
         and (
             pod.uid not in known or not (known[pod.uid].existed_before or known[pod.uid].best_state)
         )
+        and running_at(pod) is not None
     ]
     return max(lengths, default=None)
 
@@ -232,8 +232,9 @@ def _next_stage(
     """
     if stage is Stage.HEALTH:
         return stage, []
+    if any(look.after.best_state is not BestState.NONE for look in looks):
+        return STAGES[stage, "RUNNING"], []
     moments = [at for pod in pods if (at := running_at(pod)) is not None]
-    was_ready = any(look.after.best_state is not BestState.NONE for look in looks)
-    if was_ready or any(at <= now for at in moments):
+    if any(at <= now for at in moments):
         return STAGES[stage, "RUNNING"], []
     return stage, moments

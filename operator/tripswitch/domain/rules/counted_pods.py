@@ -82,6 +82,9 @@ def admit(
     room = MAX_BYTES - sum(_weigh_marked(old) for old in olds)
     admitted = []
     for old, look in zip(olds, looks, strict=True):
+        if look.after is old:
+            admitted.append(look)
+            continue
         growth = _weigh_marked(look.after) - _weigh_marked(old)
         # FailNow trips at this look: nothing has to be remembered after it.
         fatal = any(judge(one, policy).verdict is Verdict.FAIL_NOW for one in look.failures)

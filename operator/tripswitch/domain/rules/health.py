@@ -100,18 +100,15 @@ def healthy_at(pod: PodView, expected: Expectations) -> Instant | None:
     """
     if not pod.live or pod.ready_since is None:
         return None
-    lasting = _lasting(pod)
-    probed = all(container.readiness_budget is not None for container in lasting)
-    seconds = effective_min_ready_seconds(
-        expected.min_ready, all_probed=probed and expected.readiness.all_probed
-    )
     proof = 0.0 if expected.proved or expected.min_ready is not None else PROOF_SECONDS
-    ran = (
-        container.running_since + max(proof, _outlast(container))
-        for container in lasting
-        if container.running_since is not None
-    )
-    return max([pod.ready_since + seconds, *ran])
+    all_probed = expected.readiness.all_probed
+    ran = 0.0
+    for container in _lasting(pod):
+        all_probed = all_probed and container.readiness_budget is not None
+        if container.running_since is not None:
+            ran = max(ran, container.running_since + max(proof, _outlast(container)))
+    seconds = effective_min_ready_seconds(expected.min_ready, all_probed=all_probed)
+    return max(pod.ready_since + seconds, ran)
 
 
 def running_at(pod: PodView) -> Instant | None:

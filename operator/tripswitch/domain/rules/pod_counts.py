@@ -17,13 +17,15 @@ from tripswitch.domain.values.workload import (
 
 @dataclass(frozen=True, slots=True)
 class PodCounts:
-    """A ReplicaSet and its pods as numbers, counted once per look. ``healthy <= ready <= live``."""
+    """A ReplicaSet and its pods in numbers, counted once per look. ``healthy <= ready <= live``."""
 
     name: str
     size: int
     live: int = 0
     ready: int = 0
     healthy: int = 0
+    unhealthy: tuple[PodView, ...] = ()
+    """The live pods that are not healthy."""
     gone: bool = True
     """Not one pod is left or about to be made, not even one that is terminating."""
     leaving: bool = False
@@ -76,27 +78,30 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
     """Count the pods of a ReplicaSet; one that is being deleted makes no more of them."""
     expected = expect(replica_set, spec, now)
     live = [pod for pod in replica_set.pods if pod.live]
-    moments = [at for pod in live if (at := healthy_at(pod, expected)) is not None]
+    moments = [(pod, healthy_at(pod, expected)) for pod in live]
+    unhealthy = tuple(pod for pod, at in moments if at is None or at > now)
+    unready = [pod for pod in live if pod.ready_since is None]
     size = len(live) if replica_set.deleting else replica_set.size
     return PodCounts(
         name=replica_set.name,
         size=size,
         live=len(live),
-        ready=len(moments),
-        healthy=sum(at <= now for at in moments),
+        ready=len(live) - len(unready),
+        healthy=len(live) - len(unhealthy),
+        unhealthy=unhealthy,
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
-        waiting=sum(_is_waiting(pod) or _is_starting(pod) for pod in live),
-        next_healthy_at=min((at for at in moments if at > now), default=None),
-        starting=sum(_is_starting(pod) for pod in live),
+        waiting=sum(_is_waiting(pod) or _is_starting(pod) for pod in unready),
+        next_healthy_at=min((at for _, at in moments if at is not None and at > now), default=None),
+        starting=sum(_is_starting(pod) for pod in unready),
         sized_for=replica_set.sized_for,
     )
 
 
 def _is_starting(pod: PodView) -> bool:
-    """Whether a live pod never was Ready and no container of it has failed."""
-    if pod.ready_since is not None or pod.unready_since is not None or pod.unready_by_node:
+    """Whether a live pod that is not Ready never was so, and no container of it has failed."""
+    if pod.unready_since is not None or pod.unready_by_node:
         return False
     return not any(
         container.waiting in CANNOT_START or compute_ended_runs(container) > 0
@@ -105,8 +110,7 @@ def _is_starting(pod: PodView) -> bool:
 
 
 def _is_waiting(pod: PodView) -> bool:
-    """Whether no run of a pod has failed and one of its containers has not begun yet."""
-    lasting = [c for c in pod.containers if c.role is not ContainerRole.INIT]
-    return any(c.running_since is None for c in lasting) and not any(
-        compute_ended_runs(c) for c in pod.containers
-    )
+    """Whether no run of a pod that is not Ready has failed and one of its containers has not begun yet."""
+    return any(
+        c.running_since is None and c.role is not ContainerRole.INIT for c in pod.containers
+    ) and not any(compute_ended_runs(c) for c in pod.containers)

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 from tripswitch.domain.rules import history
 from tripswitch.domain.rules.bounds import Bounds, compute_bounds
-from tripswitch.domain.rules.health import Expectations, Experience, expect, healthy_at
+from tripswitch.domain.rules.health import Expectations, Experience, expect
 from tripswitch.domain.rules.pod_counts import PodCounts, count_pods
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
 from tripswitch.domain.values.decision import Event, EventReason
 from tripswitch.domain.values.failure import Failure
 from tripswitch.domain.values.memory import Breaker, Memory, Revision, Rollout
-from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.protection import MOST_RESUMES, Mode, Workload
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.sight import NEVER, OUTAGE_LOOK_SECONDS, Need, Sight
@@ -143,12 +142,6 @@ class Draft:
     def expect(self, replica_set: ReplicaSetView) -> Expectations:
         """Return what is expected of the pods of the current rollout's ReplicaSet (F4, H1)."""
         return expect(replica_set, self.spec, self.now, self.experience, self.sight)
-
-    def find_unhealthy(self, replica_set: ReplicaSetView) -> list[PodView]:
-        """Return the live pods of the current rollout's ReplicaSet that are not healthy now (H1)."""
-        expected, now = self.expect(replica_set), self.now
-        moments = ((pod, healthy_at(pod, expected)) for pod in replica_set.pods if pod.live)
-        return [pod for pod, at in moments if at is None or at > now]
 
     def counts_of(self, revision: int) -> PodCounts:
         """Return a revision's pods as numbers; those of a missing ReplicaSet are none."""

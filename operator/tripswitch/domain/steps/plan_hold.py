@@ -174,7 +174,7 @@ def _plan_deletions(draft: Draft) -> list[Action]:
     if target is None or not seen or draft.rollout.status not in rollout_states.RUNNING:
         return []
     good = {pod.uid for pod in target.pods}
-    unhealthy = {pod.uid for pod in draft.find_unhealthy(target)}
+    unhealthy = {pod.uid for pod in draft.counts[target.name].unhealthy}
     pods = [pod for rs in draft.snapshot.replica_sets for pod in rs.pods]
     for pod in sorted(pods, key=_ordinal, reverse=True):
         if pod.deleting or pod.uid in unhealthy:

@@ -70,7 +70,7 @@ def find_awaited(draft: Draft) -> list[PodView]:
     target = draft.target
     if target is None:
         return []
-    return [pod for pod in draft.find_unhealthy(target) if pod.scheduled]
+    return [pod for pod in draft.counts[target.name].unhealthy if pod.scheduled]
 
 
 def hold_clock(draft: Draft) -> Draft:

@@ -45,7 +45,7 @@ def compute_waiting_words(draft: Draft) -> str:
 def _add_pod_words(draft: Draft, target: ReplicaSetView, reasons: dict[str, int]) -> None:
     """Count what the target's pods that are not healthy wait for, in their own words."""
     found = _find_set_up_words(draft)
-    for pod in draft.find_unhealthy(target):
+    for pod in draft.counts[target.name].unhealthy:
         words = describe_pod(pod, found)
         reasons[words] = reasons.get(words, 0) + 1
     if target.create_error:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from tripswitch.api.tolerant import field, mapping, read_decimal, read_text, read_version
+from tripswitch.cluster.alike_versions import AlikeVersions
 from tripswitch.cluster.marks import HASH_LABEL
 from tripswitch.cluster.pods import SeenPod
 from tripswitch.cluster.replicasets import SeenReplicaSet
@@ -67,8 +68,7 @@ class Table(Generic[Seen]):
         self._changed: Callable[[Seen], None] = changed
         self._seen: dict[str, Seen] = {}
         self._by_owner: defaultdict[str, set[str]] = defaultdict(set)
-        self._alike_since: dict[str, int] = {}
-        """By UID: the oldest version that a decision cannot tell from the latest one; absent: only the latest."""
+        self._alike = AlikeVersions()
         self._gone = Tombstones()
 
     def __len__(self) -> int:
@@ -107,17 +107,17 @@ class Table(Generic[Seen]):
         self._seen[uid] = seen
         self._by_owner[seen.owner].add(uid)
         if before is not None and before == seen:
-            self._alike_since.setdefault(uid, read_decimal(before.view.resource_version))
+            self._alike.add(uid, read_decimal(before.view.resource_version))
         else:
-            self._alike_since.pop(uid, None)
+            self._alike.forget(uid)
             self._changed(seen)
 
     def find_latest_like(self, uid: str, looked_at: str) -> str:
         """Return the latest known version of an object that a decision cannot tell from the one looked at."""
-        known, since = self._seen.get(uid), self._alike_since.get(uid)
-        if known is None or since is None or not since <= read_decimal(looked_at):
+        known = self._seen.get(uid)
+        if known is None:
             return looked_at
-        return known.view.resource_version
+        return self._alike.replace(looked_at, uid, known.view.resource_version)
 
     def remove(self, raw: Mapping[str, Any]) -> None:
         """Drop an object that was deleted or left the selector, in the version in which it did (W4)."""
@@ -171,7 +171,7 @@ class Table(Generic[Seen]):
 
     def _drop(self, uid: str) -> None:
         seen = self._seen.pop(uid, None)
-        self._alike_since.pop(uid, None)
+        self._alike.forget(uid)
         if seen is None:
             return
         owned = self._by_owner[seen.owner]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tripswitch.api.identity import GROUP
-from tripswitch.api.tolerant import field, read_decimal, read_text, read_version
+from tripswitch.api.tolerant import field, read_text, read_version
+from tripswitch.cluster.alike_versions import AlikeVersions
 from tripswitch.cluster.workloads import Target, see_workload
 from tripswitch.domain.values.protection import Workload, WorkloadKind
 
@@ -59,8 +60,7 @@ class WorkloadIndex:
         self._changed = changed
         self._briefs: dict[Target, Brief] = {}
         self._targets: dict[str, Target] = {}
-        self._alike_since: dict[str, int] = {}
-        """By UID: the oldest version from which the latest one differs in its status only; absent: only the latest."""
+        self._alike = AlikeVersions()
         self.gone: Callable[[str], object] = lambda _: None
         """Called with the UID of each workload that was deleted."""
 
@@ -78,10 +78,10 @@ class WorkloadIndex:
 
     def find_latest_like(self, target: Target, uid: str, looked_at: str) -> str:
         """Return the latest known version of a workload that differs from the one looked at in its status only."""
-        known, since = self._briefs.get(target), self._alike_since.get(uid)
-        if known is None or known.uid != uid or known.view is None or since is None:
+        known = self._briefs.get(target)
+        if known is None or known.uid != uid or known.view is None:
             return looked_at
-        return known.view.resource_version if since <= read_decimal(looked_at) else looked_at
+        return self._alike.replace(looked_at, uid, known.view.resource_version)
 
     def find_target(self, uid: str) -> Target | None:
         """Return the name of a workload by its UID."""
@@ -112,7 +112,7 @@ class WorkloadIndex:
     def _drop_predecessor(self, brief: Brief) -> None:
         """Drop a workload that was deleted and made again under its name while nobody looked."""
         self._targets.pop(brief.uid, None)
-        self._alike_since.pop(brief.uid, None)
+        self._alike.forget(brief.uid)
         self.gone(brief.uid)
 
     def _put(self, after: Brief, before: Brief | None) -> None:
@@ -120,9 +120,9 @@ class WorkloadIndex:
         self._briefs[after.target] = after
         self._targets[after.uid] = after.target
         if before is not None and _differs_in_status_only(before.view, after.view):
-            self._alike_since.setdefault(after.uid, before.version)
+            self._alike.add(after.uid, before.version)
         else:
-            self._alike_since.pop(after.uid, None)
+            self._alike.forget(after.uid)
         if before is None or before.wish != after.wish:
             self._relabelled(after.target)
             self._changed(after.target)
@@ -134,7 +134,7 @@ class WorkloadIndex:
         target = self._targets.pop(uid, None)
         if target is not None:
             del self._briefs[target]
-            self._alike_since.pop(uid, None)
+            self._alike.forget(uid)
             self.gone(uid)
             self._changed(target)
 
@@ -153,7 +153,7 @@ class WorkloadIndex:
         brief = self._briefs.get(target)
         if brief is not None:
             self._briefs[target] = Brief(target, brief.uid, brief.version, brief.wish)
-            self._alike_since.pop(brief.uid, None)
+            self._alike.forget(brief.uid)
 
 
 def _differs_in_status_only(before: Workload | None, after: Workload | None) -> bool:

@@ -290,10 +290,9 @@ class Referee:
             rs = next(rs for rs in sets if rs.uid == action.uid)
             self._note_replaced(rs, int(action.resource_version))
             unready = frozenset(pod.uid for pod in rs.pods if pod.live and pod.ready_since is None)
-            if floor < lower or unready:
-                self.seen["lowered with old knowledge"] += floor < lower
-                version = int(action.resource_version)
-                self._lowered.append(Lowered(action.uid, version, floor, unready))
+            self.seen["lowered with old knowledge"] += floor < lower
+            # Also if nothing is unknown: ``replicas``, and L with it, may rise before the pods go.
+            self._lowered.append(Lowered(action.uid, int(action.resource_version), floor, unready))
 
     def _note_replaced(self, rs: ReplicaSetView, version: int) -> None:
         room = rs.size - sum(pod.live for pod in rs.pods)

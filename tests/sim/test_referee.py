@@ -42,12 +42,18 @@ WISH = guarded(2, status=STATUS)
 
 
 def judge(
-    *, seen: tuple[PodView, ...], true: dict[str, bool], taken: str, became_ready: str = ""
+    *,
+    seen: tuple[PodView, ...],
+    true: dict[str, bool],
+    taken: str,
+    became_ready: str = "",
+    scaled_to: int = 0,
 ) -> Referee:
-    """Let a ReplicaSet be lowered by one on what was seen, and judge the cluster after one was taken.
+    """Let a ReplicaSet be lowered by one on what was seen, and judge the cluster after pods were taken.
 
     ``true``: every pod that is really there, and whether it is healthy. ``became_ready``: one that is
-    Ready since the lowering, but not for long enough to be healthy.
+    Ready since the lowering, but not for long enough to be healthy. ``scaled_to``: the replicas that somebody asked
+    for before the pods were taken.
     """
     api = ApiServer()
     shown = replica_set(1, *seen, size=len(seen), resource_version="7")
@@ -64,7 +70,14 @@ def judge(
     referee = Referee(api, decide, calm=True)
     lower = ScaleReplicaSet(name, shown.uid, "7", size, sized_for=2)
     referee.accepted(Look(snapshot(wish, shown), Decision(STATUS, (lower,)), NOW, {}))
-    del api.pods[taken]
+    if scaled_to:
+        referee.check_world(NOW)
+        more = replace(wish.spec, replicas=scaled_to)
+        api.guarded = replace(api.guarded, spec=more)
+        referee.scaled()
+    for pod in taken:
+        del api.pods[pod]
+    api.version += 1
     if became_ready:
         api.pods[became_ready] = replace(api.pods[became_ready], ready_really=NOW)
     referee.check_world(NOW)
@@ -109,6 +122,14 @@ def test_r3_a_pod_that_became_ready_before_it_was_taken_stands_in_for_the_one_th
 def test_r3_what_was_known_has_to_stay_all_the_same(seen: tuple[PodView, ...]) -> None:
     with pytest.raises(CounterexampleError, match="0 pods healthy, at least 1"):
         judge(seen=seen, true={"a": True, "b": False}, taken="a")
+
+
+def test_r3_what_was_lowered_before_somebody_scaled_up_may_go_after() -> None:
+    """The lower bound was 2 when the pod was told to go; that it is 8 since does not bring it back (world 30000414)."""
+    true = {"a": True, "b": True, "c": True}
+    judge(seen=(A, B, C), true=true, taken="c", scaled_to=8)
+    with pytest.raises(CounterexampleError, match="1 pods healthy, at least 2"):
+        judge(seen=(A, B, C), true=true, taken="bc", scaled_to=8)
 
 
 ONE_BY_ONE = RollingUpdate(max_surge=Amount(0), max_unavailable=Amount(1))

@@ -568,6 +568,26 @@ def test_what_puts_a_rollback_at_risk_is_said_at_once(
     assert words in ("" if risk is None else risk.message)
 
 
+@pytest.mark.parametrize(("limit", "at_risk"), [(2, True), (3, False)])
+def test_a_deployment_that_deletes_what_a_rollback_needs_is_told_of_before(
+    *, limit: int, at_risk: bool
+) -> None:
+    """Failed revisions are among the old ReplicaSets that its controller keeps, the newest of them."""
+    world = failing()
+    for number in (3, 4):
+        world.roll(number, pending_pod(f"web-v{number}-0"))
+        world.look()
+    world.change(revision_history_limit=limit)
+    world.look()
+    risk = world.condition("RollbackAtRisk")
+    assert ("" if risk is None else risk.message) == (
+        "revisionHistoryLimit is 2, and 2 later revisions did not complete: the Deployment deletes the "
+        "ReplicaSet that a rollback needs as soon as it takes a rollout for complete"
+        if at_risk
+        else ""
+    )
+
+
 def test_a_deleted_candidate_is_none() -> None:
     """revisionHistoryLimit 0: its ReplicaSet is gone at the trip (B3, B8)."""
     world = completed()

@@ -172,15 +172,19 @@ def build_mark(workload: Workload, failed: str, breaker: str, completed: str) ->
     return Mark(failed, breaker, partition, completed)
 
 
-def find_risk(workload: Workload, spec: Spec) -> str:
+def find_risk(workload: Workload, spec: Spec, newer: int) -> str:
     """Return why a rollback may come too late or not at all, empty if nothing speaks for it.
 
-    It is told at once, not at the trip.
+    It is told at once, not at the trip. ``newer``: how many old ReplicaSets are newer than the one that a rollback
+    needs. The Deployment controller keeps ``revisionHistoryLimit`` of the old ones, the newest.
     """
-    if workload.kind is WorkloadKind.DEPLOYMENT and workload.revision_history_limit == 0:
+    limit = workload.revision_history_limit
+    if workload.kind is WorkloadKind.DEPLOYMENT and limit <= newer:
+        plural = "" if newer == 1 else "s"
+        later = f", and {newer} later revision{plural} did not complete" if newer else ""
         return (
-            "revisionHistoryLimit is 0: the Deployment deletes the ReplicaSet that a rollback needs "
-            "as soon as it takes a rollout for complete"
+            f"revisionHistoryLimit is {limit}{later}: the Deployment deletes the ReplicaSet that a rollback "
+            "needs as soon as it takes a rollout for complete"
         )
     if not spec.template.readiness.all_probed and workload.min_ready_seconds == 0:
         return (

@@ -11,7 +11,6 @@ from tripswitch.domain.rules.counted_pods import forget
 from tripswitch.domain.rules.evidence import describe_latest
 from tripswitch.domain.rules.hooks import describe_hook, find_waiting
 from tripswitch.domain.rules.storm import describe_storm
-from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.complete_rollout import describe_rest
 from tripswitch.domain.steps.crash_loops import describe_crash_loops
 from tripswitch.domain.steps.draft import Draft
@@ -19,7 +18,7 @@ from tripswitch.domain.steps.ordered_pods import describe_ordered_wait
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.steps.progress_clock import compute_late_at
 from tripswitch.domain.steps.registry_outage import describe_outages
-from tripswitch.domain.steps.rollback_risk import describe_risk
+from tripswitch.domain.steps.rollback_risk import describe_risk, describe_workload_risk
 from tripswitch.domain.steps.waiting_words import compute_waiting_words, describe_lateness
 from tripswitch.domain.steps.watch_alarms import (
     describe_bake,
@@ -141,7 +140,7 @@ def _gather_facts(
         explanation=explanation,
         crash_loops=describe_crash_loops(draft),
         incomplete=describe_risk(draft),
-        at_risk=find_risk(draft.workload, spec) if draft.snapshot.protected else "",
+        at_risk=describe_workload_risk(draft),
         frozen=frozen,
         outage=describe_outages(draft),
         alarms_ignored=describe_ignored(draft),

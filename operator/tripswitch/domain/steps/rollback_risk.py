@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.references import describe_missing, find_gone_images
+from tripswitch.domain.rules.workloads import find_risk
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.steps.pin_images import describe_gone_images
 from tripswitch.domain.values.decision import EventReason
@@ -74,6 +75,19 @@ def describe_risk(draft: Draft) -> str:
         told.append(f"the registry no longer has {', '.join(waited)}: push that image again")
     head = f"new pods of revision {number}, which a rollback goes back to, cannot start"
     return f"{head}: {'; '.join(told)}" if told else ""
+
+
+def describe_workload_risk(draft: Draft) -> str:
+    """Return why the workload's own controller may thwart a rollback (rules G); empty without a breaker."""
+    if draft.snapshot.protected is None:
+        return ""
+    candidate = _find_candidate(draft)
+    others = [] if candidate is None else [
+        rs
+        for rs in draft.snapshot.replica_sets
+        if rs.revision > candidate.revision and rs != draft.target and not rs.deleting
+    ]  # fmt: skip
+    return find_risk(draft.workload, draft.spec, len(others))
 
 
 def _find_candidate(draft: Draft) -> Revision | None:

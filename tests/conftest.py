@@ -74,7 +74,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-# Tests of these share a cluster of their own, so one worker runs them.
+# Tests of these share a cluster of their own, or what a node has one of, so one worker runs them.
 _TOGETHER = (
     "tests/cluster/",
     "tests/faults/",
@@ -83,6 +83,7 @@ _TOGETHER = (
     "tests/e2e/test_helm.py",
     "tests/e2e/test_real_guarded_in_cluster.py",
     "tests/e2e/test_real_in_cluster.py",
+    "tests/e2e/test_real_registry_names.py",
 )
 
 

@@ -23,7 +23,7 @@ from tools.cluster.processes import born
 from tools.cluster.programs import Program
 from tools.cluster.toolchain import BuildError, find_go
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("throwaway-cluster")]
+pytestmark = pytest.mark.cluster
 
 _DEPLOYMENT = """
 apiVersion: apps/v1

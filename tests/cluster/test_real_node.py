@@ -18,7 +18,7 @@ from tools.cluster.control_plane import ClusterError, ControlPlane
 from tools.cluster.images import GREETING, IMAGES, PORT, write_archive
 from tools.cluster.processes import born
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("real-node")]
+pytestmark = pytest.mark.real
 
 _STARTER = """
 import sys

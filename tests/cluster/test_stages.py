@@ -17,7 +17,7 @@ from tools.cluster.recorder import Pod, Recorder
 from tools.recordings import Version
 from tools.recordings.story import STORIES, tell
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("throwaway-cluster")]
+pytestmark = pytest.mark.cluster
 
 # Such pods are made once more, by these names: a sidecar that crashes, a probe that is too slow.
 SIDECAR, PROBED = "sidecar", "probed"

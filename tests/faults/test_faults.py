@@ -8,7 +8,7 @@ from tests.faults.__main__ import load
 from tests.faults.catalog import Scenario
 from tests.faults.lab import Lab
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("faults")]
+pytestmark = pytest.mark.cluster
 
 SELECTED = [one for one in load() if one.ci]
 

@@ -56,7 +56,7 @@ class Testbed:
 
     def _start(self) -> None:
         self.cluster.start()
-        self.cluster.add_nodes(8)
+        self.cluster.add_nodes(8, pods=20_000)  # the largest fleet has 100,000
         install(self.cluster.kubectl)
         write_kubeconfig(self.cluster.kubectl, self.kubeconfig(OURS))
         if self._peers:

@@ -134,9 +134,10 @@ class Subject:
     def body(self, replicas: int) -> Object:
         """Return the workload as it is created, with the first template that was asked for."""
         first = self.asked[0]
-        more: Object = {"revisionHistoryLimit": 3}
+        more: Object = {}
         if self.role in OWNED:
-            more["progressDeadlineSeconds"] = DEADLINE_SECONDS
+            # Not of others: their own controllers delete what a rollback needs after so many failed revisions.
+            more = {"revisionHistoryLimit": 3, "progressDeadlineSeconds": DEADLINE_SECONDS}
         if self.role is Role.STATEFUL_SET:
             more["podManagementPolicy"] = "OrderedReady" if self.ordered else "Parallel"
         if self.role is Role.OWNED_HOOKS:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import OwnCluster
-from tests.e2e.guards import circuit_breaker, deployment, guard_status, until, until_guard
+from tests.e2e.guards import circuit_breaker, deployment, guard_status, start, until, until_guard
 from tests.e2e.namespace import Namespace, Object, conditions, guarded
 from tools.cluster.audit import AuditLog, Request
 from tools.operator_process import USER, install
@@ -94,6 +94,31 @@ def test_b9_a_config_map_that_was_pruned_is_named_before_a_rollback_needs_it(
     for requests in asked.values():
         times = [received_at(one) for one in requests]
         assert all(after - before > LEAST_SECONDS for before, after in pairwise(times))
+
+
+def find_images(world: Namespace) -> Object:
+    """Return the images of the ReplicaSets that are there."""
+    found = world.apps.list_namespaced_replica_set(world.namespace).items
+    return {"images": sorted(one.spec.template.spec.containers[0].image for one in found)}
+
+
+def test_a_deployment_that_will_delete_what_a_rollback_needs_is_named_before(
+    world: Namespace,
+) -> None:
+    """Its controller keeps the newest old ReplicaSets, failed ones too; that it does so is looked at here."""
+    start(world, deployment(revisionHistoryLimit=1))
+    world.apply(deployment("crash", "web:2", revisionHistoryLimit=1))
+    status = until_guard(world, "ROLLBACK_SUCCESSFUL")
+    assert find_risk(status) == ""
+    world.apply(stuck(deployment(None, "web:3", revisionHistoryLimit=1)))
+    status = until(lambda: guard_status(world), lambda status: AT_RISK in conditions(status))
+    assert find_risk(status) == (
+        "revisionHistoryLimit is 1, and 1 later revision did not complete: the Deployment deletes the "
+        "ReplicaSet that a rollback needs as soon as it takes a rollout for complete"
+    )
+    world.apply(circuit_breaker(bakeTimeInMinutes=10))
+    world.apply(deployment(None, "web:4", revisionHistoryLimit=1))
+    until(lambda: find_images(world), lambda seen: seen["images"] == ["web:3", "web:4"])
 
 
 def test_b9_lists_do_not_grow_with_objects_and_a_template_that_names_nothing_has_none(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 from pydantic.alias_generators import to_camel
 
 
@@ -16,3 +18,16 @@ class ApiModel(BaseModel):
         frozen=True,
         extra="ignore",
     )
+
+
+class Compact(ApiModel):
+    """Leaves out what is as by default; there may be one for each pod."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if not field.is_required() and getattr(self, name) == field.default:
+                dumped.pop(field.alias or name, None)
+                dumped.pop(name, None)
+        return dumped

@@ -17,26 +17,22 @@ from typing import Any
 
 from tripswitch.api.identity import API_VERSION
 from tripswitch.api.times import format_time
-from tripswitch.api.tolerant import field, mapping, read_text
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.bodies import (
     build_deletion,
     build_joint_patch,
-    build_label_patch,
     build_patch,
-    build_replica_set,
     build_set_aside,
 )
 from tripswitch.cluster.child_index import Table
 from tripswitch.cluster.client import MERGE_PATCH, STRATEGIC_PATCH, Client
+from tripswitch.cluster.creation import ReplicaSetCreator
 from tripswitch.cluster.errors import (
-    AlreadyExistsError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     NotFoundError,
 )
-from tripswitch.cluster.marks import DIGEST, HASH_LABEL
-from tripswitch.cluster.replicasets import find_controller, find_guard
 from tripswitch.cluster.resources import GUARDED_DEPLOYMENTS, PODS, REPLICA_SETS, Resource
 from tripswitch.cluster.store import Key, Record, Store
 from tripswitch.cluster.worst_error import pick_worst
@@ -54,7 +50,6 @@ from tripswitch.domain.values.decision import (
     SetAsidePod,
 )
 from tripswitch.domain.values.hold_actions import HoldAction
-from tripswitch.domain.values.replica_sets import CreateError
 from tripswitch.domain.values.time import Instant
 
 _Deletion = DeletePod | DeleteReplicaSet | DropPod
@@ -103,6 +98,7 @@ class Executor:
         self._client = client
         self._store = store
         self._clock = clock
+        self._creator = ReplicaSetCreator(client, store, clock)
 
     async def write_status(self, record: Record, status: Mapping[str, Any]) -> None:
         """Replace the status of the very version that was looked at.
@@ -178,7 +174,7 @@ class Executor:
         retry_at = None
         for action in _join(group):
             if isinstance(action, CreateReplicaSet):
-                retry_at = await self._create(record, digest, action)
+                retry_at = await self._creator.create(record, digest, action)
                 continue
             # The action before has made a newer version of the same object.
             version = versions.get(action.uid)
@@ -287,56 +283,6 @@ class Executor:
         if isinstance(action, SetAsidePod):
             return build_set_aside(record.decode(), action, self._clock() + action.ttl)
         return build_patch(record.decode(), action)
-
-    async def _create(
-        self, record: Record, digest: str, action: CreateReplicaSet
-    ) -> Instant | None:
-        """Create a ReplicaSet, unless it was refused a short while ago; return when to try again."""
-        due = self._store.retry_at(record, action.name)
-        if due is not None and due > self._clock():
-            return due
-        path = REPLICA_SETS.path(record.key.namespace)
-        body = build_replica_set(record.decode(), action, digest)
-        try:
-            created = await self._client.request("POST", path, body=body)
-        except AlreadyExistsError:
-            await self._take(record, digest, action)
-            return None
-        except (InvalidError, ForbiddenError) as error:
-            words = str(error)
-            self._store.refuse(record, CreateError(digest, action.name, message=words))
-            return self._store.retry_at(record, action.name)
-        self._store.accept(record, created)
-        return None
-
-    async def _take(self, record: Record, digest: str, action: CreateReplicaSet) -> None:
-        """Find out whose the ReplicaSet is that has the name already.
-
-        Ours: an earlier try whose answer was lost, or one that has lost the label by which the
-        operator sees it, and gets it back. An orphan of ours: the next look adopts it. One that the
-        selector does not match is not ours any more (W5).
-        """
-        path = REPLICA_SETS.path(record.key.namespace, action.name)
-        try:
-            found = await self._client.request("GET", path)
-        except NotFoundError as error:
-            raise ConflictError(f"{action.name} has just gone", status=error.status) from error
-        same = field(found, "metadata", "annotations", DIGEST) == digest
-        ours = find_controller(found) is None or find_guard(found) == record.uid
-        labels = mapping(field(found, "metadata", "labels"))
-        if same and ours and not record.lets_go(labels):
-            self._store.accept(record, await self._relabel(path, action, found))
-        else:
-            self._store.refuse(record, CreateError(digest, action.name, name_taken=True))
-
-    async def _relabel(
-        self, path: str, action: CreateReplicaSet, found: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Give a ReplicaSet of ours its label back if it has none; return its latest version."""
-        if HASH_LABEL in mapping(field(found, "metadata", "labels")):
-            return found
-        body = build_label_patch(found, action)
-        return await self._client.request("PATCH", path, body=body, content_type=MERGE_PATCH)
 
 
 def _join(actions: Iterable[Action]) -> Iterator[Action | _Joint]:

@@ -40,6 +40,8 @@ STUCK_SECONDS = 240.0
 """A watch without any sign of life for so long is stuck: longer than all its time-outs together."""
 FINISH_SECONDS = 10.0
 """Time for the writes that are under way when the process is told to stop."""
+CANCEL_SECONDS = 2.0
+"""How long tasks have to end that were cancelled; they only leave what they wait for."""
 USUAL_COLLECTIONS = gc.get_threshold()
 RARE_COLLECTIONS = 50_000
 """How many new objects start a garbage collection while the lists are read. Decoding a page of pods makes
@@ -158,8 +160,7 @@ class Process:
             return 0 if ended in (stopping, kopf_task) and _find_error(ended) is None else 1
         finally:
             await self._stop(kopf_task)
-            for task in (*forever, *once, stopping):
-                task.cancel()
+            await cancel_all([*forever, *once, stopping])
 
     def _start_notifier(self) -> list[asyncio.Task[None]]:
         if self._notifier is None:
@@ -242,6 +243,13 @@ def freeze_what_is_there() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*USUAL_COLLECTIONS)
+
+
+async def cancel_all(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel tasks, and wait until they have ended: the connections that they use are closed next."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
 
 async def _wait_for_any(

@@ -21,7 +21,10 @@ CREATED, GOOD, MIXED = "created", "good", "mixed"
 MOST_OF_DEPLOYMENT = 1.05
 MOST_OF_GOOD = 1.5
 MOST_REQUESTS, MOST_REQUESTS_MIXED = 11, 14
-WHY = "all wait for the two cores, most of which the API server takes: see *storm*"
+WHY = (
+    "both cores are busy all the time, so what counts is the CPU time of all programs together: "
+    "[a storm on two cores](explanation/performance.md#a-storm-on-two-cores)"
+)
 Item = tuple[str, str]
 """Namespace and name of an object."""
 Beside = Callable[[str, int], AbstractAsyncContextManager[None]]
@@ -102,7 +105,8 @@ def build_rows(
                 f"{theirs.cpu:.0f} s",
                 target="below Argo",
                 met=mine.cpu < theirs.cpu,
-                reason="see [performance](explanation/performance.md): it decodes every pod event, Argo watches no pods",
+                reason="it takes in every event of every pod, in Python; Argo watches no pods: "
+                "[CPU time](explanation/performance.md#cpu-time-of-the-operator)",
             ),
             Row(
                 f"{storm}: requests of one object",
@@ -111,7 +115,7 @@ def build_rows(
                 f"{plain.requests / size:.1f}",
                 f"{MOST_REQUESTS} or fewer",
                 requests <= MOST_REQUESTS,
-                "see [performance](explanation/performance.md) for what they are",
+                "each step of a rollout is two requests (W1): [requests](explanation/performance.md#requests)",
             ),
         ]
     return [*rows, *_mixed_rows(size, ours)]
@@ -128,14 +132,15 @@ def _mixed_rows(size: int, ours: dict[str, Wave]) -> list[Row]:
             deployment="never",
             target=f"{MOST_OF_GOOD} x the good storm ({limit:.0f} s)",
             met=mixed.seconds <= limit,
-            reason=f"{WHY}; a bad object is two rollouts, and its pods crash on the same cores",
+            reason=f"a bad object is two rollouts, and its crashing pods are replaced meanwhile; {WHY}",
         ),
         Row(
             f"{storm}: requests of one object",
             f"{requests:.1f}",
             target=f"{MOST_REQUESTS_MIXED} or fewer",
             met=requests <= MOST_REQUESTS_MIXED,
-            reason="a trip sends events and reads evidence, beside two rollouts",
+            reason="half of the objects roll out twice, send five events and read evidence: "
+            "[requests](explanation/performance.md#requests)",
         ),
     ]
 

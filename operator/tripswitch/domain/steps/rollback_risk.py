@@ -81,13 +81,16 @@ def describe_workload_risk(draft: Draft) -> str:
     """Return why the workload's own controller may thwart a rollback (rules G); empty without a breaker."""
     if draft.snapshot.protected is None:
         return ""
-    candidate = _find_candidate(draft)
-    others = [] if candidate is None else [
-        rs
-        for rs in draft.snapshot.replica_sets
-        if rs.revision > candidate.revision and rs != draft.target and not rs.deleting
-    ]  # fmt: skip
-    return find_risk(draft.workload, draft.spec, len(others))
+    return find_risk(draft.workload, draft.spec, _count_newer(draft))
+
+
+def _count_newer(draft: Draft) -> int:
+    """Return how many old ReplicaSets are newer than the one that a rollback goes back to."""
+    candidate, target = _find_candidate(draft), draft.counts_of(draft.rollout.revision).name
+    if candidate is None:
+        return 0
+    others = (rs for rs in draft.snapshot.replica_sets if rs.name != target and not rs.deleting)
+    return sum(rs.revision > candidate.revision for rs in others)
 
 
 def _find_candidate(draft: Draft) -> Revision | None:

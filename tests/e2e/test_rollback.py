@@ -18,6 +18,7 @@ from tests.e2e.namespace import (
     revision,
     rollout,
 )
+from tools.cluster.behaviours import DELAY
 from tools.operator_process import install
 
 
@@ -197,15 +198,21 @@ def test_a_crash_right_after_the_trip_was_written_loses_nothing(own: OwnCluster)
 
 
 def test_a_restart_in_the_middle_neither_loses_nor_doubles_failures(own: OwnCluster) -> None:
-    """F7: one crash-looping pod; the operator is killed after each of its failures."""
+    """F7: one crash-looping pod that waits after its second failure; the operator is killed twice then."""
     world = own.world
     world.completed(guarded(replicas=1))
-    world.apply(guarded(replicas=1, behaviour="crash"))
-    for count in (1, 2):
-        world.until(partial(_has_counted, count))
+    bad = guarded(replicas=1, behaviour="crash")
+    bad["spec"]["template"]["metadata"]["annotations"][DELAY] = "1h"
+    world.apply(bad)
+    world.until(partial(_has_counted, 2))
+    for _ in range(2):
         own.operator.kill()
         own.operator.start()
-        assert world.status()["circuitBreaker"]["failureCount"] == count
+        assert world.status()["circuitBreaker"]["failureCount"] == 2
+    (pod,) = (
+        one.metadata.name for one in world.pods() if DELAY in (one.metadata.annotations or {})
+    )
+    world.kubectl("annotate", "pod", pod, f"{DELAY}=0s", "--overwrite")
     status = world.until_rollout("ROLLBACK_SUCCESSFUL")
     assert revision(status, 2)["failedTasks"] == 3
     assert rollout(status) == "ROLLBACK_SUCCESSFUL"

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.unit.cluster.fake_api import answer, refuse, until
 from tests.unit.cluster.memory_transport import serve_in_memory
+from tripswitch.api.times import parse_instant
 from tripswitch.cluster.leader_election.lease import Candidacy, Lease, LeaseLostError, steady_clock
 from tripswitch.cluster.leader_election.rules import Terms
 
@@ -27,6 +28,7 @@ WALL = 1_795_496_400.0
 
 RENEWED = "2026-11-24T05:00:00.000000Z"
 """When somebody else renewed the Lease, by that process' clock."""
+LONG_AGO = "2026-11-24T04:00:00.000000Z"
 
 
 class Server:
@@ -225,6 +227,26 @@ async def test_a_lost_answer_does_not_cost_the_lease() -> None:
         it.server.lose_answers = False
         await it.until_leading()
         assert it.server.spec["leaseTransitions"] == 0
+
+
+async def test_v2_a_lost_answer_does_not_hide_since_when_nobody_led() -> None:
+    """What the write of its own that it finds says is not the word of the holder before it."""
+    async with candidate() as it:
+        it.server.hold("", renewTime=LONG_AGO)
+        it.server.lose_answers = True
+        await until(lambda: it.server.writes)
+        it.server.lose_answers = False
+        await it.until_leading()
+        assert it.lease.held_until == parse_instant(LONG_AGO)
+
+
+async def test_v2_after_a_lost_answer_to_its_making_nobody_is_known_to_have_led() -> None:
+    async with candidate() as it:
+        it.server.lose_answers = True
+        await until(lambda: it.server.writes)
+        it.server.lose_answers = False
+        await it.until_leading()
+        assert it.lease.held_until is None
 
 
 async def test_it_is_given_back_for_the_next_to_take_at_once() -> None:

@@ -167,7 +167,7 @@ class Lease:
         step = choose_step(seen, me, terms, sent, leading=self.remaining() > 0)
         if step is Step.WAIT:
             return None
-        if step is Step.TAKE and claim is not None:
+        if step is Step.TAKE and claim is not None and claim.holder != me:
             self.held_until = parse_instant(claim.renewed)
         mine = next_claim(claim, me, terms, self._now())
         write = self._post if step is Step.CREATE else self._put

@@ -17,10 +17,13 @@ from tests.e2e.namespace import guarded, revision, rollout
 from tests.e2e.replicas import Fleet, assert_one_at_a_time, run_fleet
 from tools.operator_process import OperatorProcess
 from tripswitch.cluster.leader_election.rules import Terms
+from tripswitch.domain.values.sight import REPORT_SECONDS
 
 TERMS = Terms()
 PROMISED = 15.0
 """Seconds within which a standby takes over when a leader dies."""
+PUT_OFF = PROMISED + REPORT_SECONDS + 20
+"""Time in which nobody led, and kubelets may still report, puts a time-out off (V2); in seconds, with some to spare."""
 
 
 @pytest.fixture
@@ -81,6 +84,41 @@ def test_a_standby_takes_over_when_the_leader_is_killed_and_loses_nothing(
     assert first - last < PROMISED
     assert leads(two)
     assert assert_one_at_a_time(fleet) == ["one", "two"]
+
+
+def test_k1_a3_a_hook_and_a_bake_go_on_where_the_leader_before_left_them(
+    fleet: Fleet, pair: tuple[OperatorProcess, OperatorProcess]
+) -> None:
+    """The first leader is killed while a hook waits, the second one in the bake that follows."""
+    one, two = pair
+    world = fleet.world
+    world.completed(guarded(replicas=1))
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": ["POST_SCALE_UP"],
+        "timeoutConfiguration": {"timeoutInMinutes": 1, "action": "CONTINUE"},
+    }
+    wanted = {"lifecycleHooks": [hook], "bakeTimeInMinutes": 60}
+    world.apply(guarded(replicas=1, image="web:2", configuration=wanted))
+    (asked,) = world.until(lambda status: "hooks" in status["rollout"])["rollout"]["hooks"]
+    one.kill()
+    fleet.until_leads("two")
+    status = world.until(lambda status: "bakeEndsAt" in status["rollout"], seconds=180)
+    (ended,) = status["rollout"]["hooks"]
+    assert (ended["hookId"], ended["status"]) == (asked["hookId"], "TIMED_OUT")
+    began = instant(status["rollout"]["bake"]["since"])
+    assert instant(asked["expiresAt"]) <= began < instant(asked["expiresAt"]) + PUT_OFF
+    fleet.start("three")
+    two.kill()
+    left = fleet.lease()
+    status = world.until(lambda status: "heldAt" in status["rollout"].get("bake", {}))
+    bake = status["rollout"]["bake"]
+    assert (instant(bake["since"]), "bakeEndsAt" in status["rollout"]) == (began, False)
+    assert instant(bake["heldAt"]) == pytest.approx(max(began, instant(left["renewTime"])), abs=1)
+    status = world.until(lambda status: "bakeEndsAt" in status["rollout"])
+    seen = instant(bake["heldAt"]) - began
+    resumed = instant(status["rollout"]["bake"]["since"]) + seen
+    assert resumed - instant(fleet.lease()["acquireTime"]) == pytest.approx(REPORT_SECONDS, abs=10)
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once_and_after_its_last_write(

@@ -15,6 +15,8 @@ from tripswitch.api.times import parse_instant
 
 BOTH = {"targetType": "PAUSE", "lifecycleStages": ["PRE_SCALE_UP", "POST_SCALE_UP"]}
 BAKE_SECONDS = 60.0
+LATE_SECONDS = 20.0
+"""Much less than a hook would have if a restart began its minute anew."""
 A_MINUTE = {"timeoutInMinutes": 1, "action": "ROLLBACK"}
 
 
@@ -99,6 +101,8 @@ def test_k1_a_time_out_survives_a_restart_of_the_operator(own: OwnCluster) -> No
     own.operator.start()
     status = world.until_rollout("ROLLBACK_SUCCESSFUL", seconds=180)
     assert "its hook was not answered in time" in revision(status, 2)["reason"]
+    late = instant(revision(status, 2)["finishedAt"]) - instant(hook["expiresAt"])
+    assert 0 <= late < LATE_SECONDS, "the restart did not begin its time anew"
     assert hook["hookId"] in world.until_event("HOOK_TIMED_OUT")
     assert running(status) == {1: 4}
 

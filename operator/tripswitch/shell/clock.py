@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 
 from tripswitch.cluster.leader_election.lease import steady_clock
 from tripswitch.cluster.reachability import Reachability
+from tripswitch.domain.values.sight import EVER
 from tripswitch.domain.values.time import Instant
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ class Time:
         """Begin to lead: nobody has looked since the leader before this process renewed its Lease.
 
         Why that process ended is not known. If the API server was away, kubelets still have to report.
-        Without a Lease it is not known either since when nobody looked, and every clock begins anew.
+        Without a Lease it is not known either since when nobody looked, and every clock but that of a hook
+        (K1) begins anew.
         """
         now = self.clock()
-        self.reachability.add(0.0 if led_until is None else min(led_until, now), now)
+        self.reachability.add(EVER if led_until is None else min(led_until, now), now)

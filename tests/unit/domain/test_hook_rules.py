@@ -19,7 +19,7 @@ from tripswitch.domain.rules.hooks import (
     time_out_hooks,
 )
 from tripswitch.domain.values.hooks import Hook, HookAction, HookSpec, HookStatus, LifecycleStage
-from tripswitch.domain.values.sight import NEVER, Standstill
+from tripswitch.domain.values.sight import EVER, NEVER, Standstill
 
 PRE, POST = LifecycleStage.PRE_SCALE_UP, LifecycleStage.POST_SCALE_UP
 HOUR = 3600
@@ -103,6 +103,15 @@ def test_v2_the_time_of_a_hook_does_not_run_in_an_outage() -> None:
     lasting = (Standstill(START + 10),)
     assert compute_timeout(hook, lasting) == NEVER
     assert time_out_hooks([hook], START + 10 * HOUR, lasting) == (hook,)
+
+
+def test_k1_the_time_of_a_hook_passes_where_nobody_knows_since_when_no_operator_ran() -> None:
+    """Without a Lease each start would begin it anew, and a hook could wait for ever."""
+    (hook,) = begun(BOTH)
+    started = Standstill(EVER, START + 110)
+    assert compute_timeout(hook, (started,)) == START + HOUR
+    away = Standstill(START + 200, START + 300)
+    assert compute_timeout(hook, (started, away)) == START + HOUR + 100
 
 
 def test_r7_a_pause_puts_off_the_hooks_that_wait() -> None:

@@ -6,6 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
+from tripswitch.domain.values.sight import EVER
 from tripswitch.shell.clock import AGREE_SECONDS, ServerClock, Time
 
 HERE = 1_764_000_000.0
@@ -136,7 +137,7 @@ def test_v2_until_a_process_leads_nobody_has_looked() -> None:
     ]
 
 
-@pytest.mark.parametrize(("led_until", "since"), [(None, 0.0), (HERE + 9_000, HERE)])
+@pytest.mark.parametrize(("led_until", "since"), [(None, EVER), (HERE + 9_000, HERE)])
 def test_v2_a_process_that_does_not_know_since_when_begins_every_clock_anew(
     led_until: float | None, since: float
 ) -> None:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from tripswitch.domain.rules.sight import compute_due
 from tripswitch.domain.values.hooks import Hook, HookAction, HookSpec, HookStatus, LifecycleStage
-from tripswitch.domain.values.sight import Standstill
+from tripswitch.domain.values.sight import EVER, Standstill
 from tripswitch.domain.values.time import Instant
 
 ANSWERED = MappingProxyType(
@@ -91,8 +91,13 @@ def answer_hooks(hooks: Iterable[Hook], answers: Mapping[str, HookAction]) -> tu
 
 
 def compute_timeout(hook: Hook, standstills: tuple[Standstill, ...]) -> Instant:
-    """Return when the time of a hook is up: not in an outage, in which nobody could answer (V2)."""
-    return compute_due(hook.started_at, hook.expires_at - hook.started_at, standstills)
+    """Return when the time of a hook is up: it does not run in an outage, in which nobody could answer (V2).
+
+    Where it is not known since when no operator has looked, an outage is not known either, and the time has
+    passed: a hook must not wait for ever because the operator is started again and again.
+    """
+    known = tuple(stood for stood in standstills if stood.began > EVER)
+    return compute_due(hook.started_at, hook.expires_at - hook.started_at, known)
 
 
 def time_out_hooks(

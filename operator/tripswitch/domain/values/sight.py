@@ -18,6 +18,9 @@ from tripswitch.domain.values.time import Instant
 NEVER: Instant = math.inf
 """A moment that does not come as long as an outage lasts."""
 
+EVER: Instant = 0.0
+"""Since when nobody has looked where that is not known: a process without a Lease has just started (V2)."""
+
 REPORT_SECONDS = 40.0
 """Kubelets need up to this long after an outage until all of them have reported again (V2)."""
 
@@ -32,8 +35,8 @@ OUTAGE_LOOK_SECONDS = 10.0
 class Standstill:
     """A time in which the clocks of F4 and P1 stand still (V2).
 
-    It begins with an outage and ends ``REPORT_SECONDS`` after it; ``ended`` is :data:`NEVER` while the
-    outage lasts.
+    It begins with an outage, or :data:`EVER`, and ends ``REPORT_SECONDS`` after it; ``ended`` is
+    :data:`NEVER` while the outage lasts.
     """
 
     began: Instant

@@ -276,7 +276,10 @@ def test_early_success_and_hooks_of_type_pause_are_taken_and_others_told() -> No
     ]
     told = notes(HOOKED)
     assert "stage POST_TEST_TRAFFIC_SHIFT of lifecycleHooks 1" in told
-    assert "stage RECONCILE_SERVICE of lifecycleHooks 3" in told
+    assert (
+        "not converted: stage RECONCILE_SERVICE of lifecycleHooks 3: the first stage of a rollout here "
+        "is PRE_SCALE_UP" in told
+    )
     assert (
         "not converted: lifecycleHooks 4 (arn:aws:lambda:check): only hooks of type PAUSE" in told
     )

@@ -58,7 +58,7 @@ def breaker(world: ManualCluster, **fields: Any) -> ManualCluster:
 # --- ECS's own example, B3 ------------------------------------------------------------------------
 
 
-def test_b3_ecs_example_d1_completed_d2_trips_d3_can_neither_roll_back_nor_launch() -> None:
+def test_b3_ecs_example_the_third_deployment_can_neither_roll_back_nor_launch() -> None:
     # Two of four pods at a time, so that going back takes a while.
     world = completed(version="d1", strategy=Percentages(50, 100))
     assert (world.status.memory.last_completed_revision, world.sizes()) == (1, {"d1": 4})

@@ -10,6 +10,10 @@ from tripswitch.cli.convert.values import EMPTY, plain, show
 STAGES = ("PRE_SCALE_UP", "POST_SCALE_UP")
 """Stages of ECS at which a rollout can wait here, too."""
 
+NO_TRAFFIC = "a rolling update has no traffic stages"
+WHY_NOT = {"RECONCILE_SERVICE": "the first stage of a rollout here is PRE_SCALE_UP: name that one"}
+"""Stages without a counterpart that are not about traffic."""
+
 NO_COUNTERPART = "it has no counterpart"
 
 
@@ -39,7 +43,7 @@ def convert_hooks(fields: Fields, notes: Notes) -> list[dict[str, Any]]:
         for stage in stages:
             if stage not in STAGES:
                 notes.tell(
-                    f"not converted: stage {stage} of {what}: a rolling update has no traffic stages"
+                    f"not converted: stage {stage} of {what}: {WHY_NOT.get(stage, NO_TRAFFIC)}"
                 )
         if kept := [stage for stage in stages if stage in STAGES]:
             found.append(_convert_hook(hook, kept, notes))

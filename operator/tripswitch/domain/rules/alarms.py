@@ -125,7 +125,7 @@ def observe(
 ) -> Observed:
     """Fold the latest reading into the memory of a rollout's alarms.
 
-    Names that were not read before get their base line first. Other labels than before make it a different question,
+    Names that were not read before get their base line first (A2). Other labels than before make it a different question,
     whose base line begins anew.
     """
     before = alarms

@@ -15,6 +15,7 @@ from tests.e2e.exporter import RULES, Exporter
 from tests.e2e.guards import circuit_breaker, deployment, find, guard_status, until_guard
 from tests.e2e.namespace import Namespace, Object, conditions, guarded, revision
 from tests.e2e.prometheus import Prometheus
+from tools.cluster.certificates import write_certificates
 from tools.operator_process import OperatorProcess
 from tripswitch.api.times import parse_instant
 
@@ -27,14 +28,12 @@ CAUSE = 'alarm HighErrorRate fires (app="web", '
 
 @dataclass
 class Fleet:
-    """A cluster whose operator reads the alarms of a real Prometheus, through a gate."""
+    """A cluster whose operator reads the alarms of a real Prometheus."""
 
     own: OwnCluster
     operator: OperatorProcess
     exporter: Exporter
     prometheus: Prometheus
-    gate: AlarmGate
-    token: Path
 
     def world(self, name: str, errors: float = 0.0) -> Namespace:
         """Return a new namespace whose application has this share of errors."""
@@ -55,8 +54,38 @@ class Fleet:
         self.own.world.until_true(fires)
 
 
+@dataclass
+class GatedFleet(Fleet):
+    """One whose operator reads them through a gate, which asks for a token."""
+
+    gate: AlarmGate
+    token: Path
+
+
 @pytest.fixture
-def fleet(empty: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
+def secured(empty: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
+    """A Prometheus that speaks TLS, with a certificate of an authority that only the operator's option names."""
+    rules, files = tmp_path / "rules.yaml", tmp_path / "certificates"
+    rules.write_text(RULES)
+    write_certificates(files, ["127.0.0.1"])
+    tls = {"cert_file": str(files / "server.crt"), "key_file": str(files / "server.key")}
+    exporter = Exporter()
+    with Prometheus(
+        tmp_path / "prometheus",
+        [exporter.port],
+        rules=rules,
+        web={"tls_server_config": tls},
+        authority=files / "ca.crt",
+    ) as prometheus:
+        arguments = (f"--alarms-url={prometheus.url}", f"--alarms-ca-file={files / 'ca.crt'}")
+        log = tmp_path / "watching.log"
+        with OperatorProcess(empty.operator.kubeconfig, log, arguments=arguments) as operator:
+            yield Fleet(empty, operator, exporter, prometheus)
+    exporter.close()
+
+
+@pytest.fixture
+def fleet(empty: OwnCluster, tmp_path: Path) -> Iterator[GatedFleet]:
     """One for each test, which may kill any part of it."""
     rules, token = tmp_path / "rules.yaml", tmp_path / "token"
     rules.write_text(RULES)
@@ -67,7 +96,7 @@ def fleet(empty: OwnCluster, tmp_path: Path) -> Iterator[Fleet]:
         arguments = (f"--alarms-url={gate.url}", f"--alarms-token-file={token}")
         log = tmp_path / "watching.log"
         with OperatorProcess(empty.operator.kubeconfig, log, arguments=arguments) as operator:
-            yield Fleet(empty, operator, exporter, prometheus, gate, token)
+            yield GatedFleet(empty, operator, exporter, prometheus, gate, token)
         gate.close()
     exporter.close()
 
@@ -77,6 +106,11 @@ def web(image: str, *names: str, bake: int | None = 1, **alarms: Any) -> Object:
     asked = {"alarmNames": list(names), **alarms}
     configuration = {"alarms": asked, "bakeTimeInMinutes": bake} if names else {}
     return guarded(replicas=2, image=image, configuration=configuration)
+
+
+def watching(**labels: str) -> Object:
+    """Return a deploymentConfiguration with an alarm that has to have these labels."""
+    return {"alarms": {"alarmNames": ["HighErrorRate"], "matchLabels": labels}}
 
 
 def is_baking(status: Object) -> bool:
@@ -90,7 +124,7 @@ def has(kind: str) -> Callable[[Object], bool]:
 
 
 def test_a1_a3_errors_without_a_failing_pod_roll_back_and_a_neighbour_is_not_harmed(
-    fleet: Fleet,
+    fleet: GatedFleet,
 ) -> None:
     bad, good = fleet.world("bad"), fleet.world("good")
     for world in (bad, good):
@@ -146,7 +180,7 @@ def test_a2_what_is_on_at_the_start_and_what_nobody_knows_is_ignored_and_told(fl
     assert "AlarmsIgnored" not in conditions(done)
 
 
-def test_a2_a3_what_cannot_be_read_fails_nothing_and_stops_the_bake(fleet: Fleet) -> None:
+def test_a2_a3_what_cannot_be_read_fails_nothing_and_stops_the_bake(fleet: GatedFleet) -> None:
     """401, a slow answer, and no Prometheus at all, one after the other in one bake of a good rollout."""
     world = fleet.world("shop")
     world.completed(web("web:1"))
@@ -180,6 +214,32 @@ def test_a2_a3_what_cannot_be_read_fails_nothing_and_stops_the_bake(fleet: Fleet
     assert ended > promised, "what was not seen does not count"
     assert not {"AlarmTriggered", "RollbackStarted"} & {reason for reason, _ in world.events()}
     assert "AlarmsUnavailable" in {reason for reason, _ in world.events()}
+
+
+def test_a1_in_the_middle_of_a_rollout_an_alarm_fails_those_whose_labels_match(
+    secured: Fleet,
+) -> None:
+    """Two rollouts of one namespace, whose pods wait for a volume: no bake has begun, and nothing counts."""
+    world = secured.world("shop")
+    for name in ("web", "api"):
+        world.completed(guarded(name, replicas=2))
+        manifest = guarded(name, 2, "slow-mount", "web:2", configuration=watching(app=name))
+        notes = manifest["spec"]["template"]["metadata"]["annotations"]
+        notes["stage.tripswitch.dev/delay"] = "10m"
+        world.apply(manifest)
+    for name in ("web", "api"):
+        world.until(
+            lambda found: "HighErrorRate" in found.get("alarms", {}).get("watchedAlarmNames", ()),
+            name,
+        )
+    secured.fail("shop", 0.2)
+    status = world.until_rollout("ROLLBACK_SUCCESSFUL")
+    assert revision(status, 2)["reason"].startswith(CAUSE)
+    assert status["circuitBreaker"]["failureCount"] == 0
+    other = world.status("api")
+    assert other["rollout"]["status"] == "IN_PROGRESS"
+    assert other["alarms"]["triggeredAlarmNames"] == []
+    assert not has("AlarmsUnavailable")(other)
 
 
 def test_a1_a_plain_deployment_is_held_and_rolled_back_by_an_alarm(fleet: Fleet) -> None:

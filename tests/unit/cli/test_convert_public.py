@@ -265,6 +265,9 @@ class TestMistakes:
             "? !Ref x\n: y",
             "kind: Deployment\napiVersion: apps/v1\nmetadata: {? [a] : 1, uid: x}\nspec: []",
             "kind: Deployment\napiVersion: apps/v1\nmetadata: 5\nspec: &s {x: ~, y: *s}",
+            "kind: Deployment\napiVersion: apps/v1\nmetadata: {labels: {? [a] : , b, c: &x ~}}\nspec: {}",
+            "&a {serviceName: s, serviceName: t, containerDefinitions: [*a, *a], x: !!set {a}}",
+            "{family: on, containerDefinitions: [{name: no, image: 0x1, portMappings: [{name: no}]}]}",
         ],
     )
     def test_nor_does_any_trick_of_yaml(self, text: str) -> None:
@@ -299,6 +302,7 @@ class TestNothingIsLost:
         "secrets": [{"name": "S", "valueFrom": "arn"}],
         "ulimits": [{"name": "nofile", "softLimit": 1}],
         "stopTimeout": 3,
+        "versionConsistency": "enabled",
         "essential": True,
     }
 

@@ -185,3 +185,25 @@ def test_k1_hooks_of_a_simulated_rollout_are_answered_at_once_and_the_earlier_on
     assert told.count("HOOK_AWAITING_ACTION") == told.count("HOOK_SUCCEEDED") == 2
     assert "RolloutStopped" not in told
     assert [size.revision for size in played.steps[0].sizes] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{metadata: {annotations: {built: 2024-01-01}}, spec: {containers: [{name: x}]}}",
+        "{metadata: {annotations: {built: 2024-99-99}}, spec: {containers: [{name: x, image: !!int ''}]}}",
+    ],
+)
+def test_a_date_in_a_manifest_is_text_as_for_kubernetes(template: str) -> None:
+    result = run(stdin=f"kind: Deployment\nspec: {{selector: {{}}, template: {template}}}\n")
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 3000, "kind: !Foo x", "kind: !!binary aGk=", "a: !!set {b}"]
+)
+def test_what_no_manifest_can_hold_is_one_line(text: str) -> None:
+    result = run(stdin=text)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("error: not YAML: ")
+    assert len(result.stderr.splitlines()) == 1

@@ -98,10 +98,16 @@ def _service_resource(
     if given not in EMPTY and not isinstance(given, str):
         notes.fill_in("serviceName", given, "text", target=f"the name, here {name}")
     reference = look_up(properties, "taskDefinition")
-    named = [tasks[word] for word in WORD.findall(show(reference)) if word in tasks]
+    words = [word for word in WORD.findall(show(reference)) if word in tasks]
+    named = [tasks[word] for word in words] if isinstance(reference, Computed) else []
+    if named and (len(set(words)) > 1 or show(reference).startswith("!If")):
+        notes.tell(
+            f"taskDefinition is '{reference}', which is computed elsewhere: {words[0]} is taken"
+        )
     return Service(
         given if isinstance(given, str) and given else name,
         properties,
         notes,
-        named[0] if named and isinstance(reference, Computed) else None,
+        named[0] if named else None,
+        named=isinstance(given, str),
     )

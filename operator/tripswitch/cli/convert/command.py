@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import click
 import yaml
 
-from tripswitch.cli.convert.deployments import convert_manifests
+from tripswitch.cli.convert.deployments import (
+    Converted,
+    convert_manifests,
+    describe_neighbours,
+)
 from tripswitch.cli.convert.ecs_documents import find_ecs, link
 from tripswitch.cli.convert.ecs_model import Found, Task
 from tripswitch.cli.convert.ecs_services import ConvertedService, convert_service, convert_task
 from tripswitch.cli.convert.fields import Notes
-from tripswitch.cli.convert.loading import load_documents
+from tripswitch.cli.convert.loading import describe_repeated_keys, load_documents
 from tripswitch.cli.problems import Exit, Problem
 
 T = TypeVar("T")
@@ -81,6 +83,8 @@ class Result:
     texts: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     count: int = 0
+    services: set[str] = field(default_factory=set)
+    """Names of the objects that ECS services became."""
 
 
 def convert_text(text: str, name: str, image: str | None = None) -> tuple[str, list[str], int]:
@@ -106,6 +110,7 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
     read = [(name, text, _find(name, text)) for name, text in files]
     spare = link(one for _, _, found in read for one in found)
     result = Result()
+    manifests: list[Converted] = []
     for name, text, found in read:
         if any(found):
             _convert_ecs(found, spare, image, result)
@@ -114,12 +119,18 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
             _check(name, converted.text)
             result.texts.append(converted.text)
             result.notes += converted.notes
-            result.count += len(converted.names)
+            result.count += len(converted.deployments)
+            manifests.append(converted)
+    result.notes += describe_neighbours(manifests)
     return result
 
 
 def _find(name: str, text: str) -> list[Found]:
-    return _guard(name, text, lambda text: [find_ecs(one) for one in load_documents(text)])
+    found = _guard(name, text, lambda text: [find_ecs(one) for one in load_documents(text)])
+    for one in filter(None, found[:1]):
+        for line in _guard(name, text, describe_repeated_keys):
+            one.notes.tell(line)
+    return found
 
 
 def _check(name: str, text: str) -> None:
@@ -149,6 +160,7 @@ def _convert_ecs(found: list[Found], spare: list[Task], image: str | None, resul
         *(convert_service(one, image) for each in found for one in each.services),
         *(convert_task(one, image) for each in found for one in each.tasks if one in spare),
     ]
+    converted = [_tell_name(one, result.services) for one in converted]
     result.count += len(converted)
     result.notes += [f"{one.name}: {note}" for one in converted for note in one.notes]
     result.notes += notes.lines
@@ -156,6 +168,14 @@ def _convert_ecs(found: list[Found], spare: list[Task], image: str | None, resul
     if texts:
         texts[0] = _comment(notes.lines) + texts[0]
         result.texts.append("---\n".join(texts))
+
+
+def _tell_name(one: ConvertedService, names: set[str]) -> ConvertedService:
+    """Tell that an object has the name of an earlier one; adds it to the names."""
+    told = f"another object above is named {one.name}, too: only the last one that is applied stays"
+    notes = (*one.notes, told) if one.name in names else one.notes
+    names.add(one.name)
+    return replace(one, notes=notes)
 
 
 def _guard(name: str, text: str, read: Callable[[str], T]) -> T:
@@ -185,7 +205,8 @@ def _comment(notes: Iterable[str]) -> str:
 
 def _read(name: str) -> str:
     try:
-        return sys.stdin.read() if name == "-" else Path(name).read_text()
+        with click.open_file(name, encoding="utf-8-sig") as file:
+            return str(file.read())
     except UnicodeDecodeError as error:
         raise Problem(f"{name} is not text: {error}", Exit.FAILED) from error
 

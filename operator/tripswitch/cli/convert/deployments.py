@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import yaml
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from tripswitch.api.identity import API_VERSION, KIND
+from tripswitch.api.tolerant import field, read_text
 from tripswitch.cli.convert.deployment_notes import (
     describe_budget,
     describe_differences,
@@ -41,6 +42,11 @@ ABOUT_DEPLOYMENTS = frozenset(
 )
 """Annotations that would be wrong on another kind."""
 
+TEXT_MAPS = frozenset(
+    {"annotations", "labels", "matchLabels", "nodeSelector", "options", "volumeAttributes"}
+)
+"""Mappings of names to text: a null in them is a name with empty text."""
+
 STRATEGY = "strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}"
 STRATEGY_AS_JSON = '"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}'
 """What a Deployment does that names no strategy."""
@@ -48,10 +54,14 @@ STRATEGY_AS_JSON = '"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavai
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The new text, the names of what was converted, and what a person should know."""
+    """The new text, what was converted, every object of the text, and what a person should know.
+
+    The objects are plain values, as they were.
+    """
 
     text: str
-    names: tuple[str, ...]
+    deployments: tuple[Any, ...]
+    objects: tuple[Any, ...]
     notes: tuple[str, ...]
 
 
@@ -63,9 +73,8 @@ def convert_manifests(text: str) -> Converted:
         RecursionError: It is nested too deeply.
     """
     editor = Editor(text)
-    names: list[str] = []
     notes: list[str] = []
-    converted: list[Any] = []
+    deployments: list[Any] = []
     roots = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
     objects = [one for root in roots for one in _objects(root)]
     for node in objects:
@@ -75,15 +84,22 @@ def convert_manifests(text: str) -> Converted:
         if not version.startswith("apps/"):
             notes.append(f"Deployment/{name}: not converted: its apiVersion is {version!r}")
             continue
-        names.append(name)
-        converted.append(to_value(node))
-        told = [*_convert(editor, node), *describe_differences(converted[-1])]
+        deployment = to_value(node)
+        deployments.append(deployment)
+        told = [*_convert(editor, node, deployment), *describe_differences(deployment)]
         notes += [f"Deployment/{name}: {note}" for note in told]
-    for node in objects:
-        other = to_value(node)
-        notes += describe_references(other, frozenset(names))
-        notes += describe_budget(other, converted)
-    return Converted(editor.apply(), tuple(names), tuple(notes))
+    values = tuple(to_value(node) for node in objects)
+    return Converted(editor.apply(), tuple(deployments), values, tuple(notes))
+
+
+def describe_neighbours(converted: Iterable[Converted]) -> Iterator[str]:
+    """Yield what is worth knowing about objects that point at a Deployment, also one of another file."""
+    texts = list(converted)
+    deployments = [one for text in texts for one in text.deployments]
+    names = frozenset(read_text(field(one, "metadata", "name")) for one in deployments)
+    for other in (one for text in texts for one in text.objects):
+        yield from describe_references(other, names)
+        yield from describe_budget(other, deployments)
 
 
 def _objects(root: Node) -> Iterator[MappingNode]:
@@ -97,7 +113,7 @@ def _objects(root: Node) -> Iterator[MappingNode]:
         yield root
 
 
-def _convert(editor: Editor, node: MappingNode) -> Iterator[str]:
+def _convert(editor: Editor, node: MappingNode, deployment: Any) -> Iterator[str]:
     """Change one Deployment; yield notes about what was left out or added."""
     for name, value in (("apiVersion", API_VERSION), ("kind", KIND)):
         found = find(node, name)
@@ -114,8 +130,7 @@ def _convert(editor: Editor, node: MappingNode) -> Iterator[str]:
                 yield f"left out: metadata.{name}: {why}"
     if isinstance(spec, MappingNode):
         _leave_out_nulls(editor, spec, set())
-        strategy = find(spec, "strategy")
-        if strategy is None or strategy.tag == NULL:
+        if field(deployment, "spec", "strategy") is None:  # nor does a merge key (<<) bring one
             editor.insert_before(spec, STRATEGY, STRATEGY_AS_JSON)
             yield (
                 "no strategy is given; the default of a Deployment is written into it (maxSurge "
@@ -141,17 +156,26 @@ def _leave_out_annotations(editor: Editor, metadata: MappingNode) -> None:
         _leave_out(editor, annotations, ABOUT_DEPLOYMENTS)
 
 
-def _leave_out_nulls(editor: Editor, node: Node, seen: set[int]) -> None:
-    """A Deployment takes null for "not given"; a custom resource's schema does not."""
+def _leave_out_nulls(
+    editor: Editor, node: Node, seen: set[int], *, holds_text: bool = False
+) -> None:
+    """A Deployment takes null for "not given", and for empty text in a mapping of names to text.
+
+    A custom resource's schema takes it for neither.
+    """
     if id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, MappingNode):
-        for index, (_, value) in enumerate(node.value):
-            if value.tag == NULL:
-                editor.cut(node, index)
+        for index, (key, value) in enumerate(node.value):
+            if value.tag != NULL:
+                merged = holds_text and key.value == "<<"
+                named = isinstance(key, ScalarNode) and key.value in TEXT_MAPS
+                _leave_out_nulls(editor, value, seen, holds_text=named or merged)
+            elif holds_text:
+                editor.fill(node, index, '""')
             else:
-                _leave_out_nulls(editor, value, seen)
+                editor.cut(node, index)
     elif isinstance(node, SequenceNode):
         for value in node.value:
             _leave_out_nulls(editor, value, seen)

@@ -10,6 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tripswitch.cli.convert.ecs_container_parts import (
+    ANY_FIELD,
+    HARMLESS,
+    read_environment,
+    read_ports,
+    read_probe,
+)
 from tripswitch.cli.convert.fields import Fields, Notes
 from tripswitch.cli.convert.values import (
     EMPTY,
@@ -46,24 +53,6 @@ INSTEAD = {
     "systemControls": "use securityContext.sysctls of the pod",
     "user": "use securityContext.runAsUser",
 }
-INSTEAD_OF_PORTS = {
-    "hostPort": "pods have addresses of their own; make a Service",
-    "containerPortRange": "list the ports, or leave them out: they are only information",
-    "appProtocol": "set appProtocol in the Service",
-    "name": "a port's name has at most 15 letters, digits and hyphens",
-}
-ANY_FIELD = "look for a field of the container of the same meaning"
-HARMLESS = {
-    "cpu": 0,
-    "disableNetworking": False,
-    "privileged": False,
-    "readonlyRootFilesystem": False,
-    "hostPort": 0,
-}
-PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
-
-PROTOCOLS = ("", "TCP", "UDP", "SCTP", FILL_IN)
-
 AT_ITS_END = frozenset({"COMPLETE", "SUCCESS"})
 """Conditions of ``dependsOn`` that are met when the other container has ended."""
 
@@ -92,11 +81,13 @@ def read_containers(raw: Any, name: str, image: str | None, notes: Notes) -> Con
     for item, condition in list_items(raw):
         definitions.append(_Definition(item, name, names, notes))
         notes.tell_condition(f"container {definitions[-1].name}", condition)
-    init = [one for one in definitions if one.decide_whether_it_ends_first(definitions)]
+    init = _order([one for one in definitions if one.decide_whether_it_ends_first(definitions)])
     ended = frozenset(one.ecs_name for one in init)
-    found = Containers()
-    for one in definitions:
-        (found.init if one in init else found.ordinary).append(one.convert(ended))
+    containers = {one.name: one.convert(ended) for one in definitions}
+    found = Containers(
+        [containers[one.name] for one in definitions if one not in init],
+        [containers[one.name] for one in init],
+    )
     if not found.ordinary and found.init:
         notes.tell("no container is essential: they are all ordinary containers; choose")
         found = Containers(found.init)
@@ -112,6 +103,17 @@ def read_containers(raw: Any, name: str, image: str | None, notes: Notes) -> Con
             "as in ECS; add a readinessProbe"
         )
     return found
+
+
+def _order(init: list[_Definition]) -> list[_Definition]:
+    """Return init containers in the order of their ``dependsOn``: Kubernetes runs them one by one."""
+    waiting, ordered = list(init), list[_Definition]()
+    while waiting:
+        names = {one.ecs_name for one in waiting}
+        free = (one for one in waiting if not names & one.waits_for().keys() - {one.ecs_name})
+        ordered.append(next(free, waiting[0]))
+        waiting.remove(ordered[-1])
+    return ordered
 
 
 def _fill_in_image(found: Containers, image: str | None, notes: Notes) -> None:
@@ -200,96 +202,32 @@ class _Definition:
         if image in EMPTY:
             self._notes.tell(f"image of container {name} is not given: fill it in")
         found["image"] = self._notes.read_text(f"image of container {name}", image) or FILL_IN
-        self.consistent = fields.take("versionConsistency") != "disabled"
+        self.consistent = self._read_consistency()
         # Docker's ENTRYPOINT is Kubernetes' command, Docker's CMD its args.
         for theirs, ours in (("entryPoint", "command"), ("command", "args")):
             if words := fields.take_texts(theirs):
                 found[ours] = [escape_dollars(word) for word in words]
         if directory := fields.take("workingDirectory"):
             found["workingDir"] = self._notes.read_text(fields.name("workingDirectory"), directory)
-        if ports := self._ports():
+        if ports := read_ports(fields, self._notes):
             found["ports"] = ports
-        if environment := self._environment():
+        if environment := read_environment(fields, self._notes, name):
             found["env"] = environment
-        if self.ecs_name not in ended:  # an init container may have no readiness probe
-            self._add_probe(found)
+        # An init container may have no readiness probe.
+        if self.ecs_name not in ended and (probe := read_probe(fields, self._notes, name)):
+            found["readinessProbe"] = probe
         waits = self.waits_for()
         if waits.keys() <= ended and set(waits.values()) <= AT_ITS_END:
             fields.leave_out(["dependsOn"])
         fields.tell_rest(INSTEAD, ANY_FIELD, HARMLESS)
         return found
 
-    def _ports(self) -> list[dict[str, Any]]:
-        found = []
-        for what, raw in self._fields.take_items("portMappings"):
-            one = Fields(raw, self._notes, what)
-            port: dict[str, Any] = {}
-            name = one.look("name")
-            if isinstance(name, str) and PORT_NAME.fullmatch(name):
-                port["name"] = one.take("name")
-            if not isinstance(raw, Mapping):
-                self._notes.fill_in(what, raw, wanted="a port mapping")
-                port["containerPort"] = FILL_IN
-            elif (number := one.take_number("containerPort")) is not None:
-                port["containerPort"] = number
-            protocol = self._notes.read_text(one.name("protocol"), one.take("protocol")).upper()
-            if protocol not in PROTOCOLS:
-                self._notes.fill_in(one.name("protocol"), protocol, "a protocol")
-                protocol = FILL_IN
-            if protocol not in ("", "TCP"):
-                port["protocol"] = protocol
-            one.tell_rest(INSTEAD_OF_PORTS, ANY_FIELD, HARMLESS)
-            if "containerPort" in port:
-                found.append(port)
-        return found
-
-    def _environment(self) -> list[dict[str, str]]:
-        found = []
-        for what, raw in self._fields.take_items("environment"):
-            one = Fields(raw, self._notes, what)
-            if not isinstance(raw, Mapping):
-                self._notes.fill_in(what, raw, wanted="a name with a value")
-                found.append({"name": FILL_IN, "value": FILL_IN})
-                continue
-            name = self._notes.read_text(one.name("name"), one.take("name")) or FILL_IN
-            known = f"variable {name} of container {self.name}"
-            value = self._notes.read_text(
-                one.name("value") if name == FILL_IN else known, one.take("value")
-            )
-            one.tell_rest({}, ANY_FIELD, {})
-            found.append({"name": name, "value": escape_dollars(value)})
-        return found
-
-    def _add_probe(self, container: Container) -> None:
-        raw = self._fields.take("healthCheck")
-        if raw in EMPTY:
-            return
-        what = f"healthCheck of container {self.name}"
-        one = Fields(raw, self._notes, what)
-        if not isinstance(raw, Mapping):
-            self._notes.fill_in(what, raw, wanted="a health check")
-        words = one.take_texts("command")
-        if words[:1] == ["NONE"]:
-            self._notes.tell(f"{what} is NONE: the container has no readinessProbe")
-            return
-        if words[:1] == ["CMD-SHELL"]:
-            words = ["sh", "-c", *words[1:]]
-        elif words[:1] == ["CMD"]:
-            words = words[1:]
-        # The kubelet expands a probe's command, too.
-        container["readinessProbe"] = {
-            "exec": {"command": [escape_dollars(word) for word in words] or [FILL_IN]},
-            # ECS's defaults: 30 s, 5 s, 3 times, no start period.
-            "periodSeconds": one.take_number("interval") or 30,
-            "timeoutSeconds": one.take_number("timeout") or 5,
-            "failureThreshold": one.take_number("retries") or 3,
-            "initialDelaySeconds": one.take_number("startPeriod") or 0,
-        }
-        one.tell_rest({}, ANY_FIELD, {})
-        self._notes.tell(
-            f"the health check of container {self.name} is its readinessProbe; add a "
-            "livenessProbe if it shall be restarted after the rollout, too"
-        )
+    def _read_consistency(self) -> bool:
+        value = self._fields.take("versionConsistency")
+        if value not in (*EMPTY, "enabled", "disabled"):
+            name = self._fields.name("versionConsistency")
+            self._notes.fill_in(name, value, "enabled or disabled", "versionConsistencyExclusions")
+        return bool(value != "disabled")
 
 
 def _make_label(given: Any, names: set[str]) -> str:

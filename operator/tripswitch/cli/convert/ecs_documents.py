@@ -22,7 +22,7 @@ from tripswitch.cli.convert.ecs_model import (
     make_task,
 )
 from tripswitch.cli.convert.fields import Fields, Notes
-from tripswitch.cli.convert.serverless import read_serverless
+from tripswitch.cli.convert.serverless import read_resources, read_serverless
 from tripswitch.cli.convert.values import SERVERLESS_VARIABLE, Computed, read_functions, show
 
 
@@ -35,9 +35,12 @@ def find_ecs(document: Any) -> Found:
         document = {"containerDefinitions": document}
     if not isinstance(document, Mapping) or {"apiVersion", "kind"} <= document.keys():
         return found
-    fargate = document.get("fargate")
-    if isinstance(fargate, Mapping):
+    if isinstance(document.get("fargate"), Mapping):
         read_serverless(read_functions(document, SERVERLESS_VARIABLE), found)
+        return found
+    resources = document.get("resources")
+    if isinstance(resources, Mapping) and isinstance(resources.get("Resources"), Mapping):
+        read_resources(read_functions(document, SERVERLESS_VARIABLE), found)
         return found
     read = read_functions(document)
     if isinstance(read, Mapping):
@@ -117,7 +120,7 @@ def _add_service(raw: Raw, found: Found) -> None:
     if isinstance(given, Computed):
         notes.fill_in("serviceName", given, target="the name")
     name = given if isinstance(given, str) else "service"
-    service = Service(name or "service", raw, notes)
+    service = Service(name or "service", raw, notes, named=isinstance(given, str))
     containers = fields.take("containerDefinitions")
     if containers is not None:
         service.settings = fields.rest

@@ -25,12 +25,16 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """An ECS service: its name, its fields, and the task definition if that is known."""
+    """An ECS service: its name, its fields, and the task definition if that is known.
+
+    ``named`` says that somebody gave it this name.
+    """
 
     name: str
     settings: Raw
     notes: Notes
     task: Task | None = None
+    named: bool = False
 
 
 @dataclass(slots=True)

@@ -124,6 +124,8 @@ def convert_service(service: Service, image: str | None = None) -> ConvertedServ
         image: For the container whose image the task definition does not say.
     """
     name, notes = make_name(service.name), service.notes
+    if service.named and service.name != name:
+        notes.tell(f"service {service.name} is named {name}")
     if service.task is None:
         reference = show(look_up(service.settings, "taskDefinition") or "which it runs")
         notes.tell(f"the task definition ({reference}) is not here: give it, too, with another -f")
@@ -162,7 +164,7 @@ def convert_task(task: Task, image: str | None = None) -> ConvertedService:
         "this is a task definition: give the service, too, with another -f; without it replicas and "
         "deploymentConfiguration are the defaults"
     )
-    return convert_service(Service(name, {}, task.notes, task), image)
+    return convert_service(Service(name, {}, task.notes, task, named=bool(task.names)), image)
 
 
 def _convert_task(task: Task | None, name: str, image: str | None, notes: Notes) -> Containers:

@@ -12,6 +12,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 NULL = "tag:yaml.org,2002:null"
 ALIAS = re.compile(r"[\s:-]*\*[^\s,\[\]{}]+")
+COLON = re.compile(r"\s*:")
 Entry = tuple[Node, Node]
 
 
@@ -37,6 +38,17 @@ class Editor:
         start, end = node.start_mark.index, node.end_mark.index
         quote = '"' if self.text[start] == '"' else ""
         self._add(Edit(start, end, f"{quote}{text}{quote}"))
+
+    def fill(self, mapping: MappingNode, index: int, text: str) -> None:
+        """Write a value where a mapping has null: ``~``, or nothing at all behind the key."""
+        key, value = mapping.value[index]
+        start, end = value.start_mark.index, value.end_mark.index
+        if start < end:
+            self._add(Edit(start, end, text))
+            return
+        colon = COLON.match(self.text, key.end_mark.index)
+        at = colon.end() if colon else key.end_mark.index
+        self._add(Edit(at, at, f" {text}" if colon else f": {text}"))
 
     def cut(self, mapping: MappingNode, index: int) -> None:
         """Take an entry out of a mapping."""

@@ -10,6 +10,7 @@ from tripswitch.cli.convert.values import (
     EMPTY,
     FILL_IN,
     Computed,
+    Written,
     list_items,
     plain,
     show,
@@ -55,6 +56,11 @@ class Notes:
         if isinstance(value, Computed | list | Mapping):
             self.fill_in(what, value, wanted="text")
             return FILL_IN
+        if isinstance(value, Written):
+            self.tell(
+                f"{what} is {value} without quotes, which YAML 1.1 reads as "
+                f"{show(value.meaning)}: it is kept as it is written; check it"
+            )
         return to_text(value)
 
     def read_number(self, what: str, value: Any) -> int | str:

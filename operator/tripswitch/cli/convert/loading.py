@@ -6,16 +6,13 @@ from copy import deepcopy
 from typing import Any
 
 import yaml
-from yaml.constructor import SafeConstructor
 
-from tripswitch.cli.convert.values import Computed
-
-MOST = 2**63
-"""Larger numbers stay text: no field holds them."""
+from tripswitch.cli.convert.values import Computed, Written, to_text
+from tripswitch.cli.plain_yaml import PlainLoader, construct_number, construct_switch
 
 
-class Loader(yaml.SafeLoader):
-    """Reads ``!Ref X`` as a computed value, and a number or date that cannot be one as text."""
+class Loader(PlainLoader):
+    """Reads ``!Ref X`` as a computed value, and tells text from what YAML 1.1 makes of it."""
 
 
 def load_documents(text: str) -> list[Any]:
@@ -37,6 +34,38 @@ def to_value(node: yaml.Node) -> Any:
     return Loader("").construct_document(deepcopy(node))  # it writes merge keys out in place
 
 
+def describe_repeated_keys(text: str) -> list[str]:
+    """Return a line about each key that a mapping of a text has more than once.
+
+    Raises:
+        yaml.YAMLError: It is not YAML.
+        RecursionError: It is nested too deeply.
+    """
+    found: list[str] = []
+    seen: set[int] = set()
+
+    def look(node: yaml.Node | None) -> None:
+        if node is None or isinstance(node, yaml.ScalarNode) or id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for one in node.value:
+                look(one)
+            return
+        names: set[str] = set()
+        for key, value in node.value:
+            name = str(key.value)
+            if name in names and name != "<<":
+                line = key.start_mark.line + 1
+                found.append(f"{name} of line {line} is given twice: the last one is taken")
+            names.add(name)
+            look(value)
+
+    for root in yaml.compose_all(text, Loader=Loader):
+        look(root)
+    return found
+
+
 def _construct_function(loader: Loader, suffix: str, node: yaml.Node) -> Computed:
     if isinstance(node, yaml.MappingNode):
         return Computed(suffix, loader.construct_mapping(node, deep=True))
@@ -46,30 +75,20 @@ def _construct_function(loader: Loader, suffix: str, node: yaml.Node) -> Compute
     return Computed(suffix, loader.construct_scalar(node))
 
 
-def _construct_number(loader: Loader, node: yaml.ScalarNode) -> Any:
-    whole = node.tag.endswith(":int")
-    construct = (
-        SafeConstructor.construct_yaml_int if whole else SafeConstructor.construct_yaml_float
-    )
-    text = str(loader.construct_scalar(node))
-    try:
-        number: int | float = construct(loader, node)
-    except (ValueError, IndexError):
-        return text
-    return number if abs(number) < MOST else text
+def _construct_written(loader: Loader, node: yaml.ScalarNode) -> Any:
+    """Return a number or a switch; as ``Written`` where the text does not say the same."""
+    construct = construct_switch if node.tag.endswith(":bool") else construct_number
+    value, text = construct(loader, node), str(loader.construct_scalar(node))
+    same = text.lower() if isinstance(value, bool) else text
+    return value if to_text(value) == same else Written(text, value)
 
 
-def _construct_switch(loader: Loader, node: yaml.ScalarNode) -> Any:
-    text = str(loader.construct_scalar(node))
-    return SafeConstructor.bool_values.get(text.lower(), text)
-
-
-def _construct_text(loader: Loader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
+def _construct_other(loader: Loader, node: yaml.Node) -> Computed:
+    return _construct_function(loader, node.tag.rpartition(":")[2], node)
 
 
 Loader.add_multi_constructor("!", _construct_function)
-Loader.add_constructor("tag:yaml.org,2002:int", _construct_number)
-Loader.add_constructor("tag:yaml.org,2002:float", _construct_number)
-Loader.add_constructor("tag:yaml.org,2002:bool", _construct_switch)
-Loader.add_constructor("tag:yaml.org,2002:timestamp", _construct_text)
+for _name in ("binary", "omap", "pairs", "set"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_other)
+for _name in ("int", "float", "bool"):
+    Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_written)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 FILL_IN = "FILL-IN"
 """Stands where a value has to be filled in. No number and no image: the API server refuses it."""
@@ -23,6 +23,22 @@ RESOLVED_LATER = re.compile(r"\{\{resolve:|^<[A-Z0-9_]+>$")
 """Text that is replaced later: dynamic references, and placeholders of build pipelines."""
 SERVERLESS_VARIABLE = re.compile(r"\$\{")
 MOST_SHOWN = 120
+
+
+class Written(str):
+    """Text without quotes that YAML 1.1 reads as something else: ``no``, ``0755``, ``12:30``, ``1.10``.
+
+    Other readers, such as serverless's, take much of it for text.
+    """
+
+    __slots__ = ("meaning",)
+    meaning: Any
+
+    def __new__(cls, text: str, meaning: Any) -> Self:
+        """Return the text, with what YAML 1.1 reads."""
+        made = super().__new__(cls, text)
+        made.meaning = meaning
+        return made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +90,7 @@ def _read_mapping(value: Mapping[Any, Any], read: Callable[[Any], Any]) -> Any:
         ((name, argument),) = value.items()
         if name == "Ref" or str(name).startswith("Fn::"):
             return Computed(str(name).removeprefix("Fn::"), read(argument))
-    return {str(name): read(one) for name, one in value.items()}
+    return {to_text(name): read(one) for name, one in value.items()}
 
 
 def show(value: Any, depth: int = 3) -> str:
@@ -110,6 +126,8 @@ def plain(value: Any) -> Any:
     >>> [plain(value) for value in ("200", "true", "COUNT", 3, 3.0)]
     [200, True, 'COUNT', 3, 3]
     """
+    if isinstance(value, Written):
+        return plain(value.meaning)
     if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
         return int(value)
     if isinstance(value, str) and value.lower() in ("true", "false"):

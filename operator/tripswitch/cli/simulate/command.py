@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +15,7 @@ from tripswitch.api.codec import InvalidObjectError, read_guarded
 from tripswitch.cli.formatting import one_line, plural
 from tripswitch.cli.options import output_option
 from tripswitch.cli.output import emit, make_console, to_plain
+from tripswitch.cli.plain_yaml import load_plain
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.domain.rules.health import effective_min_ready_seconds
 from tripswitch.domain.rules.progress_deadline import compute_progress_deadline
@@ -91,7 +91,8 @@ def simulate(
         script = parse_script(list(failures))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--failures") from error
-    guarded = load_guarded(sys.stdin.read() if filename == "-" else Path(filename).read_text())
+    with click.open_file(filename, encoding="utf-8-sig") as file:
+        guarded = load_guarded(file.read())
     if replicas is not None:
         guarded = replace(guarded, spec=replace(guarded.spec, replicas=replicas))
     played = simulate_rollout(guarded, script, first=first, seconds=minutes * 60)
@@ -111,7 +112,7 @@ def load_guarded(text: str) -> Guarded:
         Problem: There is none, or it makes no sense.
     """
     try:
-        documents = list(yaml.safe_load_all(text))
+        documents = load_plain(text)
     except yaml.YAMLError as error:
         raise Problem(f"not YAML: {one_line(str(error))}") from error
     for document in documents:

@@ -1,0 +1,246 @@
+"""``convert`` keeps the meaning where two readers of one text, or ECS and Kubernetes, differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from tests.unit.cli import inputs
+from tests.unit.cli.test_convert_cases import containers, convert_one, name_of
+from tripswitch.cli.app import app
+from tripswitch.cli.convert import convert_text
+
+DEPLOYMENT = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"
+
+
+def convert_files(folder: Path, *texts: str) -> tuple[list[Any], str]:
+    """Return the converted objects of files that are handed in together, and the notes."""
+    words: list[str] = []
+    for index, text in enumerate(texts):
+        path = folder / f"{index}.yaml"
+        path.write_text(text)
+        words += ["-f", str(path)]
+    result = CliRunner().invoke(app, ["convert", *words])
+    assert result.exit_code == 0, result.output
+    return list(yaml.safe_load_all(result.stdout)), result.stderr
+
+
+class TestNulls:
+    """The API reads null in a map of names to text as empty text: the key counts."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "spec:\n  nodeSelector:\n    role/infra:\n    zone: ~ # any\n",
+            "spec:\n  nodeSelector:\n    role/infra: null\n    zone:   # any\n",
+            "spec: {nodeSelector: {role/infra, zone: }}\n",
+            'spec: {"nodeSelector": {"role/infra": null, "zone" : null}}\n',
+            "spec:\n  nodeSelector: {<<: &x {role/infra: }, zone: ~}\n",
+        ],
+    )
+    def test_a_name_without_a_value_stays_with_empty_text(self, text: str) -> None:
+        found, _ = convert_one(f"{DEPLOYMENT}{text}")
+        assert found["spec"]["nodeSelector"] == {"role/infra": "", "zone": ""}
+
+    def test_so_it_does_in_labels_and_selectors_and_nowhere_else(self) -> None:
+        found, _ = convert_one(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  annotations:\n    a:\n"
+            "  labels: ~\nspec:\n  selector: {matchLabels: {b: }}\n  paused:\n  template:\n    metadata:\n"
+            "      labels:\n        b:\n    spec:\n      volumes:\n      - name: x\n        emptyDir:\n"
+        )
+        assert found["metadata"] == {"name": "web", "annotations": {"a": ""}}
+        assert found["spec"]["selector"] == {"matchLabels": {"b": ""}}
+        assert found["spec"]["template"] == {
+            "metadata": {"labels": {"b": ""}},
+            "spec": {"volumes": [{"name": "x"}]},
+        }
+        assert "paused" not in found["spec"]
+
+
+class TestMergeKeys:
+    def test_a_strategy_that_a_merge_key_brings_is_not_replaced(self) -> None:
+        found, told = convert_one(
+            f"{DEPLOYMENT}spec:\n  template: &t {{strategy: {{type: Recreate}}}}\n  <<: *t\n"
+        )
+        assert found["spec"]["strategy"] == {"type": "Recreate"}
+        assert "no strategy is given" not in told
+
+
+class TestSeveralFiles:
+    def test_what_points_at_a_deployment_of_another_file_is_told(self, tmp_path: Path) -> None:
+        other = (
+            "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: h}\n"
+            "spec: {scaleTargetRef: {kind: Deployment, name: web}}\n---\n"
+            "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\n"
+            "spec: {maxUnavailable: 1, selector: {}}\n"
+        )
+        for texts in ([DEPLOYMENT, other], [other, DEPLOYMENT]):
+            _, told = convert_files(tmp_path, *texts)
+            assert "HorizontalPodAutoscaler/h: its scaleTargetRef is the Deployment web" in told
+            assert "PodDisruptionBudget/b: maxUnavailable 1 counts the pods of both" in told
+
+    def test_services_of_one_name_are_told(self, tmp_path: Path) -> None:
+        service = "{serviceName: %s, desiredCount: 1, taskDefinition: 'x:1'}"
+        found, told = convert_files(tmp_path, service % "My_Web", service % "my-web")
+        assert [name_of(one) for one in found] == ["my-web", "my-web"]
+        assert "my-web: service My_Web is named my-web" in told
+        assert told.count("another object above is named my-web, too") == 1
+
+    def test_a_byte_order_mark_is_no_part_of_the_text(self, tmp_path: Path) -> None:
+        (found,), _ = convert_files(tmp_path, f"\ufeff{DEPLOYMENT}# größer\n")
+        assert found["kind"] == "GuardedDeployment"
+
+
+class TestScalars:
+    """YAML 1.1 reads some text without quotes as a number or a switch; other readers do not."""
+
+    @pytest.mark.parametrize(
+        ("written", "read"),
+        [
+            ("no", "false"),
+            ("On", "true"),
+            ("0755", "493"),
+            ("0x1F", "31"),
+            ("12:30", "750"),
+            ("1_000", "1000"),
+            ("1.10", "1.1"),
+            ("+5", "5"),
+        ],
+    )
+    def test_text_is_kept_as_it_is_written_and_told(self, written: str, read: str) -> None:
+        found, told = convert_one(
+            f"{{serviceName: s, containerDefinitions: [{{name: web, image: i, command: [{written}], "
+            f"environment: [{{name: A, value: {written}}}]}}]}}"
+        )
+        web = containers(found)["web"]
+        assert (web["env"], web["args"]) == ([{"name": "A", "value": written}], [written])
+        line = f"is {written} without quotes, which YAML 1.1 reads as {read}: it is kept as it is"
+        assert f"variable A of container web {line}" in told
+        assert f"command 1 of container web {line}" in told
+
+    @pytest.mark.parametrize("written", ["5", "1.5", "true", "False", "'no'", "x"])
+    def test_what_every_reader_reads_alike_is_not_told(self, written: str) -> None:
+        _, told = convert_one(
+            f"{{serviceName: s, containerDefinitions: [{{name: web, image: i, environment: "
+            f"[{{name: A, value: {written}}}]}}]}}"
+        )
+        assert "YAML 1.1" not in told
+
+    def test_where_a_number_or_a_switch_is_wanted_it_is_one(self) -> None:
+        found, told = convert_one(
+            "{serviceName: s, desiredCount: 0x10, deploymentConfiguration: {deploymentCircuitBreaker: "
+            "{enable: yes, rollback: off}}, containerDefinitions: [{name: web, image: i}]}"
+        )
+        assert found["spec"]["replicas"] == 16
+        breaker = found["spec"]["deploymentConfiguration"]["deploymentCircuitBreaker"]
+        assert breaker == {"enable": True, "rollback": False}
+        assert "YAML 1.1" not in told
+
+    @pytest.mark.parametrize("value", ["!!binary aGk=", "!!set {a}", "!!omap [a: b]"])
+    def test_types_that_ecs_does_not_have_are_to_be_filled_in(self, value: str) -> None:
+        found, told = convert_one(
+            f"{{serviceName: s, containerDefinitions: [{{name: web, image: i, environment: "
+            f"[{{name: A, value: {value}}}]}}]}}"
+        )
+        assert containers(found)["web"]["env"] == [{"name": "A", "value": "FILL-IN"}]
+        assert f"variable A of container web is '{value[1:].split(maxsplit=1)[0]} " in told
+
+    def test_a_key_that_is_given_twice_is_told(self) -> None:
+        _, told = convert_one(
+            "serviceName: s\ndesiredCount: 1\ndesiredCount: 2\ncontainerDefinitions: [{name: web, image: i}]"
+        )
+        assert "desiredCount of line 3 is given twice: the last one is taken" in told
+
+
+class TestEcs:
+    def test_init_containers_run_in_the_order_of_depends_on(self) -> None:
+        found, told = convert_one(
+            "{serviceName: s, containerDefinitions: [{name: web, image: i, dependsOn: [{containerName: "
+            "migrate, condition: SUCCESS}]}, {name: migrate, image: m, essential: false, dependsOn: [{"
+            "containerName: fetch, condition: COMPLETE}]}, {name: fetch, image: f, essential: false}]}"
+        )
+        assert list(containers(found, "initContainers")) == ["fetch", "migrate"]
+        assert "dependsOn" not in told
+
+    def test_init_containers_that_wait_for_each_other_are_all_there(self) -> None:
+        found, _ = convert_one(
+            "{serviceName: s, containerDefinitions: [{name: web, image: i}, {name: a, image: m, essential: "
+            "false, dependsOn: [{containerName: b, condition: SUCCESS}]}, {name: b, image: f, essential: "
+            "false, dependsOn: [{containerName: a, condition: SUCCESS}]}]}"
+        )
+        assert list(containers(found, "initContainers")) == ["a", "b"]
+
+    @pytest.mark.parametrize("value", ["maybe", "{Ref: X}", "5"])
+    def test_a_version_consistency_that_is_unknown_is_told(self, value: str) -> None:
+        _, told = convert_one(
+            f"{{serviceName: s, containerDefinitions: [{{name: web, image: i, versionConsistency: {value}}}]}}"
+        )
+        assert "versionConsistency of container web is " in told
+        assert "fill in versionConsistencyExclusions" in told
+
+    def test_one_of_two_task_definitions_under_a_condition_is_told(self) -> None:
+        task = "Type: AWS::ECS::TaskDefinition, Properties: {ContainerDefinitions: [{Name: w, Image: %s}]}"
+        converted, notes, _ = convert_text(
+            f"Resources: {{A: {{{task % 'a'}}}, B: {{{task % 'b'}}}, S: {{Type: AWS::ECS::Service, Properties: "
+            "{TaskDefinition: {'Fn::If': [Prod, {Ref: A}, {Ref: B}]}}}}",
+            "it",
+        )
+        service, alone = yaml.safe_load_all(converted)
+        assert containers(service)["w"]["image"] == "a"
+        assert containers(alone)["w"]["image"] == "b"
+        assert (
+            "s: taskDefinition is '!If [Prod, !Ref A, !Ref B]', which is computed elsewhere: A is taken"
+        ) in notes
+
+    def test_a_port_mapping_without_a_port_is_told(self) -> None:
+        _, told = convert_one(
+            "{serviceName: s, containerDefinitions: [{name: w, image: i, portMappings: [{protocol: udp}]}]}"
+        )
+        assert "not converted: portMappings 1 of container w: it has no containerPort" in told
+
+    def test_a_health_check_that_names_no_way_to_run_it_is_told(self) -> None:
+        found, told = convert_one(
+            "{serviceName: s, containerDefinitions: [{name: w, image: i, healthCheck: {command: [curl, x]}}]}"
+        )
+        probe = containers(found)["w"]["readinessProbe"]
+        assert probe["exec"]["command"] == ["curl", "x"]
+        assert "command of healthCheck of container w begins with neither CMD nor CMD-SHELL" in told
+
+
+class TestServerless:
+    def test_what_another_setting_replaces_is_told(self) -> None:
+        found, told = convert_one(
+            "fargate: {cloudFormationResource: {service: {DesiredCount: 7}}, tasks: {api: {image: i, "
+            "environment: {A: 1}, service: {desiredCount: 2}, cloudFormationResource: {container: "
+            "{Environment: [{Name: B, Value: b}]}}}}}"
+        )
+        assert found["spec"]["replicas"] == 2
+        assert containers(found)["api"]["env"] == [{"name": "B", "value": "b"}]
+        assert "desiredCount of service of task api is 7: replaced by 2" in told
+        assert (
+            "environment of task api is [{name: A, value: 1}]: replaced by [{Name: B, Value: b}]"
+        ) in told
+
+    def test_a_service_that_is_computed_is_told(self) -> None:
+        _, notes, count = convert_text(
+            "fargate: {tasks: {a: {service: '${file(a.yml)}'}, b: {image: i, service: {spot: true}}}}",
+            "it",
+        )
+        assert count == 1
+        assert (
+            "service of task a is '${file(a.yml)}', which is computed elsewhere: fill it in"
+            in notes
+        )
+
+    def test_a_template_among_its_resources_is_converted(self) -> None:
+        indented = inputs.CLOUDFORMATION.replace("\n", "\n  ")
+        found, told = convert_one(
+            f"service: shop\nprovider: {{name: aws}}\nresources:\n  {indented}"
+        )
+        assert containers(found)["web"]["image"] == "registry.example.com/web:1.4"
+        assert "not converted: service, provider: no part of the service" in told
+        assert "serviceName is '!Sub ${AWS::StackName}-web', which is computed" in told

@@ -134,8 +134,8 @@ def _idle_rows(found: dict[tuple[str, int], Standing], scale: Scale) -> list[Row
             f"{argo.start:.1f} s",
             target=f"under {MOST_START_SECONDS} s",
             met=ours.start < MOST_START_SECONDS,
-            reason="1.9 s of CPU time in one thread, of which loading Python's modules is 0.65 s, and one page of pods is "
-            "asked for after the other: [start](explanation/performance.md#start-and-fail-over)",
+            reason="1.9 s of CPU time in one thread, of which loading Python's modules is 0.65 s: "
+            "[start](explanation/performance.md#start-and-fail-over)",
         ),
         Row(
             f"requests in {scale.idle_seconds} s of standing still, {fleet}",

@@ -137,19 +137,34 @@ class Client:
     ) -> AsyncGenerator[dict[str, Any], None]:
         """Yield a collection page by page, all of one and the same version.
 
+        The next page is under way while one is read: server and reader work at the same time.
+
         Raises:
             GoneError: It took so long that the server has forgotten that version.
             ApiError: A page could not be had.
         """
         asked = {**(query or {}), "limit": str(shape.limit)}
-        while True:
-            page = await self._send(Call("GET", path, dict(asked), accept, decode=shape.page))
-            yield page
-            metadata = page.get("metadata")
-            more = metadata.get("continue") if isinstance(metadata, dict) else None
-            if not more:
-                return
-            asked["continue"] = str(more)
+
+        def ask() -> asyncio.Task[dict[str, Any]]:
+            call = Call("GET", path, dict(asked), accept, decode=shape.page)
+            return asyncio.create_task(self._send(call))
+
+        coming: asyncio.Task[dict[str, Any]] | None = ask()
+        try:
+            while coming is not None:
+                page = await coming
+                metadata = page.get("metadata")
+                more = metadata.get("continue") if isinstance(metadata, dict) else None
+                coming = None
+                if more:
+                    asked["continue"] = str(more)
+                    coming = ask()
+                    await asyncio.sleep(0)  # the request is sent before the reader begins
+                yield page
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
 
     async def stream(
         self,

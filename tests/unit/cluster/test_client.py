@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from pathlib import Path
 
@@ -265,6 +266,50 @@ async def test_pages_follow_the_continue_token() -> None:
     async with serve(handle) as client:
         pages = client.pages(PODS.path(), {"labelSelector": "app in (web)"})
         assert [page["items"] async for page in pages] == [[{"more": "a b/c="}], [{"more": ""}]]
+
+
+async def test_the_next_page_is_on_its_way_while_one_is_read() -> None:
+    asked: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.query.get("continue", "first"))
+        more = {"first": "second", "second": "third", "third": ""}[asked[-1]]
+        return answer({"metadata": {"continue": more}, "items": []})
+
+    async with serve_in_memory(handle) as client:
+        seen = []
+        async for _ in client.pages(PODS.path()):
+            await asyncio.sleep(
+                0
+            )  # this reader lets others run once; one that does not is asked before
+            seen.append(list(asked))
+    assert seen == [["first", "second"], ["first", "second", "third"], ["first", "second", "third"]]
+
+
+@pytest.mark.parametrize("state", ["on its way", "refused"])
+async def test_a_page_that_nobody_waits_for_any_more_is_given_up(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if "continue" not in request.query:
+            return answer({"metadata": {"continue": "more"}, "items": []})
+        try:
+            if state == "on its way":
+                await asyncio.Event().wait()  # until it is cancelled
+        finally:
+            ended.set()
+        return refuse(410, "Expired")
+
+    async with serve_in_memory(handle) as client:
+        async with contextlib.aclosing(client.pages(PODS.path())) as pages:
+            await anext(pages)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert ended.is_set()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 async def test_credentials_that_are_refused_are_read_again_for_the_next_try(tmp_path: Path) -> None:

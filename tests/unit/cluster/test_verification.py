@@ -263,7 +263,8 @@ async def test_no_more_events_are_read_than_a_check_is_worth() -> None:
 
         it.answers[EVENTS_PATH] = page
         await it.check(events=True)
-        assert pages == verification.MAX_EVENTS // 1000
+        enough = verification.MAX_EVENTS // 1000
+        assert pages in (enough, enough + 1), "the next one may be on its way"
 
 
 @pytest.mark.parametrize("path", [PODS_PATH, NODE_PATH, LEASE_PATH, EVENTS_PATH])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tripswitch.domain.rules.alarms import (
     FRESH_SECONDS,
     MAX_LABELS,
+    MAX_PENDING,
     MAX_TRIGGERED,
     MAX_VALUE,
     Observed,
@@ -173,6 +174,17 @@ def test_a2_an_alert_that_is_pending_at_the_start_and_fires_later_is_ignored() -
     assert look(first.alarms, alert()).ignored == ("Errors",)
     assert look(first.alarms, alert()).triggered == ()
     assert look(first.alarms, alert(active_at="t2")).triggered, "another activation counts"
+
+
+def test_a2_more_pending_alerts_than_can_be_remembered_leave_their_alarm_out() -> None:
+    """The one that fires first may be any of them."""
+    pods = range(MAX_PENDING + 1)
+    before = [alert(firing=False, active_at=f"t{pod:03}", pod=str(pod)) for pod in pods]
+    first = look(None, *before, alert("Slow", firing=False))
+    assert len(first.alarms.pending_at_start) == MAX_PENDING
+    assert first.ignored == ("Errors", "Slow")
+    fires = alert(active_at=f"t{MAX_PENDING:03}", pod=str(MAX_PENDING))
+    assert look(first.alarms, fires, at=START + 20).triggered == ()
 
 
 def test_a1_what_is_pending_never_triggers() -> None:

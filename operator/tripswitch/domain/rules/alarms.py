@@ -31,6 +31,7 @@ FRESH_SECONDS = 3 * POLL_SECONDS
 MAX_TRIGGERED = 5
 """Alerts that the status shows of a trip."""
 MAX_PENDING = 32
+"""Alerts that were pending when a rollout began and are remembered; an alarm with more of them is ignored."""
 MAX_LABELS = 10
 """Labels that the status and the words about a trip have of an alert."""
 MAX_VALUE = 128
@@ -138,16 +139,18 @@ def observe(
     first = frozenset(asked.names) - watched - frozenset(reading.unknown)
     firing = [alert for alert in reading.alerts if alert.firing]
     waiting = [alert for alert in reading.alerts if alert.name in first and not alert.firing]
-    pending = (*before.pending_at_start, *(_activation(alert) for alert in waiting))
+    found = (*before.pending_at_start, *(_activation(alert) for alert in waiting))
+    pending = tuple(dict.fromkeys(found))[:MAX_PENDING]
     ignored = frozenset(before.ignored_alarm_names) | {
         alert.name for alert in firing if alert.name in first or _activation(alert) in pending
     }
+    ignored |= {alert.name for alert in waiting if _activation(alert) not in pending}
     after = replace(
         before,
         watched_alarm_names=tuple(sorted((watched | first) & frozenset(asked.names))),
         ignored_alarm_names=tuple(sorted(ignored & frozenset(asked.names))),
         unknown_alarm_names=reading.unknown,
-        pending_at_start=tuple(dict.fromkeys(pending))[:MAX_PENDING],
+        pending_at_start=pending,
         unavailable_since=None,
     )
     triggered = tuple(alert for alert in firing if alert.name not in ignored)

@@ -384,9 +384,25 @@ def _seems_healthy(view: PodView, rs: ReplicaSetView, spec: Spec, now: Instant) 
         last = one.last_ended
         if one.role == "init" or one.running_since is None or last is None or last.seconds >= 600:
             continue
+        if _ended_for_others(view, one, last.reason):
+            continue
         if now < one.running_since + last.seconds + 1:
             return False
     return True
+
+
+def _ended_for_others(view: PodView, one: ContainerView, reason: str) -> bool:
+    """Each end of a container may be the doing of a new sandbox, a reboot or a resize."""
+    if one.restarts == 0:
+        return False
+    inits = [
+        init.restarts
+        for init in view.containers
+        if init.role == "init" and (init.last_ended is None or init.last_ended.exit_code == 0)
+    ]
+    resizes = view.generation - 1 if one.resize_restarts and reason in ("Error", "Completed") else 0
+    lost = reason in ("ContainerStatusUnknown", "Unknown")
+    return one.restarts <= max([0, *inits, 1 if lost else resizes])
 
 
 def _ran_for(view: PodView, seconds: int, now: Instant) -> bool:

@@ -136,6 +136,7 @@ def test_each_restart_of_all_containers_counts_once() -> None:
 
 @pytest.mark.parametrize(("generation", "failures"), [(1, 1), (2, 0)])
 def test_a_restart_by_a_resize_in_place_is_no_failure(generation: int, failures: int) -> None:
+    """By the kubelet's source (``computePodResizeAction`` of 1.36.3); it could not be recorded."""
     policy = [{"resourceName": "memory", "restartPolicy": "RestartContainer"}]
     killed = pod(
         restarted("web", 1, terminated(137)),

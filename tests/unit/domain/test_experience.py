@@ -215,3 +215,21 @@ def test_h1_zero_seconds_complete_at_once() -> None:
     world = started(replicas=1, min_ready_seconds=0)
     ready_after(world, "v1", 0.0).settle()
     assert world.state() is S.SUCCESSFUL
+
+
+def test_h1_a_node_that_is_started_again_does_not_fail_a_good_rollout() -> None:
+    """Its pods had run for minutes. To outlast that run, as after a crash, they have no time (P1)."""
+    world = completed(replicas=4).apply("v2").settle(1.0)
+    ready_after(world, "v2", 11.0, count=3).settle(400.0)
+    found = world.replica_set("v2")
+    last = Ended(255, "Unknown", seconds=411.0)
+    again = [
+        pod(one.name, running(world.now, restarts=1, last_ended=last), unready_since=world.now)
+        for one in found.pods[:3]
+    ]
+    world.put(replace(found, pods=(*again, *found.pods[3:]))).settle(3.0)
+    ready = [replace(one, ready_since=world.now, unready_since=None) for one in again]
+    world.put(replace(found, pods=(*ready, *found.pods[3:]))).settle()
+    ready_after(world, "v2", 13.0).settle(250.0)
+    assert world.state() is S.SUCCESSFUL
+    assert world.sizes() == {"v2": 4}

@@ -87,7 +87,20 @@ SIDECAR, INIT = ContainerRole.SIDECAR, ContainerRole.INIT
 
 def after_run(seconds: float, since: float = START, **fields: Any) -> ContainerView:
     """Return a container that is up again after a run that lasted so long."""
-    return running(since, restarts=1, last_ended=Ended(2, "Error", seconds=seconds), **fields)
+    last = Ended(2, "Error", seconds=seconds)
+    return running(since, **{"restarts": 1, "last_ended": last, **fields})
+
+
+def after_node(seconds: float, restarts: int = 1, reason: str = "Unknown") -> ContainerView:
+    """Return a container that is up again after a run whose end its node lost sight of."""
+    return running(START, restarts=restarts, last_ended=Ended(255, reason, seconds=seconds))
+
+
+def resized(seconds: float, generation: int = 2, reason: str = "Error", **fields: Any) -> PodView:
+    """Return a pod that was changed in place, of a container that a resize restarts."""
+    last = Ended(137, reason, seconds=seconds)
+    one = after_run(seconds, **{"last_ended": last, "resize_restarts": True, **fields})
+    return replace(ready(one), generation=generation)
 
 
 def ready(*containers: ContainerView) -> PodView:
@@ -164,6 +177,45 @@ def ready(*containers: ContainerView) -> PodView:
         pytest.param(ready(after_run(4)), UNPROVED, START + 10, id="and the 10 s of the first"),
         pytest.param(ready(after_run(599)), PROVED, START + 600, id="a slow crash loop"),
         pytest.param(ready(after_run(600)), PROVED, START, id="a run of 600 s is part of no loop"),
+        pytest.param(ready(after_node(400)), PROVED, START, id="its node was started again"),
+        pytest.param(ready(after_node(400)), UNPROVED, START + 10, id="and the 10 s of the first"),
+        pytest.param(
+            ready(after_node(0, reason="ContainerStatusUnknown")),
+            PROVED,
+            START,
+            id="its node lost sight of it",
+        ),
+        pytest.param(
+            ready(after_node(6, restarts=2)),
+            PROVED,
+            START + 7,
+            id="a run before that one may have crashed",
+        ),
+        pytest.param(
+            ready(after_run(400), ended(0, name="setup", role=INIT, restarts=1)),
+            PROVED,
+            START,
+            id="it was ended for a new sandbox",
+        ),
+        pytest.param(
+            ready(after_run(6, restarts=2), ended(0, name="setup", role=INIT, restarts=1)),
+            PROVED,
+            START + 7,
+            id="it crashed, too, besides",
+        ),
+        pytest.param(resized(400), PROVED, START, id="it was ended for a resize"),
+        pytest.param(resized(6, restarts=2), PROVED, START + 7, id="it ended without one, too"),
+        pytest.param(resized(6, generation=1), PROVED, START + 7, id="nothing was resized"),
+        pytest.param(resized(6, reason="OOMKilled"), PROVED, START + 7, id="no resize does that"),
+        pytest.param(
+            resized(6, resize_restarts=False),
+            PROVED,
+            START + 7,
+            id="a resize would not have ended it",
+        ),
+        pytest.param(
+            ready(after_run(6, restarts=0)), PROVED, START + 7, id="restartCount went back"
+        ),
     ],
 )
 def test_h1_a_pod_is_healthy_when_its_containers_have_shown_that_they_stay(

@@ -2,14 +2,15 @@
 
 The kubelet shows at most the two latest ends of a container (``state.terminated`` and
 ``lastState.terminated``); all others are only a number, ``restartCount``. What the words below rely on
-was read in the source of the kubelet of Kubernetes 1.36 and recorded from it (``tests/recordings``).
+was read in the source of the kubelet of Kubernetes 1.36 and, but for resizes, recorded from it
+(``tests/recordings``).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended, PodView
 
 RESTARTED_ALL = "RestartingAllContainers"
 """The kubelet's reason for a container that it removed because another one asked for
@@ -80,6 +81,23 @@ def count_new_sandboxes(container: ContainerView, known: int) -> int:
     if container.role is not ContainerRole.INIT or failed:
         return 0
     return max(0, container.restarts - known)
+
+
+def ended_for_others(pod: PodView, container: ContainerView, last: Ended) -> bool:
+    """Return whether a container ended only as often as its node or a resize can explain.
+
+    By F1 and F5 none of these ends is a failure. ``last`` is the latest; the container runs again.
+
+    >>> reboot = Ended(exit_code=255, reason="Unknown")
+    >>> ended_for_others(PodView("web-1", "uid"), ContainerView("web", restarts=1), reboot)
+    True
+    """
+    explained = max((count_new_sandboxes(one, 0) for one in pod.containers), default=0)
+    if last.reason in NODE_ENDED:
+        explained = max(explained, 1)
+    elif container.resize_restarts and last.reason not in NOT_BY_RESIZE:
+        explained = max(explained, pod.generation - 1)
+    return max(1, container.restarts) <= explained
 
 
 def find_new_ends(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from tripswitch.domain.rules.ended_runs import ended_for_others
 from tripswitch.domain.rules.sight import compute_due
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
@@ -95,8 +96,9 @@ def healthy_at(pod: PodView, expected: Expectations) -> Instant | None:
 
     It is Ready for ``minReadySeconds``, also for the sake of containers that only the pod has (H1). A
     container that ended before has to run for longer than its last run lasted, so a crash loop is
-    never healthy between two ends. Without ``minReadySeconds`` the first pod of a revision has to run
-    for 10 s: one that crashes some seconds after it was Ready must not take the place of a good one.
+    never healthy between two ends; one that only its node or a resize ended is in no loop. Without
+    ``minReadySeconds`` the first pod of a revision has to run for 10 s: one that crashes some seconds
+    after it was Ready must not take the place of a good one.
     """
     if not pod.live or pod.ready_since is None:
         return None
@@ -106,7 +108,7 @@ def healthy_at(pod: PodView, expected: Expectations) -> Instant | None:
     for container in _lasting(pod):
         all_probed = all_probed and container.readiness_budget is not None
         if container.running_since is not None:
-            ran = max(ran, container.running_since + max(proof, _outlast(container)))
+            ran = max(ran, container.running_since + max(proof, _outlast(pod, container)))
     seconds = effective_min_ready_seconds(expected.min_ready, all_probed=all_probed)
     return max(pod.ready_since + seconds, ran)
 
@@ -164,13 +166,13 @@ def health_deadline(pod: PodView, expected: Expectations) -> Instant | None:
     return compute_due(began, patience, expected.sight.standstills)
 
 
-def _outlast(container: ContainerView) -> float:
+def _outlast(pod: PodView, container: ContainerView) -> float:
     """Return how long a container has to run to have outlasted its last run, in seconds (H1).
 
     Nodes write whole seconds, so a second comes on top.
     """
     last = container.last_ended
-    if last is None or last.seconds >= STEADY_SECONDS:
+    if last is None or last.seconds >= STEADY_SECONDS or ended_for_others(pod, container, last):
         return 0.0
     return last.seconds + 1.0
 

@@ -60,6 +60,15 @@ class TestNulls:
         }
         assert "paused" not in found["spec"]
 
+    def test_a_quantity_is_zero_and_one_that_nobody_chose_is_not_given(self) -> None:
+        found, _ = convert_one(
+            f"{DEPLOYMENT}spec: {{template: {{spec: {{containers: [{{name: a, resources: {{limits: {{cpu: }}, "
+            "requests: ~}}], volumes: [{name: v, emptyDir: {sizeLimit: ~}}]}}}"
+        )
+        spec = found["spec"]["template"]["spec"]
+        assert spec["containers"] == [{"name": "a", "resources": {"limits": {"cpu": "0"}}}]
+        assert spec["volumes"] == [{"name": "v", "emptyDir": {}}]
+
 
 class TestMergeKeys:
     def test_a_strategy_that_a_merge_key_brings_is_not_replaced(self) -> None:
@@ -68,6 +77,42 @@ class TestMergeKeys:
         )
         assert found["spec"]["strategy"] == {"type": "Recreate"}
         assert "no strategy is given" not in told
+
+
+class TestRefusals:
+    """What cannot be changed in place without another meaning is refused, never written."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"{DEPLOYMENT}kind: Deployment\nspec: {{}}\n",
+            f"{DEPLOYMENT}spec: {{paused: true, paused: ~}}\n",
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {uid: &u u, name: web, labels: {x: *u}}\n",
+            (
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels: {&u uid : x}\n"
+                "  *u : y\n"
+            ),
+            f"{DEPLOYMENT}spec: {{<<: {{strategy: {{type: Recreate}}}}, strategy: ~}}\n",
+        ],
+        ids=[
+            "kind twice",
+            "field twice",
+            "anchor cut out",
+            "alias as a key",
+            "null over a merge key",
+        ],
+    )
+    def test_nothing_is_written(self, text: str) -> None:
+        result = CliRunner().invoke(app, ["convert", "-f", "-"], input=text)
+        assert (result.exit_code, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("error: - cannot be changed in place, probably because of an anchor")
+
+    def test_tags_of_others_beside_a_deployment_are_kept(self) -> None:
+        text = f"a: !Foo [x, !Bar {{y: 1}}]\nb: !!binary aGk=\nc: .nan\n---\n{DEPLOYMENT}"
+        assert convert_text(text, "it")[0] == text.replace(
+            "apps/v1", "tripswitch.dev/v1alpha1"
+        ).replace("kind: Deployment", "kind: GuardedDeployment")
 
 
 class TestSeveralFiles:

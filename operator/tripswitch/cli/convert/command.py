@@ -17,6 +17,7 @@ from tripswitch.cli.convert.deployments import (
 from tripswitch.cli.convert.ecs_documents import find_ecs, link
 from tripswitch.cli.convert.ecs_model import Found, Task
 from tripswitch.cli.convert.ecs_services import ConvertedService, convert_service, convert_task
+from tripswitch.cli.convert.expected import is_as_expected
 from tripswitch.cli.convert.fields import Notes
 from tripswitch.cli.convert.loading import describe_repeated_keys, load_documents
 from tripswitch.cli.problems import Exit, Problem
@@ -107,16 +108,16 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
     Raises:
         Problem: One of them is not YAML.
     """
-    read = [(name, text, _find(name, text)) for name, text in files]
-    spare = link(one for _, _, found in read for one in found)
+    read = [(name, text, *_find(name, text)) for name, text in files]
+    spare = link(one for _, _, _, found in read for one in found)
     result = Result()
     manifests: list[Converted] = []
-    for name, text, found in read:
+    for name, text, documents, found in read:
         if any(found):
             _convert_ecs(found, spare, image, result)
         else:
             converted = _guard(name, text, convert_manifests)
-            _check(name, converted.text)
+            _check(name, documents, converted.text)
             result.texts.append(converted.text)
             result.notes += converted.notes
             result.count += len(converted.deployments)
@@ -125,27 +126,32 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
     return result
 
 
-def _find(name: str, text: str) -> list[Found]:
-    found = _guard(name, text, lambda text: [find_ecs(one) for one in load_documents(text)])
+def _find(name: str, text: str) -> tuple[list[Any], list[Found]]:
+    """Return the documents of a text, and what each has of ECS."""
+    documents = _guard(name, text, load_documents)
+    found = _guard(name, text, lambda _: [find_ecs(one) for one in documents])
     for one in filter(None, found[:1]):
         for line in _guard(name, text, describe_repeated_keys):
             one.notes.tell(line)
-    return found
+    return documents, found
 
 
-def _check(name: str, text: str) -> None:
-    """Refuse a text that the changes have broken: an anchor was cut out that is used elsewhere.
+def _check(name: str, before: list[Any], text: str) -> None:
+    """Refuse a text that the changes have broken, such as one whose anchor was cut out.
 
     Raises:
-        Problem: It is no YAML any more.
+        Problem: It is no YAML any more, or means something else than it has to.
     """
+    why = "its meaning would change"
     try:
-        load_documents(text)
-    except yaml.YAMLError as error:
-        raise Problem(
-            f"{name} cannot be changed in place, probably because of an anchor: write it out "
-            f"without anchors ({' '.join(str(error).split())})"
-        ) from error
+        if _guard(name, text, lambda text: is_as_expected(before, load_documents(text))):
+            return
+    except Problem as error:
+        why = str(error)
+    raise Problem(
+        f"{name} cannot be changed in place, probably because of an anchor or a key that is given "
+        f"twice: write it out without them ({why})"
+    )
 
 
 def _convert_ecs(found: list[Found], spare: list[Task], image: str | None, result: Result) -> None:

@@ -42,10 +42,12 @@ ABOUT_DEPLOYMENTS = frozenset(
 )
 """Annotations that would be wrong on another kind."""
 
-TEXT_MAPS = frozenset(
-    {"annotations", "labels", "matchLabels", "nodeSelector", "options", "volumeAttributes"}
-)
-"""Mappings of names to text: a null in them is a name with empty text."""
+NULL_IN = {
+    **dict.fromkeys(("annotations", "labels", "matchLabels", "nodeSelector"), '""'),
+    **dict.fromkeys(("options", "volumeAttributes"), '""'),
+    **dict.fromkeys(("limits", "requests"), '"0"'),
+}
+"""Mappings of free names in which the API keeps a name with null, and as what: empty text, or zero."""
 
 STRATEGY = "strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}"
 STRATEGY_AS_JSON = '"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}'
@@ -156,26 +158,29 @@ def _leave_out_annotations(editor: Editor, metadata: MappingNode) -> None:
         _leave_out(editor, annotations, ABOUT_DEPLOYMENTS)
 
 
-def _leave_out_nulls(
-    editor: Editor, node: Node, seen: set[int], *, holds_text: bool = False
-) -> None:
-    """A Deployment takes null for "not given", and for empty text in a mapping of names to text.
+def _leave_out_nulls(editor: Editor, node: Node, seen: set[int], instead: str = "") -> None:
+    """A Deployment takes null for "not given", or for the empty value of a name that somebody chose.
 
     A custom resource's schema takes it for neither.
+
+    Args:
+        editor: Gets the changes.
+        node: Where to look.
+        seen: Nodes that need no look any more.
+        instead: What to write for null; empty to leave its key out.
     """
     if id(node) in seen:
         return
     seen.add(id(node))
     if isinstance(node, MappingNode):
         for index, (key, value) in enumerate(node.value):
-            if value.tag != NULL:
-                merged = holds_text and key.value == "<<"
-                named = isinstance(key, ScalarNode) and key.value in TEXT_MAPS
-                _leave_out_nulls(editor, value, seen, holds_text=named or merged)
-            elif holds_text:
-                editor.fill(node, index, '""')
-            else:
+            if value.tag == NULL and instead:
+                editor.fill(node, index, instead)
+            elif value.tag == NULL:
                 editor.cut(node, index)
+            elif isinstance(key, ScalarNode):
+                inner = instead if key.value == "<<" else NULL_IN.get(key.value, "")
+                _leave_out_nulls(editor, value, seen, inner)
     elif isinstance(node, SequenceNode):
         for value in node.value:
             _leave_out_nulls(editor, value, seen)

@@ -17,11 +17,10 @@ from tripswitch.cli.session import Object, Session, converse
 from tripswitch.cli.subjects import KINDS, WORKLOADS, find_guards
 from tripswitch.cli.where import Where
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS
+from tripswitch.cluster.workload_index import is_made_for_label
 
 LABEL = "tripswitch.dev/circuit-breaker"
 """Label of a workload or a namespace that asks for a breaker (G8)."""
-MADE_BY = "tripswitch.dev/made-by"
-"""Annotation of a breaker that the operator made for such a label."""
 
 
 @click.command()
@@ -99,7 +98,7 @@ async def _set_mode(session: Session, target: Reference, breaker: Object, mode: 
     name = read_text(field(breaker, "metadata", "name"))
     if field(breaker, "spec", "mode") == mode:
         return f"{target} is guarded already by dcb/{name}, mode {mode}"
-    if _is_made_for_label(breaker):
+    if is_made_for_label(breaker):
         raise Problem(
             f"dcb/{name} was made for a label, which decides its mode; change the label: "
             f"kubectl label {target} {LABEL}={mode.lower()} --overwrite"
@@ -118,11 +117,15 @@ async def _remove(session: Session, target: Reference) -> str:
     said = []
     for breaker in found:
         name = read_text(field(breaker, "metadata", "name"))
-        if _is_made_for_label(breaker):
-            raise Problem(
+        if is_made_for_label(breaker):
+            words = (
                 f"dcb/{name} was made for a label and would be made again; opt out: "
                 f"kubectl label {target} {LABEL}=off --overwrite"
             )
+            if not said:
+                raise Problem(words)
+            said.append(f"warning: it is guarded from now on by another one: {words}")
+            continue
         uid = read_text(field(breaker, "metadata", "uid"))
         await session.delete(CIRCUIT_BREAKERS, name, uid)
         said.append(f"{target} is no longer guarded by dcb/{name}")
@@ -142,7 +145,3 @@ def find_obstacles(workload: Mapping[str, Any]) -> list[str]:
     if field(workload, "spec", "updateStrategy", "type") == "OnDelete":
         found.append("updateStrategy is OnDelete: there is no rollout to watch")
     return found
-
-
-def _is_made_for_label(breaker: Object) -> bool:
-    return field(breaker, "metadata", "annotations", MADE_BY) is not None

@@ -11,6 +11,7 @@ from tripswitch.api.tolerant import field, mapping, read_text
 from tripswitch.cli.problems import Exit, Problem
 from tripswitch.cli.references import Kind, Reference
 from tripswitch.cli.session import Object, Session
+from tripswitch.cluster.guard_register import Rank
 from tripswitch.cluster.resources import (
     CIRCUIT_BREAKERS,
     DEPLOYMENTS,
@@ -79,7 +80,7 @@ async def find_subject(session: Session, reference: Reference) -> Subject:
 
 
 def find_guards(breakers: Iterable[Object], reference: Reference) -> list[Object]:
-    """Return the breakers of a workload, the one that acts first: the oldest, then by UID (G1)."""
+    """Return the breakers of a workload, the one that acts first (G1)."""
     wanted = (KINDS[reference.kind], reference.name)
     found = [
         one
@@ -87,13 +88,7 @@ def find_guards(breakers: Iterable[Object], reference: Reference) -> list[Object
         if (field(one, "spec", "targetRef", "kind"), field(one, "spec", "targetRef", "name"))
         == wanted
     ]
-    return sorted(
-        found,
-        key=lambda one: (
-            read_text(field(one, "metadata", "creationTimestamp")),
-            read_text(field(one, "metadata", "uid")),
-        ),
-    )
+    return sorted(found, key=Rank.of)
 
 
 async def load_children(session: Session, subject: Subject) -> tuple[list[Object], list[Object]]:

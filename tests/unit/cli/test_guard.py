@@ -124,6 +124,18 @@ class TestGuard:
         assert (method, path) == ("DELETE", f"{BREAKERS}/web")
         assert body["preconditions"] == {"uid": "dcb-web"}
 
+    def test_removing_a_persons_breaker_says_that_the_one_of_a_label_goes_on(
+        self, server: Server
+    ) -> None:
+        for_label = breaker(name="web-deployment", created=5.0, annotations=FROM_LABEL)
+        guards(server, for_label, breaker(created=9.0))
+        server.has(f"{BREAKERS}/web", {}, method="DELETE")
+        result = server.run("guard", "deploy/web", "--remove")
+        assert result.exit_code == 0
+        assert "deploy/web is no longer guarded by dcb/web" in result.output
+        assert "dcb/web-deployment was made for a label" in result.output
+        assert [path for _, path, _ in writes(server)] == [f"{BREAKERS}/web"]
+
     def test_removing_during_a_trip_says_that_the_workload_stays_held(self, server: Server) -> None:
         """G9."""
         guards(server, breaker(tripped()))
@@ -223,6 +235,17 @@ class TestStatus:
         younger = breaker(name="a", created=9.0, mode="Observe")
         guards(server, younger, breaker(tripped(), name="b", created=5.0))
         assert "HELD BY TRIPSWITCH" in server.run("status", "deploy/web").output
+
+    def test_a_persons_breaker_counts_although_one_made_for_a_label_is_older(
+        self, server: Server
+    ) -> None:
+        """G1, as the operator ranks them: the other one reports TargetTaken and hears no command."""
+        for_label = breaker(name="web-deployment", created=5.0, annotations=FROM_LABEL)
+        guards(server, for_label, breaker(tripped(), created=9.0))
+        assert "HELD BY TRIPSWITCH" in server.run("status", "deploy/web").output
+        server.has(f"{BREAKERS}/web", {}, method="PATCH")
+        assert server.run("retry", "deploy/web").exit_code == 0
+        assert [path for _, path, _ in writes(server)] == [f"{BREAKERS}/web"]
 
     def test_a_workload_that_nobody_guards_says_what_to_type(self, server: Server) -> None:
         result = server.run("status", "deploy/web")

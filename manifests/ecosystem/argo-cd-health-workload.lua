@@ -1,6 +1,7 @@
 -- Argo CD: the health of a Deployment or StatefulSet that a DeploymentCircuitBreaker guards. A workload
 -- that a trip holds is Degraded with the cause; Argo CD's own check calls such a Deployment Suspended.
--- Every other workload is judged as Argo CD's own checks do, which a check of one's own replaces.
+-- Every other workload is judged as Argo CD's own checks do, which a check of one's own replaces; also one that was
+-- resumed after its DeploymentCircuitBreaker was deleted, and still has its marks.
 --
 --   kubectl -n argocd create configmap argocd-cm --dry-run=client -o yaml \
 --     --from-file=resource.customizations.health.apps_Deployment=argo-cd-health-workload.lua \
@@ -23,7 +24,15 @@ end
 
 local replicas = spec.replicas or 1
 
+local function is_stopped()
+  local partition = ((spec.updateStrategy or {}).rollingUpdate or {}).partition or 0
+  return spec.paused or partition >= 1000000
+end
+
 local function judge_trip()
+  if not is_stopped() then
+    return nil
+  end
   local stalled = conditions.Stalled
   if stalled ~= nil and stalled.status == "True" and stalled.reason == "CircuitBreakerTriggered" then
     return answer("Degraded", stalled.message)

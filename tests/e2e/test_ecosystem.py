@@ -305,6 +305,20 @@ def test_argo_cd_shows_a_held_stateful_set_without_its_condition(tmp_path: Path)
     assert "keeps it from rolling out" in message
 
 
+@pytest.mark.parametrize("kind", ["deployment", "statefulset"])
+def test_argo_cd_shows_a_workload_as_it_is_after_a_hold_of_a_breaker_that_is_gone(
+    kind: str, tmp_path: Path
+) -> None:
+    """G9: a person resumed it, and nobody took the condition and the annotations away."""
+    resource = json.loads((RECORDED / f"{kind}-corrected.json").read_text())
+    held = json.loads((RECORDED / f"{kind}-held.json").read_text())
+    stalled = [one for one in held["status"]["conditions"] if one["type"] == "Stalled"]
+    resource["metadata"]["annotations"] = held["metadata"]["annotations"]
+    resource["status"]["conditions"] = [*resource["status"].get("conditions", []), *stalled]
+    status, _ = argo_cd_health(resource, tmp_path, "argo-cd-health-workload.lua")
+    assert (status, len(stalled)) == ("Healthy", 1)
+
+
 DEPLOYED = {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
 EXCEEDED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
             "message": "too slow"}  # fmt: skip

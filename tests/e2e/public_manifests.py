@@ -18,6 +18,7 @@ from tests.e2e.guards import BREAKERS, LABEL
 from tests.e2e.namespace import GROUP, VERSION, Namespace, Object, conditions
 from tests.support.environment import Environment
 from tests.support.shared_files import SHARED, read_shared
+from tripswitch.api.identity import FIELD_MANAGER
 
 FOLDER = "manifests/kubernetes"
 WORKLOADS = ("Deployment", "StatefulSet")
@@ -201,6 +202,9 @@ def assert_nothing_of_ours(live: Object) -> None:
     annotations = live["metadata"].get("annotations", {})
     assert not [key for key in annotations if GROUP in key]
     assert {key for key in live["metadata"].get("labels", {}) if GROUP in key} <= {LABEL}
+    assert FIELD_MANAGER not in {
+        one["manager"] for one in live["metadata"].get("managedFields", [])
+    }
     assert "paused" not in live["spec"]
     rolling = live["spec"].get("updateStrategy", {}).get("rollingUpdate", {})
     assert rolling.get("partition", 0) == 0

@@ -21,6 +21,7 @@ from tests.e2e.guards import (
     until_guard,
 )
 from tests.e2e.namespace import Namespace, Object, conditions
+from tests.e2e.public_manifests import assert_nothing_of_ours
 from tools.operator_process import install
 
 
@@ -83,9 +84,7 @@ def test_a_bad_image_on_a_stateful_set_is_rolled_back_and_corrected(world: Names
     until(lambda: {"images": images(world)}, lambda seen: seen["images"] == ["web:3"] * 3)
     until_guard(world, "SUCCESSFUL")
     free = find(world, "statefulset")
-    assert free["spec"]["updateStrategy"]["rollingUpdate"]["partition"] == 0
-    assert not [key for key in free["metadata"].get("annotations", {}) if "tripswitch" in key]
-    assert "Stalled" not in [one["type"] for one in free["status"].get("conditions", [])]
+    assert_nothing_of_ours(free)
 
 
 def test_a_label_guards_a_deployment_and_observe_writes_nothing_on_it(world: Namespace) -> None:
@@ -136,6 +135,26 @@ def test_scaling_and_the_same_manifest_again_change_nothing_about_a_trip(world: 
     assert find_writes(world) == before
 
 
+def test_a_stateful_set_that_is_made_again_around_its_pods_has_a_breaker_of_its_own(
+    world: Namespace,
+) -> None:
+    """G8: people delete it with --cascade=orphan to change its volume templates."""
+    manifest = stateful_set()
+    manifest["metadata"]["labels"][LABEL] = "enforce"
+    world.apply(manifest)
+    until_guard(world, "SUCCESSFUL", "web-statefulset")
+    world.kubectl("delete", "statefulset", "web", "--cascade=orphan")
+    world.apply(manifest)
+    owner = find(world, "statefulset")["metadata"]["uid"]
+    until(
+        lambda: find_breaker(world, "web-statefulset"),
+        lambda found: found and found["metadata"]["ownerReferences"][0]["uid"] == owner,
+    )
+    until_guard(world, "SUCCESSFUL", "web-statefulset")
+    world.kubectl("delete", "statefulset", "web")
+    until(lambda: find_breaker(world, "web-statefulset"), lambda found: not found)
+
+
 def test_who_resumes_a_tripped_deployment_gets_a_retry_and_is_told(world: Namespace) -> None:
     """G5."""
     trip(world)
@@ -164,6 +183,19 @@ def test_a_breaker_that_is_deleted_during_a_trip_leaves_the_good_revision(
     advice = left["metadata"]["annotations"]["tripswitch.dev/how-to-go-on"]
     assert "kubectl rollout resume deployment/web" in advice
     assert images(world) == ["web:1"] * 4
+    world.apply(deployment(image="web:3"))
+    world.kubectl("rollout", "resume", "deployment/web")
+    until(lambda: {"images": images(world)}, lambda seen: seen["images"] == ["web:3"] * 4)
+    until(lambda: find(world, "deployment"), has_nothing_of_ours)
+
+
+def has_nothing_of_ours(live: Object) -> bool:
+    """Return whether nothing of a trip is left on a workload."""
+    try:
+        assert_nothing_of_ours(live)
+    except AssertionError:
+        return False
+    return True
 
 
 def test_a_pause_of_a_person_is_left_alone(world: Namespace) -> None:

@@ -114,7 +114,7 @@ async def _remove(session: Session, target: Reference) -> str:
             f"no DeploymentCircuitBreaker guards {target} in namespace {session.namespace}",
             Exit.NOT_FOUND,
         )
-    said = []
+    said: list[str] = []
     for breaker in found:
         name = read_text(field(breaker, "metadata", "name"))
         if is_made_for_label(breaker):

@@ -15,9 +15,10 @@ from typing import Any, Protocol, Self, TypeVar
 from tripswitch.api.identity import FIELD_MANAGER
 from tripswitch.cluster.errors import ApiError, NotLeadingError, UnreachableError, error_from
 from tripswitch.cluster.resources import describe_request
-from tripswitch.cluster.transport import JSON, WHOLE, Answer, Call, Shape, Stream, Transport
+from tripswitch.cluster.transport import JSON, WHOLE, Answer, Body, Call, Shape, Stream, Transport
 
 MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -99,7 +100,7 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Body | None = None,
         content_type: str = JSON,
         accept: str = JSON,
     ) -> dict[str, Any]:

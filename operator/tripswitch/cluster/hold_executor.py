@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from tripswitch.cluster.client import STRATEGIC_PATCH, Client
+from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ConflictError, NotFoundError
 from tripswitch.cluster.executor import CONFLICT, Executor, Fenced
 from tripswitch.cluster.hold_requests import build_hold_request, resource_of
@@ -110,7 +110,7 @@ class HoldExecutor(Executor):
         path = request.resource.path(record.key.namespace, action.name, request.subresource)
         try:
             answer = await self._client.request(
-                "PATCH", path, body=request.body, content_type=STRATEGIC_PATCH
+                "PATCH", path, body=request.body, content_type=request.content_type
             )
         except NotFoundError as error:
             raise ConflictError(f"{action.name} is gone", status=error.status) from error

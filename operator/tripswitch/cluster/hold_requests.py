@@ -1,7 +1,7 @@
 """The requests of a trip on a guarded workload (rules G4, G5). Pure functions.
 
 Every body carries the UID and the resourceVersion that the decision was made on. Patches are strategic
-merge patches: conditions and annotations of others stay as they are.
+merge patches, so that conditions and annotations of others stay as they are, but for managed fields.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 from typing import Any, NamedTuple
 
 from tripswitch.api.times import format_time
+from tripswitch.cluster.client import JSON_PATCH, STRATEGIC_PATCH
 from tripswitch.cluster.resources import DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, Resource
+from tripswitch.cluster.transport import Body
 from tripswitch.cluster.workloads import (
     CHANGED,
     DESIRED_REPLICAS,
@@ -20,6 +22,7 @@ from tripswitch.cluster.workloads import (
     TRIPPED,
 )
 from tripswitch.domain.values.hold_actions import (
+    DisownFields,
     HoldAction,
     HoldWorkload,
     ReleaseWorkload,
@@ -35,11 +38,12 @@ STALLED = "Stalled"
 
 
 class HoldRequest(NamedTuple):
-    """One PATCH: of which resource, which subresource (or None), and its body."""
+    """One PATCH: of which resource, which subresource (or None), its body, and the kind of patch."""
 
     resource: Resource
     subresource: str | None
-    body: dict[str, Any]
+    body: Body
+    content_type: str = STRATEGIC_PATCH
 
 
 def build_hold_request(action: HoldAction, now: Instant) -> HoldRequest:
@@ -64,10 +68,21 @@ def build_hold_request(action: HoldAction, now: Instant) -> HoldRequest:
         case ReportTrip():
             body["status"] = {"conditions": _build_conditions(action, now)}
             return HoldRequest(resource, "status", body)
+        case DisownFields():
+            return HoldRequest(resource, None, _build_disowning(action), JSON_PATCH)
         case WithdrawReport():
             body["status"] = {"conditions": [{"$patch": "delete", "type": STALLED}]}
             return HoldRequest(resource, "status", body)
     return HoldRequest(resource, None, body)
+
+
+def _build_disowning(action: DisownFields) -> list[dict[str, Any]]:
+    """Return a JSON patch; another UID or version is a conflict, as in the other patches."""
+    fence = {"uid": action.uid, "resourceVersion": action.resource_version}
+    return [
+        *({"op": "replace", "path": f"/metadata/{key}", "value": fence[key]} for key in fence),
+        {"op": "remove", "path": f"/metadata/managedFields/{action.entry}"},
+    ]
 
 
 def resource_of(kind: WorkloadKind) -> Resource:

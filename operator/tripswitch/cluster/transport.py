@@ -17,6 +17,9 @@ JSON = "application/json"
 Decode = Callable[[bytes], object]
 """Decodes JSON; raises ValueError for what is none."""
 
+Body = Any
+"""What a request sends: a mapping, or the list of operations of a JSON patch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -44,7 +47,7 @@ class Call:
     path: str
     query: Mapping[str, str]
     accept: str = JSON
-    body: Mapping[str, Any] | None = None
+    body: Body | None = None
     content_type: str = JSON
     decode: Decode = json.loads
 

@@ -13,11 +13,14 @@ from typing import Any
 from tripswitch.api.identity import GROUP
 from tripswitch.api.tolerant import field, read_text, read_version
 from tripswitch.cluster.alike_versions import AlikeVersions
-from tripswitch.cluster.workloads import Target, see_workload
+from tripswitch.cluster.workloads import TRIPPED, Target, see_workload
 from tripswitch.domain.values.protection import Workload, WorkloadKind
 
 OPT_IN = f"{GROUP}/circuit-breaker"
 """Label of a workload or namespace: ``enforce``, ``observe`` or ``off`` (G8)."""
+
+OFF = "off"
+"""The value for no breaker at all; also the wish of a workload that is being deleted."""
 
 MADE_BY = f"{GROUP}/made-by"
 """Annotation of a breaker that was made for a label; its value is ``label``."""
@@ -63,6 +66,8 @@ class WorkloadIndex:
         self._alike = AlikeVersions()
         self.gone: Callable[[str], object] = lambda _: None
         """Called with the UID of each workload that was deleted."""
+        self.marked: Callable[[Target, Workload], object] = lambda *_: None
+        """Called with each version of a workload that has the mark of a trip and is not guarded (G9)."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -102,12 +107,16 @@ class WorkloadIndex:
         if before is not None and before.uid != uid:
             self._drop_predecessor(before)
             before = None
-        view = None
-        if guarded and not field(metadata, "deletionTimestamp"):
-            # One that is being deleted is as good as gone. Typed lists leave the kind of their items out.
+        view, wish = None, read_text(field(metadata, "labels", OPT_IN))
+        if field(metadata, "deletionTimestamp"):
+            wish = (
+                OFF  # as good as gone; what is made for it now would outlive an orphaning deletion
+            )
+        elif guarded:  # Typed lists leave the kind of their items out.
             view = see_workload({**raw, "kind": kind}, None if before is None else before.view)
-        wish = read_text(field(metadata, "labels", OPT_IN))
         self._put(Brief(target, uid, version, wish, view), before)
+        if not guarded and field(metadata, "annotations", TRIPPED) is not None:
+            self.marked(target, see_workload({**raw, "kind": kind}))
 
     def _drop_predecessor(self, brief: Brief) -> None:
         """Drop a workload that was deleted and made again under its name while nobody looked."""
@@ -154,6 +163,8 @@ class WorkloadIndex:
         if brief is not None:
             self._briefs[target] = Brief(target, brief.uid, brief.version, brief.wish)
             self._alike.forget(brief.uid)
+        if brief is not None and brief.view is not None and brief.view.mark is not None:
+            self.marked(target, brief.view)
 
 
 def _differs_in_status_only(before: Workload | None, after: Workload | None) -> bool:

@@ -36,6 +36,11 @@ HOW_TO_GO_ON = f"{GROUP}/how-to-go-on"
 """Annotation of a held workload: what a person can do, also without Tripswitch."""
 MARKS = (TRIPPED, CHANGED, HOW_TO_GO_ON)
 
+OWN_PARTITION: dict[str, Any] = {
+    "f:spec": {"f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}}
+}
+"""The fields of an entry in ``managedFields`` that nothing but a restored partition is left of."""
+
 POD_HASH = "pod-template-hash"
 """Label of a Deployment's pods and ReplicaSets, which the Deployment controller adds."""
 REVISION_HASH = "controller-revision-hash"
@@ -100,6 +105,7 @@ def see_workload(raw: object, before: Workload | None = None) -> Workload:
         on_delete=field(spec, "updateStrategy", "type") == "OnDelete",
         ordered=spec.get("podManagementPolicy") != "Parallel",
         holder=_find_manager(metadata, "f:updateStrategy"),
+        owned=_find_own_partition(metadata),
     )
 
 
@@ -285,6 +291,15 @@ def _see_create_error(raw: object) -> str:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return read_text(condition.get("message"))
     return ""
+
+
+def _find_own_partition(metadata: Mapping[str, Any]) -> int | None:
+    """Return the index of the entry of ours in the managed fields that has a partition and nothing else."""
+    for index, one in enumerate(objects(metadata.get("managedFields"))):
+        ours = one.get("manager") == FIELD_MANAGER and not one.get("subresource")
+        if ours and one.get("fieldsV1") == OWN_PARTITION:
+            return index
+    return None
 
 
 def _find_manager(metadata: Mapping[str, Any], name: str) -> str:

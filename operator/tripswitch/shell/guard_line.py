@@ -18,6 +18,7 @@ from tripswitch.cluster.events import Recorder
 from tripswitch.cluster.evidence import Collector
 from tripswitch.cluster.guarded_sink import GuardedSink
 from tripswitch.cluster.hold_executor import HoldExecutor
+from tripswitch.cluster.leftovers import Leftovers
 from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.notify import Notifier
 from tripswitch.cluster.opt_in import OptIn
@@ -112,9 +113,10 @@ class GuardLine:
         self._verifier = kit.verifier(client, self.store, clock)
         self.store.left = self._tell_left
         self.store.workloads.gone = shared.recorder.forget
-        self._shared = shared
+        self._shared, self._writes = shared, most is Mode.ENFORCE
         self._loader = Loader(client, self.store)
         self.opt_in = OptIn(client, self.store, shared.gate)
+        self._leftovers = Leftovers(client, self.store, shared.gate)
         self._reconciler = Reconciler(
             self.store,
             executor,
@@ -159,6 +161,7 @@ class GuardLine:
             ("comparison of circuit breakers", self.sweep.run()),
             ("loading of workloads", self._loader.run()),
             ("labels of workloads", self.opt_in.run()),
+            *([("leftovers of trips", self._leftovers.run())] if self._writes else []),
         ]
 
     def take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:

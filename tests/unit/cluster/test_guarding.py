@@ -18,6 +18,7 @@ from tests.unit.cluster.test_workload_store import Views
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ConflictError
 from tripswitch.cluster.hold_executor import HoldExecutor
+from tripswitch.cluster.leftovers import Leftovers
 from tripswitch.cluster.loading import Loader
 from tripswitch.cluster.opt_in import OptIn
 from tripswitch.cluster.workload_index import OPT_IN
@@ -211,6 +212,77 @@ async def test_a_target_that_does_not_exist_is_known_not_to() -> None:
         assert len(server.requests) == 1
 
 
+# --- what a breaker that is gone has left ---------------------------------------------------------
+
+MARKS = HELD["metadata"]["annotations"]
+STALLED = {"type": "Stalled", "status": "True", "reason": "CircuitBreakerTriggered"}
+
+
+def left(version: int, annotations: Any = MARKS, *told: Any, **spec: Any) -> dict[str, Any]:
+    """A Deployment with these marks and conditions."""
+    status = {**raws.deployment()["status"], "conditions": list(told)}
+    return raws.deployment(
+        version=version, spec=spec, metadata={"annotations": annotations}, status=status
+    )
+
+
+@asynccontextmanager
+async def cleaning(views: Views) -> AsyncIterator[Bench]:
+    gate = asyncio.Event()
+    gate.set()
+    async with table(views) as (server, client):
+        task = asyncio.ensure_future(Leftovers(client, views.store, gate).run())
+        yield server
+        task.cancel()
+
+
+async def test_g9_a_workload_that_was_resumed_without_its_breaker_loses_condition_and_mark() -> (
+    None
+):
+    """The mark last, each on the version of the one before; a write that failed comes again with a version."""
+    views = Views()
+    async with cleaning(views) as server:
+        server.on(f"PATCH {WEB}/status", refuse(500), answer(left(14)), refuse(409, "Conflict"))
+        server.on(f"PATCH {WEB}", answer(left(15, {})))
+        views.deployments.upsert(left(11, MARKS, STALLED, paused=True))
+        views.deployments.upsert(left(12, MARKS, STALLED))
+        await until(lambda: len(server.requests) == 1)
+        views.deployments.upsert(left(13, MARKS, STALLED))
+        await until(lambda: len(server.requests) == 3)
+        (_, first), (how, second), (what, third) = server.requests
+        assert first["metadata"]["resourceVersion"] == "12"
+        assert how == f"PATCH {WEB}/status"
+        assert second["metadata"] == {"uid": "uid-web", "resourceVersion": "13"}
+        assert second["status"] == {"conditions": [{"$patch": "delete", "type": "Stalled"}]}
+        assert what == f"PATCH {WEB}"
+        assert third["metadata"]["resourceVersion"] == "14"
+        assert third["metadata"]["annotations"]["tripswitch.dev/tripped"] is None
+        assert "spec" not in third
+        views.deployments.upsert(left(16, MARKS, STALLED))  # an undo brought it back
+        await until(lambda: len(server.requests) == 4)
+
+
+async def test_g9_what_is_still_paused_or_guarded_is_left_alone() -> None:
+    views = Views()
+    async with cleaning(views) as server:
+        views.deployments.upsert(left(11, MARKS, STALLED, paused=True))
+        views.store.upsert_guarded(raws.breaker())
+        views.deployments.upsert(left(12, MARKS, STALLED))
+        await asyncio.sleep(1)
+        assert server.requests == []
+
+
+async def test_g9_a_breaker_that_is_deleted_before_it_could_clean_up_leaves_nothing() -> None:
+    views = Views()
+    async with cleaning(views) as server:
+        server.on(f"PATCH {WEB}", answer(left(13, {})))
+        views.store.upsert_guarded(raws.breaker())
+        views.deployments.upsert(left(12))
+        views.store.remove_guarded(raws.BREAKER_UID)
+        await until(lambda: server.requests)
+        assert [path for path, _ in server.requests] == [f"PATCH {WEB}"]
+
+
 def labelled(value: str, version: int = 11) -> dict[str, Any]:
     return raws.deployment(version=version, metadata={"labels": {OPT_IN: value}})
 
@@ -269,6 +341,24 @@ async def test_another_label_changes_the_mode_and_none_deletes_what_it_made() ->
         views.deployments.upsert(labelled("", 13))
         await until(lambda: len(server.requests) == 3)
         assert server.requests[2][1]["preconditions"] == {"uid": raws.BREAKER_UID}
+
+
+async def test_a_workload_that_is_being_deleted_keeps_no_breaker_and_gets_none() -> None:
+    """With --cascade=orphan its breaker would stay, owned by nothing, and outlive also the next workload."""
+    views = Views()
+    async with opting_in(views) as (server, opt_in):
+        name = f"{BREAKERS}/web-deployment"
+        views.deployments.upsert(labelled("enforce"))
+        views.store.upsert_guarded(made("Enforce"))
+        await until(lambda: not opt_in._waiting)  # noqa: SLF001
+        server.on(f"DELETE {name}", answer({}))
+        going = labelled("enforce", 12)
+        going["metadata"]["deletionTimestamp"] = "2027-01-15T08:00:00Z"
+        views.deployments.upsert(going)
+        await until(lambda: server.requests)
+        views.store.remove_guarded(raws.BREAKER_UID)
+        await until(lambda: not opt_in._waiting)  # noqa: SLF001
+        assert [path for path, _ in server.requests] == [f"DELETE {name}"]
 
 
 async def test_a_breaker_that_a_person_made_is_left_alone() -> None:

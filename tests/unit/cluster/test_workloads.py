@@ -17,6 +17,7 @@ from tripswitch.cluster.workloads import (
     see_workload,
 )
 from tripswitch.domain.values.hold_actions import (
+    DisownFields,
     HoldAction,
     HoldWorkload,
     ReleaseWorkload,
@@ -134,6 +135,39 @@ def test_whose_a_pause_is_stands_in_the_managed_fields(
     managed = [{"manager": manager, "fieldsV1": {"f:spec": {"f:paused": {}}}}]
     seen = see_deployment(metadata={"managedFields": managed}, spec={"paused": paused})
     assert (seen.paused, seen.paused_by_others) == (bool(paused), others)
+
+
+OWN: dict[str, Any] = {"f:updateStrategy": {"f:rollingUpdate": {"f:partition": {}}}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "owned"),
+    [
+        ({"manager": "tripswitch", "fieldsV1": {"f:spec": OWN}}, 1),
+        ({"manager": "kubectl", "fieldsV1": {"f:spec": OWN}}, None),
+        ({"manager": "tripswitch", "fieldsV1": {"f:spec": OWN, "f:metadata": {}}}, None),
+        ({"manager": "tripswitch", "fieldsV1": {"f:spec": {**OWN, "f:replicas": {}}}}, None),
+        ({"manager": "tripswitch", "subresource": "status", "fieldsV1": {"f:status": {}}}, None),
+    ],
+    ids=["ours", "somebody else's", "held", "more than a partition", "the status"],
+)
+def test_a_partition_that_is_ours_and_nothing_else_is_found(
+    entry: dict[str, Any], owned: int | None
+) -> None:
+    """G5."""
+    raw = raws.stateful_set()
+    raw["metadata"]["managedFields"] = [{"manager": "kubectl-client-side-apply"}, entry]
+    assert see_workload({**raw, "kind": "StatefulSet"}).owned == owned
+
+
+def test_an_entry_of_the_managed_fields_is_removed_from_the_version_that_was_looked_at() -> None:
+    request = build_hold_request(DisownFields(*DB, entry=3), 0.0)
+    assert request.content_type == "application/json-patch+json"
+    assert request.body == [
+        {"op": "replace", "path": "/metadata/uid", "value": "uid-db"},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": "10"},
+        {"op": "remove", "path": "/metadata/managedFields/3"},
+    ]
 
 
 @pytest.mark.parametrize(

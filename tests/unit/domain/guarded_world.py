@@ -16,6 +16,7 @@ from tripswitch.domain.values.alarms import NO_READING, AlarmReading
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.decision import Action, Decision, DeletePod
 from tripswitch.domain.values.hold_actions import (
+    DisownFields,
     HoldWorkload,
     ReleaseWorkload,
     ReportTrip,
@@ -174,6 +175,8 @@ class GuardedWorld:
                 self.change(stalled=True, deadline_exceeded=self.is_deployment)
             case WithdrawReport():
                 self.change(stalled=False)
+            case DisownFields():
+                self.change(owned=None)
             case ResizeRevision(name=name, size=size, replicas=replicas):
                 view = self.revisions[name]
                 pods = sorted(view.pods, key=lambda pod: pod.ready_since is None)[:size]

@@ -607,7 +607,7 @@ def test_settings_of_the_breaker_win_over_the_workloads_own() -> None:
     assert (spec.min_ready_seconds, spec.progress_deadline) == (7, 70)
     world.settings(min_ready_seconds=None, progress_deadline=None)
     spec = world.snapshot.guarded.spec
-    assert (spec.min_ready_seconds, spec.progress_deadline) == (9, 90)
+    assert (spec.min_ready_seconds, spec.progress_deadline) == (9, 90 + 9)
     world.change(min_ready_seconds=0)
     assert world.snapshot.guarded.spec.min_ready_seconds is None
 

@@ -69,6 +69,28 @@ def test_a_good_rollout_whose_pods_are_slow_completes(kind: WorkloadKind) -> Non
     assert world.done == []
 
 
+def test_a_pod_that_has_to_stay_ready_for_long_has_the_deadline_that_its_deployment_gives_it() -> (
+    None
+):
+    """P1: a Deployment takes Ready for progress, and minReadySeconds may follow its whole deadline."""
+    deadline, min_ready, ready_after = 600, 300, 500
+    world = completed(WorkloadKind.DEPLOYMENT, 1)
+    world.change(progress_deadline=deadline, min_ready_seconds=min_ready)
+    world.roll(2, unready_pod("web-v2-0", world.now)).look()
+    assert _find_trip(world, ready_after) is None
+    world.resize(2, ready_pod("web-v2-0", world.now))
+    assert _find_trip(world, min_ready) is None
+    world.resize(1).change(complete=True).look()
+    assert world.state() is RolloutStatus.SUCCESSFUL
+
+
+def test_a_deadline_of_the_breaker_is_taken_as_it_is() -> None:
+    world = completed(WorkloadKind.DEPLOYMENT, 1, progress_deadline=120)
+    world.change(progress_deadline=600, min_ready_seconds=60)
+    world.roll(2, unready_pod("web-v2-0", world.now)).look()
+    assert _find_trip(world, 900) == pytest.approx(120, abs=20)
+
+
 def test_without_a_progress_deadline_the_risk_is_told_at_once() -> None:
     """The Deployment or its breaker says that there is none; it is not made up."""
     world = _roll_never_ready(WorkloadKind.DEPLOYMENT, 2, progress_deadline=0)

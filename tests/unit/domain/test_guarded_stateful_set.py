@@ -16,9 +16,15 @@ from tests.support.builders import (
 )
 from tests.unit.domain.guarded_world import GuardedWorld, completed, ready_many
 from tripswitch.domain.values.decision import DeletePod
-from tripswitch.domain.values.hold_actions import HoldWorkload, ReportTrip
+from tripswitch.domain.values.hold_actions import DisownFields, HoldWorkload, ReportTrip
 from tripswitch.domain.values.pods import PodView
-from tripswitch.domain.values.protection import HOLD_PARTITION, Hold, HoldState, WorkloadKind
+from tripswitch.domain.values.protection import (
+    HOLD_PARTITION,
+    Hold,
+    HoldState,
+    Mode,
+    WorkloadKind,
+)
 from tripswitch.domain.values.states import Reason, RolloutStatus
 
 DB = WorkloadKind.STATEFUL_SET
@@ -133,6 +139,30 @@ def test_a_corrected_template_gets_the_partition_back_as_it_was() -> None:
         False,
     )
     assert world.rollout.revision == 3
+    assert world.status.memory.hold is None
+
+
+def test_a_partition_that_was_put_back_does_not_stay_ours() -> None:
+    """G5: its managed fields would say so, and an apply of another one be a conflict."""
+    world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
+    world.roll(3, pending_pod("web-v3-2"))
+    world.look()
+    world.change(owned=2)
+    (action,) = world.look().actions
+    assert isinstance(action, DisownFields)
+    assert action.entry == 2
+    world.settle()
+    assert world.status.memory.hold is None
+    assert world.change(owned=1).look().actions == (), "somebody else's, without a hold"
+
+
+def test_a_partition_that_was_put_back_stays_ours_where_nothing_may_be_written() -> None:
+    """G7."""
+    world = rolling(crashing_pod("web-v2-2", runs=3)).settle()
+    world.roll(3, pending_pod("web-v3-2"))
+    world.look()
+    world.change(owned=2).settings(mode=Mode.OBSERVE)
+    assert world.look().actions == ()
     assert world.status.memory.hold is None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tripswitch.domain.rules import history
+from tripswitch.domain.rules.health import effective_min_ready_seconds
 from tripswitch.domain.values.circuit_breaker import CircuitBreaker
 from tripswitch.domain.values.memory import Memory
 from tripswitch.domain.values.protection import (
@@ -116,11 +117,7 @@ def build_spec(breaker: CircuitBreaker, workload: Workload, template: Template) 
         breaker=asked.breaker,
         min_ready_seconds=_find_min_ready(asked, workload),
         health_check_grace_period=asked.health_check_grace_period,
-        progress_deadline=(
-            workload.progress_deadline
-            if asked.progress_deadline is None
-            else asked.progress_deadline
-        ),
+        progress_deadline=_find_deadline(asked, workload, template),
         revision_history_limit=workload.revision_history_limit,
         paused=is_paused_by_others(breaker, workload),
         alarms=asked.alarms,
@@ -234,6 +231,19 @@ def _find_template(memory: Memory, revisions: Iterable[ReplicaSetView]) -> Templ
     if found is not None:
         return found.template
     return Template("" if record is None else record.digest)
+
+
+def _find_deadline(asked: Protection, workload: Workload, template: Template) -> int | None:
+    """Return the breaker's deadline, else the Deployment's own and the time that a Ready pod has to stay so (P1).
+
+    For a Deployment a pod that becomes Ready is progress, too: it may take all of the deadline for that and
+    ``minReadySeconds`` after it.
+    """
+    own = workload.progress_deadline
+    if asked.progress_deadline is not None or not own:
+        return own if asked.progress_deadline is None else asked.progress_deadline
+    min_ready, all_probed = _find_min_ready(asked, workload), template.readiness.all_probed
+    return own + effective_min_ready_seconds(min_ready, all_probed=all_probed)
 
 
 def _find_min_ready(asked: Protection, workload: Workload) -> int | None:

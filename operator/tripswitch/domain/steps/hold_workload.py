@@ -27,7 +27,7 @@ from tripswitch.domain.values.protection import (
     MOST_RESUMES,
     Hold,
     HoldState,
-    Workload,
+    Mode,
     WorkloadKind,
 )
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
@@ -111,7 +111,7 @@ def settle_hold(draft: Draft) -> Draft:
     elif hold is not None:
         hold = replace(hold, state=HoldState.RELEASING)
     if hold is not None and hold.state is HoldState.RELEASING:
-        return _with_hold(draft, hold if _is_anything_left(draft.workload) else None)
+        return _with_hold(draft, hold if _is_anything_left(draft) else None)
     return draft
 
 
@@ -164,8 +164,11 @@ def _find_current(draft: Draft) -> str:
     return "" if draft.snapshot.protected is None else draft.snapshot.protected.current
 
 
-def _is_anything_left(workload: Workload) -> bool:
-    return workload.mark is not None or workload.stalled
+def _is_anything_left(draft: Draft) -> bool:
+    one, protected = draft.workload, draft.snapshot.protected
+    enforces = protected is not None and protected.protection.mode is Mode.ENFORCE
+    owned = enforces and one.owned is not None
+    return one.mark is not None or one.stalled or owned
 
 
 def _with_hold(draft: Draft, hold: Hold | None) -> Draft:

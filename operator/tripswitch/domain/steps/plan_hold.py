@@ -20,6 +20,8 @@ from tripswitch.domain.rules.workloads import bears_hold, build_mark, is_held, i
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import Action, DeletePod
 from tripswitch.domain.values.hold_actions import (
+    DisownFields,
+    HoldAction,
     HoldWorkload,
     ReleaseWorkload,
     ReportTrip,
@@ -54,17 +56,21 @@ def _plan_release(draft: Draft) -> list[Action]:
     to go on (G9).
     """
     one, held = draft.workload, draft.memory.hold is not None
-    return release(one, resume=held and bears_hold(one), stale=held and one.paused_by_others)
+    stale = held and one.paused_by_others
+    actions: list[Action] = [*release(one, resume=held and bears_hold(one), stale=stale)]
+    if actions or not held or one.owned is None:
+        return actions
+    return [DisownFields(one.kind, one.name, one.uid, one.resource_version, one.owned)]
 
 
-def release(one: Workload, *, resume: bool, stale: bool = False) -> list[Action]:
+def release(one: Workload, *, resume: bool, stale: bool = False) -> list[HoldAction]:
     """Return how a workload is let go.
 
     ``resume``: its pause or partition is that of a hold. ``stale``: its pause is another's, and its mark
     goes all the same.
     """
     where = (one.kind, one.name, one.uid, one.resource_version)
-    actions: list[Action] = []
+    actions: list[HoldAction] = []
     if one.mark is not None and (resume or stale or not is_stopped(one)):
         actions.append(ReleaseWorkload(*where, resume=resume, partition=one.mark.partition))
     if one.stalled and (actions or one.mark is None):

@@ -81,4 +81,22 @@ class ResizeRevision:
     most: int
 
 
-HoldAction = HoldWorkload | ReleaseWorkload | ReportTrip | WithdrawReport | ResizeRevision
+@dataclass(frozen=True, slots=True)
+class DisownFields:
+    """Remove the entry of ``metadata.managedFields`` that calls a field ours which was changed back.
+
+    A Deployment's ``paused`` goes with its value. A StatefulSet always has a partition: the one that was
+    restored would stay ours, and a server-side apply of another one would be a conflict with us.
+    ``entry`` is the index of the entry in the version that was looked at.
+    """
+
+    kind: WorkloadKind
+    name: str
+    uid: str
+    resource_version: str
+    entry: int
+
+
+HoldAction = (
+    HoldWorkload | ReleaseWorkload | ReportTrip | WithdrawReport | ResizeRevision | DisownFields
+)

@@ -107,6 +107,8 @@ class Workload:
     conditions that a trip writes (Stalled=True of ours, Progressing=False). ``holder`` is the field
     manager that last wrote ``spec.paused`` or the partition; empty if that is not known.
     ``paused_by_others``: it is a paused Deployment, and by its managed fields the pause is not ours.
+    ``owned`` is the index in its managed fields of an entry of ours that has nothing but the partition of a
+    StatefulSet, which is so after a hold; None if there is none.
     ``ordered``: a StatefulSet whose controller changes no pod while one with a lower ordinal is not Ready
     (``podManagementPolicy: OrderedReady``).
     """
@@ -135,6 +137,7 @@ class Workload:
     holder: str = ""
     paused_by_others: bool = False
     ordered: bool = False
+    owned: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

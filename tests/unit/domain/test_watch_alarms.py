@@ -19,6 +19,7 @@ from tripswitch.domain.values.alarms import (
     Alert,
 )
 from tripswitch.domain.values.hold_actions import ReportTrip
+from tripswitch.domain.values.hooks import HookSpec, LifecycleStage
 from tripswitch.domain.values.protection import Mode
 from tripswitch.domain.values.sight import CURRENT, Standstill
 from tripswitch.domain.values.states import BreakerState, Reason, RolloutStatus
@@ -102,6 +103,19 @@ def test_a1_an_alarm_in_the_bake_rolls_back_to_pods_that_have_to_start_anew() ->
     world.heal("v1").settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
     assert world.rollout.bake is None, "A3: not in a rollback"
+
+
+def test_a2_alarms_are_asked_for_once_the_revision_is_launched() -> None:
+    """Not while a hook holds it (K1): what begins to fire meanwhile is on when the rollout begins."""
+    before = HookSpec((LifecycleStage.PRE_SCALE_UP,), 3600)
+    world = completed().want(alarms=ASKED, hooks=(before,)).apply("v2").settle(1.0)
+    assert world.look().alarms is None
+    (hook,) = world.rollout.hooks
+    world.command(answers=f"{hook.hook_id}/CONTINUE").settle(1.0)
+    assert world.look().alarms is not None
+    read(world, FIRES).settle(1.0)
+    assert world.state() is S.IN_PROGRESS
+    assert condition(world, "AlarmsIgnored") != ""
 
 
 def test_a1_an_alarm_has_a_rollback_of_its_own() -> None:

@@ -18,6 +18,7 @@ from tripswitch.domain.rules.bake import (
     is_baking,
     run_bake,
 )
+from tripswitch.domain.rules.rollout_states import awaits_launch
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.alarms import AlarmQuestion, AlarmReading, Alarms
 from tripswitch.domain.values.decision import EventReason
@@ -39,9 +40,14 @@ def watch_alarms(draft: Draft) -> tuple[Draft, str]:
 
 
 def ask_alarms(draft: Draft) -> AlarmQuestion | None:
-    """Return what has to be read for this rollout (A1); None while no alarm can fail it."""
+    """Return what has to be read for this rollout (A1); None while no alarm can fail it.
+
+    Nothing before the launch: the first reading after it is the base line (A2).
+    """
     asked, rollout = draft.spec.alarms, draft.rollout
-    if asked is None or draft.spec.paused or rollout.status is not RolloutStatus.IN_PROGRESS:
+    if asked is None or draft.spec.paused or awaits_launch(rollout):
+        return None
+    if rollout.status is not RolloutStatus.IN_PROGRESS:
         return None
     ends_at = None if rollout.bake is None else rollout.bake.ends_at
     after = rollout.started_at if ends_at is None else ends_at

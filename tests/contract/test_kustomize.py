@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.shared_files import read_shared
 from tools.cluster.build import ensure
 from tools.cluster.programs import PROGRAMS
 from tools.generate.kustomize import FOLDER, OPENAPI, read_crds
@@ -342,6 +343,37 @@ def test_without_the_component_it_is_not_so(kustomize: Kustomize, tmp_path: Path
     template = only(kustomize("over"), "GuardedDeployment")["spec"]["template"]
     assert "env" not in template["metadata"]["labels"]
     assert "image" not in template["spec"]["containers"][0]
+
+
+@pytest.mark.cluster
+def test_the_field_case_becomes_what_it_is_expected_to_be(
+    kustomize: Kustomize, tmp_path: Path
+) -> None:
+    """Case 10: its files, with the component instead of the configuration that it tried."""
+    parts = read_shared("cases/kustomize-overlay.yaml").split("# --- ")[1:5]
+    base, over, service, workload = (part.partition("\n")[2] for part in parts)
+    relative = os.path.relpath(FOLDER, tmp_path / "base")
+    files = {
+        "base/kustomization.yaml": f"{base.replace('---', '')}components: [{relative}]\n",
+        "base/app.yaml": f"{service}{workload}",
+        "over/kustomization.yaml": f"{over.replace('---', '')}replicas: [{{name: shop, count: 4}}]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    objects = kustomize("over")
+    spec = only(objects, "GuardedDeployment")["spec"]
+    assert spec["replicas"] == 4
+    assert spec["template"]["metadata"]["labels"] == only(objects, "Service")["spec"]["selector"]
+    (container,) = spec["template"]["spec"]["containers"]
+    (reference,) = container.pop("envFrom")
+    assert reference["configMapRef"]["name"] == only(objects, "ConfigMap")["metadata"]["name"]
+    assert container == {
+        "name": "main",
+        "image": "tripswitch.test/server:1",
+        "readinessProbe": {"httpGet": {"path": "/", "port": 3000}},
+        "resources": {"requests": {"cpu": "100m"}},
+    }
 
 
 def test_the_merge_keys_are_those_of_the_kubernetes_that_is_pinned() -> None:

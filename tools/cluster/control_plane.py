@@ -29,6 +29,8 @@ from tools.cluster.real_node import RealNode, load_image
 from tools.cluster.toolchain import Report, say
 
 _START_SECONDS = 180.0
+NODE_SECONDS = 180
+"""How long a node may take until it is Ready, on a machine that is busy with something else."""
 _TRIES = 3  # a free port may be taken by somebody else before the program listens on it
 
 
@@ -171,9 +173,13 @@ class ControlPlane(Startable):
     ) -> str:
         """Run kubectl as admin and return what it prints; ClusterError with its words if it fails."""
         command = [str(self.kubectl_path), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(
-            command, input=input, capture_output=True, text=True, check=False, timeout=seconds
-        )
+        try:
+            done = subprocess.run(
+                command, input=input, capture_output=True, text=True, check=False, timeout=seconds
+            )
+        except subprocess.TimeoutExpired as error:
+            words = " ".join(arguments)
+            raise ClusterError(f"kubectl {words}: it has not ended within {seconds:g} s") from error
         if done.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -190,7 +196,7 @@ class ControlPlane(Startable):
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         self.kubectl("create", "-f", "-", input=document)
         targets = [f"node/{name}" for name in names]
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=180s", *targets)
+        self._wait("condition=Ready", *targets)
         return names
 
     def add_real_node(self, labels: Mapping[str, str] | None = None) -> RealNode:
@@ -207,9 +213,14 @@ class ControlPlane(Startable):
         for program, process in node.processes.items():
             self._processes[f"{node.name}/{program}"] = process
         self._write_state()
-        self.kubectl("wait", "--for=create", "--timeout=180s", f"node/{node.name}")
-        self.kubectl("wait", "--for=condition=Ready", "--timeout=180s", f"node/{node.name}")
+        self._wait("create", f"node/{node.name}")
+        self._wait("condition=Ready", f"node/{node.name}")
         return node
+
+    def _wait(self, condition: str, *targets: str) -> None:
+        """Wait for nodes; ClusterError with kubectl's words if they need longer than it may take."""
+        timeout = f"--timeout={NODE_SECONDS}s"
+        self.kubectl("wait", f"--for={condition}", timeout, *targets, seconds=NODE_SECONDS + 60)
 
     def load_image(self, archive: Path) -> None:
         """Bring an image (a docker-archive) onto every real node that was not removed."""

@@ -18,7 +18,14 @@ from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import AlreadyExistsError, ApiError, NotFoundError
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS
 from tripswitch.cluster.store import Record
-from tripswitch.cluster.workload_index import LABEL, MADE_BY, OPT_IN, Brief, is_made_for_label
+from tripswitch.cluster.workload_index import (
+    LABEL,
+    MADE_BY,
+    OFF,
+    OPT_IN,
+    Brief,
+    is_made_for_label,
+)
 from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.cluster.workloads import Target
 from tripswitch.domain.values.protection import Mode
@@ -140,7 +147,14 @@ class OptIn:
     def find_mode(self, brief: Brief) -> Mode | None:
         """Return the mode that the labels ask for; None for no breaker."""
         wish = brief.wish or self.namespaces.find(brief.target.namespace)
-        return MODES.get(wish)
+        mode = MODES.get(wish.lower())
+        if mode is None and wish.lower() not in ("", OFF):
+            logger.warning(
+                "the label of %s %s/%s has the value %r: write enforce, observe or off",
+                *brief.target,
+                wish,
+            )
+        return mode
 
     async def _make(self, brief: Brief, mode: Mode) -> None:
         body = build_breaker(brief, mode)

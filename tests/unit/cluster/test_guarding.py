@@ -325,6 +325,22 @@ async def test_a_label_makes_a_breaker_that_its_workload_owns() -> None:
         await until(lambda: len(server.requests) == 3)
 
 
+async def test_a_label_that_says_nothing_we_know_is_told_and_capitals_mean_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """G8: whoever wrote it believes that the workload is guarded."""
+    views = Views()
+    async with opting_in(views) as (server, opt_in):
+        views.deployments.upsert(labelled("enforced"))
+        await until(lambda: not opt_in._waiting)  # noqa: SLF001
+        assert server.requests == []
+        assert "shop/web has the value 'enforced': write enforce, observe or off" in caplog.text
+        server.on(f"POST {BREAKERS}", answer({}, 201))
+        views.deployments.upsert(labelled("Enforce", 12))
+        await until(lambda: server.requests)
+        assert server.requests[0][1]["spec"]["mode"] == "Enforce"
+
+
 async def test_another_label_changes_the_mode_and_none_deletes_what_it_made() -> None:
     views = Views()
     async with opting_in(views) as (server, _):

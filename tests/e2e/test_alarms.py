@@ -172,7 +172,7 @@ def test_a2_what_is_on_at_the_start_and_what_nobody_knows_is_ignored_and_told(fl
     status = world.until(lambda found: has("AlarmsIgnored")(found) and is_baking(found))
     assert status["alarms"]["ignoredAlarmNames"] == ["HighErrorRate"]
     assert status["alarms"]["unknownAlarmNames"] == ["NoSuchRule"]
-    words = "alarm HighErrorRate was on when the rollout of revision 2 began, and cannot fail it"
+    words = "alarm HighErrorRate was already firing when the rollout of revision 2 began, and cannot fail it"
     assert conditions(status)["AlarmsIgnored"]["message"] == words
     told = world.until_event("AlarmUnknown")
     assert told == "alarm NoSuchRule is not watched: no alerting rule has that name"

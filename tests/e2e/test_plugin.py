@@ -128,7 +128,10 @@ def test_undo_makes_the_running_revision_the_wanted_one_without_a_rollout(
     assert {pod.metadata.name for pod in world.pods()} == before
     assert plugin.run("tripswitch", "status", "web", "-w").returncode == 0
     again = plugin.run("tripswitch", "undo", "web", "--to-revision", "1")
-    assert (again.returncode, again.stderr) == (1, "error: gdeploy/web wants revision 1 already\n")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "error: gdeploy/web has the template of revision 1 already\n",
+    )
 
 
 def test_errors_are_one_line_with_their_exit_code(world: Namespace, plugin: Plugin) -> None:

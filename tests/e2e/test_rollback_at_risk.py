@@ -110,8 +110,9 @@ def test_a_deployment_that_will_delete_what_a_rollback_needs_is_named_before(
     assert find_risk(guard_status(world)) == ""
     world.apply(deployment("crash", "web:2", revisionHistoryLimit=1))
     assert find_risk(until_guard(world, "ROLLBACK_SUCCESSFUL")) == (
-        "revisionHistoryLimit is 1, and 1 later revision did not complete: the Deployment deletes the "
-        "ReplicaSet that a rollback needs as soon as it takes a rollout for complete"
+        "revisionHistoryLimit is 1, and 1 later revision did not complete: the Deployment controller "
+        "deletes the ReplicaSet that a rollback needs as soon as it counts a rollout as complete; raise the limit "
+        "(its default is 10)"
     )
     world.apply(circuit_breaker(bakeTimeInMinutes=10))
     world.apply(deployment(None, "web:3", revisionHistoryLimit=1))

@@ -163,7 +163,7 @@ def test_r7_a_pause_in_the_middle_counts_nothing_launches_nothing_and_stops_the_
     assert [revision(held, n)["desired"] for n in (1, 2)] == [6, 6], "in proportion (R7)"
     world.patch("web", {"spec": {"paused": False, "replicas": 4}})
     status = world.until_rollout("ROLLBACK_SUCCESSFUL")
-    assert f"no more for {deadline} s" in revision(status, 2)["reason"]
+    assert f"no progress for {deadline} s" in revision(status, 2)["reason"]
     started, finished = (revision(status, 2)[key] for key in ("createdAt", "finishedAt"))
     assert seconds(finished) - seconds(started) > deadline + stood_still - 2
 

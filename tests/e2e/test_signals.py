@@ -107,7 +107,7 @@ def test_what_cannot_be_scheduled_waits_for_the_progress_deadline(world: Namespa
     status = world.until_rollout("ROLLBACK_SUCCESSFUL")
     assert revision(status, 2)["failedTasks"] == 0
     assert "didn't match Pod's node" in revision(status, 2)["reason"]
-    assert "no more for 5 s" in world.until_event("CircuitBreakerTriggered")
+    assert "no progress for 5 s" in world.until_event("CircuitBreakerTriggered")
 
 
 def test_a_quota_is_shown_at_once_and_does_not_count(world: Namespace) -> None:

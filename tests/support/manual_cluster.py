@@ -57,6 +57,7 @@ class ManualCluster:
     strays: dict[str, ReplicaSetView] = field(default_factory=dict)
     now: Instant = START
     events: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     pods_made: int = 0
     sight: Sight = CURRENT
     alarms: AlarmReading = NO_READING
@@ -153,6 +154,7 @@ class ManualCluster:
         assert_settled(decision, decide(self.snapshot, self.now))
         self._assert_asleep(decision)
         self.events += [event.reason.value for event in decision.events]
+        self.messages += [event.message for event in decision.events]
         for action in decision.actions:
             self._carry_out(action)
         return decision
@@ -288,6 +290,7 @@ def completed(replicas: int = 4, version: str = "v1", **fields: Any) -> ManualCl
         strays={},
         retained={},
         events=list(made.events),
+        messages=list(made.messages),
     )
 
 

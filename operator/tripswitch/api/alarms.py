@@ -24,8 +24,8 @@ class Alarms(ApiModel):
     rollback: bool = Field(
         default=True,
         description=(
-            "Whether an alarm that fires goes back to the last completed revision. With false the "
-            "rollout stalls. The circuit breaker's own rollback is of no meaning here."
+            "Whether an alarm that fires starts a rollback to the last completed revision. With false the "
+            "rollout stalls. The rollback field of deploymentCircuitBreaker does not apply to alarms."
         ),
     )
     alarm_names: list[AlarmName] = Field(
@@ -33,7 +33,7 @@ class Alarms(ApiModel):
         max_length=32,
         description=(
             "Names of Prometheus alerting rules. One that fires while the rollout is in progress fails "
-            "it; one that is on when the rollout starts is ignored for that rollout."
+            "it; one that already fires when the rollout starts is ignored for that rollout."
         ),
         json_schema_extra={"x-kubernetes-list-type": "set", "default": None},
     )
@@ -41,8 +41,8 @@ class Alarms(ApiModel):
         default_factory=dict,
         max_length=16,
         description=(
-            "Labels that an alert must have with these values. The label of the namespace is always "
-            "required, with this object's namespace."
+            "Labels that an alert must have, with these values. The label with the namespace is always "
+            "required: its value must be this object's namespace."
         ),
         json_schema_extra={"default": None},
     )
@@ -60,9 +60,9 @@ class AlarmSettings(ApiModel):
         ge=0,
         le=1440,
         description=(
-            "How long a rollout that is whole is watched on by the breaker and the alarms before it "
-            "counts as COMPLETED. Only time in which the alarms could be read counts. Not in a "
-            "rollback. Default 0, or 5 with alarms."
+            "Minutes for which the breaker and the alarms still watch a rollout after all of its pods are "
+            "healthy, before it is COMPLETED. Only time in which the alarms could be read counts. Does "
+            "not apply to a rollback. Default 0, or 5 with alarms."
         ),
     )
 
@@ -96,17 +96,17 @@ class AlarmsStatus(ApiModel):
         default=(), description="Alarms that have been read since the rollout began."
     )
     ignored_alarm_names: tuple[str, ...] = Field(
-        default=(), description="Alarms that were on when the rollout began (rule A2)."
+        default=(), description="Alarms that already fired when the rollout began (rule A2)."
     )
     unknown_alarm_names: tuple[str, ...] = Field(
-        default=(), description="Names that no alerting rule has."
+        default=(), description="Names for which there is no alerting rule."
     )
     pending_at_start: tuple[str, ...] = Field(
         default=(),
-        description="Alerts that were pending when the rollout began, with the time since when.",
+        description="Alerts that were pending when the rollout began, and since when.",
     )
     match_labels: dict[str, str] = Field(
-        default_factory=dict, description="The labels that all of this is about."
+        default_factory=dict, description="The matchLabels for which these alarms were read."
     )
     unavailable_since: Time | None = Field(
         default=None, description="Since when the alarms cannot be read."
@@ -116,10 +116,12 @@ class AlarmsStatus(ApiModel):
 class Bake(ApiModel):
     """The clock of the bake of a rollout."""
 
-    since: Time = Field(description="When it would have begun without interruptions.")
-    held_at: Time | None = Field(default=None, description="Since when it stands still.")
+    since: Time = Field(description="When it began, moved forward by all interruptions.")
+    held_at: Time | None = Field(
+        default=None, description="When an interruption began; none while time counts."
+    )
     ends_at: Time | None = Field(
-        default=None, description="When it is over; none while it stands still."
+        default=None, description="When it ends; none during an interruption."
     )
 
 

@@ -17,7 +17,7 @@ class Hold(ApiModel):
         default=HoldState.WANTED,
         description=(
             "Wanted: decided, not yet seen on the workload. Placed: seen on the workload. Yielded: a "
-            "person made the pause their own. Releasing: being taken back."
+            "person has changed it, and the operator leaves it as it is. Releasing: being removed."
         ),
     )
 
@@ -29,7 +29,7 @@ class CircuitBreakerStatus(CommonStatus):
     target_uid: str = Field(
         default="",
         alias="targetUID",
-        description="UID of that workload; one made again under its name starts with no history.",
+        description="UID of that workload; one that is created again under its name starts without history.",
     )
     target_generation: int = Field(
         default=0,

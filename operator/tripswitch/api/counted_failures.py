@@ -119,7 +119,8 @@ class Breaker(ApiModel):
     """The circuit breaker."""
 
     status: domain.BreakerState = Field(
-        default=domain.BreakerState.MONITORING, description="What it does now."
+        default=domain.BreakerState.MONITORING,
+        description="MONITORING, TRIGGERED or MONITORING_COMPLETE (ECS words), or DISABLED.",
     )
     stage: domain.Stage = Field(
         default=domain.Stage.LAUNCH,

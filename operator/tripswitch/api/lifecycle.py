@@ -30,8 +30,8 @@ class EarlySuccessCriteria(ApiModel):
     source_service_revision_cleanup: Literal["BLOCKING", "DEFERRED"] | None = Field(
         default=None,
         description=(
-            "BLOCKING: the pods of older revisions have to be gone, too. DEFERRED: they go afterwards. "
-            "After COMPLETED the circuit breaker no longer watches what is still launched."
+            "BLOCKING: the rollout completes when the pods of older revisions are gone, too. DEFERRED: they "
+            "are removed afterwards. The circuit breaker does not watch pods launched after COMPLETED."
         ),
     )
 
@@ -93,7 +93,7 @@ class Hook(ApiModel):
     """One execution of a hook (ECS lifecycleHookDetails)."""
 
     hook_id: str = Field(
-        description="Names it in the annotation tripswitch.dev/continue: <hookId>/CONTINUE or /ROLLBACK."
+        description="Its name in the annotation tripswitch.dev/continue: <hookId>/CONTINUE or <hookId>/ROLLBACK."
     )
     target_type: str = Field(default=domain.PAUSE, description="PAUSE.")
     lifecycle_stage: domain.LifecycleStage = Field(description="The stage at which it waits.")
@@ -102,9 +102,9 @@ class Hook(ApiModel):
         description="AWAITING_ACTION, then SUCCEEDED, FAILED (a rollback was asked for) or TIMED_OUT.",
     )
     started_at: Time = Field(description="When it began to wait; moved by the length of a pause.")
-    expires_at: Time = Field(description="When its time is up.")
+    expires_at: Time = Field(description="When it times out.")
     timeout_action: domain.HookAction = Field(
-        default=domain.HookAction.ROLLBACK, description="What happens then."
+        default=domain.HookAction.ROLLBACK, description="What happens at the time-out."
     )
 
 

@@ -43,17 +43,17 @@ class Rollout(ApiModel):
     )
     reason: domain.Reason = Field(
         default=domain.Reason.ROLLOUT_IN_PROGRESS,
-        description="Reason for the status, in one sentence.",
+        description="Reason for the status, in one word.",
     )
-    message: str = Field(default="", description="The same in words.")
+    message: str = Field(default="", description="Reason for the status, in one sentence.")
     healthy_high_water: int = Field(
         default=0, description="The most healthy pods of the revision so far (rule P1)."
     )
-    progressed_at: Time = Field(default=0.0, description="When that number was reached.")
+    progressed_at: Time = Field(default=0.0, description="When healthyHighWater last rose.")
     paused_at: Time | None = Field(default=None, description="Since when it is paused.")
     held_at: Time | None = Field(
         default=None,
-        description="Since when no pod could become healthy, and the progress deadline stands still.",
+        description="Since when no pod could become healthy; the progress deadline does not run meanwhile.",
     )
     lifecycle_stage: LifecycleStage | None = Field(
         default=None, description="The stage that it is in (ECS words); none once it has ended."
@@ -66,9 +66,9 @@ class Rollout(ApiModel):
             "x-kubernetes-list-map-keys": ["hookId"],
         },
     )
-    bake: Bake | None = Field(default=None, description="The clock of the bake (rule A3).")
+    bake: Bake | None = Field(default=None, description="The bake, its start and end (rule A3).")
     bake_ends_at: Time | None = Field(
-        default=None, description="When the bake is over; none while its clock stands still."
+        default=None, description="When the bake ends; none during an interruption."
     )
 
 
@@ -80,7 +80,7 @@ class ContainerImage(ApiModel):
     digest: str | None = Field(
         default=None,
         alias="imageDigest",
-        description="What the revision's pods run; none: new pods use the tag.",
+        description="The digest that the revision's pods run; none: new pods use the tag.",
     )
     note: DigestNote | None = Field(
         default=None, alias="reason", description="What is special about the digest, in one word."
@@ -109,7 +109,7 @@ class Revision(ApiModel):
     completed_at: Time | None = Field(default=None, description="When it last COMPLETED.")
     ready_seconds: int | None = Field(
         default=None,
-        description="The longest that one of its pods took from started to Ready (rule F4).",
+        description="Seconds that the slowest of its pods took from its start until it was Ready (rule F4).",
     )
     message: str = Field(default="", alias="reason", description="Why it failed or was stopped.")
     container_images: tuple[ContainerImage, ...] = Field(
@@ -130,15 +130,15 @@ class MissingReferences(Compact):
 
 
 class Storm(ApiModel):
-    """A ReplicaSet that is held because its pods fail as soon as they are made (rule R8)."""
+    """A ReplicaSet that is held because its pods fail as soon as they are created (rule R8)."""
 
     replica_set: str = Field(description="The ReplicaSet.")
     began_at: Time = Field(description="Since when.")
-    tried_at: Time = Field(description="When it was last held or allowed to make pods.")
+    tried_at: Time = Field(description="When it was last held or last allowed to create pods.")
     size: int = Field(description="The size it has without the brake.")
-    allowed: int = Field(default=0, description="The size up to which pods may be made.")
-    batch: int = Field(default=0, description="How many pods that allows.")
-    tries: int = Field(default=0, description="Tries in a row without a pod that stayed.")
+    allowed: int = Field(default=0, description="The size up to which it may create pods.")
+    batch: int = Field(default=0, description="How many pods it may create at once.")
+    tries: int = Field(default=0, description="Tries in a row in which no pod stayed.")
     message: str = Field(default="", description="Why the latest pod failed.")
     sized_for: int | None = Field(
         default=None, description="The replicas that the size was decided for."
@@ -149,7 +149,7 @@ class Condition(ApiModel):
     """One condition, as kstatus reads it."""
 
     type: str = Field(
-        description="Available, Progressing, Ready, Stalled, Reconciling, or a trouble such as CrashLooping."
+        description="Available, Progressing, Ready, Stalled, Reconciling, or a problem such as CrashLooping."
         " AlarmsIgnored and AlarmsUnavailable are about alarms (rule A2)."
     )
     status: Truth = Field(description="True, False or Unknown.")
@@ -190,7 +190,7 @@ class CommonStatus(ApiModel):
     )
     missing_references: MissingReferences | None = Field(
         default=None,
-        description="What a rollback would need and is not there; none if nothing is known to be missing.",
+        description="What a rollback would need and does not exist; none if nothing is known to be missing.",
     )
     revisions: tuple[Revision, ...] = Field(
         default=(),
@@ -215,6 +215,6 @@ class Status(CommonStatus):
     selector: str = Field(default="", description="The label selector, for the scale subresource.")
     storms: tuple[Storm, ...] = Field(
         default=(),
-        description="ReplicaSets whose pods fail as soon as they are made (rule R8).",
+        description="ReplicaSets whose pods fail as soon as they are created (rule R8).",
     )
     collision_count: int = Field(default=0, description="Name collisions of ReplicaSets so far.")

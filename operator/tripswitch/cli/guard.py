@@ -38,7 +38,8 @@ def guard(*, target: Reference, observe: bool, remove: bool, dry_run: bool, wher
     With --observe failures are counted and reported, and nothing is done. Called again without it, the
     breaker acts from then on.
 
-    With --remove a workload that a trip holds stays as it is, with an annotation that says how to go on.
+    With --remove a workload that a trip holds stays held; its annotation tripswitch.dev/how-to-go-on says what
+    to do.
 
     The label tripswitch.dev/circuit-breaker=enforce (or observe, off) on a workload or on a namespace does
     the same without an object of your own.
@@ -49,7 +50,7 @@ def guard(*, target: Reference, observe: bool, remove: bool, dry_run: bool, wher
     kubectl tripswitch guard sts/db --dry-run >> db.yaml
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
     if remove and (observe or dry_run):
-        raise click.UsageError("--remove goes with no other option")
+        raise click.UsageError("--remove cannot be combined with another option")
     mode = "Observe" if observe else "Enforce"
     if dry_run:
         emit(build_breaker(target, target.name, mode), "yaml")
@@ -100,7 +101,7 @@ async def _set_mode(session: Session, target: Reference, breaker: Object, mode: 
         return f"{target} is guarded already by dcb/{name}, mode {mode}"
     if is_made_for_label(breaker):
         raise Problem(
-            f"dcb/{name} was made for a label, which decides its mode; change the label: "
+            f"dcb/{name} was created for a label, which decides its mode; change the label: "
             f"kubectl label {target} {LABEL}={mode.lower()} --overwrite"
         )
     await session.patch(CIRCUIT_BREAKERS, name, {"spec": {"mode": mode}})
@@ -119,7 +120,7 @@ async def _remove(session: Session, target: Reference) -> str:
         name = read_text(field(breaker, "metadata", "name"))
         if is_made_for_label(breaker):
             words = (
-                f"dcb/{name} was made for a label and would be made again; opt out: "
+                f"dcb/{name} was created for a label and would be created again; opt out: "
                 f"kubectl label {target} {LABEL}=off --overwrite"
             )
             if not said:
@@ -131,7 +132,7 @@ async def _remove(session: Session, target: Reference) -> str:
         said.append(f"{target} is no longer guarded by dcb/{name}")
         if mapping(field(breaker, "status", "hold")):
             said.append(
-                f"warning: a trip holds {target}: it stays as it is; its annotation "
+                f"warning: a trip holds {target}, and it stays held; its annotation "
                 "tripswitch.dev/how-to-go-on says what to do"
             )
     return "\n".join(said)

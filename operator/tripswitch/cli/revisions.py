@@ -87,7 +87,7 @@ async def load_replica_set(session: Session, view: View, revision: RevisionLine)
         except Problem as problem:
             if problem.code is not Exit.NOT_FOUND:
                 raise
-            words = "it is made with the first pod, after a hook or a pause, or was deleted since"
+            words = "it was deleted, or its rollout waits at a hook or a pause and has no pod yet"
             raise Problem(
                 f"revision {revision.number} has no ReplicaSet: {words}", Exit.NOT_FOUND
             ) from problem

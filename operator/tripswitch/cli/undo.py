@@ -42,7 +42,7 @@ async def _undo(session: Session, name: str, number: int | None) -> str:
     raw = await session.get(name)
     view = build_view(raw, (), (), read_clock())
     if number is not None and number == view.desired_revision:
-        raise Problem(f"gdeploy/{name} wants revision {number} already")
+        raise Problem(f"gdeploy/{name} has the template of revision {number} already")
     if number is None:
         target, replica_set, lost = await load_first(session, view, list_previous(view))
     else:
@@ -55,10 +55,10 @@ async def _undo(session: Session, name: str, number: int | None) -> str:
     changed["spec"]["template"] = template
     restate_applied(changed, template)
     await session.replace(name, changed)
-    said = f"gdeploy/{name} wants the template of revision {target.number} again"
+    said = f"gdeploy/{name} has the template of revision {target.number} again"
     if written is None:
         said += ", with the API server's defaults written out: it becomes a revision of its own"
-    said += "".join(f"\npassed over: revision {one}, whose ReplicaSet is gone" for one in lost)
+    said += "".join(f"\nskipped: revision {one}, whose ReplicaSet was deleted" for one in lost)
     said += "".join(
         f"\nwarning: {manager} applies it on the server side: fields that only this template has "
         "stay until they are removed by hand"

@@ -166,7 +166,7 @@ def decide_stop(view: View, how: str) -> tuple[Mapping[str, Any], str]:
     if not view.current:
         raise Problem("the operator has not handled the latest change yet; try again")
     said = f"stops the rollout of revision {rollout.revision}"
-    said += ", goes back" if how == "ROLLBACK" else ", no rollback"
+    said += " and rolls back" if how == "ROLLBACK" else ", without a rollback"
     return _annotate(STOP, f"{rollout.revision}/{how}"), said
 
 
@@ -184,7 +184,7 @@ def decide_continue(
         raise Problem(f"nothing to answer: {which} for an answer")
     value = ",".join(f"{hook.id}/{action}" for hook in waiting)
     stages = ", ".join(dict.fromkeys(hook.stage for hook in waiting))
-    goes = "continues" if action is HookAction.CONTINUE else "stops, and goes back from,"
+    goes = "continues" if action is HookAction.CONTINUE else "stops and rolls back"
     return (
         _annotate(CONTINUE, value),
         f"{goes} the rollout of revision {view.rollout.revision} at {stages}",

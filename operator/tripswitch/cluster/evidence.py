@@ -159,7 +159,7 @@ class Collector:
                 await self._answer(about, inquiry)
             except Exception:
                 # A pod whose events bring a bug to light costs its evidence, nothing else.
-                logger.exception("no evidence", extra=log_about(about.key))
+                logger.exception("evidence could not be collected", extra=log_about(about.key))
             finally:
                 self._waiting.task_done()
 
@@ -271,5 +271,5 @@ class Collector:
                 )
             return True
         level = logging.DEBUG if isinstance(error, NotFoundError) else logging.INFO
-        logger.log(level, "no %s of pod %s/%s: %s", what, namespace, pod, error)
+        logger.log(level, "cannot read %s of pod %s/%s: %s", what, namespace, pod, error)
         return False

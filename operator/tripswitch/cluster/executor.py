@@ -226,7 +226,9 @@ class Executor:
         await self.refresh(record.key)
         latest = self._store.find(record.key)
         if latest is None or latest.uid != record.uid or latest.deleting:
-            raise ConflictError(f"{record.key.name} is being deleted: its orphans stay orphans")
+            raise ConflictError(
+                f"{record.key.name} is being deleted, so its ReplicaSets are not adopted"
+            )
 
     async def _set_aside(self, record: Record, action: SetAsidePod) -> None:
         """Set a pod aside; where that is not allowed, say so and let it be scaled away."""

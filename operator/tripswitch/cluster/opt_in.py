@@ -119,7 +119,9 @@ class OptIn:
         try:
             await self._look(target)
         except ApiError as error:
-            logger.warning("the label of %s %s/%s: %s", *target, error)
+            logger.warning(
+                "cannot do what the label of %s %s/%s asks for, tried again: %s", *target, error
+            )
             asyncio.get_running_loop().call_later(self._retry_seconds, self.mark, target)
 
     async def _look(self, target: Target) -> None:

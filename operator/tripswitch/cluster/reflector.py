@@ -145,7 +145,9 @@ class Reflector:
                 seen.add(read_text(field(raw, "metadata", "uid")))
                 self._sink.upsert(raw)
         if read_decimal(listed) < self._newest:
-            raise WentBackError(f"{self.path} went back from {self._newest} to {listed}")
+            raise WentBackError(
+                f"{self.path}: resourceVersion went back from {self._newest} to {listed}"
+            )
         self._sink.retain(self._collection.namespace, seen, read_decimal(listed))
         self._go_on_from(listed)
 

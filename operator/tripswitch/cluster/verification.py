@@ -94,7 +94,12 @@ class Verifier:
                 # There is no verdict without an answer, so any error leads to another check.
                 bug = None if isinstance(error, ApiError) else error
                 context = log_about(about.key)
-                logger.warning("no check: %s", error, exc_info=bug, extra=context)
+                logger.warning(
+                    "pods could not be read before a verdict, tried again: %s",
+                    error,
+                    exc_info=bug,
+                    extra=context,
+                )
                 asyncio.get_running_loop().call_later(RETRY_SECONDS, self._store.mark, about.key)
             else:
                 self._store.see(about, sight)

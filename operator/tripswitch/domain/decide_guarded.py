@@ -97,8 +97,8 @@ def _tell_made_anew(protected: Protected) -> tuple[Event, ...]:
     if not protected.made_anew:
         return ()
     one = f"{protected.protection.kind} {protected.protection.target}"
-    words = "its history starts anew, with no revision to go back to until one completes"
-    return (Event(EventReason.WORKLOAD_MADE_ANEW, f"{one} was deleted and made again: {words}"),)
+    words = "its history starts empty, and no rollback is possible until a revision completes"
+    return (Event(EventReason.WORKLOAD_MADE_ANEW, f"{one} was deleted and created again: {words}"),)
 
 
 def _describe_left(draft: Draft, protected: Protected) -> str:
@@ -106,14 +106,14 @@ def _describe_left(draft: Draft, protected: Protected) -> str:
     one = f"{protected.protection.kind} {protected.protection.target}"
     hold = draft.memory.hold
     if hold is not None and hold.state is HoldState.YIELDED:
-        return f"{one} is paused by a person: to resume it is to retry {hold.failed}"
+        return f"{one} is paused by a person; resuming it retries the failed {hold.failed}"
     if hold is not None:
         observes = protected.protection.mode is Mode.OBSERVE
-        words = "a trip, and mode Observe changes nothing back"
+        words = "a trip, and in mode Observe the operator does not release it"
         return f"{one} is still held by {words}: resume it by hand" if observes else ""
     if draft.workload.mark is None or not is_stopped(draft.workload):
         return ""
-    words = "a trip that this DeploymentCircuitBreaker has no memory of"
+    words = "a trip that this DeploymentCircuitBreaker does not know"
     return f"{one} is still held by {words}: resume it by hand"
 
 
@@ -124,10 +124,15 @@ def find_problem(snapshot: Snapshot, protected: Protected) -> tuple[Reason, str]
     if workload is None:
         return Reason.TARGET_NOT_FOUND, f"{target} does not exist"
     if protected.rival:
-        words = "which is older, or was made by a person where this one was made for a label"
-        return Reason.TARGET_TAKEN, f"{target} is guarded by {protected.rival}, {words}"
+        words = (
+            "already, which takes precedence (it is older, or it was created by a person and this one for "
+            "a label): delete one of the two"
+        )
+        return Reason.TARGET_TAKEN, f"{target} is guarded by {protected.rival} {words}"
     if workload.on_delete:
-        words = "has the update strategy OnDelete: a person deletes its pods, there is no rollout"
+        words = (
+            "has the update strategy OnDelete, so there is no rollout to watch; use RollingUpdate"
+        )
         return Reason.NO_ROLLOUT, f"{target} {words}"
     known = snapshot.guarded.status.memory.desired_revision is not None or protected.current
     if not known:

@@ -88,7 +88,7 @@ class ServerClock:
         before, was_set = self(), self._is_set
         self._offset, self._is_set, self._other = offset, True, None
         logger.warning(
-            "the clock here was %.0f s off the API server's, which counts", before - self()
+            "the local clock was %.0f s off the API server's, whose time is used", before - self()
         )
         if was_set:
             self._stepped(before, self())

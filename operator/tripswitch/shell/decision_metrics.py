@@ -78,10 +78,10 @@ class DecisionMetrics:
 
     def _add_gauges(self) -> None:
         self._count = self._add(
-            Gauge, "tripswitch_breaker_failures", "Failure count of the current rollout."
+            Gauge, "tripswitch_breaker_failures", "Failures counted in the current rollout."
         )
         self._threshold = self._add(
-            Gauge, "tripswitch_breaker_threshold", "Failures that trip the breaker."
+            Gauge, "tripswitch_breaker_threshold", "Number of failures at which the breaker trips."
         )
         self._stalled = self._add(
             Gauge,

@@ -71,14 +71,14 @@ _FLAGS = (
     click.option(
         "--kubeconfig",
         metavar="FILE",
-        help="Default: $KUBECONFIG, else the pod's service account, else ~/.kube/config.",
+        help="How to reach the API server. Default: $KUBECONFIG, else the pod's service account, else ~/.kube/config.",
     ),
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
         show_default=True,
-        help="How much to say.",
+        help="Lowest level that is logged.",
     ),
     click.option(
         "--log-format",
@@ -92,7 +92,7 @@ _FLAGS = (
         type=click.IntRange(min=1),
         default=8,
         show_default=True,
-        help="How many objects are worked on at the same time.",
+        help="How many objects are reconciled at the same time.",
     ),
     click.option(
         "--health-port",
@@ -139,18 +139,19 @@ _FLAGS = (
         metavar="URL",
         envvar="TRIPSWITCH_ALARMS_URL",
         callback=_check_url,
-        help="Prometheus, or what speaks its API: the address before /api/v1. Its alerting rules are what "
-        "`alarms` of a GuardedDeployment or DeploymentCircuitBreaker names. Also: $TRIPSWITCH_ALARMS_URL.",
+        help="Address of Prometheus, or of a server with the same API, without /api/v1. `alarms` of a "
+        "GuardedDeployment or DeploymentCircuitBreaker names its alerting rules. Also: $TRIPSWITCH_ALARMS_URL.",
     ),
     click.option(
         "--alarms-ca-file",
         metavar="FILE",
-        help="PEM file of the authorities to trust there, instead of the system's; read for each request.",
+        help="PEM file of the certificate authorities to trust for --alarms-url, instead of the system's; read for "
+        "each request.",
     ),
     click.option(
         "--alarms-token-file",
         metavar="FILE",
-        help="File with the bearer token to send there; read for each request.",
+        help="File with the bearer token for --alarms-url; read for each request.",
     ),
     click.option(
         "--alarms-namespace-label",
@@ -158,7 +159,7 @@ _FLAGS = (
         show_default=True,
         metavar="NAME",
         callback=_check_label,
-        help="The label of an alert that has the namespace. An alert without it belongs to no workload.",
+        help="Name of the alert label whose value is the workload's namespace. Alerts without it are ignored.",
     ),
     click.option(
         "--leader-elect/--no-leader-elect",
@@ -177,7 +178,7 @@ _FLAGS = (
     click.option(
         "--identity",
         metavar="NAME",
-        help="Who holds the Lease; something random is added. Default: the host's name.",
+        help="Name of this process in the Lease; a random suffix is added. Default: the host's name.",
     ),
     click.option(
         "--lease-duration",

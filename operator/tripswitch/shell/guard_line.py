@@ -132,7 +132,7 @@ class GuardLine:
             ),
         )
         self._reconciler.decide, self._reconciler.budget = kit.decide, budget
-        self.sweep = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)
+        self.resync = Resync(client, self.store, executor, namespaces, CIRCUIT_BREAKERS)
         self.reflectors = [
             Reflector(client, Collection(resource, namespace, labels, find_shape(resource)), sink)
             for namespace in namespaces
@@ -149,7 +149,7 @@ class GuardLine:
         Raises:
             ApiError: They cannot be had, for example because the CRD is not there.
         """
-        await self.sweep.fill()
+        await self.resync.fill()
         self.store.load = self._loader.ask
 
     def list_tasks(self) -> list[tuple[str, Coroutine[Any, Any, None]]]:
@@ -158,7 +158,7 @@ class GuardLine:
             *(("watch of workloads", watch.run()) for watch in self.reflectors),
             ("evidence of workloads", self._collector.run()),
             ("verification of workloads", self._verifier.run()),
-            ("comparison of circuit breakers", self.sweep.run()),
+            ("comparison of circuit breakers", self.resync.run()),
             ("loading of workloads", self._loader.run()),
             ("labels of workloads", self.opt_in.run()),
             *([("leftovers of trips", self._leftovers.run())] if self._writes else []),
@@ -166,9 +166,9 @@ class GuardLine:
 
     def take_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """Take a DeploymentCircuitBreaker from kopf."""
-        self.sweep.hear()
+        self.resync.hear()
         if kind is None:
-            self.sweep.soon()
+            self.resync.soon()
         if kind == "DELETED":
             self.store.remove_guarded(read_text(field(raw, "metadata", "uid")))
         else:
@@ -198,7 +198,7 @@ class GuardLine:
             self._shared.recorder.say(
                 workload,
                 "CircuitBreakerDeleted",
-                "its DeploymentCircuitBreaker was deleted during a trip: it stays as it is, and the "
+                "its DeploymentCircuitBreaker was deleted during a trip: the workload stays held, and its "
                 "annotation tripswitch.dev/how-to-go-on says what to do",
                 warning=True,
             )

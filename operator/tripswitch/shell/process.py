@@ -59,7 +59,9 @@ async def run(options: Options) -> int:
         await credentials.load()
         return await _run_elected(options, credentials, metrics)
     except NotFoundError:
-        logger.critical("cannot start: no GuardedDeployments on this server; is the CRD applied?")
+        logger.critical(
+            "cannot start: the API server knows no GuardedDeployments; is the CRD applied?"
+        )
     except (ApiError, HealthPortError) as error:
         logger.critical("cannot start: %s", error)
     return 1
@@ -223,15 +225,17 @@ class Process:
             if now - watch.last_turn > STUCK_SECONDS
         ]
         found += [
-            f"watch of {sweep.plural} delivers no events"
-            for sweep in self._parts.resyncs
-            if sweep.missed_since is not None and now - sweep.missed_since > STUCK_SECONDS
+            f"watch of {resync.plural} delivers no events"
+            for resync in self._parts.resyncs
+            if resync.missed_since is not None and now - resync.missed_since > STUCK_SECONDS
         ]
         found += self._parts.leadership.find_stuck(STUCK_SECONDS)
         return found
 
     def _find_unready(self) -> list[str]:
-        return [] if self._parts.filled.is_set() else ["the first lists are not complete"]
+        return (
+            [] if self._parts.filled.is_set() else ["the first lists of objects are not complete"]
+        )
 
 
 def freeze_what_is_there() -> None:

@@ -44,4 +44,4 @@ class Pulse:
                 query = {"limit": "1"}
                 await self._client.request("GET", self._path, query=query, accept=METADATA_ONLY)
             except ApiError as error:
-                logger.debug("no answer: %s", error)
+                logger.debug("the API server did not answer: %s", error)

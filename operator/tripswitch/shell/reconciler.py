@@ -249,7 +249,7 @@ class Reconciler:
             return
         memory.misunderstood = record.resource_version
         logger.warning(
-            "cannot be read, so its pods are left alone: %s", words, extra=about(record.key)
+            "is not valid, so the operator changes no pod of it: %s", words, extra=about(record.key)
         )
         self._recorder.say(record, INVALID, words, warning=True)
 

@@ -178,7 +178,7 @@ class Wiring:
     @property
     def resyncs(self) -> list[Resync]:
         """What compares each line's store with the API server."""
-        return [self.resync] if self.guards is None else [self.resync, self.guards.sweep]
+        return [self.resync] if self.guards is None else [self.resync, self.guards.resync]
 
     @property
     def reflectors(self) -> list[Reflector]:

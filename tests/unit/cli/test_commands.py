@@ -171,7 +171,7 @@ def test_stop_needs_to_know_how_and_something_that_runs(server: Server) -> None:
         pytest.param(
             ["--rollback", "--hook", "pause-2"],
             "pause-2/ROLLBACK",
-            "stops, and goes back from, the rollout of revision 2 at PRE_SCALE_UP",
+            "stops and rolls back the rollout of revision 2 at PRE_SCALE_UP",
             id="one",
         ),
     ],
@@ -230,7 +230,7 @@ def test_undo_writes_the_template_that_runs_and_is_fenced_by_the_version_read(
     server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"bad": True}}))
     server.has(WEB, {}, method="PUT")
     result = server.run("undo", "web")
-    assert result.output == "gdeploy/web wants the template of revision 1 again\n"
+    assert result.output == "gdeploy/web has the template of revision 1 again\n"
     method, _, body = the_write(server)
     assert method == "PUT"
     assert isinstance(body, dict)
@@ -258,8 +258,8 @@ def test_undo_goes_to_the_next_older_revision_that_can_be_had_and_says_so(server
     server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
     server.has(WEB, {}, method="PUT")
     assert server.run("undo", "web").output == (
-        "gdeploy/web wants the template of revision 1 again\n"
-        "passed over: revision 2, whose ReplicaSet is gone\n"
+        "gdeploy/web has the template of revision 1 again\n"
+        "skipped: revision 2, whose ReplicaSet was deleted\n"
     )
     assert the_write(server)[2]["spec"]["template"] == good
 
@@ -282,9 +282,7 @@ def test_undo_prefers_what_runs_after_a_rollback_to_a_newer_one_that_completed(
     server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
     server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"older": True}}))
     server.has(WEB, {}, method="PUT")
-    assert (
-        server.run("undo", "web").output == "gdeploy/web wants the template of revision 1 again\n"
-    )
+    assert server.run("undo", "web").output == "gdeploy/web has the template of revision 1 again\n"
     assert the_write(server)[2]["spec"]["template"] == good
 
 
@@ -295,9 +293,7 @@ def test_undo_passes_over_a_revision_that_never_completed(server: Server) -> Non
     server.has(f"{SETS}/web-a", replica_set("web-a", good, template_digest(good)))
     server.has(f"{SETS}/web-b", replica_set("web-b", {"spec": {"stopped": True}}))
     server.has(WEB, {}, method="PUT")
-    assert (
-        server.run("undo", "web").output == "gdeploy/web wants the template of revision 1 again\n"
-    )
+    assert server.run("undo", "web").output == "gdeploy/web has the template of revision 1 again\n"
 
 
 def test_undo_without_any_revision_that_can_be_had_says_which_are_lost(server: Server) -> None:
@@ -332,7 +328,7 @@ def test_undo_lets_the_next_kubectl_apply_remove_what_only_the_old_template_had(
     """kubectl removes what last-applied-configuration has and the new manifest has not."""
     applied = {"metadata": {"name": "web"}, "spec": {"template": {"spec": {"bad": True}}}}
     said, body = undone(server, annotations={APPLIED: json.dumps(applied), "other": "x"})
-    assert said == "gdeploy/web wants the template of revision 1 again\n"
+    assert said == "gdeploy/web has the template of revision 1 again\n"
     written = json.loads(body["metadata"]["annotations"][APPLIED])
     assert written == applied | {"spec": {"template": body["spec"]["template"]}}
     assert body["metadata"]["annotations"]["other"] == "x"
@@ -355,7 +351,7 @@ def test_undo_warns_where_a_server_side_apply_will_not_remove_what_it_brings_bac
     ]
     said, _ = undone(server, managedFields=fields)
     assert said == (
-        "gdeploy/web wants the template of revision 1 again\n"
+        "gdeploy/web has the template of revision 1 again\n"
         "warning: argocd applies it on the server side: fields that only this template has stay "
         "until they are removed by hand\n"
     )
@@ -378,8 +374,8 @@ def test_diff_says_why_a_revision_that_waits_at_a_hook_cannot_be_compared(server
     result = server.run("diff", "web")
     assert result.exit_code == 4
     assert result.output == (
-        "error: revision 2 has no ReplicaSet: it is made with the first pod, after a hook or a pause, or "
-        "was deleted since\n"
+        "error: revision 2 has no ReplicaSet: it was deleted, or its rollout waits at a hook or a pause and has "
+        "no pod yet\n"
     )
 
 

@@ -317,7 +317,7 @@ def test_a_file_without_anything_to_convert_passes_through_and_says_so() -> None
     result = CliRunner().invoke(app, ["convert", "-f", "-"], input="kind: Service\n")
     assert result.exit_code == 1
     assert result.stdout == "kind: Service\n"
-    assert result.stderr == "error: there is no Deployment and no ECS service in it\n"
+    assert result.stderr == "error: the input has no Deployment and no ECS service\n"
 
 
 def test_notes_go_to_standard_error_and_several_files_become_one_stream(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_rollout_that_is_well_exits_with_0_and_a_deployment_will_do() -> None:
     ("words", "stdin", "code", "said"),
     [
         (("--failures", "explode"), manifest(), 2, "'explode' is not understood; there are crash"),
-        ((), "kind: Service", 1, "error: there is no GuardedDeployment and no Deployment in it"),
+        ((), "kind: Service", 1, "error: the manifest has no GuardedDeployment and no Deployment"),
         ((), "a: [", 1, "error: not YAML"),
         ((), "kind: Deployment\nspec: {replicas: many}", 1, "error: spec."),
     ],

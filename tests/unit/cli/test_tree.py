@@ -253,7 +253,7 @@ def test_a2_the_tree_shows_which_alarms_are_not_watched() -> None:
     )
     assert (
         "├── alarms MONITORING\n"
-        "│   ├── Errors  ignored, it was on when the rollout began\n"
+        "│   ├── Errors  ignored, it was already firing when the rollout began\n"
         "│   ├── Typo  not watched, no alerting rule has that name\n"
         "│   └── cannot be read since 2026-01-01T00:00:00Z"
     ) in drawn

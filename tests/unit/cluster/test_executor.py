@@ -327,7 +327,7 @@ class TestAdoption:
         async with bench() as it:
             self.orphaned(it)
             it.on(f"GET {GUARD}", latest)
-            with pytest.raises(ConflictError, match="orphans stay orphans"):
+            with pytest.raises(ConflictError, match="its ReplicaSets are not adopted"):
                 await it.act(ADOPT)
             assert it.bodies(f"PATCH {SETS}/web-6f8c") == []
 

@@ -93,4 +93,4 @@ async def test_after_a_write_that_was_cut_off_the_lease_is_left_to_expire() -> N
 
 async def test_an_election_without_a_sign_of_life_is_told() -> None:
     async with standby(CatchUp()) as (leadership, _):
-        assert leadership.find_stuck(-1) == ["election is stuck"]
+        assert leadership.find_stuck(-1) == ["leader election makes no progress"]

@@ -52,6 +52,12 @@ def test_a_storm_holds_the_replica_set_and_says_so() -> None:
     assert condition is not None
     assert condition.reason is Reason.POD_STORM
     assert "NodePorts: Pod was rejected" in condition.message
+    name = world.replica_set("v2").name
+    words = f"pods of ReplicaSet {name} fail as soon as they are created ("
+    assert condition.message.startswith(words)
+    assert condition.message.endswith(
+        "): it is kept at its live pods, and another pod is tried 10 s after the last one"
+    )
     world.reject("v2").look(0.5)
     made = count_made(world)
     for _ in range(18):

@@ -239,7 +239,10 @@ def test_a_workload_that_is_resumed_by_hand_is_retried() -> None:
     world.change(paused=False, holder="kubectl-rollout")
     world.look()
     assert "WorkloadResumed" in world.events
-    assert any("by kubectl-rollout" in message for message in world.messages)
+    assert (
+        "Deployment web was resumed by kubectl-rollout while a trip held it, so its template is retried; "
+        "after 3 such retries a trip of this template is only reported"
+    ) in world.messages
     assert world.rollout.kind is RolloutKind.DEPLOY
     assert world.rollout.revision == 2
     world.settle()
@@ -307,7 +310,12 @@ def test_a_held_workload_without_its_mark_is_a_persons() -> None:
     world.look()
     assert world.status.memory.hold == Hold("web-v2", HoldState.YIELDED)
     assert world.events[-1] == "WorkloadYielded"
-    assert "Deployment web is paused by a person" in world.status.report.rollout_state_reason
+    assert world.messages[-1] == (
+        "the hold of a trip on Deployment web was changed by hand, so the operator leaves it as it is; "
+        "resuming the Deployment retries the failed web-v2"
+    )
+    words = "Deployment web is paused by a person; resuming it retries the failed web-v2"
+    assert world.status.report.rollout_state_reason.endswith(words)
     world.settle(later=500.0)
     assert world.workload is not None
     assert (world.workload.paused, world.workload.stalled) == (True, True)
@@ -369,6 +377,8 @@ def test_a_breaker_that_lost_its_status_finds_its_hold_by_the_mark() -> None:
     world.command(status=Status())
     world.look()
     assert "HoldFound" in world.events
+    words = "Deployment web is held by a trip of web-v2 that this DeploymentCircuitBreaker does not know: it stays held"
+    assert words in world.messages
     world.settle(later=20.0)
     assert world.status.memory.hold == Hold("web-v2", HoldState.PLACED)
     assert world.state() is RolloutStatus.ROLLBACK_SUCCESSFUL
@@ -399,7 +409,7 @@ def test_a_retry_during_a_rollback_takes_effect_at_once_and_is_told() -> None:
     decision = world.command(retry="again").look()
     assert [type(action) for action in decision.actions] == [ReleaseWorkload, WithdrawReport]
     assert world.events[-2:] == ["RolloutStopped", "RolloutStarted"]
-    assert "there is none to go back to" in world.messages[-2]
+    assert "no rollback is possible until a revision completes" in world.messages[-2]
     assert world.workload is not None
     assert (world.workload.paused, world.workload.mark) == (False, None)
     world.resize(2, *ready_many(2, 4, world.now)).resize(1).change(complete=True)
@@ -514,7 +524,11 @@ def test_two_breakers_the_younger_only_says_so() -> None:
     assert decision.actions == ()
     stalled = world.condition("Stalled")
     assert stalled is not None
-    assert (stalled.reason, "older" in stalled.message) == (Reason.TARGET_TAKEN, True)
+    assert stalled.reason is Reason.TARGET_TAKEN
+    assert stalled.message == (
+        "Deployment web is guarded by older already, which takes precedence (it is older, or it was created "
+        "by a person and this one for a label): delete one of the two"
+    )
 
 
 def test_a_target_that_does_not_exist_is_said() -> None:
@@ -581,8 +595,9 @@ def test_a_deployment_that_deletes_what_a_rollback_needs_is_told_of_before(
     world.look()
     risk = world.condition("RollbackAtRisk")
     assert ("" if risk is None else risk.message) == (
-        "revisionHistoryLimit is 2, and 2 later revisions did not complete: the Deployment deletes the "
-        "ReplicaSet that a rollback needs as soon as it takes a rollout for complete"
+        "revisionHistoryLimit is 2, and 2 later revisions did not complete: the Deployment controller "
+        "deletes the ReplicaSet that a rollback needs as soon as it counts a rollout as complete; raise the limit "
+        "(its default is 10)"
         if at_risk
         else ""
     )

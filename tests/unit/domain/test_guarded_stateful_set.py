@@ -198,6 +198,9 @@ def test_on_delete_has_no_rollout_to_watch() -> None:
     stalled = world.condition("Stalled")
     assert stalled is not None
     assert stalled.reason is Reason.NO_ROLLOUT
+    assert stalled.message == (
+        "StatefulSet web has the update strategy OnDelete, so there is no rollout to watch; use RollingUpdate"
+    )
 
 
 @pytest.mark.parametrize("current", ["web-v1", "web-v2"])
@@ -230,7 +233,7 @@ def test_an_old_pod_that_its_controller_waits_for_is_named() -> None:
     world.look(later=60)
     words = (
         "pod web-v1-0 of revision 1 is not Ready (running, not Ready), and with podManagementPolicy "
-        "OrderedReady the StatefulSet changes no other pod before it is: repair or delete that pod"
+        "OrderedReady the StatefulSet changes no other pod until that one is Ready: repair or delete it"
     )
     for kind, status in (("Progressing", False), ("Ready", False), ("Reconciling", True)):
         told = world.condition(kind)

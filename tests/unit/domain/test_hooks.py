@@ -66,6 +66,10 @@ def test_k1_nothing_is_launched_before_a_hook_of_pre_scale_up_is_answered() -> N
     assert world.rollout.lifecycle_stage is PRE
     assert (hook.started_at, hook.expires_at) == (world.now, world.now + HOUR)
     assert world.events[-2:] == ["RolloutStarted", "HOOK_AWAITING_ACTION"]
+    assert world.messages[-1] == (
+        f"revision 2: hook {hook.hook_id} waits at PRE_SCALE_UP for an answer, and rolls back after 60 min "
+        "without one; to go on: kubectl tripswitch continue shop; to stop it, add --rollback"
+    )
     assert world.status.report.rollout_state_reason == (
         f"rolling out revision 2: 0 of 4 pods healthy; hook {hook.hook_id} waits at PRE_SCALE_UP for "
         "an answer, and rolls back after 60 min without one"

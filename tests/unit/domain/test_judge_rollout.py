@@ -273,7 +273,7 @@ def test_b5_a_rollback_that_makes_no_progress_fails_too() -> None:
     world = back_and_failing()
     world.look(600.0)
     assert world.state() is S.ROLLBACK_FAILED
-    assert "2 of 4 pods healthy, and no more for 600 s" in world.rollout.message
+    assert "2 of 4 pods healthy, no progress for 600 s" in world.rollout.message
 
 
 def test_b7_a_trip_is_never_reported_as_success() -> None:
@@ -530,7 +530,7 @@ def test_h3_a_flapping_fleet_never_trips_and_ends_by_the_progress_deadline() -> 
     world.look(600.0 - 580.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
     assert world.record(2).message.startswith(
-        "0 of 4 pods healthy, and never more than 1 for 600 s"
+        "0 of 4 pods healthy (at most 1 at once), no progress for 600 s"
     )
 
 
@@ -545,7 +545,7 @@ def test_p1_a_rollout_without_progress_fails_as_if_tripped() -> None:
     world.look(1.0)
     assert world.record(2).rollout_state is RolloutState.FAILED
     assert world.record(2).message == (
-        "0 of 4 pods healthy, and no more for 600 s: container web ContainerCreating (x4)"
+        "0 of 4 pods healthy, no progress for 600 s: container web ContainerCreating (x4)"
     )
     assert (world.rollout.revision, world.rollout.kind) == (1, RolloutKind.ROLLBACK)
     assert "CircuitBreakerTriggered" in world.events
@@ -606,7 +606,7 @@ def test_p1_with_the_breaker_disabled_it_only_shows_in_the_conditions() -> None:
     late = world.condition("Progressing")
     assert late is not None
     assert (late.status, late.reason) == (False, Reason.PROGRESS_DEADLINE_EXCEEDED)
-    assert late.message.startswith("0 of 4 pods healthy, and no more for 600 s")
+    assert late.message.startswith("0 of 4 pods healthy, no progress for 600 s")
     world.heal("v1").settle(1.0)
     assert world.state() is S.SUCCESSFUL
 
@@ -696,7 +696,7 @@ def test_p1_the_message_says_what_the_pods_wait_for(pods: list[PodView], words: 
     found = world.replica_set("v1")
     world.replica_sets[found.name] = replace(found, pods=tuple(pods))
     world.look(600.0)
-    assert world.record(1).message == f"0 of 4 pods healthy, and no more for 600 s{words}"
+    assert world.record(1).message == f"0 of 4 pods healthy, no progress for 600 s{words}"
 
 
 def test_p1_the_message_says_why_the_replica_set_cannot_create_pods() -> None:
@@ -708,7 +708,7 @@ def test_p1_the_message_says_why_the_replica_set_cannot_create_pods() -> None:
     world.look(600.0)
     words = f"{('quota ' * 50)[:80]} ... {('quota ' * 50)[-115:]}"
     assert world.record(1).message == (
-        f"0 of 4 pods healthy, and no more for 600 s: {words} (x4); "
+        f"0 of 4 pods healthy, no progress for 600 s: {words} (x4); "
         "container web ContainerCreating (x2)"
     )
 
@@ -726,7 +726,7 @@ def test_p1_the_message_says_why_the_replica_set_itself_is_refused(
     world = started().forget_replica_set("v1")
     world.create_error = error
     world.look(600.0)
-    assert world.record(1).message == f"0 of 4 pods healthy, and no more for 600 s{words}"
+    assert world.record(1).message == f"0 of 4 pods healthy, no progress for 600 s{words}"
 
 
 # --- R5, R6 ---------------------------------------------------------------------------------------

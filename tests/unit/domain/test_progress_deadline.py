@@ -71,4 +71,4 @@ def test_p1_a_rollback_has_the_time_that_its_own_target_needs() -> None:
 def test_p1_the_message_says_the_seconds() -> None:
     world = completed(2).apply("v2").settle(1.0)
     world.settle(600.0)
-    assert "no more for 600 s" in world.rollout.message
+    assert "no progress for 600 s" in world.rollout.message

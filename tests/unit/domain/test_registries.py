@@ -71,7 +71,7 @@ def test_f9_a_failure_that_completed_revisions_have_too_does_not_count() -> None
     assert world.breaker().failure_count == 0
     told = world.condition("RegistryOutage")
     assert told is not None
-    words = "4 pods wait, and 5 pods of completed revisions of 2 workloads"
+    words = "4 pods wait, and so do 5 pods of completed revisions of 2 workloads"
     assert told.message == f"registry registry.test denies access: {words}"
     assert world.events.count("RegistryOutage") == 1
 
@@ -145,6 +145,6 @@ def test_f9_containers_of_other_registries_are_not_excused() -> None:
 def test_f9_one_pod_and_one_workload_in_words() -> None:
     assert find_suffered([stuck("a", UNAUTHORIZED)], [OUTAGE]) == [(OUTAGE, 1)]
     assert describe_outage(RegistryOutage(DENIED, 1, 1), 2) == (
-        "registry registry.test denies access: 2 pods wait, and 1 pod of completed revisions of "
+        "registry registry.test denies access: 2 pods wait, and so does 1 pod of completed revisions of "
         "1 workload"
     )

@@ -90,7 +90,7 @@ def test_a_rollback_says_when_the_next_template_may_be_applied() -> None:
     world = completed().apply("v2").settle(1.0).crash("v2")
     world.look(1.0)
     assert world.state() is S.ROLLBACK_IN_PROGRESS
-    words = "a template applied before revision 1 has completed has nothing to go back to"
+    words = "a new template cannot be rolled back before revision 1 has completed"
     assert words in world.status.report.rollout_state_reason
     world.settle(1.0)
     assert world.state() is S.ROLLBACK_SUCCESSFUL
@@ -103,10 +103,10 @@ def test_a_flapping_revision_says_that_more_pods_were_healthy() -> None:
     pods = tuple(unready_pod(p.name, world.now) if p.ready_since else p for p in found.pods)
     world.replica_sets[found.name] = replace(found, pods=pods)
     world.settle(1.0)
-    assert "0 of 4 pods healthy (2 were)" in world.status.report.rollout_state_reason
+    assert "0 of 4 pods healthy (at most 2 at once)" in world.status.report.rollout_state_reason
     world.settle(900.0)
     cause = world.record(2).message
-    assert "0 of 4 pods healthy, and never more than 2 for 600 s" in cause
+    assert "0 of 4 pods healthy (at most 2 at once), no progress for 600 s" in cause
 
 
 def test_without_its_replica_set_the_desired_revision_has_no_pods() -> None:
@@ -253,8 +253,8 @@ def test_pods_in_their_back_off_are_told_together_though_the_kubelet_names_each(
         pytest.param(
             back,
             S.ROLLBACK_IN_PROGRESS,
-            f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy; a template applied before "
-            "revision 1 has completed has nothing to go back to",
+            f"rolling back to revision 1: {WORDS}; 2 of 4 pods healthy; a new template cannot be rolled "
+            "back before revision 1 has completed",
             id="B1 on the way back",
         ),
         pytest.param(

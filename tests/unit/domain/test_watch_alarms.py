@@ -184,11 +184,13 @@ def test_a1_alarms_that_are_not_wanted_any_more_are_forgotten() -> None:
 
 def test_a2_an_alarm_that_is_on_at_the_start_is_ignored_and_a_condition_says_so() -> None:
     world = rolling(FIRES, seconds=60)
-    words = "alarm Errors was on when the rollout of revision 2 began, and cannot fail it"
+    words = (
+        "alarm Errors was already firing when the rollout of revision 2 began, and cannot fail it"
+    )
     assert condition(world, "AlarmsIgnored") == words
     assert world.events.count("AlarmsIgnored") == 1
     world = baking(FIRES, Alert("Slow"), seconds=60)
-    assert "alarms Errors, Slow were on" in condition(world, "AlarmsIgnored")
+    assert "alarms Errors, Slow were already firing" in condition(world, "AlarmsIgnored")
     alarms = world.status.memory.alarms
     assert alarms is not None
     assert alarms.status is AlarmsState.DISABLED
@@ -232,7 +234,7 @@ def test_a2_alarms_that_cannot_be_read_fail_nothing() -> None:
     (told,) = decision.events
     assert (told.reason.value, told.warning) == ("AlarmsUnavailable", True)
     words = (
-        "the alarms cannot be read, so none of them can fail the rollout, and no bake ends: "
+        "the alarms cannot be read, so no alarm can fail the rollout and no bake ends: "
         "HTTP status 401"
     )
     assert told.message == words == condition(world, "AlarmsUnavailable")
@@ -250,7 +252,9 @@ def test_a2_after_a_restart_that_lost_the_words_the_condition_still_says_it() ->
     world.look(1.0)
     world.alarms = NO_READING
     world.look(1.0)
-    assert condition(world, "AlarmsUnavailable").endswith("there is no current reading")
+    assert condition(world, "AlarmsUnavailable").endswith(
+        "there is no recent answer from Prometheus"
+    )
 
 
 def test_a2_without_a_bake_alarms_that_cannot_be_read_hold_nothing_up() -> None:
@@ -317,7 +321,7 @@ def test_a3_time_in_which_the_alarms_cannot_be_read_does_not_count() -> None:
     world.settle()
     assert world.rollout.bake is not None
     assert (world.rollout.bake.held_at, world.rollout.bake_ends_at) == (last, None)
-    assert "the clock stands still since" in world.guarded.status.report.rollout_state_reason
+    assert "baking, but the time since" in world.guarded.status.report.rollout_state_reason
     world.settle(5000.0)
     assert world.state() is S.IN_PROGRESS
     read(world).settle()

@@ -74,7 +74,7 @@ def convert(*, files: tuple[str, ...], image: str | None, quiet: bool) -> None:
         for note in result.notes:
             click.echo(f"note: {note}", err=True)
     if not result.count:
-        raise Problem("there is no Deployment and no ECS service in it")
+        raise Problem("the input has no Deployment and no ECS service")
 
 
 @dataclass(slots=True)

@@ -61,7 +61,9 @@ Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had n
     metavar="SCRIPT",
     help="What happens to the pods. Default: all become healthy.",
 )
-@click.option("--replicas", type=click.IntRange(min=0), help="Instead of the manifest's.")
+@click.option(
+    "--replicas", type=click.IntRange(min=0), help="Use this number instead of the manifest's."
+)
 @click.option(
     "--first",
     is_flag=True,
@@ -119,7 +121,7 @@ def load_guarded(text: str) -> Guarded:
         found = document if isinstance(document, Mapping) else {}
         if found.get("kind") in ("GuardedDeployment", "Deployment"):
             return _read(found)
-    raise Problem("there is no GuardedDeployment and no Deployment in it")
+    raise Problem("the manifest has no GuardedDeployment and no Deployment")
 
 
 def _read(raw: Mapping[str, Any]) -> Guarded:

@@ -30,7 +30,7 @@ def read_alarms(raw: Mapping[str, Any]) -> AlarmsLine | None:
         return None
     notes = [(_describe(alarm), "red") for alarm in objects(raw.get("triggeredAlarms"))]
     for key, words in (
-        ("ignoredAlarmNames", "ignored, it was on when the rollout began"),
+        ("ignoredAlarmNames", "ignored, it was already firing when the rollout began"),
         ("unknownAlarmNames", "not watched, no alerting rule has that name"),
     ):
         notes += [(f"{name}  {words}", "yellow") for name in _texts(raw.get(key))]

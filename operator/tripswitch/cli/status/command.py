@@ -69,7 +69,7 @@ def status(  # noqa: PLR0913 - one for each option
         _show_fleet(where, output, timeout, everywhere=all_namespaces, watch=watch)
         return
     if all_namespaces:
-        raise click.UsageError("NAME and --all-namespaces exclude each other")
+        raise click.UsageError("give either NAME or --all-namespaces, not both")
     if watch:
         screen = _choose_screen(output, all_pods=all_pods)
         view = asyncio.run(_watch(where, target, screen, timeout))

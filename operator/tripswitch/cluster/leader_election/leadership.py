@@ -72,7 +72,9 @@ class Leadership:
                 await self._catch_up()
             except ApiError as error:
                 tries += 1
-                logger.warning("is the leader, but cannot read the current state yet: %s", error)
+                logger.warning(
+                    "this process is the leader, but cannot read the current state yet: %s", error
+                )
                 await asyncio.sleep(CATCH_UP_AGAIN.delay(tries))
             else:
                 return
@@ -105,7 +107,7 @@ class Leadership:
         """Return what has shown no sign of life for so long."""
         found = []
         if self._lease is not None and steady_clock() - self._lease.last_turn > seconds:
-            found.append("election is stuck")
+            found.append("leader election makes no progress")
         if self._watchdog is not None and not self._watchdog.is_alive():
-            found.append("watchdog is gone")
+            found.append("the watchdog thread has ended")
         return found

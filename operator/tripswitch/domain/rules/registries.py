@@ -87,10 +87,11 @@ def describe_outage(outage: RegistryOutage, own: int) -> str:
 
     >>> trouble = PullTrouble("registry.test", PullError.DENIED)
     >>> describe_outage(RegistryOutage(trouble, pods=5, workloads=2), 1)
-    'registry registry.test denies access: 1 pod waits, and 5 pods of completed revisions of 2 workloads'
+    'registry registry.test denies access: 1 pod waits, and so do 5 pods of completed revisions of 2 workloads'
     """
     waits = f"{own} pod waits" if own == 1 else f"{own} pods wait"
     pods = f"{outage.pods} pod" if outage.pods == 1 else f"{outage.pods} pods"
+    does = "does" if outage.pods == 1 else "do"
     workloads = "1 workload" if outage.workloads == 1 else f"{outage.workloads} workloads"
     head = f"registry {outage.trouble.registry} {outage.trouble.error}"
-    return f"{head}: {waits}, and {pods} of completed revisions of {workloads}"
+    return f"{head}: {waits}, and so {does} {pods} of completed revisions of {workloads}"

@@ -87,8 +87,8 @@ def describe_storm(storm: Storm) -> str:
     wait = round(next_try_at(storm) - storm.tried_at)
     words = f" ({storm.message})" if storm.message else ""
     return (
-        f"pods of ReplicaSet {storm.replica_set} fail as soon as they are made{words}: it is held at its live "
-        f"pods, and the next one is tried {wait} s after the last"
+        f"pods of ReplicaSet {storm.replica_set} fail as soon as they are created{words}: it is kept at its live "
+        f"pods, and another pod is tried {wait} s after the last one"
     )
 
 

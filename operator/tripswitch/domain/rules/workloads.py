@@ -180,13 +180,13 @@ def find_risk(workload: Workload, spec: Spec, newer: int) -> str:
         plural = "" if newer == 1 else "s"
         later = f", and {newer} later revision{plural} did not complete" if newer else ""
         return (
-            f"revisionHistoryLimit is {limit}{later}: the Deployment deletes the ReplicaSet that a rollback "
-            "needs as soon as it takes a rollout for complete"
+            f"revisionHistoryLimit is {limit}{later}: the Deployment controller deletes the ReplicaSet that a "
+            "rollback needs as soon as it counts a rollout as complete; raise the limit (its default is 10)"
         )
     if not spec.template.readiness.all_probed and workload.min_ready_seconds == 0:
         return (
-            f"a container has no readiness probe and minReadySeconds is 0: the {workload.kind} gives "
-            "up old pods within seconds, before a crash loop can be told from a start"
+            f"a container has no readiness probe and minReadySeconds is 0: the {workload.kind} replaces old pods "
+            "within seconds, before a crash loop is seen; add a readiness probe or set minReadySeconds"
         )
     if spec.progress_deadline == 0:
         return (

@@ -48,8 +48,8 @@ def retry_desired(draft: Draft) -> Draft:
         message = f"stopped: a retry of revision {desired.revision} was asked for"
         draft = finish_rollout(draft, Transition.STOPPED, Reason.ROLLOUT_STOPPED, message).say(
             EventReason.ROLLOUT_STOPPED,
-            f"rollback to {name_revision(draft, running)} {message}; until a revision completes there is none to go "
-            "back to",
+            f"rollback to {name_revision(draft, running)} {message}; no rollback is possible until a revision "
+            "completes",
         )
     return announce_rollout(start_rollout(draft, desired.revision, RolloutKind.DEPLOY))
 

@@ -63,8 +63,8 @@ def _yield(draft: Draft, hold: Hold) -> Draft:
     draft = _with_hold(draft, replace(hold, state=HoldState.YIELDED))
     return draft.say(
         EventReason.WORKLOAD_YIELDED,
-        f"what holds {draft.workload.kind} {draft.workload.name} was changed by hand during a trip, and is "
-        f"left alone; to resume it is to retry {hold.failed}",
+        f"the hold of a trip on {draft.workload.kind} {draft.workload.name} was changed by hand, so the operator "
+        f"leaves it as it is; resuming the {draft.workload.kind} retries the failed {hold.failed}",
     )
 
 
@@ -90,12 +90,13 @@ def _take_resumption(draft: Draft, hold: Hold) -> Draft:
     limit = (
         "the next trip of this template is only reported"
         if resumes >= MOST_RESUMES
-        else f"after {MOST_RESUMES} times, a trip of this template is only reported"
+        else f"after {MOST_RESUMES} such retries a trip of this template is only reported"
     )
     return retry_desired(
         draft.say(
             EventReason.WORKLOAD_RESUMED,
-            f"{workload.kind} {workload.name} was resumed{by} during a trip, which is a retry; {limit}",
+            f"{workload.kind} {workload.name} was resumed{by} while a trip held it, so its template "
+            f"is retried; {limit}",
         )
     )
 

@@ -35,7 +35,7 @@ def describe_ordered_wait(draft: Draft) -> str:
     of = next((f"revision {one.revision}" for one in records), "an older revision")
     return (
         f"pod {pod.name} of {of} is not Ready ({describe_pod(pod)}), and with podManagementPolicy OrderedReady "
-        "the StatefulSet changes no other pod before it is: repair or delete that pod"
+        "the StatefulSet changes no other pod until that one is Ready: repair or delete it"
     )
 
 

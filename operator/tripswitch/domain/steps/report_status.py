@@ -160,8 +160,8 @@ def _explain(draft: Draft) -> str:
         case RolloutStatus.ROLLBACK_IN_PROGRESS:
             return (
                 f"rolling back to revision {rollout.revision}: {rollout.message}"
-                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}{_blocked(draft)}; a template "
-                f"applied before revision {rollout.revision} has completed has nothing to go back to"
+                f"{_evidence(draft, rollout.failed_revision)}; {_progress(draft)}{_blocked(draft)}; a new "
+                f"template cannot be rolled back before revision {rollout.revision} has completed"
             )
         case RolloutStatus.SUCCESSFUL:
             if rollout.reason is Reason.SCALED_TO_ZERO:
@@ -210,7 +210,7 @@ def _progress(draft: Draft) -> str:
         draft.counts_of(draft.rollout.revision).healthy,
         draft.rollout.healthy_high_water,
     )
-    flaps = f" ({most} were)" if healthy < most else ""
+    flaps = f" (at most {most} at once)" if healthy < most else ""
     return f"{healthy} of {draft.spec.replicas} pods healthy{flaps}"
 
 

@@ -69,8 +69,8 @@ def begin_hooks(draft: Draft, stage: LifecycleStage) -> Draft:
         words = rules.describe_hook(hook)
         draft = draft.wake(rules.compute_timeout(hook, draft.sight.standstills)).say(
             EventReason.HOOK_AWAITING_ACTION,
-            f"revision {rollout.revision}: {words}: kubectl tripswitch continue "
-            f"{draft.snapshot.guarded.name}, with --rollback to stop it",
+            f"revision {rollout.revision}: {words}; to go on: kubectl tripswitch continue "
+            f"{draft.snapshot.guarded.name}; to stop it, add --rollback",
             topic=hook.hook_id,
         )
     return draft

@@ -67,11 +67,11 @@ def _go_back(draft: Draft, mark: Mark) -> Draft:
 def _tell(draft: Draft, mark: Mark) -> Draft:
     one = draft.workload
     kept = draft.memory.hold is not None and draft.memory.hold.state is not HoldState.RELEASING
-    next_ = "it stays held" if kept else "its template is another one by now, and it is let go"
+    next_ = "it stays held" if kept else "it is released, because its template has changed since"
     return draft.say(
         EventReason.HOLD_FOUND,
-        f"{one.kind} {one.name} is held by a trip of {mark.failed} that this DeploymentCircuitBreaker has no "
-        f"memory of: {next_}",
+        f"{one.kind} {one.name} is held by a trip of {mark.failed} that this DeploymentCircuitBreaker does "
+        f"not know: {next_}",
     )
 
 

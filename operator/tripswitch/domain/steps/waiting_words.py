@@ -18,8 +18,11 @@ def describe_lateness(draft: Draft) -> str:
         draft.counts_of(draft.rollout.revision).healthy,
         draft.rollout.healthy_high_water,
     )
-    flaps = f"and never more than {most} for" if healthy < most else "and no more for"  # H3
-    told = f"{healthy} of {draft.spec.replicas} pods healthy, {flaps} {draft.progress_deadline} s"
+    flaps = f" (at most {most} at once)" if healthy < most else ""  # H3
+    told = (
+        f"{healthy} of {draft.spec.replicas} pods healthy{flaps}, no progress for "
+        f"{draft.progress_deadline} s"
+    )
     words = compute_waiting_words(draft)
     return f"{told}: {words}" if words else told
 

@@ -122,7 +122,7 @@ def describe_bake(draft: Draft) -> str:
     if bake is None or draft.spec.paused:
         return ""
     if bake.ends_at is None:
-        return f"; baking, but the clock stands still since {describe_clock(bake.held_at or bake.since)}"
+        return f"; baking, but the time since {describe_clock(bake.held_at or bake.since)} does not count"
     return f"; baking until {describe_clock(bake.ends_at)}"
 
 
@@ -142,14 +142,14 @@ def _tell(draft: Draft, seen: Observed) -> Draft:
 def _describe_ignored(names: tuple[str, ...], revision: int) -> str:
     are = "alarm {} was" if len(names) == 1 else "alarms {} were"
     told = are.format(", ".join(names))
-    return f"{told} on when the rollout of revision {revision} began, and cannot fail it"
+    return (
+        f"{told} already firing when the rollout of revision {revision} began, and cannot fail it"
+    )
 
 
 def _describe_unavailable(reading: AlarmReading) -> str:
-    why = reading.problem or "there is no current reading"
-    return (
-        f"the alarms cannot be read, so none of them can fail the rollout, and no bake ends: {why}"
-    )
+    why = reading.problem or "there is no recent answer from Prometheus"
+    return f"the alarms cannot be read, so no alarm can fail the rollout and no bake ends: {why}"
 
 
 def _is_watched(draft: Draft) -> bool:

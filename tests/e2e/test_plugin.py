@@ -93,7 +93,8 @@ def test_retry_and_stop_do_what_the_rules_say(world: Namespace, plugin: Plugin) 
     patient = breaker(thresholdConfiguration={"type": "COUNT", "value": 1000})
     world.apply(guarded(behaviour="never-ready", configuration=patient))
     world.until(lambda status: status["desiredRevision"] == 3 and rollout(status) == "IN_PROGRESS")
-    assert "goes back" in plugin("tripswitch", "stop", "web", "--rollback")
+    said = "gdeploy/web stops the rollout of revision 3 and rolls back\n"
+    assert plugin("tripswitch", "stop", "web", "--rollback") == said
     status = world.until_rollout("ROLLBACK_SUCCESSFUL")
     assert status["rollout"]["failedRevision"] == 3
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tripswitch.domain.rules import breaker, rollout_states
-from tripswitch.domain.values.states import RolloutStatus
+from tripswitch.domain.values.states import RolloutStatus, Stage
 
 PATH = Path(__file__).parents[2] / "docs" / "explanation" / "states.md"
 
@@ -40,7 +40,7 @@ def render() -> str:
         "",
         "## The circuit breaker",
         "",
-        "Its status follows from the rollout's (`domain/rules/breaker.py`, `STATUS`); it is `DISABLED` when",
+        "Its status follows from the rollout's (`domain/rules/breaker.py`, `BREAKER_STATES`); it is `DISABLED` when",
         "it is not enabled.",
         "",
         "| rollout | revision's rolloutState | circuit breaker |",
@@ -52,18 +52,16 @@ def render() -> str:
     ]
     lines += [
         "",
-        "While it is MONITORING it goes through two stages, one way (`STAGES`):",
+        "While it is MONITORING it goes through two stages, one way (rule S1):",
         "",
         "```mermaid",
         "stateDiagram-v2",
-        "    [*] --> LAUNCH",
+        f"    [*] --> {Stage.LAUNCH}",
+        f"    {Stage.LAUNCH} --> {Stage.HEALTH}: one pod RUNNING",
+        "```",
+        "",
     ]
-    lines += [
-        f"    {old} --> {new}: one pod {cause}"
-        for (old, cause), new in breaker.STAGES.items()
-        if old != new
-    ]
-    return "\n".join([*lines, "```", ""])
+    return "\n".join(lines)
 
 
 def render_files() -> Mapping[Path, str]:

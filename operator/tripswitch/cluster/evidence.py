@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from tripswitch.api.tolerant import objects
 from tripswitch.cluster.client import Client
@@ -51,14 +52,24 @@ class Timing:
 USUAL = Timing()
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """Where one question stands. ``done``: it was answered, or nobody could answer it."""
+class _State(Enum):
+    """Where a question stands."""
 
+    OPEN = auto()
+    """It is to be asked, for the first time or again."""
+    ASKED = auto()
+    """It waits in the queue, or a task looks for its answer."""
+    CLOSED = auto()
+    """It has an answer, or was tried often enough. A lasting one is asked again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is known of one question. ``evidence`` is the latest answer."""
+
+    state: _State = _State.OPEN
     tries: int = 0
     asked_at: Instant = 0.0
-    busy: bool = False
-    done: bool = False
     evidence: Evidence | None = None
 
 
@@ -90,7 +101,7 @@ class Collector:
         self._logs = logs
         self._timing = timing
         self._waiting: asyncio.Queue[tuple[Record, Inquiry]] = asyncio.Queue(max_waiting)
-        self._known: PerObject[dict[str, _Known]] = PerObject(store, dict)
+        self._questions: PerObject[dict[str, _Question]] = PerObject(store, dict)
         """By the topic of the inquiry."""
         self._forbidden: set[str] = set()
 
@@ -109,17 +120,17 @@ class Collector:
                 written, and then it is the next one's.
         """
         asked = {inquiry.topic: inquiry for inquiry in inquiries}
-        topics = self._known.of(about)
-        for topic in topics.keys() - asked.keys():
-            known = topics[topic]
+        questions = self._questions.of(about)
+        for topic in questions.keys() - asked.keys():
+            known = questions[topic]
             unwritten = known.evidence and Finding(topic, known.evidence) not in written
-            if not known.busy and not unwritten:
-                del topics[topic]
+            if known.state is not _State.ASKED and not unwritten:
+                del questions[topic]
         for topic, inquiry in asked.items():
-            known = topics.setdefault(topic, _Known())
+            known = questions.setdefault(topic, _Question())
             if self._is_due(known, inquiry) and self._enqueue(about, inquiry):
-                topics[topic] = replace(
-                    known, busy=True, tries=known.tries + 1, asked_at=self._clock()
+                questions[topic] = replace(
+                    known, state=_State.ASKED, tries=known.tries + 1, asked_at=self._clock()
                 )
         self._share(about)
 
@@ -133,13 +144,15 @@ class Collector:
         """Wait until everything that was asked has been looked into."""
         await self._waiting.join()
 
-    def _is_due(self, known: _Known, inquiry: Inquiry) -> bool:
-        if known.busy:
-            return False
+    def _is_due(self, known: _Question, inquiry: Inquiry) -> bool:
         passed = self._clock() - known.asked_at
-        if known.done:
-            return inquiry.lasting and passed >= self._timing.waiting_again
-        return known.tries == 0 or passed >= self._timing.try_again
+        match known.state:
+            case _State.OPEN:
+                return known.tries == 0 or passed >= self._timing.try_again
+            case _State.ASKED:
+                return False
+            case _State.CLOSED:
+                return inquiry.lasting and passed >= self._timing.waiting_again
 
     def _enqueue(self, about: Record, inquiry: Inquiry) -> bool:
         try:
@@ -164,20 +177,20 @@ class Collector:
                 self._waiting.task_done()
 
     async def _answer(self, about: Record, inquiry: Inquiry) -> None:
-        topics, topic = self._known.of(about), inquiry.topic
-        earlier = topics.get(topic)
+        questions, topic = self._questions.of(about), inquiry.topic
+        earlier = questions.get(topic)
         if earlier is None:
-            return  # nobody asks any more
+            return  # no decision asks it any more
         evidence, complete = await self._look(about, inquiry)
-        known = topics.get(topic)
+        known = questions.get(topic)
         if known is None or not self._store.holds(about):
             return
         found = evidence if evidence.event or evidence.log_tail else None
-        topics[topic] = replace(
+        # A pod that is gone, or a kubelet that is away: perhaps the next pod of that cause.
+        closed = complete or found is not None or known.tries >= MAX_TRIES
+        questions[topic] = replace(
             known,
-            busy=False,
-            # A pod that is gone, or a kubelet that is away: perhaps the next pod of that cause.
-            done=complete or found is not None or known.tries >= MAX_TRIES,
+            state=_State.CLOSED if closed else _State.OPEN,
             evidence=found or known.evidence,
         )
         if found is not None and found != earlier.evidence:
@@ -187,17 +200,18 @@ class Collector:
     def _share(self, about: Record) -> None:
         found = (
             Finding(topic, known.evidence)
-            for topic, known in sorted(self._known.of(about).items())
+            for topic, known in sorted(self._questions.of(about).items())
             if known.evidence is not None
         )
         self._store.find_out(about, tuple(found))
 
     def _lay_ready(self, about: Record, inquiry: Inquiry, tail: str) -> None:
         """Put the end of a log into the next write of the status: a trip may be a moment away."""
-        topics = self._known.of(about)
-        known = topics.get(inquiry.topic)
+        questions = self._questions.of(about)
+        known = questions.get(inquiry.topic)
         if tail and known is not None and known.evidence is None:
-            topics[inquiry.topic] = replace(known, evidence=Evidence(inquiry.pod, log_tail=tail))
+            early = Evidence(inquiry.pod, log_tail=tail)
+            questions[inquiry.topic] = replace(known, evidence=early)
             self._share(about)
 
     async def _look(self, about: Record, inquiry: Inquiry) -> tuple[Evidence, bool]:

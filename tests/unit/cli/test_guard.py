@@ -133,7 +133,7 @@ class TestGuard:
         result = server.run("guard", "deploy/web", "--remove")
         assert result.exit_code == 0
         assert "deploy/web is no longer guarded by dcb/web" in result.output
-        assert "dcb/web-deployment was made for a label" in result.output
+        assert "dcb/web-deployment was created for a label" in result.output
         assert [path for _, path, _ in writes(server)] == [f"{BREAKERS}/web"]
 
     def test_removing_during_a_trip_says_that_the_workload_stays_held(self, server: Server) -> None:

@@ -30,7 +30,7 @@ KNOWN = frozenset({"Errors", "Slow"})
 FIRES = Alert("Errors", {"namespace": "shop"})
 
 
-class Bench:
+class AlarmsBench:
     """A watcher whose server is this object, and a store of two objects."""
 
     def __init__(self, *, set_up: bool = True) -> None:
@@ -78,8 +78,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def running(*, set_up: bool = True) -> AsyncIterator[Bench]:
-    bench = Bench(set_up=set_up)
+async def running(*, set_up: bool = True) -> AsyncIterator[AlarmsBench]:
+    bench = AlarmsBench(set_up=set_up)
     task = asyncio.create_task(bench.watcher.run())
     try:
         yield bench

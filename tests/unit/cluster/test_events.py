@@ -28,7 +28,7 @@ def record(uid: str = "gd-1") -> Record:
     return found
 
 
-class Bench:
+class RecorderBench:
     def __init__(self) -> None:
         self.now = T0
         self.posted: list[dict[str, Any]] = []
@@ -58,8 +58,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    made = Bench()
+async def bench() -> AsyncIterator[RecorderBench]:
+    made = RecorderBench()
     async with serve_in_memory(made.handle) as client:
         made.recorder = Recorder(client, lambda: made.now)
         task = asyncio.create_task(made.recorder.run())
@@ -175,7 +175,7 @@ async def test_one_that_is_refused_is_lost_and_the_next_goes_out(
 
 async def test_saying_never_waits(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        async with serve_in_memory(Bench().handle) as client:
+        async with serve_in_memory(RecorderBench().handle) as client:
             recorder = Recorder(client, lambda: T0)
             for number in range(MAX_WAITING + 1):
                 recorder.say(record(), "PodLaunchFailed", str(number), warning=True)
@@ -202,7 +202,7 @@ async def test_in_a_backlog_warnings_are_posted_first_and_else_all_in_their_orde
 async def test_what_becomes_of_each_event_is_counted() -> None:
     """None is dropped in silence, and a warning only if there is no other event to drop."""
     found: list[str] = []
-    made = Bench()
+    made = RecorderBench()
     async with serve_in_memory(made.handle) as client:
         recorder = Recorder(client, lambda: T0, found.append)
         for number in range(MAX_WAITING):

@@ -45,7 +45,7 @@ def warning(reason: str, message: str, *, container: str = "", at: str = "") -> 
 AT_ONCE = Timing(event=0.0, late_event=0.0)
 
 
-class Bench:
+class CollectorBench:
     """A collector, and an API server that answers as a test lays down."""
 
     def __init__(self) -> None:
@@ -95,8 +95,8 @@ def _again(response: web.Response) -> web.Response:
 
 
 @asynccontextmanager
-async def bench(*, logs: bool = True, timing: Timing = AT_ONCE) -> AsyncIterator[Bench]:
-    made = Bench()
+async def bench(*, logs: bool = True, timing: Timing = AT_ONCE) -> AsyncIterator[CollectorBench]:
+    made = CollectorBench()
     async with serve_in_memory(made.handle) as client:
         made.collector = Collector(client, made.store, lambda: made.now, logs=logs, timing=timing)
         task = asyncio.create_task(made.collector.run())
@@ -266,7 +266,7 @@ async def test_a_kubelet_that_does_not_answer_costs_a_short_time_only() -> None:
         await asyncio.sleep(30)
         raise AssertionError("nobody waits that long")
 
-    it = Bench()
+    it = CollectorBench()
     async with serve_in_memory(hang) as client:
         timing = replace(AT_ONCE, request=0.05)
         collector = Collector(client, it.store, lambda: it.now, timing=timing)
@@ -282,7 +282,7 @@ async def test_asking_never_waits_and_drops_what_is_too_much(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        made = Bench()
+        made = CollectorBench()
         async with serve_in_memory(made.handle) as client:
             collector = Collector(
                 client, made.store, lambda: made.now, timing=AT_ONCE, max_waiting=2

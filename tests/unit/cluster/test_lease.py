@@ -80,7 +80,7 @@ class Server:
         return refuse(500, message="lost") if self.lose_answers else answer(self.lease)
 
 
-class Bench:
+class LeaseBench:
     """A candidate named "me", its server, and the time."""
 
     def __init__(self) -> None:
@@ -99,8 +99,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def candidate() -> AsyncIterator[Bench]:
-    it = Bench()
+async def candidate() -> AsyncIterator[LeaseBench]:
+    it = LeaseBench()
     async with serve_in_memory(it.server.handle) as client:
         who = Candidacy("system", "tripswitch", "me", TERMS)
         it.lease = Lease(client, who, lambda: WALL, lambda: it.now)

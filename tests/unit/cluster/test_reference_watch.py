@@ -33,7 +33,7 @@ OTHER = References(("other",))
 PLACE = "/api/v1/namespaces/shop"
 
 
-class Bench:
+class ReferenceBench:
     """A watcher, the lists that its API server has, and a store of three objects."""
 
     def __init__(self) -> None:
@@ -89,8 +89,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Bench]:
-    bench = Bench()
+async def running() -> AsyncIterator[ReferenceBench]:
+    bench = ReferenceBench()
     async with serve_in_memory(bench.handle) as client:
         bench.connect(client)
         task = asyncio.create_task(bench.watcher.run())
@@ -292,7 +292,7 @@ async def test_b9_a_namespace_that_nobody_asks_about_is_forgotten_in_the_middle_
 
 
 async def test_b9_switched_off_nothing_is_asked_and_what_was_told_is_taken_back() -> None:
-    bench = Bench()
+    bench = ReferenceBench()
     task = asyncio.create_task(bench.watcher.run())
     bench.ask(MAPS)
     assert bench.marked == []

@@ -46,7 +46,7 @@ def failed(message: str, count: int, *, pod: str = "pod-1", path: str = "web") -
     return {"involvedObject": about, "message": message, "count": count, "reason": "Failed"}
 
 
-class Bench:
+class VerifierBench:
     def __init__(self) -> None:
         self.now = T0 + 1000
         self.dirty: list[Key] = []
@@ -84,8 +84,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench() -> AsyncIterator[Bench]:
-    it = Bench()
+async def bench() -> AsyncIterator[VerifierBench]:
+    it = VerifierBench()
     async with serve_in_memory(it.handle) as client:
         it.verifier = Verifier(client, it.store, lambda: it.now)
         task = asyncio.create_task(it.verifier.run())

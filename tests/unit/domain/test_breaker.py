@@ -28,7 +28,6 @@ from tests.support.builders import (
 )
 from tripswitch.domain.rules.breaker import (
     BREAKER_STATES,
-    STAGES,
     Watched,
     begin_breaker,
     take_base_line,
@@ -110,15 +109,6 @@ def test_s3_the_breakers_status_follows_from_the_rollouts(
 def test_s3_every_rollout_status_has_a_breaker_status() -> None:
     assert set(BREAKER_STATES) == set(RolloutStatus)
     assert BreakerState.DISABLED not in BREAKER_STATES.values()
-
-
-def test_s1_the_stages_have_one_way_through() -> None:
-    assert {start for start, _ in STAGES} == set(Stage)
-    for (start, cause), end in STAGES.items():
-        assert cause == "RUNNING"
-        assert (start, end) != (Stage.HEALTH, Stage.LAUNCH)
-    assert STAGES[Stage.LAUNCH, "RUNNING"] is Stage.HEALTH
-    assert STAGES[Stage.HEALTH, "RUNNING"] is Stage.HEALTH
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tripswitch.shell.clock import AGREE_SECONDS, ServerClock, Time
 HERE = 1_764_000_000.0
 
 
-class Bench:
+class ClockBench:
     """A clock, what it is made of, and the steps that it was set by."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Bench:
 
 @pytest.mark.parametrize("ahead", [300.0, -300.0, 5.0])
 def test_the_first_answer_sets_the_clock(ahead: float) -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(ahead)
     assert bench.ahead == pytest.approx(ahead, abs=1.0)
     assert bench.steps == [], "nothing has been judged before"
@@ -47,14 +47,14 @@ def test_the_first_answer_sets_the_clock(ahead: float) -> None:
 
 @pytest.mark.parametrize("ahead", [0.0, 1.0, -1.0])
 def test_a_difference_that_is_none_is_left_alone(ahead: float) -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(ahead)
     assert bench.ahead == 0.0
 
 
 @pytest.mark.parametrize("step", [60.0, -60.0, 86_400.0])
 def test_v4_a_step_of_the_wall_clock_changes_nothing(step: float) -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(0.0)
     bench.wall += step
     assert bench.ahead == 0.0
@@ -63,14 +63,14 @@ def test_v4_a_step_of_the_wall_clock_changes_nothing(step: float) -> None:
 
 
 def test_v4_api_servers_whose_clocks_differ_do_not_move_it_to_and_fro() -> None:
-    bench = Bench()
+    bench = ClockBench()
     for ahead in (0.0, 60.0) * 200:
         bench.take(ahead, later=1.0)
         assert bench.ahead == 0.0
 
 
 def test_v4_one_answer_or_a_few_in_a_short_time_do_not_set_it() -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(0.0)
     for _ in range(10):
         bench.take(60.0, later=1.0)
@@ -79,7 +79,7 @@ def test_v4_one_answer_or_a_few_in_a_short_time_do_not_set_it() -> None:
 
 @pytest.mark.parametrize("ahead", [60.0, -60.0])
 def test_it_follows_answers_that_agree_for_a_minute_and_says_so(ahead: float) -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(0.0)
     for _ in range(3):
         bench.take(ahead, later=AGREE_SECONDS / 2)
@@ -88,7 +88,7 @@ def test_it_follows_answers_that_agree_for_a_minute_and_says_so(ahead: float) ->
 
 
 def test_two_answers_are_too_few_to_agree() -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(0.0)
     bench.take(60.0, later=1.0)
     bench.take(60.0, later=AGREE_SECONDS)
@@ -96,7 +96,7 @@ def test_two_answers_are_too_few_to_agree() -> None:
 
 
 def test_answers_that_disagree_with_each_other_set_nothing() -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.take(0.0)
     for number in range(60):
         bench.take(60.0 + 10 * number, later=AGREE_SECONDS)
@@ -104,7 +104,7 @@ def test_answers_that_disagree_with_each_other_set_nothing() -> None:
 
 
 def test_an_answer_that_makes_no_sense_says_nothing() -> None:
-    bench = Bench()
+    bench = ClockBench()
     bench.clock.take("yesterday", 0.01)
     bench.clock.take(None, 0.01)
     assert bench.ahead == 0.0
@@ -112,7 +112,7 @@ def test_an_answer_that_makes_no_sense_says_nothing() -> None:
 
 def test_an_answer_that_was_old_when_it_came_is_no_difference() -> None:
     """A process that was stopped for minutes finds one in its socket."""
-    bench = Bench()
+    bench = ClockBench()
     bench.take(-290.0, seconds=300.0)
     assert bench.ahead == 0.0
 
@@ -122,7 +122,7 @@ def test_it_has_milliseconds() -> None:
 
 
 def test_v4_what_the_clock_is_set_forward_by_has_not_passed_for_any_rollout() -> None:
-    time = Time(Bench().clock)
+    time = Time(ClockBench().clock)
     time.take_step(HERE, HERE + 60)
     assert [(one.began, one.ended) for one in time.reachability.standstills()] == [
         (HERE, HERE + 100)
@@ -130,7 +130,7 @@ def test_v4_what_the_clock_is_set_forward_by_has_not_passed_for_any_rollout() ->
 
 
 def test_v2_until_a_process_leads_nobody_has_looked() -> None:
-    time = Time(Bench().clock)
+    time = Time(ClockBench().clock)
     time.take_over(HERE - 660)
     assert [(one.began, one.ended) for one in time.reachability.standstills()] == [
         (HERE - 660, HERE + 40)
@@ -142,7 +142,7 @@ def test_v2_a_process_that_does_not_know_since_when_begins_every_clock_anew(
     led_until: float | None, since: float
 ) -> None:
     """Without a Lease; and a holder whose clock was fast renewed it now at the latest."""
-    time = Time(Bench().clock)
+    time = Time(ClockBench().clock)
     time.take_over(led_until)
     assert [(one.began, one.ended) for one in time.reachability.standstills()] == [
         (since, HERE + 40)

@@ -2,7 +2,7 @@
 
 Theory. The breaker watches one rollout. Its status is not stored separately: it follows from the
 rollout's status (``BREAKER_STATES``), so the two always agree. While it is MONITORING it is in one of two
-stages (``STAGES``): LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
+stages: LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
 rest of the rollout (S1). One counter serves both stages (S2). A look folds every pod of the target
 revision into the memory: first the pods that became healthy (H2), then the failures, so that a
 failure seen together with a success is never forgotten. The order of pods does not matter.
@@ -45,11 +45,6 @@ BREAKER_STATES = MappingProxyType(
     }
 )
 """The breaker's status for each rollout status (S3); DISABLED when it is not enabled."""
-
-STAGES = MappingProxyType(
-    {(Stage.LAUNCH, "RUNNING"): Stage.HEALTH, (Stage.HEALTH, "RUNNING"): Stage.HEALTH}
-)
-"""The one way through the stages (S1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +228,8 @@ def _next_stage(
     if stage is Stage.HEALTH:
         return stage, []
     if any(look.after.best_state is not BestState.NONE for look in looks):
-        return STAGES[stage, "RUNNING"], []
+        return Stage.HEALTH, []
     moments = [at for pod in pods if (at := running_at(pod)) is not None]
     if any(at <= now for at in moments):
-        return STAGES[stage, "RUNNING"], []
+        return Stage.HEALTH, []
     return stage, moments

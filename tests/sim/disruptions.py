@@ -9,10 +9,7 @@ from random import Random
 from tests.sim.api import ApiServer
 from tests.sim.gate import Later
 from tests.sim.kubelet import Handle
-from tripswitch.domain.values.pods import ContainerRole, Ended
-
-LOST_SIGHT = (Ended(255, "Unknown"), Ended(137, "ContainerStatusUnknown"))
-"""How a node shows runs whose end it did not see: containers that are still there, or are gone."""
+from tripswitch.domain.values.pods import ContainerRole
 
 
 class Disruptions:
@@ -65,7 +62,7 @@ class Disruptions:
     def reboot(self, handle: Handle) -> None:
         """The node starts again: every container lost its run, through no fault of its own."""
         if handle.pod.ready:
-            handle.rerun(self._rng.choice(LOST_SIGHT))
+            handle.rerun("ContainerStatusUnknown")
             self._later(self._rng.uniform(0.1, 2.0), lambda: self._recover(handle))
 
     def renew(self, handle: Handle) -> None:

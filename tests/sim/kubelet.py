@@ -192,16 +192,12 @@ class Handle:
             message=f"back-off restarting failed container {name}",
         )
 
-    def rerun(self, lost: Ended) -> None:
-        """The whole sandbox is made again (a reboot): everything that ran starts once more.
-
-        How long a run lasted is known of a container that the node has found again (``Unknown``).
-        """
+    def rerun(self, blame: str) -> None:
+        """The whole sandbox is made again (a reboot): everything that ran starts once more."""
+        lost = Ended(137, blame, 0)
         again = []
         for one in self.pod.containers:
             done = one.ended if one.role is ContainerRole.INIT else lost
-            if done is lost and lost.reason == "Unknown" and one.running_since is not None:
-                done = replace(lost, seconds=max(0.0, self.written - one.running_since))
             if one.running_since is None and one.ended is None:
                 again.append(one)
                 continue

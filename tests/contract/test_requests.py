@@ -1,8 +1,9 @@
 """What a rollout of ten pods costs the API server: the requests of the operator in a simulated cluster.
 
-The numbers are exact, because a world comes again from its seed; they may only fall. A rollout is given with
-how long its pods take, because mere progress is written every two seconds. Nodes say which digests their pods
-run, so that pinning them (rules D) is a part of it.
+The numbers are exact, because a world comes again from its seed; they may only fall. They are means of some
+worlds: in one of them, two requests in another order are enough for one to four more or fewer. A rollout is given
+with how long its pods take, because mere progress is written every two seconds. Nodes say which digests their
+pods run, so that pinning them (rules D) is a part of it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from tripswitch.domain.values.workload import Spec
 
 REPLICAS = 10
 SHAPE = (ContainerView("web"),)
-SEED = 5
+SEEDS = range(1, 11)
 
 
 class CountingRest(Rest):
@@ -58,12 +59,12 @@ def _close() -> Iterator[None]:
     close_last_world()
 
 
-def count_requests(way: str) -> tuple[Counter[str], RolloutStatus]:
+def count_requests(way: str, seed: int) -> tuple[Counter[str], RolloutStatus]:
     """Return the requests of a rollout whose pods behave in a way, and how it ended."""
     good, new = (make_template(name, SHAPE) for name in ("v1", "v2"))
     spec, plans = Spec(REPLICAS, good), [Plan(good, SHAPE, ("good",)), Plan(new, SHAPE, (way,))]
     config = Config(spec, plans, Faults(lag=0.02), leased=False, images=ImagePlan())
-    world = CountingWorld(config, SEED)
+    world = CountingWorld(config, seed)
     world.run_until(world.now + 120)
     world.counting.requests.clear()
     world.api.put_guarded(spec=replace(spec, template=new))
@@ -77,14 +78,18 @@ def count_requests(way: str) -> tuple[Counter[str], RolloutStatus]:
 @pytest.mark.parametrize(
     ("way", "ends", "most"),
     [
-        pytest.param("good", RolloutStatus.SUCCESSFUL, 14, id="good, 12 s"),
-        pytest.param("slow", RolloutStatus.SUCCESSFUL, 35, id="good, 58 s"),
-        pytest.param("oom", RolloutStatus.ROLLBACK_SUCCESSFUL, 15, id="bad, 2 s"),
+        pytest.param("good", RolloutStatus.SUCCESSFUL, 13.9, id="good, 12 s"),
+        pytest.param("slow", RolloutStatus.SUCCESSFUL, 36.3, id="good, 58 s"),
+        pytest.param("oom", RolloutStatus.ROLLBACK_SUCCESSFUL, 15.4, id="bad, 2 s"),
     ],
 )
 def test_a_rollout_of_ten_pods_makes_no_more_requests_than_this(
-    way: str, ends: RolloutStatus, most: int
+    way: str, ends: RolloutStatus, most: float
 ) -> None:
-    found, status = count_requests(way)
-    assert status is ends
-    assert found.total() <= most, dict(found)
+    all_found: Counter[str] = Counter()
+    for seed in SEEDS:
+        found, status = count_requests(way, seed)
+        assert status is ends, seed
+        all_found += found
+        close_last_world()
+    assert all_found.total() / len(SEEDS) <= most, dict(all_found)

@@ -100,7 +100,7 @@ BROKEN = {
         # Rare: most failed writes of ReplicaSets are done again at once.
         Kit(executor=SwallowingExecutor),
         words="nothing was decided again|not followed",
-        steps=1500,
+        steps=4000,
     ),
     "acts before the status": Broken(Kit(executor=HastyExecutor), words="before its status"),
     "drops a watch event": Broken(

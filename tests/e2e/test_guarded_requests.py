@@ -93,7 +93,10 @@ def test_an_undo_to_a_revision_that_failed_once_brings_no_hold_back(world: Names
     status = until_guard(world, "ROLLBACK_SUCCESSFUL")
     failed = status["hold"]["failed"]
     world.apply(deployment(image="web:3"))
-    until(lambda: guard_status(world), lambda status: status.get("lastCompletedRevision") == 3)
+    until(
+        lambda: guard_status(world),
+        lambda status: status.get("lastCompletedRevision") == 3 and not status.get("hold"),
+    )
     assert_nothing_of_ours(find(world, "deployment"))
     marked = world.apps.read_namespaced_replica_set(failed, world.namespace)
     assert marked.metadata.annotations["tripswitch.dev/tripped"] == failed
@@ -106,8 +109,8 @@ def test_an_undo_to_a_revision_that_failed_once_brings_no_hold_back(world: Names
         ),
     )
     assert images(world) == ["web:2"] * 4
-    assert_nothing_of_ours(find(world, "deployment"))
     until(lambda: guard_status(world), lambda status: not status.get("hold"))
+    assert_nothing_of_ours(find(world, "deployment"))
     assert not {"WorkloadResumed", "HoldFound"} & {reason for reason, _ in world.events()}
     taken = [one for one in find_requests(world) if one.words == "patch deployments"]
     assert len([one for one in taken if one.code == 200]) == 3, "paused, resumed, freed of the copy"

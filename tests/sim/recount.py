@@ -168,7 +168,8 @@ class Recount:
             self._held_at = None
         elif self._held_at is None:
             self._held_at = look.now
-            if live and self._count_healthy(look) == len(live):
+            whole = live and self._count_healthy(look) == len(live)
+            if whole and not self._lacks_pods(look):
                 self._progressed_at = max(look.now, self._progressed_at)
 
     def _is_awaited(self, look: Look) -> bool:
@@ -181,11 +182,18 @@ class Recount:
             return (
                 error is not None and error.digest == spec.template.digest and not error.name_taken
             )
+        replaced = rs.observed and self._lacks_pods(look)
+        return replaced or bool(rs.create_error or self._awaited(look))
+
+    def _lacks_pods(self, look: Look) -> bool:
+        """Whether there are pods that failed as a whole, and none in their place."""
+        rs = find_set(look, self.rollout.revision)
+        if rs is None:
+            return False
         live = sum(pod.live for pod in rs.pods)
         braked = {one.replica_set: one.size for one in self._memory(look).storms}
         size = live if rs.deleting else braked.get(rs.name, rs.size)  # R8
-        over = any(pod.phase in ("Failed", "Succeeded") for pod in rs.pods)
-        return bool(rs.create_error or self._awaited(look)) or (live < size and over)
+        return live < size and any(pod.phase in ("Failed", "Succeeded") for pod in rs.pods)
 
     def _awaited(self, look: Look) -> list[PodView]:
         spec = look.snapshot.guarded.spec

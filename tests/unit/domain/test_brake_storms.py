@@ -132,6 +132,30 @@ def test_v_a_good_rollout_after_a_storm_waits_for_a_controller_that_is_away() ->
     assert world.state() is RolloutStatus.IN_PROGRESS
 
 
+def test_p1_a_controller_that_is_late_at_each_try_does_not_begin_the_clock_anew() -> None:
+    """R8: one pod is healthy, all others are rejected; the clock only stands still meanwhile (world 30000126)."""
+    world = stormy()
+    while not any(pod.ready_since for pod in world.replica_set("v2").pods):
+        world.look(5.0)
+        accept(world, "v2")
+    tries = 0
+    for _ in range(150):
+        if world.state() is not RolloutStatus.IN_PROGRESS:
+            break
+        size = world.sizes()["v2"]
+        world.reject("v2").look(5.0)
+        if (
+            world.sizes().get("v2", 0) > size
+        ):  # another pod is tried, and the controller has not looked yet
+            tries += 1
+            found = world.replica_set("v2")
+            there = tuple(pod for pod in found.pods if pod.ready_since is not None or not pod.live)
+            world.put(replace(found, pods=there, observed=False)).look(0.1)
+            world.put(replace(world.replica_set("v2"), observed=True))
+    assert tries > 3
+    assert "CircuitBreakerTriggered" in world.events
+
+
 def test_p1_the_clock_stands_still_at_once_when_a_stormy_rollout_is_scaled_to_0() -> None:
     """W3: the second look at the same snapshot finds nothing more (world 19030000018)."""
     world = stormy().want(replicas=0)

@@ -46,7 +46,7 @@ def run_clock(draft: Draft) -> Draft:
     elif rollout.held_at is None:
         counts = draft.counts_of(rollout.revision)
         # All that could become healthy until now is: what is launched next has the whole deadline.
-        done = counts.live > 0 and counts.healthy == counts.live
+        done = 0 < counts.live == counts.healthy and not _lacks_pods(draft)
         rollout = replace(progress(rollout, now) if done else rollout, held_at=now)
     return draft.with_memory(rollout=rollout)
 
@@ -57,12 +57,17 @@ def _is_anything_awaited(draft: Draft) -> bool:
     if target is None:
         digest = draft.spec.template.digest
         return error is not None and error.digest == digest and not error.name_taken
+    # A controller that has not looked at the latest size makes no pod in place of a failed one.
+    replaced = target.observed and _lacks_pods(draft)
+    return replaced or bool(target.create_error) or bool(find_awaited(draft))
+
+
+def _lacks_pods(draft: Draft) -> bool:
+    """Whether pods of the target have failed as a whole, and none is there in their place."""
     counts = draft.counts_of(draft.rollout.revision)
     size = min(counts.size, draft.spec.replicas)  # one that a storm holds (R8) may have been larger
-    failed = any(pod.phase in OVER for pod in target.pods)
-    # A controller that has not looked at the latest size makes no pod in place of a failed one.
-    replaced = failed and target.observed and counts.live < size
-    return replaced or bool(target.create_error) or bool(find_awaited(draft))
+    pods = () if draft.target is None else draft.target.pods
+    return counts.live < size and any(pod.phase in OVER for pod in pods)
 
 
 def find_awaited(draft: Draft) -> list[PodView]:

@@ -280,6 +280,16 @@ def test_r7_the_revision_that_completed_before_follows_replicas(world: Any) -> N
         assert "frozen" not in reason(told)
 
 
+@pytest.mark.parametrize("world", [pytest.param(stalled, id="B4"), pytest.param(aborted, id="C2")])
+def test_r7_it_comes_back_from_0_also_where_the_failed_replica_set_was_deleted(world: Any) -> None:
+    """World 30000241: scaled to 0 for the night; nothing that has pods remembers ``replicas``."""
+    told = world()
+    del told.replica_sets[told.replica_set("v2").name]
+    for replicas in (0, 5):
+        scale(told, replicas)
+        assert told.sizes() == ({"v1": replicas} if replicas else {})
+
+
 def test_b3_without_scaling_nothing_grows() -> None:
     world = stalled(strategy=Percentages(50, 200), healthy=2)
     assert world.sizes() == {"v2": 2}

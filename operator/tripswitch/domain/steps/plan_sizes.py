@@ -115,12 +115,12 @@ def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) 
         # F10: what its pods wait for may still come, and then the rollback continues.
         held += target.waiting + max(0, target.size - target.live)
     kept = [replace(target, size=min(target.size, held)), *others]
-    scaled = [target, *_active(others)]
+    growing = _find_growing_while_stalled(draft, others)
+    # Its ReplicaSet may be gone, and with it what it was sized for.
+    scaled = [target, *_active(others), *(growing if draft.target is None else ())]
     most = replicas if is_scaled_down(scaled, replicas) else draft.bounds.upper
     sizes = lower(kept, take_in_order(kept, most), most, replicas)
     total = sum(sizes.values())
-    growing = _find_growing_while_stalled(draft, others)
-    # Its ReplicaSet may be gone, and with it what it was sized for.
     stuck = draft.target is None and not growing
     if total >= replicas or not (stuck or is_scaled_up(scaled, replicas)):
         return Plan(sizes, followed=total <= most)

@@ -12,6 +12,7 @@ import logging
 from tripswitch.cluster.client import Client
 from tripswitch.cluster.errors import ApiError, ConflictError, NotFoundError
 from tripswitch.cluster.hold_requests import build_hold_request
+from tripswitch.cluster.latest_queue import LatestQueue
 from tripswitch.cluster.workload_store import WorkloadStore
 from tripswitch.cluster.workloads import Target
 from tripswitch.domain.steps.plan_hold import release
@@ -33,25 +34,16 @@ class Leftovers:
         self._client = client
         self._store = store
         self._gate = gate
-        self._waiting: dict[Target, Workload] = {}
-        self._some = asyncio.Event()
-        store.workloads.marked = self.take
-
-    def take(self, target: Target, workload: Workload) -> None:
-        """Take a version of a workload that has a mark and no breaker."""
-        self._waiting[target] = workload
-        self._some.set()
+        self._waiting = LatestQueue[Target, Workload]()
+        store.workloads.marked = self._waiting.put
 
     async def run(self) -> None:
         """Clean until cancelled."""
         await self._gate.wait()
         while True:
-            await self._some.wait()
-            self._some.clear()
-            while self._waiting:
-                target, workload = self._waiting.popitem()
-                if not self._store.is_guarded(target):
-                    await self._clean(target, workload)
+            target, workload = await self._waiting.take()
+            if not self._store.is_guarded(target):
+                await self._clean(target, workload)
 
     async def _clean(self, target: Target, workload: Workload) -> None:
         """Send what is to be done first; the answer brings the rest.
@@ -59,16 +51,18 @@ class Leftovers:
         The mark goes last: it is the note that there is something left. A write that fails is tried again with
         the next version of the workload.
         """
-        for action in release(workload, resume=False)[-1:]:
-            request = build_hold_request(action, 0.0)  # no time stands in what is taken away
-            path = request.resource.path(target.namespace, target.name, request.subresource)
-            try:
-                answer = await self._client.request(
-                    "PATCH", path, body=request.body, content_type=request.content_type
-                )
-            except (ConflictError, NotFoundError):
-                continue  # its next version comes
-            except ApiError as error:
-                logger.warning("what a trip left on %s %s/%s: %s", *target, error)
-            else:
-                self._store.workloads.upsert(workload.kind, answer)
+        actions = release(workload, resume=False)
+        if not actions:
+            return
+        request = build_hold_request(actions[-1], 0.0)  # no time stands in what is taken away
+        path = request.resource.path(target.namespace, target.name, request.subresource)
+        try:
+            answer = await self._client.request(
+                "PATCH", path, body=request.body, content_type=request.content_type
+            )
+        except (ConflictError, NotFoundError):
+            return  # its next version comes
+        except ApiError as error:
+            logger.warning("what a trip left on %s %s/%s: %s", *target, error)
+        else:
+            self._store.workloads.upsert(workload.kind, answer)

@@ -16,6 +16,7 @@ from tripswitch.api.identity import API_VERSION, BREAKER_KIND
 from tripswitch.api.tolerant import field, read_text
 from tripswitch.cluster.client import MERGE_PATCH, Client
 from tripswitch.cluster.errors import AlreadyExistsError, ApiError, NotFoundError
+from tripswitch.cluster.latest_queue import LatestQueue
 from tripswitch.cluster.resources import CIRCUIT_BREAKERS
 from tripswitch.cluster.store import Record
 from tripswitch.cluster.workload_index import (
@@ -88,15 +89,13 @@ class OptIn:
         self._store = store
         self._gate = gate
         self._retry_seconds = retry_seconds
-        self._waiting: dict[Target, None] = {}
-        self._some = asyncio.Event()
+        self._waiting = LatestQueue[Target, None]()
         self.namespaces = NamespaceLabels(self)
         store.changed = self.mark
 
     def mark(self, target: Target) -> None:
         """Have a workload looked at."""
-        self._waiting[target] = None
-        self._some.set()
+        self._waiting.put(target, None)
 
     def mark_namespace(self, namespace: str) -> None:
         """Have all workloads of a namespace looked at."""
@@ -108,12 +107,8 @@ class OptIn:
         """Look until cancelled."""
         await self._gate.wait()
         while True:
-            await self._some.wait()
-            self._some.clear()
-            while self._waiting:
-                target = next(iter(self._waiting))
-                del self._waiting[target]
-                await self._try(target)
+            target, _ = await self._waiting.take()
+            await self._try(target)
 
     async def _try(self, target: Target) -> None:
         try:

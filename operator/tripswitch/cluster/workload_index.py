@@ -109,9 +109,8 @@ class WorkloadIndex:
             before = None
         view, wish = None, read_text(field(metadata, "labels", OPT_IN))
         if field(metadata, "deletionTimestamp"):
-            wish = (
-                OFF  # as good as gone; what is made for it now would outlive an orphaning deletion
-            )
+            # As good as gone: a breaker made for it now would outlive an orphaning deletion.
+            wish = OFF
         elif guarded:  # Typed lists leave the kind of their items out.
             view = see_workload({**raw, "kind": kind}, None if before is None else before.view)
         self._put(Brief(target, uid, version, wish, view), before)

@@ -279,9 +279,7 @@ async def test_the_next_page_is_on_its_way_while_one_is_read() -> None:
     async with serve_in_memory(handle) as client:
         seen = []
         async for _ in client.pages(PODS.path()):
-            await asyncio.sleep(
-                0
-            )  # this reader lets others run once; one that does not is asked before
+            await asyncio.sleep(0)  # the reader gives others one turn, and the request is there
             seen.append(list(asked))
     assert seen == [["first", "second"], ["first", "second", "third"], ["first", "second", "third"]]
 

@@ -129,6 +129,16 @@ class MissingReferences(Compact):
     )
 
 
+class ShortRuns(ApiModel):
+    """A container of the completed revision whose latest runs each ended within 10 minutes."""
+
+    pod: str = Field(description="UID of its pod.")
+    container: str = Field(description="The container.")
+    restarts_before: int = Field(
+        default=0, description="Its restarts before the first of these runs."
+    )
+
+
 class Storm(ApiModel):
     """A ReplicaSet that is held because its pods fail as soon as they are created (rule R8)."""
 
@@ -200,6 +210,10 @@ class CommonStatus(ApiModel):
         default=(),
         description="Available, Progressing, Ready, Stalled, Reconciling.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+    short_runs: tuple[ShortRuns, ...] = Field(
+        default=(),
+        description="Containers of the completed revision that ended soon after their start; CrashLooping follows.",
     )
     observed_retry: str | None = Field(
         default=None, description="The last value seen of the retry annotation (rule C1)."

@@ -21,11 +21,22 @@ SAID = (
 )
 
 
-def show(world: ManualCluster, *containers: ContainerView, count: int = 4) -> ManualCluster:
-    """Give the first pods of revision 1 these containers."""
+def show(
+    world: ManualCluster,
+    *containers: ContainerView,
+    count: int = 4,
+    created_at: float | None = None,
+) -> ManualCluster:
+    """Give the first pods of revision 1 these containers; the pods are young unless told otherwise."""
     found = world.replica_set("v1")
     changed = tuple(
-        pod(one.name, *containers, ready_since=one.ready_since) for one in found.pods[:count]
+        pod(
+            one.name,
+            *containers,
+            ready_since=one.ready_since,
+            created_at=world.now if created_at is None else created_at,
+        )
+        for one in found.pods[:count]
     )
     world.replica_sets[found.name] = replace(found, pods=(*changed, *found.pods[count:]))
     return world.settle(1.0)
@@ -73,6 +84,75 @@ def test_what_is_no_crash_loop(one: ContainerView) -> None:
     world = show(completed(), one, container("setup", role=INIT))
     assert world.condition("CrashLooping") is None
     assert "CrashLooping" not in world.events
+
+
+LONG_AGO = START - 86_400.0
+
+
+def crash(world: ManualCluster, restarts: int) -> None:
+    """Let each container of a day-old pod, which restarted as often before, crash within a minute."""
+    down = waiting("CrashLoopBackOff", restarts=restarts, last_ended=MINUTE)
+    show(world, down, created_at=LONG_AGO)
+    show(world, up(world.now, restarts + 1), created_at=LONG_AGO)
+
+
+def test_restarts_before_a_run_of_ten_minutes_do_not_count() -> None:
+    world = completed()
+    for before in range(9, 12):
+        crash(world, before)
+        assert world.condition("CrashLooping") is None
+    show(world, up(world.now - 600, 12), created_at=LONG_AGO)
+    assert world.status.memory.short_runs == ()
+    for before in range(12, 15):
+        crash(world, before)
+        assert world.condition("CrashLooping") is None
+    crash(world, 15)
+    found = world.condition("CrashLooping")
+    assert found is not None
+    assert found.message == SAID
+
+
+def test_a_restart_that_was_not_seen_waiting_counts() -> None:
+    world = completed()
+    for restarts in range(10, 13):
+        show(world, up(world.now, restarts), created_at=LONG_AGO)
+        assert world.condition("CrashLooping") is None
+    show(world, up(world.now, 13), created_at=LONG_AGO)
+    assert world.condition("CrashLooping") is not None
+
+
+def test_it_wakes_to_forget_a_crash_when_its_container_has_run_for_ten_minutes() -> None:
+    world = completed()
+    crash(world, 9)
+    assert [one.restarts_before for one in world.status.memory.short_runs] == [9] * 4
+    began = world.now
+    while (wakes := world.look().wake_at) is not None:
+        world.now = wakes
+    assert 598 <= world.now - began <= 600
+    assert world.status.memory.short_runs == ()
+
+
+def test_the_next_rollout_does_not_forget_the_crashes_of_pods_that_stay() -> None:
+    world = completed()
+    crash(world, 9)
+    remembered = world.status.memory.short_runs
+    assert remembered
+    world.apply("v2").settle(1.0)
+    assert world.state() is RolloutStatus.IN_PROGRESS
+    gone = {one.pod for one in remembered} - {one.uid for one in world.replica_set("v1").pods}
+    assert world.status.memory.short_runs == tuple(one for one in remembered if one.pod not in gone)
+
+
+def test_no_more_than_fifty_containers_are_remembered_and_of_all_others_each_restart_counts() -> (
+    None
+):
+    world = completed()
+    many = [up(START, 4, name=f"c{number}") for number in range(13)]
+    show(world, *many, created_at=LONG_AGO)
+    assert len(world.status.memory.short_runs) == 50
+    found = world.condition("CrashLooping")
+    assert found is not None
+    assert "container c11 of 1 pod, container c12 of 1 pod restarted" in found.message
 
 
 def test_the_containers_are_named_with_the_number_of_their_pods() -> None:

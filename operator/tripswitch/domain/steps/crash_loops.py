@@ -6,11 +6,15 @@ well. Nothing watches it afterwards (S3), so a condition, one event and a metric
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.ended_runs import NODE_ENDED
 from tripswitch.domain.rules.health import STEADY_SECONDS
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.memory import ShortRuns
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, PodView
 from tripswitch.domain.values.time import Instant
 
@@ -18,28 +22,33 @@ CRASH_LOOPING = "CrashLooping"
 """The condition's type. It is there only while it is True."""
 
 MOST_RESTARTS = 3
-"""A container that restarted more often, and ran for 10 minutes neither before nor since, is in a loop."""
+"""A container that restarted more often, and ran for 10 minutes at no time between, is in a loop."""
+
+MOST_REMEMBERED = 50
+"""Containers whose earlier restarts are remembered; of those beyond, each restart counts."""
 
 
 def report_crash_loops(draft: Draft) -> Draft:
     """Say once that containers crash in a loop, and wake when the first of them has run for long enough."""
+    draft = _remember_short_runs(draft)
+    moments = [
+        _steady_at(one) for pod in _watched_pods(draft) for one in _find_short(pod, draft.now)
+    ]
+    draft = draft.wake(min((moment for moment in moments if moment is not None), default=None))
     words = describe_crash_loops(draft)
-    if not words:
-        return draft
-    moments = [until for pod in _live_pods(draft) for one in _find_loops(pod, draft.now)
-               if (until := _steady_at(one)) is not None]  # fmt: skip
-    draft = draft.wake(min(moments, default=None))
-    if any(condition.type == CRASH_LOOPING for condition in draft.memory.conditions):
+    if not words or any(one.type == CRASH_LOOPING for one in draft.memory.conditions):
         return draft
     return draft.say(EventReason.CRASH_LOOPING, words)
 
 
 def describe_crash_loops(draft: Draft) -> str:
     """Return which containers of the completed revision restart again and again; empty if none does."""
+    before = {(one.pod, one.container): one.restarts_before for one in draft.memory.short_runs}
     names: dict[str, int] = {}
-    for pod in _live_pods(draft):
-        for one in _find_loops(pod, draft.now):
-            names[one.name] = names.get(one.name, 0) + 1
+    for pod in _watched_pods(draft):
+        for one in _find_short(pod, draft.now):
+            if one.restarts - before.get((pod.uid, one.name), 0) > MOST_RESTARTS:
+                names[one.name] = names.get(one.name, 0) + 1
     if not names:
         return ""
     told = ", ".join(
@@ -52,27 +61,46 @@ def describe_crash_loops(draft: Draft) -> str:
     )
 
 
-def _live_pods(draft: Draft) -> list[PodView]:
+def _remember_short_runs(draft: Draft) -> Draft:
+    """Note from where the restarts of each container count: those before a run of 10 minutes do not."""
+    pods = [pod for one in draft.snapshot.replica_sets for pod in one.pods if pod.live]
+    short = {(pod.uid, one.name) for pod in pods for one in _find_short(pod, draft.now)}
+    kept = [one for one in draft.memory.short_runs if (one.pod, one.container) in short]
+    known = {(one.pod, one.container) for one in kept}
+    new = [
+        ShortRuns(pod.uid, one.name, _count_before(pod, one, draft.now))
+        for pod in _watched_pods(draft)
+        for one in _find_short(pod, draft.now)
+        if (pod.uid, one.name) not in known
+    ]
+    found = (*kept, *new)[:MOST_REMEMBERED]
+    return replace(draft, memory=replace(draft.memory, short_runs=found))
+
+
+def _count_before(pod: PodView, container: ContainerView, now: Instant) -> int:
+    """Return the restarts before the first short run that is certain: the latest, if the pod is older."""
+    if now - pod.created_at < STEADY_SECONDS:
+        return 0
+    restarted = container.running_since is not None
+    return max(0, container.restarts - restarted)
+
+
+def _watched_pods(draft: Draft) -> list[PodView]:
     """Return the pods of the completed revision; none while a rollout goes on or has failed."""
     if draft.rollout.status not in rollout_states.SUCCEEDED or draft.target is None:
         return []
     return [pod for pod in draft.target.pods if pod.live and not pod.disrupted]
 
 
-def _find_loops(pod: PodView, now: Instant) -> list[ContainerView]:
-    return [one for one in pod.containers if _is_looping(one, now)]
-
-
-def _is_looping(container: ContainerView, now: Instant) -> bool:
-    last = container.ended or container.last_ended
-    if container.restarts <= MOST_RESTARTS or container.role is ContainerRole.INIT or last is None:
-        return False
-    steady = _steady_at(container)
-    return (
-        last.seconds < STEADY_SECONDS
-        and last.reason not in NODE_ENDED
-        and (steady is None or now < steady)
-    )
+def _find_short(pod: PodView, now: Instant) -> Iterator[ContainerView]:
+    """Yield the containers whose latest run was short, and whose present one is not long yet."""
+    for one in pod.containers:
+        last = one.ended or one.last_ended
+        if one.role is ContainerRole.INIT or last is None or last.reason in NODE_ENDED:
+            continue
+        steady = _steady_at(one)
+        if last.seconds < STEADY_SECONDS and (steady is None or now < steady):
+            yield one
 
 
 def _steady_at(container: ContainerView) -> Instant | None:

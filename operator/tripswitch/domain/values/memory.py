@@ -180,6 +180,17 @@ class ConditionState:
 
 
 @dataclass(frozen=True, slots=True)
+class ShortRuns:
+    """A container of a completed revision that ended within 10 minutes of its start, until it runs for so long."""
+
+    pod: str
+    """The pod's UID."""
+    container: str
+    restarts_before: int = 0
+    """Its restarts before the first of these runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What a restart must not lose. The default is that of an object never looked at."""
 
@@ -195,6 +206,8 @@ class Memory:
     conditions: tuple[ConditionState, ...] = ()
     missing_references: MissingReferences | None = None
     """What new pods of the revision for a rollback need and is not there (B9); None: nothing is known to be missing."""
+    short_runs: tuple[ShortRuns, ...] = field(default=(), metadata=PROGRESS)
+    """What the condition CrashLooping is found from."""
     storms: tuple[Storm, ...] = ()
     """ReplicaSets that are held at a size because their pods fail as soon as they are made (R8)."""
     collision_count: int = 0

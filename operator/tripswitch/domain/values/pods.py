@@ -104,7 +104,7 @@ class PodView:
     unready_by_node: bool = False
     waiting_for: str = ""
     being_set_up: bool = False
-    """Its its image, volumes or network are not ready yet, as ``waiting_for`` says."""
+    """Its image, volumes or network are not ready yet, as ``waiting_for`` says."""
     gated: bool = False
     """It has ``readinessGates``, from its template or from an admission webhook."""
     node: str = ""

@@ -149,6 +149,8 @@ def test_a_rollout_that_is_well_exits_with_0_and_a_deployment_will_do() -> None:
         ((), "kind: Service", 1, "error: the manifest has no GuardedDeployment and no Deployment"),
         ((), "a: [", 1, "error: not YAML"),
         ((), "kind: Deployment\nspec: {replicas: many}", 1, "error: spec."),
+        ((), manifest(10_001), 1, "error: spec.replicas is 10001, and simulate plays at most 10000"),
+        (("--replicas", "10001"), manifest(), 2, "10001 is not in the range 0<=x<=10000"),
     ],
 )
 def test_what_makes_no_sense_is_explained(

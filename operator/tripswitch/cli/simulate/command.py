@@ -46,6 +46,9 @@ CONTINUE at once, and no alarm fires.
 Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had not ended.
 """
 
+MOST_PODS = 10_000
+"""The largest rollout that is played, in pods: it takes some seconds, and so does its output."""
+
 
 @click.command(help=HELP)
 @click.option(
@@ -62,7 +65,9 @@ Exit code: 0 if the rollout COMPLETED, 1 if it FAILED, was rolled back, or had n
     help="What happens to the pods. Default: all become healthy.",
 )
 @click.option(
-    "--replicas", type=click.IntRange(min=0), help="Use this number instead of the manifest's."
+    "--replicas",
+    type=click.IntRange(0, MOST_PODS),
+    help="Use this number instead of the manifest's.",
 )
 @click.option(
     "--first",
@@ -97,6 +102,11 @@ def simulate(
         guarded = load_guarded(file.read())
     if replicas is not None:
         guarded = replace(guarded, spec=replace(guarded.spec, replicas=replicas))
+    if guarded.spec.replicas > MOST_PODS:
+        raise Problem(
+            f"spec.replicas is {guarded.spec.replicas}, and simulate plays at most {MOST_PODS} pods: "
+            "name a smaller number with --replicas"
+        )
     played = simulate_rollout(guarded, script, first=first, seconds=minutes * 60)
     if output == "text":
         console = make_console()

@@ -6,8 +6,9 @@ well. Nothing watches it afterwards (S3), so a condition, one event and a metric
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import chain, islice
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.ended_runs import NODE_ENDED
@@ -30,11 +31,9 @@ MOST_REMEMBERED = 50
 
 def report_crash_loops(draft: Draft) -> Draft:
     """Say once that containers crash in a loop, and wake when the first of them has run for long enough."""
-    draft = _remember_short_runs(draft)
-    moments = [
-        _steady_at(one) for pod in _watched_pods(draft) for one in _find_short(pod, draft.now)
-    ]
-    draft = draft.wake(min((moment for moment in moments if moment is not None), default=None))
+    short = list(_find_short(_watched_pods(draft), draft.now))
+    moments = [moment for _, one in short if (moment := _steady_at(one)) is not None]
+    draft = _remember(draft, short).wake(min(moments, default=None))
     words = describe_crash_loops(draft)
     if not words or any(one.type == CRASH_LOOPING for one in draft.memory.conditions):
         return draft
@@ -45,10 +44,9 @@ def describe_crash_loops(draft: Draft) -> str:
     """Return which containers of the completed revision restart again and again; empty if none does."""
     before = {(one.pod, one.container): one.restarts_before for one in draft.memory.short_runs}
     names: dict[str, int] = {}
-    for pod in _watched_pods(draft):
-        for one in _find_short(pod, draft.now):
-            if one.restarts - before.get((pod.uid, one.name), 0) > MOST_RESTARTS:
-                names[one.name] = names.get(one.name, 0) + 1
+    for pod, one in _find_short(_watched_pods(draft), draft.now):
+        if one.restarts - before.get((pod.uid, one.name), 0) > MOST_RESTARTS:
+            names[one.name] = names.get(one.name, 0) + 1
     if not names:
         return ""
     told = ", ".join(
@@ -61,19 +59,20 @@ def describe_crash_loops(draft: Draft) -> str:
     )
 
 
-def _remember_short_runs(draft: Draft) -> Draft:
+def _remember(draft: Draft, watched: list[tuple[PodView, ContainerView]]) -> Draft:
     """Note from where the restarts of each container count: those before a run of 10 minutes do not."""
-    pods = [pod for one in draft.snapshot.replica_sets for pod in one.pods if pod.live]
-    short = {(pod.uid, one.name) for pod in pods for one in _find_short(pod, draft.now)}
-    kept = [one for one in draft.memory.short_runs if (one.pod, one.container) in short]
+    kept = draft.memory.short_runs
+    if kept:  # also of pods that stay while the next rollout goes on
+        pods = [pod for one in draft.snapshot.replica_sets for pod in one.pods if pod.live]
+        short = {(pod.uid, one.name) for pod, one in _find_short(pods, draft.now)}
+        kept = tuple(one for one in kept if (one.pod, one.container) in short)
     known = {(one.pod, one.container) for one in kept}
-    new = [
+    new = (
         ShortRuns(pod.uid, one.name, _count_before(pod, one, draft.now))
-        for pod in _watched_pods(draft)
-        for one in _find_short(pod, draft.now)
+        for pod, one in watched
         if (pod.uid, one.name) not in known
-    ]
-    found = (*kept, *new)[:MOST_REMEMBERED]
+    )
+    found = tuple(islice(chain(kept, new), MOST_REMEMBERED))
     return replace(draft, memory=replace(draft.memory, short_runs=found))
 
 
@@ -92,15 +91,16 @@ def _watched_pods(draft: Draft) -> list[PodView]:
     return [pod for pod in draft.target.pods if pod.live and not pod.disrupted]
 
 
-def _find_short(pod: PodView, now: Instant) -> Iterator[ContainerView]:
+def _find_short(pods: Iterable[PodView], now: Instant) -> Iterator[tuple[PodView, ContainerView]]:
     """Yield the containers whose latest run was short, and whose present one is not long yet."""
-    for one in pod.containers:
-        last = one.ended or one.last_ended
-        if one.role is ContainerRole.INIT or last is None or last.reason in NODE_ENDED:
-            continue
-        steady = _steady_at(one)
-        if last.seconds < STEADY_SECONDS and (steady is None or now < steady):
-            yield one
+    for pod in pods:
+        for one in pod.containers:
+            last = one.ended or one.last_ended
+            if last is None or one.role is ContainerRole.INIT or last.reason in NODE_ENDED:
+                continue
+            steady = _steady_at(one)
+            if last.seconds < STEADY_SECONDS and (steady is None or now < steady):
+                yield pod, one
 
 
 def _steady_at(container: ContainerView) -> Instant | None:

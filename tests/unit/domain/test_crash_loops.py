@@ -137,10 +137,19 @@ def test_the_next_rollout_does_not_forget_the_crashes_of_pods_that_stay() -> Non
     crash(world, 9)
     remembered = world.status.memory.short_runs
     assert remembered
+    since = world.replica_set("v1").pods[0].containers[0].running_since
+    assert since is not None
     world.apply("v2").settle(1.0)
     assert world.state() is RolloutStatus.IN_PROGRESS
     gone = {one.pod for one in remembered} - {one.uid for one in world.replica_set("v1").pods}
     assert world.status.memory.short_runs == tuple(one for one in remembered if one.pod not in gone)
+    while (wakes := world.look().wake_at) is not None and wakes < since + 600:
+        world.now = wakes
+    assert world.status.memory.short_runs != ()
+    assert wakes == since + 600
+    world.now = wakes
+    world.look()
+    assert world.status.memory.short_runs == ()
 
 
 def test_no_more_than_fifty_containers_are_remembered_and_of_all_others_each_restart_counts() -> (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain, islice
 
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.ended_runs import NODE_ENDED
@@ -31,7 +30,7 @@ MOST_REMEMBERED = 50
 
 def report_crash_loops(draft: Draft) -> Draft:
     """Say once that containers crash in a loop, and wake when the first of them has run for long enough."""
-    short = list(_find_short(_watched_pods(draft), draft.now))
+    short = _find_remembered(draft)
     moments = [moment for _, one in short if (moment := _steady_at(one)) is not None]
     draft = _remember(draft, short).wake(min(moments, default=None))
     words = describe_crash_loops(draft)
@@ -59,21 +58,28 @@ def describe_crash_loops(draft: Draft) -> str:
     )
 
 
-def _remember(draft: Draft, watched: list[tuple[PodView, ContainerView]]) -> Draft:
+def _find_remembered(draft: Draft) -> list[tuple[PodView, ContainerView]]:
+    """Return what runs briefly in the completed revision, and what did before in pods that stay in a rollout."""
+    watched = _watched_pods(draft)
+    known = {(one.pod, one.container) for one in draft.memory.short_runs}
+    if not known:
+        return list(_find_short(watched, draft.now))
+    names = {pod.uid for pod in watched}
+    pods = (pod for one in draft.snapshot.replica_sets for pod in one.pods if pod.live)
+    return [
+        (pod, one)
+        for pod, one in _find_short(pods, draft.now)
+        if pod.uid in names or (pod.uid, one.name) in known
+    ]
+
+
+def _remember(draft: Draft, short: list[tuple[PodView, ContainerView]]) -> Draft:
     """Note from where the restarts of each container count: those before a run of 10 minutes do not."""
-    kept = draft.memory.short_runs
-    if kept:  # also of pods that stay while the next rollout goes on
-        pods = [pod for one in draft.snapshot.replica_sets for pod in one.pods if pod.live]
-        short = {(pod.uid, one.name) for pod, one in _find_short(pods, draft.now)}
-        kept = tuple(one for one in kept if (one.pod, one.container) in short)
-    known = {(one.pod, one.container) for one in kept}
-    new = (
-        ShortRuns(pod.uid, one.name, _count_before(pod, one, draft.now))
-        for pod, one in watched
-        if (pod.uid, one.name) not in known
-    )
-    found = tuple(islice(chain(kept, new), MOST_REMEMBERED))
-    return replace(draft, memory=replace(draft.memory, short_runs=found))
+    found = {(pod.uid, one.name): _count_before(pod, one, draft.now) for pod, one in short}
+    kept = {(one.pod, one.container): one for one in draft.memory.short_runs}
+    runs = [kept[key] for key in kept if key in found]
+    runs += [ShortRuns(*key, before) for key, before in found.items() if key not in kept]
+    return replace(draft, memory=replace(draft.memory, short_runs=tuple(runs[:MOST_REMEMBERED])))
 
 
 def _count_before(pod: PodView, container: ContainerView, now: Instant) -> int:

@@ -161,7 +161,7 @@ def test_no_more_than_fifty_containers_are_remembered_and_of_all_others_each_res
     assert len(world.status.memory.short_runs) == 50
     found = world.condition("CrashLooping")
     assert found is not None
-    assert "container c11 of 1 pod, container c12 of 1 pod restarted" in found.message
+    assert "container c8 of 1 pod, container c9 of 1 pod restarted" in found.message
 
 
 def test_the_containers_are_named_with_the_number_of_their_pods() -> None:

@@ -78,7 +78,7 @@ def _remember(draft: Draft, short: list[tuple[PodView, ContainerView]]) -> Draft
     found = {(pod.uid, one.name): _count_before(pod, one, draft.now) for pod, one in short}
     kept = {(one.pod, one.container): one for one in draft.memory.short_runs}
     runs = [kept[key] for key in kept if key in found]
-    runs += [ShortRuns(*key, before) for key, before in found.items() if key not in kept]
+    runs += [ShortRuns(*key, found[key]) for key in sorted(found.keys() - kept.keys())]
     return replace(draft, memory=replace(draft.memory, short_runs=tuple(runs[:MOST_REMEMBERED])))
 
 

@@ -260,9 +260,7 @@ def test_the_lowest_of_several_such_pods_is_named_also_without_a_record_of_its_r
     world.command(status=replace(world.status, memory=memory)).look()
     waits = world.condition("Progressing")
     assert waits is not None
-    assert waits.message.startswith(
-        "pod web-v0-9 of an older revision is not Ready (container web "
-    )
+    assert waits.message.startswith("pod web-v0-9 of revision 2 is not Ready (container web ")
 
 
 @pytest.mark.parametrize("ordered", [True, False])

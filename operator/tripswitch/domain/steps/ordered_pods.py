@@ -12,6 +12,7 @@ from tripswitch.domain.rules.health import LEAST_PATIENCE
 from tripswitch.domain.rules.pod_words import describe_pod
 from tripswitch.domain.steps.draft import Draft
 from tripswitch.domain.values.pods import PodView
+from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import RolloutKind
 from tripswitch.domain.values.time import Instant
 
@@ -27,20 +28,19 @@ def describe_ordered_wait(draft: Draft) -> str:
 
     A pod is named once it is not Ready for 60 s, the lowest ordinal first.
     """
-    due = [(name, pod) for name, pod in _find_waited_for(draft) if _named_at(pod) <= draft.now]
+    due = [(rs, pod) for rs, pod in _find_waited_for(draft) if _named_at(pod) <= draft.now]
     if not due:
         return ""
-    name, pod = min(due, key=lambda one: (len(one[1].name), one[1].name))
-    records = (one for one in draft.memory.revisions if one.replica_set == name)
-    of = next((f"revision {one.revision}" for one in records), "an older revision")
+    rs, pod = min(due, key=lambda one: (len(one[1].name), one[1].name))
+    numbers = (one.revision for one in draft.remembered if one.replica_set == rs.name)
     return (
-        f"pod {pod.name} of {of} is not Ready ({describe_pod(pod)}), and with podManagementPolicy OrderedReady "
+        f"pod {pod.name} of revision {next(numbers, rs.revision)} is not Ready ({describe_pod(pod)}), and with podManagementPolicy OrderedReady "
         "the StatefulSet changes no other pod until that one is Ready: repair or delete it"
     )
 
 
-def _find_waited_for(draft: Draft) -> list[tuple[str, PodView]]:
-    """Return the pods that are not Ready and were there before the rollout, with the names of their revisions.
+def _find_waited_for(draft: Draft) -> list[tuple[ReplicaSetView, PodView]]:
+    """Return the pods that are not Ready and were there before the rollout, with their revisions.
 
     They are of another revision than the rollout's; in a rollback, which others are deleted in, of its own.
     """
@@ -50,7 +50,7 @@ def _find_waited_for(draft: Draft) -> list[tuple[str, PodView]]:
         return []
     target, back = draft.target, draft.rollout.kind is RolloutKind.ROLLBACK
     return [
-        (rs.name, pod)
+        (rs, pod)
         for rs in draft.snapshot.replica_sets
         if (target is not None and rs.name == target.name) is back
         for pod in rs.pods

@@ -227,17 +227,20 @@ class Recount:
         new, at_once, reset = 0, False, False
         for raw, view in self._pods(look):
             story = self._stories.setdefault(raw.uid, PodStory(before=False))
-            was_healthy = story.healthy
+            was_healthy, found = story.healthy, 0
             for mishap in self._see(story, raw, view, look):
                 verdict = judge(mishap, spec.breaker.policy)
                 if mishap.reason in PULLS and self._excuses(look, mishap):
                     continue  # F10, D3
                 if raw.deleting or raw.disrupted or verdict == "Ignore":
                     continue
-                new += mishap.number
+                found += mishap.number
                 at_once = at_once or verdict == "FailNow"
-            reset = reset or (story.healthy and not was_healthy and not story.before)
-        if reset and spec.breaker.reset_on_healthy_task:
+            becomes_healthy = story.healthy and not was_healthy and not story.before
+            resets = becomes_healthy and spec.breaker.reset_on_healthy_task
+            reset = reset or resets
+            new += 0 if resets else found  # its own failures came before
+        if reset:
             self.count = 0
         self.count += new
         self.trips = at_once or self.count >= threshold(spec.breaker, spec.replicas)

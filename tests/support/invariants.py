@@ -239,7 +239,7 @@ def _check_same_rollout(
     found = sum(failure.count for failure in decision.failures)
     allowed = {before.failure_count + found}
     if snapshot.guarded.spec.breaker.reset_on_healthy_task:
-        allowed.add(found)
+        allowed.add(found - _count_overcome(snapshot, decision))
     if after.failure_count not in allowed:
         yield f"the count went from {before.failure_count} to {after.failure_count} with {found} new"
     if counted_pods.weigh(after.counted) > max(
@@ -258,6 +258,23 @@ def _check_same_rollout(
         lost = (known.failed and not entry.failed) or (known.unhealthy and not entry.unhealthy)
         if fell or lost or _STATES.index(entry.best_state) < _STATES.index(known.best_state):
             yield f"the marks of pod {entry.pod} fell (F7)"
+
+
+def _count_overcome(snapshot: Snapshot, decision: Decision) -> int:
+    """H2: the new failures of pods that became healthy in the same look came before that."""
+    before = snapshot.guarded.status.memory.circuit_breaker
+    if before.unlisted is not None:
+        return 0
+    known = {entry.pod: entry.best_state for entry in before.counted}
+    healthy = {
+        entry.pod
+        for entry in decision.status.memory.circuit_breaker.counted
+        if entry.best_state is BestState.HEALTHY and not entry.existed_before
+        if known.get(entry.pod) is not BestState.HEALTHY
+    }
+    pods = (pod for rs in snapshot.replica_sets for pod in rs.pods)
+    names = {pod.name for pod in pods if pod.uid in healthy}
+    return sum(failure.count for failure in decision.failures if failure.pod in names)
 
 
 def _check_stages(old: Rollout, new: Rollout) -> Iterator[str]:

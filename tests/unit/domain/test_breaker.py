@@ -18,6 +18,7 @@ from tests.support.builders import (
     pod,
     ready_pod,
     replica_set,
+    restarted,
     running,
     spec,
     stuck_pod,
@@ -386,6 +387,35 @@ def test_h2_a_pod_that_becomes_healthy_resets_the_count(
     looks: list[PodView | tuple[PodView, ...]], failures: int
 ) -> None:
     assert count(*((0.0, pods) for pods in looks)) == failures
+
+
+def recovered_pod(name: str, runs: int) -> PodView:
+    """Return a pod that failed and has run well for 20 s."""
+    return pod(name, restarted(runs, START - 20), ready_since=START - 20)
+
+
+def test_h2_failures_of_a_pod_that_is_healthy_by_now_came_before_the_reset() -> None:
+    """No look saw them: an operator that was there would have forgotten them with that reset (F7)."""
+    looks = ((0.0, crashing_pod("a")), (1.0, (crashing_pod("a", 2), recovered_pod("b", 4))))
+    assert count(*looks) == 1
+    seen = look(recovered_pod("a", 4), recovered_pod("b", 1))
+    assert (seen.breaker.failure_count, seen.breaker.failures) == (0, ())
+    assert sum(failure.count for failure in seen.failures) == 5, "failedTasks has all of them"
+    assert count((0.0, seen_again := recovered_pod("a", 1)), (1.0, crashing_pod("a", 3))) == 2
+    strict = breaker_spec(1000, reset_on_healthy_task=False)
+    assert count((0.0, seen_again), settings=strict) == 1
+
+
+def test_h2_a_failure_that_fails_at_once_does_so_also_of_a_pod_that_is_healthy_by_now() -> None:
+    policy = (PolicyRule(Verdict.FAIL_NOW, exit_codes=frozenset({1})),)
+    assert look(recovered_pod("a", 1), settings=breaker_spec(9, policy=policy)).cause is not None
+
+
+def test_h2_where_not_all_healthy_pods_have_an_entry_all_failures_of_a_look_count() -> None:
+    """F7: then it is not known which pod became healthy just now."""
+    before = Breaker(unlisted=1)
+    seen = look(recovered_pod("a", 1), recovered_pod("b", 1), before=before)
+    assert seen.breaker.failure_count == 2
 
 
 def test_h2_without_reset_on_healthy_task_the_count_never_falls() -> None:

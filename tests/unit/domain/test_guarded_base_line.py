@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.builders import crashing_pod, ready_pod, stuck_pod
+from tests.support.builders import (
+    crashing_pod,
+    pending_pod,
+    pod,
+    ready_pod,
+    restarted,
+    stuck_pod,
+)
 from tests.unit.domain.guarded_world import completed, protect
 from tripswitch.domain.values.hold_actions import HoldWorkload
 from tripswitch.domain.values.protection import WorkloadKind
+from tripswitch.domain.values.states import RolloutStatus
 
 KINDS = list(WorkloadKind)
 
@@ -31,6 +39,17 @@ def test_g2_a_new_revision_that_is_healthy_in_part_begins_with_a_base_line() -> 
     world.roll(2, *ready, *(crashing_pod(f"web-v2-{n}", 2) for n in range(3, 6)))
     world.look()
     assert world.status.memory.circuit_breaker.failure_count == 0
+    assert world.done == []
+
+
+def test_h2_a_good_rollout_in_which_each_pod_crashed_once_outlives_an_operator_that_was_away() -> None:
+    """One after the other they crashed and became healthy: no more than one failure counted at a time."""
+    world = completed(WorkloadKind.DEPLOYMENT, 6)
+    world.roll(2, pending_pod("web-v2-0")).look()
+    since = world.now + 20
+    again = [pod(f"web-v2-{n}", restarted(1, since), ready_since=since) for n in range(6)]
+    world.resize(1).resize(2, *again).change(complete=True).look(300.0)
+    assert world.state() is RolloutStatus.SUCCESSFUL
     assert world.done == []
 
 

@@ -5,7 +5,8 @@ rollout's status (``BREAKER_STATES``), so the two always agree. While it is MONI
 stages: LAUNCH until one pod of the target revision has been RUNNING, then HEALTH for the
 rest of the rollout (S1). One counter serves both stages (S2). A look folds every pod of the target
 revision into the memory: first the pods that became healthy (H2), then the failures, so that a
-failure seen together with a success is never forgotten. The order of pods does not matter.
+failure seen together with a success is never forgotten. Only those of the very pod that became healthy
+came before that. The order of pods does not matter.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ def watch_pods(
     """Fold one look at the pods of the target revision into the breaker's memory.
 
     The order is the rule: first the reset by a healthy pod (H2), then the new failures (S2), so that a
-    failure seen together with a success is counted.
+    failure seen together with a success is counted. A pod that became healthy has failed before that,
+    also where no look saw it fail: a restart of the operator must not turn the order round (F7).
     """
     threshold = compute_threshold(spec.breaker, spec.replicas)  # T4: at every look
     if target is None:
@@ -127,13 +129,15 @@ def watch_pods(
     failures = _judge_failures(looks, policy)
     resets = spec.breaker.reset_on_healthy_task and _has_healthier(looks, breaker, known)
     start = _reset(breaker, target.revision) if resets else breaker
+    later = _leave_out_overcome(looks, breaker, known) if resets else looks
+    counting = _judge_failures(later, policy)
     stage, stage_wakes = _next_stage(breaker.stage, target.pods, looks, now)
     after = replace(
         counted_pods.remember(start, looks, spec),
         stage=stage,
         threshold=threshold,
-        failure_count=start.failure_count + sum(failure.count for failure in failures),
-        failures=record_failures(start.failures, failures, target.revision, now),
+        failure_count=start.failure_count + sum(failure.count for failure in counting),
+        failures=record_failures(start.failures, counting, target.revision, now),
     )
     look_wakes = [look.wake_at for look in looks if look.wake_at is not None]
     return Watched(
@@ -161,6 +165,18 @@ def _has_healthier(looks: list[Observed], breaker: Breaker, known: dict[str, Cou
     """
     without_entry_before = breaker.unlisted or 0
     return sum(_became_healthy(look.after, known) for look in looks) > without_entry_before
+
+
+def _leave_out_overcome(
+    looks: list[Observed], breaker: Breaker, known: dict[str, Counted]
+) -> list[Observed]:
+    """Return the looks without those at pods that became healthy by them: their failures came before (H2).
+
+    Which pods became healthy is known only where each of them has an entry (F7).
+    """
+    if breaker.unlisted is not None:
+        return looks
+    return [look for look in looks if not _became_healthy(look.after, known)]
 
 
 def _reset(breaker: Breaker, revision: int) -> Breaker:

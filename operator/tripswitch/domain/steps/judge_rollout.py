@@ -7,6 +7,7 @@ from dataclasses import replace
 from tripswitch.domain.rules import rollout_states
 from tripswitch.domain.rules.bake import describe_clock
 from tripswitch.domain.rules.evidence import describe_latest
+from tripswitch.domain.rules.health import STEADY_SECONDS
 from tripswitch.domain.rules.hooks import find_waiting
 from tripswitch.domain.rules.rollout_states import Transition
 from tripswitch.domain.rules.threshold import compute_threshold
@@ -33,6 +34,7 @@ from tripswitch.domain.steps.waiting_words import describe_lateness
 from tripswitch.domain.steps.watch_alarms import advance_bake, watch_alarms
 from tripswitch.domain.steps.watch_rollout import watch_rollout
 from tripswitch.domain.values.decision import EventReason
+from tripswitch.domain.values.sight import NEVER
 from tripswitch.domain.values.states import Reason, RolloutKind, RolloutStatus
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import Spec
@@ -129,6 +131,8 @@ def _recover(draft: Draft) -> Draft:
     once for each pod.
     """
     failed = draft.rollout
+    if failed.status is RolloutStatus.FAILED:
+        return _take_for_good(draft)
     if (
         failed.status is not RolloutStatus.ROLLBACK_FAILED
         or draft.spec.paused
@@ -151,6 +155,32 @@ def _recover(draft: Draft) -> Draft:
         EventReason.ROLLBACK_STARTED,
         f"trying again to roll back to revision {failed.revision}: one more pod is healthy",
     )
+
+
+def _take_for_good(draft: Draft) -> Draft:
+    """G3: complete a guarded workload's failed revision that has run well all the same.
+
+    A trip that changed nothing (no revision to go back to, mode Observe) does not stop the workload's own
+    controller. When the workload is whole and none of its pods was other than Ready for 10 minutes, what
+    made the rollout fail is over, and the next rollout can go back to this revision. A person decides about
+    one that an alarm failed.
+    """
+    if not _may_be_good(draft) or not is_whole(draft):
+        return draft
+    revision = draft.rollout.revision
+    pods = () if draft.target is None else draft.target.pods
+    since = max((pod.ready_since for pod in pods if pod.live and pod.ready_since), default=NEVER)
+    if since + STEADY_SECONDS > draft.now:
+        return draft.wake(since + STEADY_SECONDS)
+    return judge_rollout(start_rollout(draft, revision, RolloutKind.DEPLOY))
+
+
+def _may_be_good(draft: Draft) -> bool:
+    """Return whether a failed revision is one that its trip has left to the workload's own controller."""
+    memory, alarms = draft.memory, draft.memory.alarms
+    left = draft.snapshot.protected is not None and memory.hold is None
+    by_alarm = alarms is not None and bool(alarms.triggered_alarms)
+    return left and not by_alarm and not draft.spec.paused and draft.spec.replicas > 0
 
 
 def _judge_lateness(draft: Draft, late_at: Instant) -> Draft:

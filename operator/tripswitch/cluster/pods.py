@@ -18,7 +18,7 @@ from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_
 from tripswitch.cluster.containers import Look, see_containers
 from tripswitch.cluster.marks import RETAINED_FOR, RETAINED_UNTIL, REVISION
 from tripswitch.cluster.replicasets import find_controller
-from tripswitch.domain.values.pods import ContainerView, PodPhase, PodView
+from tripswitch.domain.values.pods import ContainerRole, ContainerView, PodPhase, PodView
 from tripswitch.domain.values.time import Instant
 
 RESTARTING_ALL = "AllContainersRestarting"
@@ -87,6 +87,7 @@ def see_pod(raw: object, before: SeenPod | None, now: Instant) -> SeenPod:
         scheduled=bool(spec.get("nodeName")) or "PodScheduled" in conditions,
         containers=containers,
         generation=read_int(metadata.get("generation")),
+        ready_after=_measure_start(ready, spec, status, before) if is_ready else 0.0,
     )
     return SeenPod(
         view=view,
@@ -120,6 +121,29 @@ def _ready_since(ready: Mapping[str, Any], before: SeenPod | None, look: Look) -
             return before.view.ready_since
         return look.now  # it was lost and came back while nobody looked
     return look.since(written)
+
+
+def _measure_start(
+    ready: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    status: Mapping[str, Any],
+    before: SeenPod | None,
+) -> float:
+    """Return how long a Ready pod took for it since its start, in seconds by its node's own clock.
+
+    In an outage, or with a silent watch, nobody saw it start: by our clock it took no time then. The API does not say
+    when a startup probe succeeded. Where the last look saw that, our clock knows better.
+    """
+    written = ready.get("lastTransitionTime")
+    if before is not None and before.view.ready_since is not None:
+        if before.ready_mark == read_text(written):
+            return before.view.ready_after
+    elif before is not None and any(field(one, "startupProbe") for one in objects(spec.get("containers"))):
+        lasting = [one for one in before.view.containers if one.role is not ContainerRole.INIT]
+        if lasting and all(one.started for one in lasting):
+            return 0.0
+    began, came = _latest_start(status), parse_instant(written)
+    return 0.0 if began is None or came is None else max(0.0, came - began)
 
 
 def _unready_since(

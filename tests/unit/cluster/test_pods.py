@@ -498,6 +498,40 @@ class TestTimes:
         first = see_pod(ready_pod(since=2), None, NOW)
         assert see_pod(ready_pod(since=500), first, NOW + 60).view.ready_since == NOW + 60
 
+    @pytest.mark.parametrize("behind", [0, 300])
+    def test_f4_how_long_a_pod_took_to_become_ready_is_known_though_nobody_looked(
+        self, behind: int
+    ) -> None:
+        """In an outage it started and became Ready: by our clock in no time. Its node's clock may be off."""
+        before = see_pod(pod(waiting("ContainerCreating")), None, T0 + 1)
+        conditions = ready_pod(since=100 - behind)["status"]["conditions"]
+        raw = pod(running(started_at=3 - behind), conditions=conditions)
+        view = see_pod(raw, before, T0 + 200).view
+        assert view.ready_since == view.containers[0].running_since == T0 + 200
+        assert view.ready_after == 97
+        assert view_of(raw).ready_after == 97, "the same at first sight"
+
+    def test_f4_how_long_it_took_stays_while_it_is_ready(self) -> None:
+        first = see_pod(ready_pod(since=90), None, NOW)
+        restarted = running(restartCount=1, started_at=80)
+        again = pod(restarted, conditions=ready_pod(since=90)["status"]["conditions"])
+        assert see_pod(again, first, NOW + 60).view.ready_after == 89
+        assert see_pod(unready_pod(since=95), first, NOW + 60).view.ready_after == 0
+        back = see_pod(ready_pod(since=200), first, NOW + 60)
+        assert back.view.ready_after == 199
+
+    def test_f4_the_time_of_a_startup_probe_counts_only_where_nobody_saw_its_end(self) -> None:
+        def slow(raw: Any) -> Any:
+            raw["spec"]["containers"][0]["startupProbe"] = {"periodSeconds": 1}
+            return raw
+
+        ready = slow(ready_pod(since=302))
+        starting = see_pod(slow(pod(running(started=False, ready=False))), None, T0 + 2)
+        assert see_pod(ready, starting, T0 + 500).view.ready_after == 301
+        up = see_pod(slow(pod(running(ready=False))), starting, T0 + 300)
+        assert see_pod(ready, up, T0 + 302).view.ready_after == 0
+        assert see_pod(ready, None, T0 + 500).view.ready_after == 301
+
     def test_losing_ready_before_our_eyes_is_timed_and_kept(self) -> None:
         ready = see_pod(ready_pod(), None, NOW)
         lost = see_pod(unready_pod(since=900), ready, NOW + 60)

@@ -212,7 +212,7 @@ def find_cause(breaker: Breaker, failures: tuple[Failure, ...], revision: int) -
 def _measure(pods: tuple[PodView, ...], known: dict[str, Counted]) -> int | None:
     """F4: how long pods took from started to Ready, in whole seconds; only their first time tells."""
     lengths = [
-        math.ceil(max(0.0, pod.ready_since - started_at(pod)))
+        math.ceil(max(pod.ready_after, pod.ready_since - started_at(pod)))
         for pod in pods
         if pod.live
         and pod.ready_since is not None

@@ -85,7 +85,9 @@ class PodView:
     because the node stopped reporting, while every container still is ready. ``waiting_for`` is what
     holds up a pod that no container rule explains (the scheduler's or a volume's words). ``scheduled``
     is False as long as no scheduler has looked at the pod. ``generation`` is 1 for a pod as it was made,
-    and rises with every change of its spec; 0 if the API server does not say.
+    and rises with every change of its spec; 0 if the API server does not say. ``ready_after`` is how many
+    seconds a Ready pod took for it by its node's own clock, which counts where no look saw it start (F4); 0
+    if that is not told.
     """
 
     name: str
@@ -111,6 +113,7 @@ class PodView:
     scheduled: bool = True
     containers: tuple[ContainerView, ...] = ()
     generation: int = 0
+    ready_after: float = 0.0
 
     @property
     def live(self) -> bool:

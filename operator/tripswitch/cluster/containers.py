@@ -17,8 +17,13 @@ from tripswitch.cluster.container_spec import (
     restarts_on_resize,
 )
 from tripswitch.domain.rules.ended_runs import RESTARTED_ALL
+from tripswitch.domain.rules.pulls import is_bare_back_off
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
 from tripswitch.domain.values.time import Instant
+
+
+PULL_FAILED = frozenset({"ErrImagePull", "RegistryUnavailable"})
+"""Waiting reasons whose message says why a pull failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ def _see_run(raw: Mapping[str, Any] | None, before: ContainerView | None, look: 
         restarts=restarts,
         # A status without a state is one that waits, by the API's own definition.
         waiting=None if is_running or ended else read_text(waiting.get("reason")),
-        message=read_text(waiting.get("message")),
+        message=_see_message(waiting, before),
         running_since=since,
         started=is_running and raw.get("started") is not False,  # older servers do not say
         ended=None if is_running else ended,
@@ -164,6 +169,19 @@ def _see_run(raw: Mapping[str, Any] | None, before: ContainerView | None, look: 
         device_unhealthy=_has_unhealthy_device(raw),
         image_id=sys.intern(read_text(raw.get("imageID"))),
     )
+
+
+def _see_message(waiting: Mapping[str, Any], before: ContainerView | None) -> str:
+    """Return what a container waits for, in the words of a kubelet of Kubernetes 1.32.
+
+    Older ones do not repeat while they back off why the pull failed. The looks before may have shown it.
+    """
+    message = read_text(waiting.get("message"))
+    if before is None or not is_bare_back_off(message):
+        return message
+    if before.waiting in PULL_FAILED:
+        return read_text(f"{message}: {before.waiting}: {before.message}")
+    return before.message if before.message.startswith(message) else message
 
 
 def _has_unhealthy_device(raw: Mapping[str, Any]) -> bool:

@@ -192,6 +192,34 @@ F5 = [
 ]
 
 
+def test_f8_a_back_off_of_an_older_kubelet_keeps_why_the_pull_failed() -> None:
+    """Before Kubernetes 1.32 only ErrImagePull says it: a registry in trouble would count from the second look on."""
+
+    def pulls(reason: str, message: str) -> dict[str, Any]:
+        return pod(waiting(reason, message), phase="Pending")
+
+    def wait_for(*looks: tuple[str, str]) -> str:
+        seen: SeenPod | None = None
+        for one in looks:
+            seen = see_pod(pulls(*one), seen, NOW)
+        assert seen is not None
+        return seen.view.containers[0].message
+
+    bare, why = 'Back-off pulling image "web:2"', "429 Too Many Requests"
+    back_off, told = ("ImagePullBackOff", bare), f"{bare}: ErrImagePull: {why}"
+    assert wait_for(("ErrImagePull", why), back_off) == told
+    assert wait_for(("ErrImagePull", why), back_off, back_off) == told
+    other = ("ErrImagePull", "web:2: not found")
+    last = f"{bare}: ErrImagePull: web:2: not found"
+    assert wait_for(("ErrImagePull", why), back_off, other, back_off) == last
+    unavailable = f"{bare}: RegistryUnavailable: away"
+    assert wait_for(("RegistryUnavailable", "away"), back_off) == unavailable
+    assert wait_for(back_off) == bare
+    assert wait_for(("ContainerCreating", ""), back_off) == bare
+    new = ("ImagePullBackOff", told)
+    assert wait_for(other, new) == told
+
+
 @pytest.mark.parametrize(("raw", "expected"), [row[1:] for row in F5], ids=[r[0] for r in F5])
 def test_every_signal_of_rule_f5_is_told_apart(
     raw: dict[str, Any], expected: list[tuple[str, Verdict]]

@@ -29,6 +29,15 @@ TROUBLE = [
     pytest.param("unexpected status from HEAD request: 500 Internal Server Error", id="500"),
     pytest.param("unexpected status from HEAD request: 502 Bad Gateway", id="502"),
     pytest.param("unexpected status from HEAD request: 503 Service Unavailable", id="503"),
+    pytest.param("unexpected status from GET request: 522 <none>", id="522 of a content network"),
+    pytest.param("received unexpected HTTP status: 530 <none>", id="530 of a content network"),
+    pytest.param("unexpected status from GET request: 408 Request Timeout", id="408"),
+    pytest.param(HEAD + "context canceled", id="containerd saw no progress"),
+    pytest.param(HEAD + "http2: server sent GOAWAY and closed the connection", id="GOAWAY"),
+    pytest.param("stream error: stream ID 5; INTERNAL_ERROR; received from peer", id="HTTP/2"),
+    pytest.param(HEAD + "read tcp 10.1.2.3:443: use of closed network connection", id="cut off"),
+    pytest.param(HEAD + "dial tcp 10.1.2.3:443: connect: host is down", id="host is down"),
+    pytest.param("rpc error: code = Unavailable desc = connection error", id="no runtime"),
     pytest.param(HEAD + "dial tcp 10.1.2.3:443: i/o timeout", id="no answer"),
     pytest.param(HEAD + "context deadline exceeded", id="too slow"),
     pytest.param(HEAD + "net/http: TLS handshake timeout", id="TLS does not begin"),
@@ -40,6 +49,8 @@ TROUBLE = [
     pytest.param("RegistryUnavailable: pull failed", id="the runtime's own word"),
 ]
 OWN_FAULT = [
+    pytest.param("unexpected status from HEAD request: 404 Not Found", id="404"),
+    pytest.param("something nobody has seen 1500", id="no status code"),
     pytest.param("registry.test/web:2: not found", id="no such tag"),
     pytest.param("manifest unknown: manifest unknown", id="no such manifest"),
     pytest.param("no match for platform in manifest: not found", id="no such platform"),
@@ -219,6 +230,24 @@ def _look(breaker: Breaker, policy: tuple[PolicyRule, ...], sight: Sight) -> Bre
     stuck = pod("a", waiting("ErrImagePull", message=PREFIX + "503 Service Unavailable"))
     wish = spec(breaker=BreakerSpec(policy=policy))
     return watch_pods(breaker, replica_set(1, stuck), wish, START + 10, sight).breaker
+
+
+BARE = 'Back-off pulling image "registry.test/web:2"'
+"""All that a kubelet before Kubernetes 1.32 says in its back-off."""
+
+
+def test_f8_a_back_off_that_does_not_say_why_counts_nothing_until_a_pull_does() -> None:
+    """An operator that has just started has not seen it. The next attempt tells, and the events of all before."""
+    bare = pod("a", waiting("ImagePullBackOff", message=BARE))
+    first = watch_pods(Breaker(), replica_set(1, bare), spec(), START, CURRENT)
+    assert (first.breaker.failure_count, first.need) == (0, None)
+    told = pod("a", waiting("ErrImagePull", message=PREFIX + "web:2: not found"))
+    event = AttemptEvent("uid-a", "web", 'Failed to pull image "registry.test/web:2": not found', 2)
+    again = watch_pods(first.breaker, replica_set(1, told), spec(), START + 9, CURRENT)
+    assert again.breaker.failure_count == 1
+    sight = Sight(START + 15, None, events=(event,))
+    last = watch_pods(again.breaker, replica_set(1, told), spec(), START + 16, sight)
+    assert last.breaker.failure_count == 2
 
 
 def test_f8_it_does_not_count_however_often_the_kubelet_tries() -> None:

@@ -18,7 +18,11 @@ from tripswitch.domain.rules.failure_reasons import CANNOT_START, ENDED, IN_ONE_
 from tripswitch.domain.rules.health import (
     RUNNING_SECONDS,
 )
-from tripswitch.domain.rules.pulls import REGISTRY_UNAVAILABLE, is_registry_trouble
+from tripswitch.domain.rules.pulls import (
+    REGISTRY_UNAVAILABLE,
+    is_bare_back_off,
+    is_registry_trouble,
+)
 from tripswitch.domain.rules.rule_result import RuleResult
 from tripswitch.domain.rules.start_attempts import (
     compute_next_reading,
@@ -85,6 +89,7 @@ def _advance(container: ContainerView, tally: Tally, now: Instant, attempts: int
         container.waiting in CANNOT_START
         and ended == 0
         and not is_trouble_of_node(container.message)
+        and not is_bare_back_off(container.message)  # the next attempt says why
     )
     if not stuck:
         runs = max(tally.runs, ended)

@@ -29,6 +29,7 @@ NOT_COUNTED = frozenset(
 )
 """Errors of a registry, or of the way to it, that no revision causes (F8)."""
 
+_BARE_BACK_OFF = re.compile(r'Back-off pulling image "[^"]*"')
 _NAMES = re.compile(r'"[^"]*"|manifest \S+ in \S+')
 """Names of images and addresses: an image may be named like a trouble, such as ``web:503``."""
 
@@ -69,7 +70,7 @@ _CLASSES = (
     _Class(
         PullError.SERVER_ERROR,
         ("registryunavailable",),
-        frozenset({"500", "502", "503", "504"}),
+        frozenset(str(code) for code in range(500, 600)),  # 520 to 530 are of content networks
     ),
     _Class(PullError.CERTIFICATE, ("x509: ", "tls: ", "gave http response to https client")),
     _Class(PullError.NO_SUCH_HOST, ("no such host",)),
@@ -78,6 +79,7 @@ _CLASSES = (
         (
             "i/o timeout",
             "deadline exceeded",
+            "context canceled",  # containerd's, when no data came for 5 minutes
             "client.timeout",
             "timed out",
             "tls handshake",
@@ -88,9 +90,15 @@ _CLASSES = (
             "broken pipe",
             "unexpected eof",
             ": eof",
+            "use of closed network connection",
+            "host is down",
+            "goaway",
+            "stream error",
+            "code = unavailable",  # the node's container runtime
             "server misbehaving",
             "temporary failure in name resolution",
         ),
+        frozenset({"408"}),
     ),
     _Class(
         PullError.DENIED,
@@ -117,6 +125,19 @@ def classify_pull(message: str) -> PullError:
     words = _NAMES.sub("", message).lower()
     codes = _CODE.findall(words)
     return next((known.error for known in _CLASSES if known.has(words, codes)), PullError.OTHER)
+
+
+def is_bare_back_off(message: str) -> bool:
+    """Return whether a kubelet waits until it pulls again, and does not say why the last pull failed.
+
+    Kubelets before Kubernetes 1.32 say no more than this:
+
+    >>> is_bare_back_off('Back-off pulling image "web:2"')
+    True
+    >>> is_bare_back_off('Back-off pulling image "web:2": ErrImagePull: web:2: not found')
+    False
+    """
+    return _BARE_BACK_OFF.fullmatch(message) is not None
 
 
 def is_not_there(message: str) -> bool:

@@ -182,7 +182,8 @@ class Recount:
             return (
                 error is not None and error.digest == spec.template.digest and not error.name_taken
             )
-        replaced = rs.observed and self._lacks_pods(look)
+        unnoticed = rs.counted is not None and rs.counted > sum(pod.live for pod in rs.pods)
+        replaced = rs.observed and not unnoticed and self._lacks_pods(look)
         return replaced or bool(rs.create_error or self._awaited(look))
 
     def _lacks_pods(self, look: Look) -> bool:

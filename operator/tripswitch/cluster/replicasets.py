@@ -64,6 +64,7 @@ def see_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenReplicaSe
         create_error=find_create_error(body),
         observed=read_int(field(body, "status", "observedGeneration"))
         >= read_int(metadata.get("generation")),
+        counted=read_counted(body),
         sized_for=read_decimal(sized_for) if read_text(sized_for).isdecimal() else None,
         pins=read_pins(body),
     )
@@ -81,6 +82,12 @@ def find_create_error(raw: object) -> str:
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
             return read_text(condition.get("message"))
     return ""
+
+
+def read_counted(raw: object) -> int | None:
+    """Return how many live pods the ReplicaSet controller found at its last look; None if it says nothing."""
+    replicas = field(raw, "status", "replicas")
+    return replicas if isinstance(replicas, int) else None
 
 
 def orphan_owner(namespace: str) -> str:

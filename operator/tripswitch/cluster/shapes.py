@@ -110,6 +110,7 @@ class _ReplicaSetSpec(TypedDict, total=False):
 
 class _ReplicaSetStatus(TypedDict, total=False):
     observedGeneration: Any
+    replicas: Any
     conditions: list[_Condition]
 
 

@@ -15,7 +15,7 @@ from tripswitch.api.template import read_template, template_digest
 from tripswitch.api.times import parse_instant
 from tripswitch.api.tolerant import field, mapping, objects, read_decimal, read_int, read_text
 from tripswitch.cluster.pods import SeenPod, see_pod
-from tripswitch.cluster.replicasets import SeenReplicaSet, find_controller
+from tripswitch.cluster.replicasets import SeenReplicaSet, find_controller, read_counted
 from tripswitch.domain.values.protection import Mark, Workload, WorkloadKind
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.states import Reason
@@ -148,6 +148,7 @@ def see_guarded_replica_set(raw: object, before: SeenReplicaSet | None) -> SeenR
         created_at=parse_instant(metadata.get("creationTimestamp")) or 0.0,
         deleting=bool(metadata.get("deletionTimestamp")),
         create_error=_see_create_error(raw),
+        counted=read_counted(raw),
         sized_for=_see_sized_for(field(metadata, "annotations", DESIRED_REPLICAS)),
     )
     return SeenReplicaSet(view, read_text(metadata.get("namespace")), _controller_uid(raw))

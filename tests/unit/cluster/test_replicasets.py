@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +11,18 @@ from hypothesis import given
 
 from tests.unit.cluster.raws import T0, guarded, replica_set
 from tests.unit.cluster.test_pods import JSON
+from tests.unit.cluster.test_shapes import decode
 from tripswitch.cluster.bodies import build_patch, build_replica_set
 from tripswitch.cluster.marks import HASH_LABEL
-from tripswitch.cluster.replicasets import find_guard, orphan_owner, see_replica_set
+from tripswitch.cluster.replicasets import (
+    SeenReplicaSet,
+    find_guard,
+    orphan_owner,
+    see_replica_set,
+)
+from tripswitch.cluster.resources import REPLICA_SETS
 from tripswitch.cluster.selectors import selector_matches
+from tripswitch.cluster.workloads import see_guarded_replica_set
 from tripswitch.domain.values.decision import (
     AdoptReplicaSet,
     CreateReplicaSet,
@@ -131,6 +140,15 @@ def test_why_pods_cannot_be_created_is_read() -> None:
     assert see_replica_set(raw, None).view.create_error == words
     raw["status"]["conditions"][0]["status"] = "False"
     assert see_replica_set(raw, None).view.create_error == ""
+
+
+@pytest.mark.parametrize(("status", "counted"), [({}, None), ({"replicas": 3}, 3)])
+@pytest.mark.parametrize("see", [see_replica_set, see_guarded_replica_set])
+def test_how_many_live_pods_its_controller_found_is_read(
+    see: Callable[..., SeenReplicaSet], status: dict[str, int], counted: int | None
+) -> None:
+    raw = decode(REPLICA_SETS, replica_set(**status))
+    assert see(raw, None).view.counted == counted
 
 
 def test_without_its_digest_it_still_is_a_revision_of_its_own() -> None:

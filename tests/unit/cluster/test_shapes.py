@@ -142,7 +142,7 @@ def test_what_nobody_reads_is_not_built() -> None:
     decoded = decode(PODS, raw)
     assert decoded["spec"] == {"nodeName": "node-1"}
     assert "managedFields" not in decoded["metadata"]
-    shrunk = decode(REPLICA_SETS, replica_set(metadata={"managedFields": [{}]}, replicas=4))
+    shrunk = decode(REPLICA_SETS, replica_set(metadata={"managedFields": [{}]}, readyReplicas=4))
     assert "managedFields" not in shrunk["metadata"]
     assert shrunk["status"] == {}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.builders import crashing_pod, pending_pod
+from tests.support.builders import crashing_pod, failed_pod, pending_pod, ready_pod
 from tests.unit.domain.guarded_world import (
     BREAKER,
     GuardedWorld,
@@ -109,6 +109,17 @@ def test_a_pause_that_a_breaker_which_is_gone_left_is_told() -> None:
     )
     world.settings(mode=Mode.ENFORCE).settle()
     assert "resume it by hand" not in world.status.report.rollout_state_reason
+
+
+def test_a_rollout_whose_failed_pod_its_controller_has_not_seen_is_not_late() -> None:
+    """P1: the controller manager is away."""
+    world = completed(progress_deadline=60)
+    world.roll(2, ready_pod("web-v2-0", world.now)).look()
+    world.resize(2, failed_pod("web-v2-0", "NodeShutdown", disrupted=True), size=1)
+    world.put(replace(world.revisions["web-v2"], counted=1))
+    for _ in range(5):
+        world.look(600)
+    assert world.state() is RolloutStatus.IN_PROGRESS
 
 
 def test_a_rollout_that_its_controller_does_not_go_on_with_is_not_late() -> None:

@@ -558,6 +558,29 @@ def test_p1_a_first_rollout_without_progress_stalls_with_its_reason() -> None:
     assert world.rollout.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
 
 
+def _lose_pod(world: ManualCluster, counted: int) -> ManualCluster:
+    """Have a node evict the last pod of v2, which is not replaced; its controller has found so many live pods."""
+    world.heal("v2", 3).settle(1.0)
+    found, words = world.replica_set("v2"), "The node was low on resource: memory"
+    pods = [
+        pod if pod.ready_since else failed_pod(pod.name, "Evicted", words, disrupted=True)
+        for pod in found.pods
+    ]
+    return world.put(replace(found, pods=tuple(pods), counted=counted))
+
+
+def test_p1_the_clock_stands_still_until_the_controller_has_seen_that_a_pod_failed() -> None:
+    """V: a controller manager is away, and a node evicts a pod meanwhile."""
+    world = _lose_pod(completed().apply("v2").settle(1.0), counted=4)
+    for _ in range(200):
+        world.look(5.0)
+    assert world.state() is S.IN_PROGRESS
+    world.put(replace(world.replica_set("v2"), counted=3)).settle().look(590.0)
+    assert world.state() is S.IN_PROGRESS
+    world.look(5.0)
+    assert world.state() is S.ROLLBACK_IN_PROGRESS, "it makes none in its place"
+
+
 def test_p1_only_a_new_high_water_mark_is_progress() -> None:
     world = started()
     world.look(500.0)

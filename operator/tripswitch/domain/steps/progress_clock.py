@@ -57,8 +57,9 @@ def _is_anything_awaited(draft: Draft) -> bool:
     if target is None:
         digest = draft.spec.template.digest
         return error is not None and error.digest == digest and not error.name_taken
-    # A controller that has not looked at the latest size makes no pod in place of a failed one.
-    replaced = target.observed and _lacks_pods(draft)
+    # A controller that has not looked at the latest size, or at the pod that failed, makes no pod in its place.
+    unnoticed = target.counted is not None and target.counted > draft.counts[target.name].live
+    replaced = target.observed and not unnoticed and _lacks_pods(draft)
     return replaced or bool(target.create_error) or bool(find_awaited(draft))
 
 

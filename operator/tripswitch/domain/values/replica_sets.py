@@ -34,6 +34,8 @@ class ReplicaSetView:
     observed: bool = field(default=True, compare=False)
     """The ReplicaSet controller has looked at the latest size. That it has is no news on its own: the pods that it
     makes, or the error that it meets, are."""
+    counted: int | None = field(default=None, compare=False)
+    """The live pods that its controller found at its last look; None if that is not told."""
     sized_for: int | None = None
     """The ``spec.replicas`` that ``size`` was decided for; None if that was never written down."""
     pins: tuple[Pin, ...] = ()

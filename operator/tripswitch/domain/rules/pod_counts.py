@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failure_reasons import CANNOT_START
 from tripswitch.domain.rules.health import expect, healthy_at
-from tripswitch.domain.values.pods import OVER, ContainerRole, PodPhase, PodView
+from tripswitch.domain.values.pods import OVER, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.time import Instant
 from tripswitch.domain.values.workload import (
@@ -32,8 +32,6 @@ class PodCounts:
     """Its ReplicaSet is being deleted: no pod is made any more, and each may go at any moment."""
     running: int = 0
     """Live pods in phase Running."""
-    waiting: int = 0
-    """Live pods that never failed and wait for something outside of them, or have just got it (F10)."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
     starting: int = 0
@@ -92,7 +90,6 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
-        waiting=sum(_is_waiting(pod) or _is_starting(pod) for pod in unready),
         next_healthy_at=min((at for _, at in moments if at is not None and at > now), default=None),
         starting=sum(_is_starting(pod) for pod in unready),
         sized_for=replica_set.sized_for,
@@ -107,10 +104,3 @@ def _is_starting(pod: PodView) -> bool:
         container.waiting in CANNOT_START or compute_ended_runs(container) > 0
         for container in pod.containers
     )
-
-
-def _is_waiting(pod: PodView) -> bool:
-    """Whether no run of a pod that is not Ready has failed and one of its containers has not begun yet."""
-    return any(
-        c.running_since is None and c.role is not ContainerRole.INIT for c in pod.containers
-    ) and not any(compute_ended_runs(c) for c in pod.containers)

@@ -106,15 +106,14 @@ def _plan_paused(draft: Draft, all_counts: Sequence[PodCounts]) -> Plan:
 def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) -> Plan:
     """B3: nothing is launched of the failed revision, which keeps its pods that are Ready.
 
-    The others keep what they have. Scaled up, the revisions that completed before make up what is
+    The target of a rollback that failed has proved itself and keeps all of its pods: what they wait for, or crash
+    for, may be over at any time (F10). The others keep what they have. Scaled up, the revisions that completed before make up what is
     missing (R7); scaled down, the failed one goes first.
     """
     replicas = draft.spec.replicas
-    held = target.ready
-    if draft.rollout.status is RolloutStatus.ROLLBACK_FAILED:
-        # F10: what its pods wait for may still come, and then the rollback continues.
-        held += target.waiting + max(0, target.size - target.live)
-    kept = [replace(target, size=min(target.size, held)), *others]
+    back = draft.rollout.status is RolloutStatus.ROLLBACK_FAILED
+    held = target.size if back else min(target.size, target.ready)
+    kept = [replace(target, size=held), *others]
     growing = _find_growing_while_stalled(draft, others)
     # Its ReplicaSet may be gone, and with it what it was sized for.
     scaled = [target, *_active(others), *(growing if draft.target is None else ())]

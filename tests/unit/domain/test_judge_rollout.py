@@ -17,6 +17,7 @@ from tests.support.builders import (
     pending_pod,
     pod,
     ready_pod,
+    restarted,
     running,
     stuck_pod,
     template,
@@ -210,6 +211,32 @@ def test_b3_a_stalled_revision_is_lowered_further_and_never_raised() -> None:
     assert world.sizes() == {"v1": 2}
     world.want(replicas=0).settle(1.0)
     assert world.sizes() == {}
+
+
+@pytest.mark.parametrize("by_node", [False, True])
+def test_b3_a_stalled_revision_keeps_a_pod_that_loses_its_readiness(*, by_node: bool) -> None:
+    """A first rollout lacked one pod. For a moment the others are not Ready later, and nothing else serves."""
+    world = started()
+    world.heal("v1", count=3).settle(1.0).crash("v1", runs=3).settle(1.0)
+    assert (world.state(), world.sizes()) == (S.FAILED, {"v1": 3})
+    found = world.replica_set("v1")
+    lost = [
+        replace(one, ready_since=None, unready_since=world.now, unready_by_node=by_node)
+        for one in found.pods
+    ]
+    world.put(replace(found, pods=tuple(lost))).settle(86_400.0)
+    assert world.sizes() == {"v1": 3}
+
+
+def test_b3_a_stalled_revision_loses_a_pod_that_crashes_or_has_to_be_made_anew() -> None:
+    """It would be launched once more."""
+    world = started()
+    world.heal("v1", count=3).settle(1.0).crash("v1", runs=3).settle(1.0)
+    found, since = world.replica_set("v1"), world.now
+    crashed = replace(crashing_pod(found.pods[0].name), unready_since=since)
+    again = pod(found.pods[1].name, restarted(1, since + 1), unready_since=since)
+    world.put(replace(found, pods=(crashed, again, found.pods[2]))).look(1.0)
+    assert world.sizes() == {"v1": 1}
 
 
 def test_b4_without_rollback_the_rollout_fails_and_stalls() -> None:

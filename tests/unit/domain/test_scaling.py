@@ -107,6 +107,7 @@ def test_pod_counts_are_a_replica_set_in_numbers() -> None:
         unhealthy=found.pods[1:4],
         gone=False,
         running=3,
+        served=2,
         next_healthy_at=START + 40,
         starting=2,
     )

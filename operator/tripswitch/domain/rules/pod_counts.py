@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failure_reasons import CANNOT_START
-from tripswitch.domain.rules.health import expect, healthy_at
+from tripswitch.domain.rules.health import expect, healthy_at, lost_readiness, running_at
 from tripswitch.domain.values.pods import OVER, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.time import Instant
@@ -32,6 +32,8 @@ class PodCounts:
     """Its ReplicaSet is being deleted: no pod is made any more, and each may go at any moment."""
     running: int = 0
     """Live pods in phase Running."""
+    served: int = 0
+    """Live pods that are Ready, or have lost that since their containers started (B3)."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
     starting: int = 0
@@ -90,10 +92,16 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
+        served=len(live) - len(unready) + sum(map(_has_served, unready)),
         next_healthy_at=min((at for _, at in moments if at is not None and at > now), default=None),
         starting=sum(_is_starting(pod) for pod in unready),
         sized_for=replica_set.sized_for,
     )
+
+
+def _has_served(pod: PodView) -> bool:
+    """Whether a live pod that is not Ready was so in the present run of its containers, which all go on."""
+    return running_at(pod) is not None and lost_readiness(pod)
 
 
 def _is_starting(pod: PodView) -> bool:

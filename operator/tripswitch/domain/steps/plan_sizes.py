@@ -104,7 +104,7 @@ def _plan_paused(draft: Draft, all_counts: Sequence[PodCounts]) -> Plan:
 
 
 def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) -> Plan:
-    """B3: nothing is launched of the failed revision, which keeps its pods that are Ready.
+    """B3: nothing is launched of the failed revision, which keeps its pods that are Ready or have only lost that.
 
     The target of a rollback that failed has proved itself and keeps all of its pods: what they wait for, or crash
     for, may be over at any time (F10). The others keep what they have. Scaled up, the revisions that completed before make up what is
@@ -112,7 +112,7 @@ def _plan_stalled(draft: Draft, target: PodCounts, others: Sequence[PodCounts]) 
     """
     replicas = draft.spec.replicas
     back = draft.rollout.status is RolloutStatus.ROLLBACK_FAILED
-    held = target.size if back else min(target.size, target.ready)
+    held = target.size if back else min(target.size, target.served)
     kept = [replace(target, size=held), *others]
     growing = _find_growing_while_stalled(draft, others)
     # Its ReplicaSet may be gone, and with it what it was sized for.

@@ -52,6 +52,7 @@ from tripswitch.domain.values.memory import Revision
 from tripswitch.domain.values.pods import PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.snapshot import Snapshot
+from tripswitch.domain.values.states import RolloutStatus
 from tripswitch.domain.values.time import Instant
 
 
@@ -85,6 +86,8 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     draft, plan = brake_storms(draft, plan_sizes(draft))
     for counts in draft.counts.values():
         draft = draft.wake(counts.next_healthy_at)
+        if draft.rollout.status is RolloutStatus.IN_PROGRESS:
+            draft = draft.wake(counts.next_late_at)  # old pods are no capacity to come any more (R3)
     draft, inquiries = ask_evidence(draft)
     draft, retention = retain_pods(draft, plan.sizes)
     return Decision(

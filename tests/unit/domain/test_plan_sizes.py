@@ -250,6 +250,48 @@ def test_r7_without_scaling_a_pause_holds_every_size() -> None:
     assert world.sizes() == {"v1": 4, "v2": 4}
 
 
+# --- R3: old pods that are not Ready for a moment -------------------------------------------------
+
+
+def _blink(world: ManualCluster, *, by_node: bool = False) -> ManualCluster:
+    """Have all pods of v1 lose their readiness."""
+    found, since = world.replica_set("v1"), world.now
+    lost = [
+        replace(one, ready_since=None, unready_since=since, unready_by_node=by_node)
+        for one in found.pods
+    ]
+    return world.put(replace(found, pods=tuple(lost)))
+
+
+@pytest.mark.parametrize("by_node", [False, True])
+def test_r3_old_pods_that_are_not_ready_for_a_moment_stay(*, by_node: bool) -> None:
+    """Their database, or their node, is away for some seconds, and the new revision has proved nothing yet."""
+    world = _blink(completed(4).apply("v2").settle(1.0), by_node=by_node)
+    assert world.settle(1.0).sizes() == {"v1": 4, "v2": 4}
+    assert world.settle(58.0).sizes() == {"v1": 4, "v2": 4}
+    assert world.settle(1.0).sizes() == {"v2": 4}, "they are late (F4)"
+
+
+def test_r3_they_make_room_for_new_pods_that_are_healthy() -> None:
+    world = _blink(completed(4).apply("v2").settle(1.0))
+    assert world.heal("v2", count=3).settle(1.0).sizes() == {"v1": 1, "v2": 4}
+    assert world.heal("v2").settle(1.0).sizes() == {"v2": 4}
+    assert world.state() is S.SUCCESSFUL
+
+
+def test_r3_old_pods_that_crashed_or_whose_revision_failed_go_at_once() -> None:
+    world = completed(4).apply("v2").settle(1.0)
+    found = world.replica_set("v1")
+    crashed = [replace(crashing_pod(one.name), unready_since=world.now) for one in found.pods]
+    world.put(replace(found, pods=tuple(crashed)))
+    assert world.settle(1.0).sizes() == {"v2": 4}
+    world = _blink(stalled(healthy=2).apply("v3").settle(1.0))
+    failed = world.replica_set("v2")
+    lost = [replace(one, ready_since=None, unready_since=world.now) for one in failed.pods]
+    world.put(replace(failed, pods=tuple(lost))).settle(1.0)
+    assert "v2" not in world.sizes()
+
+
 # --- R7: stalled and aborted ----------------------------------------------------------------------
 
 

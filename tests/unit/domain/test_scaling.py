@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from tests.support.builders import (
+    crashing_pod,
     START,
     failed_pod,
     pending_pod,
@@ -120,6 +121,20 @@ def test_h1_a_pod_is_healthy_at_the_very_moment() -> None:
     young, old = (count_pods(found, spec(), START + age) for age in (39.999, 40))
     assert (young.healthy, young.next_healthy_at) == (0, START + 40)
     assert (old.healthy, old.next_healthy_at) == (1, None)
+
+
+def test_f4_pods_that_lost_their_readiness_are_late_after_their_budget_or_60_s() -> None:
+    lost = unready_pod("lost", START, unready_since=START)
+    found = replica_set(1, lost, unready_pod("never"), crashing_pod("crashed", unready_since=START))
+
+    def count(seconds: float, budget: float) -> tuple[int, int, float | None]:
+        of = replace(found, template=template("v1", budget=budget))
+        counts = count_pods(of, spec(), START + seconds)
+        return counts.served, counts.returning, counts.next_late_at
+
+    assert count(59.999, 30.0) == (1, 1, START + 60)
+    assert count(60.0, 30.0) == (1, 0, None)
+    assert count(60.0, 90.0) == (1, 1, START + 90)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from tripswitch.domain.rules.ended_runs import compute_ended_runs
 from tripswitch.domain.rules.failure_reasons import CANNOT_START
-from tripswitch.domain.rules.health import expect, healthy_at, lost_readiness, running_at
+from tripswitch.domain.rules.health import (
+    LEAST_PATIENCE,
+    Expectations,
+    expect,
+    healthy_at,
+    lost_readiness,
+    running_at,
+)
 from tripswitch.domain.values.pods import OVER, PodPhase, PodView
 from tripswitch.domain.values.replica_sets import ReplicaSetView
 from tripswitch.domain.values.time import Instant
@@ -34,6 +41,10 @@ class PodCounts:
     """Live pods in phase Running."""
     served: int = 0
     """Live pods that are Ready, or have lost that since their containers started (B3)."""
+    returning: int = 0
+    """Those of them that lost it so short a time ago that they are not late yet (F4)."""
+    next_late_at: Instant | None = None
+    """When the next one of these will be."""
     next_healthy_at: Instant | None = None
     """When the next Ready pod will have been Ready for long enough (H1)."""
     starting: int = 0
@@ -53,7 +64,7 @@ class PodCounts:
         """Pods that serve, and for a proven revision also those that soon will."""
         if not self.proven or self.leaving:
             return self.ready
-        return self.ready + self.starting + max(0, self.size - self.live)
+        return self.ready + self.returning + self.starting + max(0, self.size - self.live)
 
     def surely_healthy(self, size: int) -> int:
         """Return how many healthy pods are left at ``size``, in the worst case.
@@ -81,6 +92,8 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
     moments = [(pod, healthy_at(pod, expected)) for pod in live]
     unhealthy = tuple(pod for pod, at in moments if at is None or at > now)
     unready = [pod for pod in live if pod.ready_since is None]
+    lost = [pod for pod in unready if _has_served(pod)]
+    late = [at for at in (_find_late_at(pod, expected) for pod in lost) if at > now]
     size = len(live) if replica_set.deleting else replica_set.size
     return PodCounts(
         name=replica_set.name,
@@ -92,7 +105,9 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
         gone=size == 0 and all(pod.phase in OVER for pod in replica_set.pods),
         leaving=replica_set.deleting,
         running=sum(pod.phase is PodPhase.RUNNING for pod in live),
-        served=len(live) - len(unready) + sum(map(_has_served, unready)),
+        served=len(live) - len(unready) + len(lost),
+        returning=len(late),
+        next_late_at=min(late, default=None),
         next_healthy_at=min((at for _, at in moments if at is not None and at > now), default=None),
         starting=sum(_is_starting(pod) for pod in unready),
         sized_for=replica_set.sized_for,
@@ -102,6 +117,11 @@ def count_pods(replica_set: ReplicaSetView, spec: Spec, now: Instant) -> PodCoun
 def _has_served(pod: PodView) -> bool:
     """Whether a live pod that is not Ready was so in the present run of its containers, which all go on."""
     return running_at(pod) is not None and lost_readiness(pod)
+
+
+def _find_late_at(pod: PodView, expected: Expectations) -> Instant:
+    """Return when a pod that lost its readiness has been without it for long; a lost node is no excuse here."""
+    return (pod.unready_since or 0.0) + max(expected.readiness.budget, LEAST_PATIENCE)
 
 
 def _is_starting(pod: PodView) -> bool:

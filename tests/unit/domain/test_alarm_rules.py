@@ -173,7 +173,25 @@ def test_a2_an_alert_that_is_pending_at_the_start_and_fires_later_is_ignored() -
     assert (first.ignored, first.alarms.pending_at_start) == ((), ("Errors t1",))
     assert look(first.alarms, alert()).ignored == ("Errors",)
     assert look(first.alarms, alert()).triggered == ()
-    assert look(first.alarms, alert(active_at="t2")).triggered, "another activation counts"
+    later = look(first.alarms, at=START + 70)
+    assert look(later.alarms, alert(active_at="t2"), at=START + 80).triggered, "another activation"
+
+
+@pytest.mark.parametrize("second", [10, 60])
+def test_a2_another_replica_of_prometheus_has_its_own_time_of_one_activation(second: int) -> None:
+    """Both answer by turns: ``prometheus-operated`` is a Service of all replicas."""
+    first = look(None, alert(firing=False, active_at="t1"), at=START)
+    other = look(first.alarms, alert(firing=False, active_at="t2"), at=START + second)
+    assert other.alarms.pending_at_start == ("Errors t1", "Errors t2")
+    fires = look(other.alarms, alert(active_at="t2"), at=START + 300)
+    assert (fires.triggered, fires.ignored) == ((), ("Errors",))
+
+
+def test_a2_an_alert_that_another_replica_fires_at_once_was_pending_at_the_start() -> None:
+    first = look(None, alert(firing=False, active_at="t1"), at=START)
+    assert look(first.alarms, alert(active_at="t2"), at=START + 60).triggered == ()
+    assert look(first.alarms, alert(active_at="t2"), at=START + 61).triggered
+    assert look(first.alarms, alert("Slow"), at=START + 10).triggered, "that one was not pending"
 
 
 def test_a2_more_pending_alerts_than_can_be_remembered_leave_their_alarm_out() -> None:

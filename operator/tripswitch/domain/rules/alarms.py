@@ -2,8 +2,9 @@
 
 Theory. An alarm is evidence against a revision only if it began to fire while the revision was rolled out.
 The first reading of a name in a rollout is therefore its base line: what fires then is ignored for that
-rollout, and so is an activation that is pending then and fires later. A reading that fails, that is old, or that comes from
-before the rollout changes nothing.
+rollout, and so is an activation that is pending then and fires later. Each replica of Prometheus has its own time of
+an activation, and any of them may answer: for a minute all of them under such a name are taken for the one at the start. A reading that
+fails, that is old, or that comes from before the rollout changes nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ POLL_SECONDS = 10.0
 """How often alarms are read while a rollout needs them (A1)."""
 FRESH_SECONDS = 3 * POLL_SECONDS
 """A reading that is older says nothing of now."""
+TWIN_SECONDS = 60.0
+"""How much later another replica of Prometheus may evaluate a rule, in seconds; few rules have a longer interval."""
 MAX_TRIGGERED = 5
 """Alerts that the status shows of a trip."""
 MAX_PENDING = 32
@@ -137,6 +140,7 @@ def observe(
         return _miss(before, reading, started_at)
     watched = frozenset(before.watched_alarm_names)
     first = frozenset(asked.names) - watched - frozenset(reading.unknown)
+    first |= _find_twins(before, reading, started_at)
     firing = [alert for alert in reading.alerts if alert.firing]
     waiting = [alert for alert in reading.alerts if alert.name in first and not alert.firing]
     found = (*before.pending_at_start, *(_activation(alert) for alert in waiting))
@@ -160,6 +164,13 @@ def observe(
         unknown=_added(before.unknown_alarm_names, after.unknown_alarm_names),
         triggered=triggered,
     )
+
+
+def _find_twins(alarms: Alarms, reading: AlarmReading, started_at: Instant) -> frozenset[str]:
+    """Return the alarms that were pending at the start, while a replica may not have been asked about them yet."""
+    if reading.read_at > started_at + TWIN_SECONDS:
+        return frozenset()
+    return frozenset(one.rpartition(" ")[0] for one in alarms.pending_at_start)
 
 
 def _miss(alarms: Alarms, reading: AlarmReading, started_at: Instant) -> Observed:

@@ -122,7 +122,7 @@ class Recount:
             self._add(look)
         deadline = patience_in_all(spec, self._readiness(look))
         self.late = bool(deadline) and self._held_at is None
-        self.late = self.late and has_run(self._progressed_at, look.now, look) >= deadline
+        self.late = self.late and has_run(self._find_start(look), look.now, look) >= deadline
         if self.late and not self._off:
             self._prove_lateness(look, deadline)
 
@@ -209,11 +209,21 @@ class Recount:
             and not is_healthy(pod, rs, spec, look.now)
         ]
 
+    def _find_start(self, look: Look) -> Instant:
+        """P1, F5: of a revision that never failed, pods in the place of ones that were taken away have all of it."""
+        rs = find_set(look, self.rollout.revision)
+        records = look.decision.status.memory.revisions
+        failed = any(r.failed_tasks for r in records if r.revision == self.rollout.revision)
+        if rs is None or failed or any(pod.phase in ("Failed", "Succeeded") for pod in rs.pods):
+            return self._progressed_at
+        created = [pod.created_at for pod in self._awaited(look)]
+        return max(self._progressed_at, min(created, default=0.0))
+
     def _prove_lateness(self, look: Look, deadline: int) -> None:
         """V1, V3: not without a fresh view, and not because of dead nodes alone."""
         if find_set(look, self.rollout.revision) is None:
             return
-        since = self._progressed_at
+        since = self._find_start(look)
         nodes = [pod.node for pod in self._awaited(look)] or [""]
         if any(is_telling(look, node, since, deadline) for node in nodes):
             return

@@ -608,6 +608,49 @@ def test_p1_the_clock_stands_still_until_the_controller_has_seen_that_a_pod_fail
     assert world.state() is S.ROLLBACK_IN_PROGRESS, "it makes none in its place"
 
 
+def _drain(world: ManualCluster, seconds: float) -> None:
+    """Have one Ready pod of v2 after the other be drained, one a minute; the next takes 150 s to be Ready."""
+    for _ in range(int(seconds // 30)):
+        found = world.replica_set("v2")
+        pods = [
+            ready_pod(one.name, world.now, created_at=one.created_at)
+            if one.live and one.ready_since is None and world.now - one.created_at >= 150
+            else one
+            for one in found.pods
+        ]
+        if int(world.now) % 60 < 30:
+            pods.remove(next(one for one in pods if one.ready_since is not None))
+            pods.append(pending_pod(f"v2-at-{world.now:.0f}", created_at=world.now))
+        world.put(replace(found, pods=tuple(pods))).look(30.0)
+
+
+def test_p1_pods_in_the_place_of_drained_ones_have_the_whole_deadline() -> None:
+    """F5: nodes are replaced for half an hour, and never all pods of a good revision are healthy at once."""
+    world = replace(completed(8), dated=True).apply("v2").settle(1.0)
+    world.heal("v2", 7).settle(1.0)
+    _drain(world, 1800.0)
+    assert (world.state(), world.rollout.healthy_high_water) == (S.IN_PROGRESS, 7)
+    started = max(one.created_at for one in world.replica_set("v2").pods)
+    while world.state() is S.IN_PROGRESS:
+        world.look(10.0)
+    assert world.now - started < 700, "a pod that does not become healthy is late all the same"
+
+
+@pytest.mark.parametrize("failure", ["a pod that failed as a whole", "a failure that was counted"])
+def test_p1_a_revision_that_has_shown_a_failure_has_no_more_time(failure: str) -> None:
+    world = replace(completed(8), dated=True).apply("v2").settle(1.0)
+    world.heal("v2", 7).settle(1.0)
+    if failure.startswith("a pod"):
+        found, evicted = world.replica_set("v2"), failed_pod("gone", "Evicted", disrupted=True)
+        world.put(replace(found, pods=(*found.pods, evicted)))
+    else:
+        world.crash("v2", count=1).settle(1.0)
+    _drain(world, 540.0)
+    assert world.state() is S.IN_PROGRESS
+    _drain(world, 120.0)
+    assert world.state() is not S.IN_PROGRESS
+
+
 def test_p1_only_a_new_high_water_mark_is_progress() -> None:
     world = started()
     world.look(500.0)

@@ -19,7 +19,23 @@ def compute_late_at(draft: Draft) -> Instant | None:
     rollout, deadline = draft.rollout, draft.progress_deadline
     if deadline == 0 or rollout.paused_at or rollout.held_at or awaits_launch(rollout):
         return None
-    return compute_due(rollout.progressed_at, deadline, draft.sight.standstills)  # V2
+    began = max(rollout.progressed_at, _find_first_wait(draft))
+    return compute_due(began, deadline, draft.sight.standstills)  # V2
+
+
+def _find_first_wait(draft: Draft) -> Instant:
+    """F5: since when the first of the awaited pods is there, if nothing of the revision has ever failed.
+
+    While nodes are drained healthy pods are taken away all the time, and the mark of progress does not rise for as
+    long as that takes. Pods in their place have the whole deadline. Pods that failed as a whole are evidence:
+    they are replaced, too, by a revision that its nodes reject or evict.
+    """
+    target, record = draft.target, draft.record(draft.rollout.revision)
+    if target is None or record is None or record.failed_tasks:
+        return 0.0
+    if any(pod.phase in OVER for pod in target.pods):
+        return 0.0
+    return min((pod.created_at for pod in find_awaited(draft)), default=0.0)
 
 
 def mark_progress(draft: Draft) -> Draft:

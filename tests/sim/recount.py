@@ -123,6 +123,8 @@ class Recount:
         deadline = patience_in_all(spec, self._readiness(look))
         self.late = bool(deadline) and self._held_at is None
         self.late = self.late and has_run(self._find_start(look), look.now, look) >= deadline
+        if self.late and (awaited := self._awaited(look)):
+            self.late = any(pod.ready_since is None for pod in awaited)  # the others need no more
         if self.late and not self._off:
             self._prove_lateness(look, deadline)
 

@@ -668,6 +668,25 @@ def test_p1_only_a_new_high_water_mark_is_progress() -> None:
     assert world.state() is S.FAILED
 
 
+def test_p1_it_does_not_end_a_rollout_whose_pods_are_all_ready_but_not_yet_for_long() -> None:
+    """Slow pods, or minReadySeconds that was raised: to a Deployment they are progress as soon as they are Ready."""
+    world = completed(4).apply("v2").settle(1.0)
+    world.heal("v2", 3).settle(1.0).want(min_ready_seconds=500).settle(300.0)
+    assert world.rollout.healthy_high_water == 3
+    ready = world.heal("v2").now
+    while world.now < ready + 499:
+        world.look(1.0)
+        assert world.state() is S.IN_PROGRESS
+    assert world.settle(1.0).state() is S.SUCCESSFUL
+
+
+def test_p1_a_pod_that_is_ready_and_not_again_is_late_as_soon_as_it_is_not() -> None:
+    world = started(1, min_ready_seconds=300).settle(450.0).heal("v1").settle(200.0)
+    assert world.state() is S.IN_PROGRESS
+    world.put(replace(world.replica_set("v1"), pods=(unready_pod("v1-1", unready_since=world.now),)))
+    assert world.settle(1.0).state() is S.FAILED
+
+
 def test_p1_each_new_healthy_pod_starts_the_clock_again() -> None:
     world = started()
     for healthy in (1, 2, 3):
@@ -754,9 +773,9 @@ SCHEDULER = "Unschedulable: 0/3 nodes are available"
             id="an init container is up",
         ),
         pytest.param(
-            [ready_pod("a", START + 599)],
-            ": Ready, but not yet for minReadySeconds",
-            id="it is Ready",
+            [ready_pod("a", START + 599), ready_pod("b", START + 599), pending_pod("c")],
+            ": Ready, but not yet for minReadySeconds (x2); container web ContainerCreating",
+            id="two of them are Ready",
         ),
         pytest.param(
             [terminating(pending_pod("a")), pending_pod("b")],

@@ -20,7 +20,15 @@ def compute_late_at(draft: Draft) -> Instant | None:
     if deadline == 0 or rollout.paused_at or rollout.held_at or awaits_launch(rollout):
         return None
     began = max(rollout.progressed_at, _find_first_wait(draft))
-    return compute_due(began, deadline, draft.sight.standstills)  # V2
+    late_at = compute_due(began, deadline, draft.sight.standstills)  # V2
+    return max(late_at, _find_next_healthy(draft))
+
+
+def _find_next_healthy(draft: Draft) -> Instant:
+    """Return when the next awaited pod is healthy, if all of them are Ready; a Ready pod is progress to a Deployment."""
+    if any(pod.ready_since is None for pod in find_awaited(draft)):
+        return 0.0
+    return draft.counts_of(draft.rollout.revision).next_healthy_at or 0.0
 
 
 def _find_first_wait(draft: Draft) -> Instant:

@@ -44,11 +44,11 @@ def emit(value: Any, form: str) -> None:
         text = json.dumps(value, indent=2, ensure_ascii=False)
         click.echo(STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         return
-    import yaml  # noqa: PLC0415 - a tenth of a second that only this form needs
+    from tripswitch.cli.plain_yaml import write  # noqa: PLC0415 - 0.1 s that only this form needs
 
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    text = write(value, allow_unicode=True)
     if STEERING.search(text):
-        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=False)
+        text = write(value, allow_unicode=False)
     click.echo(text, nl=False)
 
 

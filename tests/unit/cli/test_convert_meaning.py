@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,32 @@ class TestSeveralFiles:
         assert found["kind"] == "GuardedDeployment"
 
 
+class TestTabs:
+    def test_json_that_is_indented_with_tabs_keeps_them(self) -> None:
+        text = '{\n\t"kind": "Deployment",\n\t"apiVersion": "apps/v1",\n\t"spec": {\n\t\t"paused":\tnull,\n'
+        text += '\t\t"strategy":\t{}\n\t}\n}\n'
+        converted, _, _ = convert_text(text, "it")
+        assert converted == (
+            '{\n\t"kind": "GuardedDeployment",\n\t"apiVersion": "tripswitch.dev/v1alpha1",\n\t"spec": {\n'
+            '\t\t"strategy":\t{}\n\t}\n}\n'
+        )
+
+    def test_a_task_definition_that_is_indented_with_tabs_is_read(self) -> None:
+        text = json.dumps(
+            {"family": "f", "containerDefinitions": [{"name": "w", "image": "i"}]}, indent="\t"
+        )
+        found, _ = convert_one(text)
+        assert containers(found)["w"]["image"] == "i"
+
+    def test_tabs_before_comments_and_at_the_end_of_lines_stay(self) -> None:
+        converted, _, _ = convert_text(
+            f"{DEPLOYMENT}spec:\t# x\n  replicas: 3\t\n  paused: ~\t# y\n", "it"
+        )
+        assert converted.endswith(
+            "spec:\t# x\n  strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}\n  replicas: 3\t\n"
+        )
+
+
 class TestScalars:
     """YAML 1.1 reads some text without quotes as a number or a switch; other readers do not."""
 
@@ -174,6 +201,27 @@ class TestScalars:
             f"[{{name: A, value: {written}}}]}}]}}"
         )
         assert "YAML 1.1" not in told
+
+    @pytest.mark.parametrize("text", ["y", "1e3", "098765432109", "0o17"])
+    def test_text_that_only_other_readers_take_for_something_else_is_told(self, text: str) -> None:
+        service = "{serviceName: s, containerDefinitions: [{name: w, image: i, environment: [{name: A, value: %s}]}]}"
+        line = (
+            f"variable A of container w is {text} without quotes, which some readers of YAML take for a "
+            "number or a switch: it is kept as it is written; check it"
+        )
+        for given, is_told in ((text, True), (f"'{text}'", False)):
+            found, told = convert_one(service % given)
+            assert containers(found)["w"]["env"] == [{"name": "A", "value": text}]
+            assert (line in told) == is_told
+
+    def test_names_and_text_are_written_so_that_kubectl_reads_text(self) -> None:
+        converted, _, _ = convert_text(
+            '{"serviceName": "1e3", "containerDefinitions": [{"name": "y", "image": "089", '
+            '"environment": [{"name": "N", "value": "\\ud83d\\ude00"}]}]}',
+            "it",
+        )
+        for text in ("  name: '1e3'", "name: 'y'", "image: '089'", "name: 'N'", '"\\U0001F600"'):
+            assert text in converted
 
     def test_where_a_number_or_a_switch_is_wanted_it_is_one(self) -> None:
         found, told = convert_one(

@@ -20,6 +20,7 @@ from tripswitch.cli.convert.ecs_services import ConvertedService, convert_servic
 from tripswitch.cli.convert.expected import is_as_expected
 from tripswitch.cli.convert.fields import Notes
 from tripswitch.cli.convert.loading import describe_repeated_keys, load_documents
+from tripswitch.cli.plain_yaml import write
 from tripswitch.cli.problems import Exit, Problem
 
 T = TypeVar("T")
@@ -201,8 +202,7 @@ def _guard(name: str, text: str, read: Callable[[str], T]) -> T:
 
 
 def _write(converted: ConvertedService) -> str:
-    written: str = yaml.dump(converted.manifest, Dumper=_Dumper, sort_keys=False, width=100)
-    return _comment(converted.notes) + written
+    return _comment(converted.notes) + write(converted.manifest, allow_unicode=False, width=100)
 
 
 def _comment(notes: Iterable[str]) -> str:
@@ -215,12 +215,3 @@ def _read(name: str) -> str:
             return str(file.read())
     except UnicodeDecodeError as error:
         raise Problem(f"{name} is not text: {error}", Exit.FAILED) from error
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes equal values twice instead of by reference."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        """Return True: no anchors."""
-        del data
-        return True

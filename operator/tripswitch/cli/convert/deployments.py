@@ -19,6 +19,7 @@ from tripswitch.cli.convert.deployment_notes import (
 from tripswitch.cli.convert.edits import NULL, Editor
 from tripswitch.cli.convert.loading import to_value
 from tripswitch.cli.convert.nodes import find, text_of
+from tripswitch.cli.plain_yaml import PlainLoader
 
 WRITTEN_BY_THE_SERVER = frozenset(
     {
@@ -77,7 +78,7 @@ def convert_manifests(text: str) -> Converted:
     editor = Editor(text)
     notes: list[str] = []
     deployments: list[Any] = []
-    roots = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+    roots = [node for node in yaml.compose_all(text, Loader=PlainLoader) if node is not None]
     objects = [one for root in roots for one in _objects(root)]
     for node in objects:
         if text_of(node, "kind") != "Deployment":

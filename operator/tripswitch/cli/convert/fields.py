@@ -57,9 +57,11 @@ class Notes:
             self.fill_in(what, value, wanted="text")
             return FILL_IN
         if isinstance(value, Written):
+            reads = f"YAML 1.1 reads as {show(value.meaning)}"
+            if value.meaning == value:
+                reads = "some readers of YAML take for a number or a switch"
             self.tell(
-                f"{what} is {value} without quotes, which YAML 1.1 reads as "
-                f"{show(value.meaning)}: it is kept as it is written; check it"
+                f"{what} is {value} without quotes, which {reads}: it is kept as it is written; check it"
             )
         return to_text(value)
 

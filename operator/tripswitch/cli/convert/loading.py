@@ -8,11 +8,19 @@ from typing import Any
 import yaml
 
 from tripswitch.cli.convert.values import Computed, Written, to_text
-from tripswitch.cli.plain_yaml import PlainLoader, construct_number, construct_switch
+from tripswitch.cli.plain_yaml import (
+    AMBIGUOUS,
+    AMBIGUOUS_STARTS,
+    AMBIGUOUS_TAG,
+    PlainLoader,
+    construct_number,
+    construct_switch,
+    construct_text,
+)
 
 
 class Loader(PlainLoader):
-    """Reads ``!Ref X`` as a computed value, and tells text from what YAML 1.1 makes of it."""
+    """Reads ``!Ref X`` as a computed value, and tells text from what other readers make of it."""
 
 
 def load_documents(text: str) -> list[Any]:
@@ -83,6 +91,11 @@ def _construct_written(loader: Loader, node: yaml.ScalarNode) -> Any:
     return value if to_text(value) == same else Written(text, value)
 
 
+def _construct_ambiguous(loader: Loader, node: yaml.ScalarNode) -> Written:
+    text = construct_text(loader, node)
+    return Written(text, text)
+
+
 def _construct_other(loader: Loader, node: yaml.Node) -> Computed:
     return _construct_function(loader, node.tag.rpartition(":")[2], node)
 
@@ -92,3 +105,5 @@ for _name in ("binary", "omap", "pairs", "set"):
     Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_other)
 for _name in ("int", "float", "bool"):
     Loader.add_constructor(f"tag:yaml.org,2002:{_name}", _construct_written)
+Loader.add_implicit_resolver(AMBIGUOUS_TAG, AMBIGUOUS, AMBIGUOUS_STARTS)
+Loader.add_constructor(AMBIGUOUS_TAG, _construct_ambiguous)

@@ -28,7 +28,8 @@ MOST_SHOWN = 120
 class Written(str):
     """Text without quotes that YAML 1.1 reads as something else: ``no``, ``0755``, ``12:30``, ``1.10``.
 
-    Other readers, such as serverless's, take much of it for text.
+    Other readers, such as serverless's, take much of it for text, and read other text as something else:
+    ``y``, ``1e3``, ``089``. Its meaning is the text then.
     """
 
     __slots__ = ("meaning",)

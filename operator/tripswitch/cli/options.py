@@ -14,6 +14,7 @@ from tripswitch.cli.names import (
     complete_targets,
     complete_workloads,
 )
+from tripswitch.cli.problems import Problem
 from tripswitch.cli.references import Kind, Reference, UnknownReferenceError, parse_reference
 from tripswitch.cli.where import Where
 
@@ -116,3 +117,16 @@ output_option = click.option(
     show_default=True,
     help="Output format: text for people, json for programs.",
 )
+
+
+def read_file(name: str) -> str:
+    """Return the text of a file; ``-`` is standard input.
+
+    Raises:
+        Problem: It is not text.
+    """
+    try:
+        with click.open_file(name, encoding="utf-8-sig") as file:
+            return str(file.read())
+    except UnicodeDecodeError as error:
+        raise Problem(f"{name} is not text: {error}") from error

@@ -149,7 +149,12 @@ def test_a_rollout_that_is_well_exits_with_0_and_a_deployment_will_do() -> None:
         ((), "kind: Service", 1, "error: the manifest has no GuardedDeployment and no Deployment"),
         ((), "a: [", 1, "error: not YAML"),
         ((), "kind: Deployment\nspec: {replicas: many}", 1, "error: spec."),
-        ((), manifest(10_001), 1, "error: spec.replicas is 10001, and simulate plays at most 10000"),
+        (
+            (),
+            manifest(10_001),
+            1,
+            "error: spec.replicas is 10001, and simulate plays at most 10000",
+        ),
         (("--replicas", "10001"), manifest(), 2, "10001 is not in the range 0<=x<=10000"),
     ],
 )
@@ -209,3 +214,38 @@ def test_what_no_manifest_can_hold_is_one_line(text: str) -> None:
     assert isinstance(result.exception, SystemExit)
     assert result.stderr.startswith("error: not YAML: ")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_deployment_has_its_own_default_strategy_and_nulls_are_not_given() -> None:
+    given = json.loads(manifest(replicas=8, paused=None, progressDeadlineSeconds=None))
+    bounds = {}
+    for kind in ("Deployment", "GuardedDeployment"):
+        result = run("-o", "json", stdin=json.dumps({**given, "kind": kind}))
+        bounds[kind] = json.loads(result.stdout)["bounds"]
+    assert bounds == {
+        "Deployment": {"lower": 6, "upper": 10},
+        "GuardedDeployment": {"lower": 8, "upper": 16},
+    }
+
+
+def test_fields_that_the_crd_does_not_have_are_told() -> None:
+    document = json.loads(manifest(replica=4, deploymentCircuitBreaker={"enable": False}))
+    document["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerport": 80}]
+    result = run(stdin=json.dumps(document))
+    assert [line for line in result.stderr.splitlines() if line] == [
+        f"note: spec.{path} is no field of a GuardedDeployment: it is not played, and kubectl apply refuses it"
+        for path in (
+            "template.spec.containers[0].ports[0].containerport",
+            "replica",
+            "deploymentCircuitBreaker",
+        )
+    ]
+    assert run(stdin=manifest()).stderr == ""
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfek\0", b"\x80"])
+def test_a_file_that_is_no_text_is_one_line(content: bytes) -> None:
+    result = CliRunner().invoke(app, ["simulate", "-f", "-"], input=content)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: - is not text: ")
+    assert result.stderr.count("\n") == 1

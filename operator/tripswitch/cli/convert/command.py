@@ -20,6 +20,7 @@ from tripswitch.cli.convert.ecs_services import ConvertedService, convert_servic
 from tripswitch.cli.convert.expected import is_as_expected
 from tripswitch.cli.convert.fields import Notes
 from tripswitch.cli.convert.loading import describe_repeated_keys, load_documents
+from tripswitch.cli.options import read_file
 from tripswitch.cli.plain_yaml import write
 from tripswitch.cli.problems import Exit, Problem
 
@@ -65,7 +66,7 @@ def convert(*, files: tuple[str, ...], image: str | None, quiet: bool) -> None:
     is told on standard error, for ECS also as comments. A value that CloudFormation computes (!Ref)
     becomes FILL-IN, which the API server refuses where it wants a number.
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
-    read = [(name, _read(name)) for name in files]
+    read = [(name, read_file(name)) for name in files]
     result = convert_texts(read, image)
     for index, text in enumerate(result.texts):
         if index and not text.startswith("---"):
@@ -207,11 +208,3 @@ def _write(converted: ConvertedService) -> str:
 
 def _comment(notes: Iterable[str]) -> str:
     return "".join(f"# {note}\n" for note in notes)
-
-
-def _read(name: str) -> str:
-    try:
-        with click.open_file(name, encoding="utf-8-sig") as file:
-            return str(file.read())
-    except UnicodeDecodeError as error:
-        raise Problem(f"{name} is not text: {error}", Exit.FAILED) from error

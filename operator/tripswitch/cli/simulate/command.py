@@ -12,8 +12,9 @@ import yaml
 from rich.text import Text
 
 from tripswitch.api.codec import InvalidObjectError, read_guarded
+from tripswitch.api.crd import build_crd
 from tripswitch.cli.formatting import one_line, plural
-from tripswitch.cli.options import output_option
+from tripswitch.cli.options import output_option, read_file
 from tripswitch.cli.output import emit, make_console, to_plain
 from tripswitch.cli.plain_yaml import load_plain
 from tripswitch.cli.problems import Exit, Problem
@@ -98,8 +99,13 @@ def simulate(
         script = parse_script(list(failures))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--failures") from error
-    with click.open_file(filename, encoding="utf-8-sig") as file:
-        guarded = load_guarded(file.read())
+    text = read_file(filename)
+    guarded = load_guarded(text)
+    for path in find_unknown_fields(text):
+        click.echo(
+            f"note: {path} is no field of a GuardedDeployment: it is not played, and kubectl apply refuses it",
+            err=True,
+        )
     if replicas is not None:
         guarded = replace(guarded, spec=replace(guarded.spec, replicas=replicas))
     if guarded.spec.replicas > MOST_PODS:
@@ -123,6 +129,35 @@ def load_guarded(text: str) -> Guarded:
     Raises:
         Problem: There is none, or it makes no sense.
     """
+    return _read(_find(text))
+
+
+def find_unknown_fields(text: str) -> Iterator[str]:
+    """Yield the paths of the fields that a manifest's spec has and the CRD has not.
+
+    Raises:
+        Problem: There is no manifest.
+    """
+    spec_schema = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][
+        "spec"
+    ]
+    yield from _list_unknown(_find(text).get("spec"), spec_schema, "spec")
+
+
+def _list_unknown(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    if isinstance(value, Mapping) and "properties" in schema:
+        for name, one in value.items():
+            inner = schema["properties"].get(name)
+            if inner is None:
+                yield one_line(f"{path}.{name}")
+            else:
+                yield from _list_unknown(one, inner, f"{path}.{name}")
+    elif isinstance(value, list) and "items" in schema:
+        for index, one in enumerate(value):
+            yield from _list_unknown(one, schema["items"], f"{path}[{index}]")
+
+
+def _find(text: str) -> Mapping[str, Any]:
     try:
         documents = load_plain(text)
     except yaml.YAMLError as error:
@@ -130,16 +165,25 @@ def load_guarded(text: str) -> Guarded:
     for document in documents:
         found = document if isinstance(document, Mapping) else {}
         if found.get("kind") in ("GuardedDeployment", "Deployment"):
-            return _read(found)
+            return found
     raise Problem("the manifest has no GuardedDeployment and no Deployment")
 
 
 def _read(raw: Mapping[str, Any]) -> Guarded:
     try:
-        read = read_guarded(raw)
+        read = read_guarded({**raw, "spec": _as_stored(raw)})
     except InvalidObjectError as error:
         raise Problem(str(error)) from error
     return replace(read, uid="simulated", spec=replace(read.spec, paused=False))
+
+
+def _as_stored(raw: Mapping[str, Any]) -> Any:
+    """Return a spec as the API server stores it: without nulls, and of a Deployment with its default strategy."""
+    spec = raw.get("spec")
+    if not isinstance(spec, Mapping):
+        return spec
+    default = {"strategy": {}} if raw.get("kind") == "Deployment" else {}
+    return default | {name: one for name, one in spec.items() if one is not None}
 
 
 def render(guarded: Guarded, played: SimulatedRollout) -> Iterator[Text]:

@@ -119,10 +119,11 @@ async def open_session(where: Where) -> AsyncIterator[Session]:
     credentials = Credentials(where.kubeconfig, context=where.context)
     try:
         await credentials.load()
+        transport = HttpTransport(credentials)
     except ApiError as error:
         words = " ".join(str(error).split())
         raise Problem(f"{words}; is a cluster configured?", Exit.NO_CLUSTER) from error
-    async with Client(HttpTransport(credentials)) as client:
+    async with Client(transport) as client:
         yield Session(client, where.namespace or credentials.namespace or "default")
 
 

@@ -10,8 +10,12 @@ from urllib.request import getproxies, proxy_bypass
 
 from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.client import Configuration
+from yaml import YAMLError
 
 from tripswitch.cluster.errors import UnauthorizedError
+
+NOT_A_KUBECONFIG = (YAMLError, ValueError, TypeError, LookupError, AttributeError)
+"""What the official client raises on a file of another shape: it does not check what it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ class Credentials:
         """Read the credentials (again): tokens of files and plugins may have changed.
 
         Raises:
-            UnauthorizedError: There are none, or the file or plugin that has them failed.
+            UnauthorizedError: There are none, the file or plugin that has them failed, or the proxy is of
+                an unknown kind.
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
         try:
@@ -69,8 +74,13 @@ class Credentials:
                 self.namespace = str(loaded.current_context["context"].get("namespace") or "")
         except (kubernetes_config.ConfigException, OSError) as error:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
-        if self.configuration.proxy is None:
-            self.configuration.proxy = _find_proxy(self.configuration.host)
+        except NOT_A_KUBECONFIG as error:
+            name = self._kubeconfig or "the kubeconfig"
+            raise UnauthorizedError(
+                f"no usable credentials: {name} cannot be understood: {type(error).__name__}: {error}"
+            ) from error
+        proxy = self.configuration.proxy or _find_proxy(self.configuration.host)
+        self.configuration.proxy = _check_proxy(proxy) if proxy else None
 
     async def connection(self) -> Connection:
         """Return what is in force now."""
@@ -91,3 +101,19 @@ def _find_proxy(server: str) -> str | None:
     if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _check_proxy(proxy: str) -> str:
+    """Return a proxy's address with its scheme, which may be left out: http.
+
+    Raises:
+        UnauthorizedError: It is no HTTP proxy.
+    """
+    scheme, colon, _ = proxy.partition("://")
+    if not colon:
+        return f"http://{proxy}"
+    if scheme.lower() not in ("http", "https"):
+        raise UnauthorizedError(
+            f"no usable credentials: the proxy is of kind {scheme}; only http and https are supported"
+        )
+    return proxy

@@ -29,11 +29,19 @@ class HttpTransport:
     Args:
         credentials: Where it is, and who we are. They are read again when the server refuses them.
         agent: The name in the server's audit log, after ours.
+
+    Raises:
+        UnauthorizedError: The certificates that the credentials name are none.
     """
 
     def __init__(self, credentials: Credentials, *, agent: str = "") -> None:
         self._credentials = credentials
-        self._api: Any = ApiClient(credentials.configuration)
+        try:
+            self._api: Any = ApiClient(credentials.configuration)
+        except OSError as error:
+            raise UnauthorizedError(
+                f"no usable credentials: a certificate or key cannot be used: {error}"
+            ) from error
         self._api.user_agent = f"{FIELD_MANAGER}/{agent}" if agent else FIELD_MANAGER
 
     async def close(self) -> None:
@@ -130,7 +138,8 @@ def _unreachable() -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
-        raise UnreachableError(repr(error)) from error
+        words = f": {error}" if str(error) else ""
+        raise UnreachableError(f"{type(error).__name__}{words}") from error
 
 
 def _refuses(response: aiohttp.ClientResponse) -> bool:

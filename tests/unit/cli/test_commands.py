@@ -417,10 +417,33 @@ def test_no_cluster_is_one_line(tmp_path: Path) -> None:
         result = Server(tmp_path / "kubeconfig").run("status", "web")
     assert result.exit_code == 3
     assert result.output.startswith("error: the cluster does not answer: ")
+    assert "Cannot connect to host 127.0.0.1:" in result.output
+    assert "ConnectionKey(" not in result.output
     missing = Server(tmp_path / "nowhere").run("status", "web")
     assert missing.exit_code == 3
     assert "is a cluster configured?" in missing.output
     assert missing.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text",
+        "a: [",
+        (
+            "current-context: a\nclusters: [{name: b, cluster: {server: 'https://127.0.0.1:1'}}]\n"
+            "contexts: [{name: a, context: {cluster: b, user: c}}]\n"
+            "users: [{name: c, user: {client-certificate-data: eA==, client-key-data: eA==}}]\n"
+        ),
+    ],
+    ids=["another shape", "no YAML", "no certificate"],
+)
+def test_a_kubeconfig_that_makes_no_sense_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "kubeconfig").write_text(content)
+    result = Server(tmp_path / "kubeconfig").run("status", "web")
+    assert result.exit_code == 3
+    assert result.output.startswith("error: no usable credentials: ")
+    assert result.output.count("\n") == 1
 
 
 def test_the_namespace_comes_from_the_option_or_the_context(server: Server) -> None:

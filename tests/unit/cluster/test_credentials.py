@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from tests.unit.cluster.fake_api import answer, serve
 from tripswitch.cluster.credentials import Credentials
+from tripswitch.cluster.errors import UnauthorizedError
+from tripswitch.cluster.http_transport import HttpTransport
 from tripswitch.cluster.resources import PODS
 
 
@@ -32,6 +35,7 @@ def kubeconfig(tmp_path: Path) -> Path:
     [
         ({}, None),
         ({"HTTPS_PROXY": "http://proxy.example:3128"}, "http://proxy.example:3128"),
+        ({"HTTPS_PROXY": "proxy.example:3128"}, "http://proxy.example:3128"),
         ({"HTTP_PROXY": "http://proxy.example:3128"}, None),
         ({"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "api.example"}, None),
     ],
@@ -62,6 +66,65 @@ async def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
     credentials = Credentials(str(kubeconfig))
     await credentials.load()
     assert credentials.configuration.proxy == "http://own.example:3128"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://own.example:1080", "foo://x"])
+async def test_a_proxy_of_another_kind_is_refused(kubeconfig: Path, proxy: str) -> None:
+    config = json.loads(kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["proxy-url"] = proxy
+    kubeconfig.write_text(json.dumps(config))
+    with pytest.raises(UnauthorizedError, match=f"kind {proxy.partition(':')[0]}; only http and"):
+        await Credentials(str(kubeconfig)).load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text",
+        b"[]",
+        b"a: [",
+        b"\x80",
+        b"contexts: 3",
+        b"contexts: [3]",
+        b"current-context: a\ncontexts: [{name: a}]",
+        b"current-context: a\ncontexts: [{name: a, context: x}]",
+        b"current-context: [a]\ncontexts: [{name: [a], context: {cluster: b, user: c}}]",
+    ],
+)
+async def test_a_file_of_another_shape_is_an_error_with_its_name(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(content)
+    with pytest.raises(UnauthorizedError, match=r"^no usable credentials: .*config"):
+        await Credentials(str(path)).load()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"cluster": {"certificate-authority-data": "no base64"}},
+        {"user": {"client-certificate-data": "bm90IFBFTQ==", "client-key-data": "bm90IFBFTQ=="}},
+        {"user": {"auth-provider": {"name": "gcp"}}},
+    ],
+    ids=["authority", "certificate", "provider"],
+)
+async def test_what_the_file_holds_is_of_no_use(
+    kubeconfig: Path, broken: dict[str, dict[str, Any]]
+) -> None:
+    config = json.loads(kubeconfig.read_text())
+    for kind, settings in broken.items():
+        config[f"{kind}s"][0][kind].update(settings)
+    kubeconfig.write_text(json.dumps(config))
+
+    async def use() -> None:
+        credentials = Credentials(str(kubeconfig))
+        await credentials.load()
+        HttpTransport(credentials)
+
+    with pytest.raises(UnauthorizedError, match=r"^no usable credentials: "):
+        await use()
 
 
 async def test_a_netrc_file_takes_no_part_in_a_request(

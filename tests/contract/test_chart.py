@@ -45,8 +45,13 @@ def test_the_schema_accepts_the_defaults() -> None:
 
 def test_every_value_has_a_default_and_every_default_a_schema() -> None:
     """So that values.yaml documents all there is."""
-    given_by_helm = {"global", "resources.claims"}
-    assert find_names(SCHEMA) - given_by_helm == find_defaults(VALUES, SCHEMA)
+    of_others = {"enabled", "global", "resources.claims"}
+    assert find_names(SCHEMA) - of_others == find_defaults(VALUES, SCHEMA)
+
+
+def test_a_chart_that_has_this_one_as_a_part_may_give_it_a_condition() -> None:
+    """Helm hands ``global`` and the value of ``condition: tripswitch.enabled`` down."""
+    jsonschema.validate({"enabled": True, "global": {"imageRegistry": "registry.example"}}, SCHEMA)
 
 
 @pytest.mark.parametrize(

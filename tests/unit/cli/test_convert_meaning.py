@@ -289,6 +289,35 @@ class TestEcs:
             "s: taskDefinition is '!If [Prod, !Ref A, !Ref B]', which is computed elsewhere: A is taken"
         ) in notes
 
+    @pytest.mark.parametrize("others", ["", "S: {Type: AWS::ECS::Service, Properties: {}}, "])
+    @pytest.mark.parametrize("name", ["Fn::ForEach::Services", "Fn::Transform"])
+    def test_what_makes_resources_is_told(self, name: str, others: str) -> None:
+        _, notes, count = convert_text(
+            f"Resources: {{{others}'{name}': [N, [a, b], {{'S${{N}}': {{Type: 'AWS::ECS::Service'}}}}]}}",
+            "it",
+        )
+        assert count == bool(others)
+        assert (
+            f"not converted: {name}: it makes resources: give the template that CloudFormation made of it "
+            "(aws cloudformation get-template --template-stage Processed)"
+        ) in notes
+
+    def test_resources_that_may_hold_services_say_where_to_find_them(self) -> None:
+        _, told = convert_one(
+            "Resources: {S: {Type: 'AWS::ECS::Service', Properties: {ServiceName: s}}, A: {Type: "
+            "'AWS::CloudFormation::Stack'}, B: {Type: 'AWS::ECS::ExpressGatewayService'}}"
+        )
+        assert "resource A (AWS::CloudFormation::Stack): give its template, too" in told
+        assert "resource B (AWS::ECS::ExpressGatewayService): give what aws ecs describe" in told
+
+    @pytest.mark.parametrize("name", ["a--b", "80", "-a", "a_b", "sixteen-letters-"])
+    def test_a_ports_name_that_kubernetes_refuses_is_told(self, name: str) -> None:
+        found, told = convert_one(
+            f"{{serviceName: s, containerDefinitions: [{{name: w, image: i, portMappings: [{{containerPort: 80, name: {name!r}}}]}}]}}"
+        )
+        assert containers(found)["w"]["ports"] == [{"containerPort": 80}]
+        assert "not converted: name of portMappings 1 of container w: a port's name has" in told
+
     def test_a_port_mapping_without_a_port_is_told(self) -> None:
         _, told = convert_one(
             "{serviceName: s, containerDefinitions: [{name: w, image: i, portMappings: [{protocol: udp}]}]}"
@@ -317,6 +346,14 @@ class TestServerless:
         assert (
             "environment of task api is [{name: A, value: 1}]: replaced by [{Name: B, Value: b}]"
         ) in told
+
+    def test_why_nothing_was_converted_is_told(self) -> None:
+        _, notes, count = convert_text("fargate: {tasks: {a: {image: i}}}", "it")
+        assert count == 0
+        assert notes == [
+            "not converted: task a: it has no service; make a Job or a CronJob",
+            "no task of fargate has a service",
+        ]
 
     def test_a_service_that_is_computed_is_told(self) -> None:
         _, notes, count = convert_text(

@@ -23,6 +23,9 @@ WORD = re.compile(r"\w+")
 OTHER_RESOURCES = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "make a HorizontalPodAutoscaler",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "make a HorizontalPodAutoscaler",
+    "AWS::CloudFormation::Stack": "give its template, too, with another -f, if it has services",
+    "AWS::ECS::ExpressGatewayService": "give what aws ecs describe-services and "
+    "describe-task-definition answer",
     "AWS::ElasticLoadBalancingV2::ListenerRule": "make an Ingress",
     "AWS::ElasticLoadBalancingV2::TargetGroup": "make a Service; its health check is a "
     "readinessProbe of the container",
@@ -38,8 +41,16 @@ def read_cloudformation(raw: Raw, found: Found) -> None:
         name: look_up(one, "default")
         for name, one in (parameters.items() if isinstance(parameters, Mapping) else ())
     }
+    for name in raw["Resources"]:
+        if _makes_resources(name):
+            found.notes.tell(
+                f"not converted: {name}: it makes resources: give the template that CloudFormation made of "
+                "it (aws cloudformation get-template --template-stage Processed)"
+            )
     resources = {
-        name: Fields(one, found.notes, f"resource {name}") for name, one in raw["Resources"].items()
+        name: Fields(one, found.notes, f"resource {name}")
+        for name, one in raw["Resources"].items()
+        if not _makes_resources(name)
     }
     tasks = {
         name: _task_resource(name, one, defaults)
@@ -64,6 +75,11 @@ def read_cloudformation(raw: Raw, found: Found) -> None:
     if others:
         found.notes.tell(f"not converted: {', '.join(others)}: no part of the service")
     tell_others(raw, {"Resources"}, found.notes)
+
+
+def _makes_resources(name: str) -> bool:
+    """Return whether a key among the resources is a loop or a macro, such as ``Fn::ForEach::Services``."""
+    return name.startswith("Fn::")
 
 
 def _properties(name: str, resource: Fields, notes: Notes) -> Raw:

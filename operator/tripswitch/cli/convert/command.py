@@ -121,6 +121,7 @@ def convert_texts(files: Iterable[tuple[str, str]], image: str | None = None) ->
             converted = _guard(name, text, convert_manifests)
             _check(name, documents, converted.text)
             result.texts.append(converted.text)
+            result.notes += [line for one in found for line in one.notes.lines]
             result.notes += converted.notes
             result.count += len(converted.deployments)
             manifests.append(converted)

@@ -13,7 +13,7 @@ INSTEAD_OF_PORTS = {
     "hostPort": "pods have addresses of their own; make a Service",
     "containerPortRange": "list the ports, or leave them out: they are only information",
     "appProtocol": "set appProtocol in the Service",
-    "name": "a port's name has at most 15 letters, digits and hyphens",
+    "name": "a port's name has at most 15 letters, digits and single hyphens",
 }
 ANY_FIELD = "look for a field of the container of the same meaning"
 HARMLESS = {
@@ -23,7 +23,7 @@ HARMLESS = {
     "readonlyRootFilesystem": False,
     "hostPort": 0,
 }
-PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
+PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
 
 PROTOCOLS = ("", "TCP", "UDP", "SCTP", FILL_IN)
 

@@ -44,6 +44,9 @@ def find_ecs(document: Any) -> Found:
         return found
     read = read_functions(document)
     if isinstance(read, Mapping):
+        made = read.get("Resources")
+        if isinstance(made, Computed):  # nothing but a loop
+            read = {**read, "Resources": {f"Fn::{made.function}": made.argument}}
         if isinstance(read.get("Resources"), Mapping):
             read_cloudformation(read, found)
         else:

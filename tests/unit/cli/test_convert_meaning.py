@@ -70,6 +70,23 @@ class TestNulls:
         assert spec["containers"] == [{"name": "a", "resources": {"limits": {"cpu": "0"}}}]
         assert spec["volumes"] == [{"name": "v", "emptyDir": {}}]
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[~, b, null]",
+            "\n        -\n        - b\n        -   # nothing\n",
+            "\n        - ~\n        - b\n        - null\n",
+            '[null, "b", null]',
+        ],
+    )
+    def test_an_argument_without_a_value_is_empty_text(self, text: str) -> None:
+        """As a chart renders it that has no value for it."""
+        found, _ = convert_one(
+            f"{DEPLOYMENT}spec:\n  template:\n    spec:\n      containers:\n      - args: {text}"
+        )
+        (container,) = found["spec"]["template"]["spec"]["containers"]
+        assert container["args"] == ["", "b", ""]
+
 
 class TestMergeKeys:
     def test_a_strategy_that_a_merge_key_brings_is_not_replaced(self) -> None:

@@ -47,8 +47,9 @@ NULL_IN = {
     **dict.fromkeys(("annotations", "labels", "matchLabels", "nodeSelector"), '""'),
     **dict.fromkeys(("options", "volumeAttributes"), '""'),
     **dict.fromkeys(("limits", "requests"), '"0"'),
+    **dict.fromkeys(("args", "command"), '""'),
 }
-"""Mappings of free names in which the API keeps a name with null, and as what: empty text, or zero."""
+"""Mappings of free names, and lists of text, in which the API keeps null, and as what: empty text, or zero."""
 
 STRATEGY = "strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}"
 STRATEGY_AS_JSON = '"strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}'
@@ -184,4 +185,7 @@ def _leave_out_nulls(editor: Editor, node: Node, seen: set[int], instead: str = 
                 _leave_out_nulls(editor, value, seen, inner)
     elif isinstance(node, SequenceNode):
         for value in node.value:
-            _leave_out_nulls(editor, value, seen)
+            if value.tag == NULL and instead:
+                editor.fill_item(value, instead)
+            else:
+                _leave_out_nulls(editor, value, seen)

@@ -50,6 +50,11 @@ class Editor:
         at = colon.end() if colon else key.end_mark.index
         self._add(Edit(at, at, f" {text}" if colon else f": {text}"))
 
+    def fill_item(self, item: Node, text: str) -> None:
+        """Write a value where a list has null: ``~``, or nothing at all behind the hyphen."""
+        start, end = item.start_mark.index, item.end_mark.index
+        self._add(Edit(start, end, text if start < end else f" {text}"))
+
     def cut(self, mapping: MappingNode, index: int) -> None:
         """Take an entry out of a mapping."""
         self.cuts.setdefault(id(mapping), (mapping, set()))[1].add(index)

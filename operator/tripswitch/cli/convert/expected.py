@@ -66,12 +66,13 @@ def _metadata(metadata: dict[Any, Any]) -> Any:
 
 
 def _without_nulls(value: Any, instead: str = "") -> Any:
+    given = instead.strip('"')
     if isinstance(value, list):
-        return [_without_nulls(one) for one in value]
+        return [given if one is None and instead else _without_nulls(one) for one in value]
     if not isinstance(value, dict):
         return value
     return {
-        name: instead.strip('"') if one is None else _without_nulls(one, NULL_IN.get(name, ""))
+        name: given if one is None else _without_nulls(one, NULL_IN.get(name, ""))
         for name, one in value.items()
         if one is not None or instead
     }

@@ -89,6 +89,28 @@ def test_a_list_keeps_its_other_items() -> None:
     }
 
 
+def test_a_list_in_a_list_is_opened_as_kubectl_does() -> None:
+    item = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: %s}, spec: {strategy: {}}}"
+    text = f"kind: List\nitems:\n- {item % 'a'}\n- kind: List\n  items:\n  - {item % 'b'}\n"
+    converted, _, count = convert_text(text, "it")
+    assert count == 2
+    assert converted == text.replace("apps/v1", "tripswitch.dev/v1alpha1").replace(
+        "kind: Deployment", "kind: GuardedDeployment"
+    )
+
+
+def test_a_deployment_without_a_kind_is_told() -> None:
+    """So the API's own list has them; kubectl's has kinds."""
+    text = "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: web}, spec: {}}]\n"
+    converted, notes, count = convert_text(text, "it")
+    assert (converted, count) == (text, 0)
+    (note,) = notes
+    assert note == (
+        "web of a DeploymentList: not converted: it has no kind; take what kubectl get deployments -o "
+        "yaml prints"
+    )
+
+
 def test_anchors_aliases_and_merge_keys_stay_whole() -> None:
     """An alias stands where it stands, not where its anchor does."""
     text = """\

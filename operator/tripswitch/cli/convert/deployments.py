@@ -81,6 +81,7 @@ def convert_manifests(text: str) -> Converted:
     deployments: list[Any] = []
     roots = [node for node in yaml.compose_all(text, Loader=PlainLoader) if node is not None]
     objects = [one for root in roots for one in _objects(root)]
+    notes += [note for root in roots for note in _describe_bare_items(root)]
     for node in objects:
         if text_of(node, "kind") != "Deployment":
             continue
@@ -107,14 +108,28 @@ def describe_neighbours(converted: Iterable[Converted]) -> Iterator[str]:
 
 
 def _objects(root: Node) -> Iterator[MappingNode]:
-    """Yield the objects of a document: itself, or the items of a List."""
+    """Yield the objects of a document: itself, or the items of a List, which may hold further Lists."""
     if not isinstance(root, MappingNode):
         return
     items = find(root, "items")
     if text_of(root, "kind").endswith("List") and isinstance(items, SequenceNode):
-        yield from (item for item in items.value if isinstance(item, MappingNode))
+        for item in items.value:
+            yield from _objects(item)
     else:
         yield root
+
+
+def _describe_bare_items(root: Node) -> Iterator[str]:
+    """Yield a note about Deployments as the API's own list has them: without a kind."""
+    items = find(root, "items")
+    if text_of(root, "kind") != "DeploymentList" or not isinstance(items, SequenceNode):
+        return
+    for item in items.value:
+        if find(item, "kind") is None:
+            yield (
+                f"{text_of(item, 'metadata', 'name')} of a DeploymentList: not converted: it has no kind; "
+                "take what kubectl get deployments -o yaml prints"
+            )
 
 
 def _convert(editor: Editor, node: MappingNode, deployment: Any) -> Iterator[str]:

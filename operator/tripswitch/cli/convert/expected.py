@@ -24,15 +24,14 @@ def is_as_expected(before: Iterable[Any], after: Iterable[Any]) -> bool:
     Raises:
         RecursionError: One of them holds itself.
     """
-    return [_document(one) for one in before] == [_comparable(one) for one in after]
+    return [_document(_comparable(one)) for one in before] == [_comparable(one) for one in after]
 
 
 def _document(value: Any) -> Any:
-    value = _comparable(value)
     if isinstance(value, dict) and str(value.get("kind")).endswith("List"):
         items = value.get("items")
         if isinstance(items, list):
-            return {**value, "items": [_object(one) for one in items]}
+            return {**value, "items": [_document(one) for one in items]}
     return _object(value)
 
 

@@ -341,6 +341,23 @@ class TestEcs:
         )
         assert "not converted: portMappings 1 of container w: it has no containerPort" in told
 
+    @pytest.mark.parametrize(("given", "told_of"), [("60", True), ("0", False), ("~", False)])
+    def test_a_start_period_in_which_nothing_is_checked_is_told(
+        self, given: str, *, told_of: bool
+    ) -> None:
+        found, told = convert_one(
+            "{serviceName: s, containerDefinitions: [{name: w, image: i, healthCheck: {command: [CMD, x], "
+            f"startPeriod: {given}}}}}]}}"
+        )
+        delay = containers(found)["w"]["readinessProbe"]["initialDelaySeconds"]
+        assert delay == (60 if told_of else 0)
+        line = (
+            "startPeriod of healthCheck of container w is its initialDelaySeconds: a pod is Ready 60 s after "
+            "its start at the earliest, in ECS as soon as a check passes; a startupProbe of the same command "
+            "does that"
+        )
+        assert (line in told) == told_of
+
     def test_a_health_check_that_names_no_way_to_run_it_is_told(self) -> None:
         found, told = convert_one(
             "{serviceName: s, containerDefinitions: [{name: w, image: i, healthCheck: {command: [curl, x]}}]}"

@@ -92,6 +92,12 @@ def read_probe(fields: Fields, notes: Notes, container: str) -> dict[str, Any] |
         words = words[1:]
     elif words and words[0] != FILL_IN:
         notes.tell(f"command of {what} begins with neither CMD nor CMD-SHELL: it is taken for CMD")
+    start = one.take_number("startPeriod") or 0
+    if start != 0:
+        notes.tell(
+            f"startPeriod of {what} is its initialDelaySeconds: a pod is Ready {start} s after its start at the "
+            "earliest, in ECS as soon as a check passes; a startupProbe of the same command does that"
+        )
     # The kubelet expands a probe's command, too.
     probe = {
         "exec": {"command": [escape_dollars(word) for word in words] or [FILL_IN]},
@@ -99,7 +105,7 @@ def read_probe(fields: Fields, notes: Notes, container: str) -> dict[str, Any] |
         "periodSeconds": one.take_number("interval") or 30,
         "timeoutSeconds": one.take_number("timeout") or 5,
         "failureThreshold": one.take_number("retries") or 3,
-        "initialDelaySeconds": one.take_number("startPeriod") or 0,
+        "initialDelaySeconds": start,
     }
     one.tell_rest({}, ANY_FIELD, {})
     notes.tell(

@@ -14,6 +14,9 @@ from yaml import YAMLError
 
 from tripswitch.cluster.errors import UnauthorizedError
 
+DEFAULT_KUBECONFIG = "~/.kube/config"
+"""Where kubectl looks if ``KUBECONFIG`` is not set, or empty."""
+
 NOT_A_KUBECONFIG = (YAMLError, ValueError, TypeError, LookupError, AttributeError)
 """What the official client raises on a file of another shape: it does not check what it reads."""
 
@@ -34,7 +37,7 @@ class Credentials:
     """The client's configuration, from a kubeconfig file or from the pod's service account.
 
     Args:
-        kubeconfig: A path (or several, as in ``KUBECONFIG``); None means: ``KUBECONFIG`` if set,
+        kubeconfig: A path (or several, as in ``KUBECONFIG``); None means: ``KUBECONFIG`` unless it is empty,
             else the service account when in a pod, else the default kubeconfig file.
         context: One of the kubeconfig's contexts; None means its current one.
 
@@ -50,7 +53,7 @@ class Credentials:
         )
         self.namespace = ""
         self._loaders: Any = kubernetes_config  # it has no types
-        self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG")
+        self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG") or None
         self._context = context
 
     async def load(self) -> None:
@@ -66,7 +69,7 @@ class Credentials:
                 self._loaders.load_incluster_config(client_configuration=self.configuration)
             else:
                 loaded = await self._loaders.load_kube_config(
-                    config_file=self._kubeconfig,
+                    config_file=self._kubeconfig or DEFAULT_KUBECONFIG,
                     context=self._context,
                     client_configuration=self.configuration,
                     persist_config=False,
@@ -75,7 +78,7 @@ class Credentials:
         except (kubernetes_config.ConfigException, OSError) as error:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
         except NOT_A_KUBECONFIG as error:
-            name = self._kubeconfig or "the kubeconfig"
+            name = self._kubeconfig or DEFAULT_KUBECONFIG
             raise UnauthorizedError(
                 f"no usable credentials: {name} cannot be understood: {type(error).__name__}: {error}"
             ) from error

@@ -68,6 +68,23 @@ async def test_a_proxy_of_the_kubeconfig_comes_before_the_environments(
     assert credentials.configuration.proxy == "http://own.example:3128"
 
 
+@pytest.mark.parametrize("given", [None, ""])
+async def test_without_a_name_the_file_is_that_of_kubectl(
+    kubeconfig: Path, given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = kubeconfig.parent / "home"
+    (home / ".kube").mkdir(parents=True)
+    kubeconfig.rename(home / ".kube" / "config")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    if given is not None:
+        monkeypatch.setenv("KUBECONFIG", given)
+    credentials = Credentials()
+    await credentials.load()
+    assert credentials.configuration.host == "https://api.example:6443"
+
+
 @pytest.mark.parametrize("proxy", ["socks5://own.example:1080", "foo://x"])
 async def test_a_proxy_of_another_kind_is_refused(kubeconfig: Path, proxy: str) -> None:
     config = json.loads(kubeconfig.read_text())

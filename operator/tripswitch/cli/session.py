@@ -116,7 +116,7 @@ async def open_session(where: Where) -> AsyncIterator[Session]:
     Raises:
         Problem: There are no usable credentials.
     """
-    credentials = Credentials(where.kubeconfig, context=where.context)
+    credentials = Credentials(where.kubeconfig, context=where.context, file_first=True)
     try:
         await credentials.load()
         transport = HttpTransport(credentials)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -16,6 +17,8 @@ from tripswitch.cluster.errors import UnauthorizedError
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 """Where kubectl looks if ``KUBECONFIG`` is not set, or empty."""
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 NOT_A_KUBECONFIG = (YAMLError, ValueError, TypeError, LookupError, AttributeError)
 """What the official client raises on a file of another shape: it does not check what it reads."""
@@ -40,11 +43,20 @@ class Credentials:
         kubeconfig: A path (or several, as in ``KUBECONFIG``); None means: ``KUBECONFIG`` unless it is empty,
             else the service account when in a pod, else the default kubeconfig file.
         context: One of the kubeconfig's contexts; None means its current one.
+        file_first: In a pod, take the default kubeconfig file before the service account, as kubectl does.
+        account: Where a pod has the token, the authority and the namespace of its service account.
 
-    ``namespace`` is, once loaded, the one that the context names, else empty.
+    ``namespace`` is, once loaded, the one that the context names, in a pod else the pod's, else empty.
     """
 
-    def __init__(self, kubeconfig: str | None = None, *, context: str | None = None) -> None:
+    def __init__(
+        self,
+        kubeconfig: str | None = None,
+        *,
+        context: str | None = None,
+        file_first: bool = False,
+        account: Path = SERVICE_ACCOUNT,
+    ) -> None:
         # No limit of connections: each watch keeps one, and a hundred of them would leave none for
         # requests. Those have a limit of their own.
         # And no look at the environment and at a .netrc file by two threads before every request.
@@ -55,6 +67,8 @@ class Credentials:
         self._loaders: Any = kubernetes_config  # it has no types
         self._kubeconfig = kubeconfig or os.environ.get("KUBECONFIG") or None
         self._context = context
+        self._file_first = file_first
+        self._account = account
 
     async def load(self) -> None:
         """Read the credentials (again): tokens of files and plugins may have changed.
@@ -65,8 +79,12 @@ class Credentials:
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
         try:
-            if self._kubeconfig is None and self._context is None and in_pod:
-                self._loaders.load_incluster_config(client_configuration=self.configuration)
+            if in_pod and not self._names_a_file():
+                self._loaders.incluster_config.InClusterConfigLoader(
+                    token_filename=str(self._account / "token"),
+                    cert_filename=str(self._account / "ca.crt"),
+                ).load_and_set(self.configuration)
+                self.namespace = self._find_pod_namespace()
             else:
                 loaded = await self._loaders.load_kube_config(
                     config_file=self._kubeconfig or DEFAULT_KUBECONFIG,
@@ -74,7 +92,8 @@ class Credentials:
                     client_configuration=self.configuration,
                     persist_config=False,
                 )
-                self.namespace = str(loaded.current_context["context"].get("namespace") or "")
+                named = str(loaded.current_context["context"].get("namespace") or "")
+                self.namespace = named or (self._find_pod_namespace() if in_pod else "")
         except (kubernetes_config.ConfigException, OSError) as error:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
         except NOT_A_KUBECONFIG as error:
@@ -84,6 +103,20 @@ class Credentials:
             ) from error
         proxy = self.configuration.proxy or _find_proxy(self.configuration.host)
         self.configuration.proxy = _check_proxy(proxy) if proxy else None
+
+    def _names_a_file(self) -> bool:
+        """Return whether a kubeconfig is to be read in a pod."""
+        if self._kubeconfig is not None or self._context is not None:
+            return True
+        return self._file_first and Path(DEFAULT_KUBECONFIG).expanduser().exists()
+
+    def _find_pod_namespace(self) -> str:
+        """Return the namespace of the pod that this runs in; empty if it is not known."""
+        try:
+            file = self._account / "namespace"
+            return os.environ.get("POD_NAMESPACE") or file.read_text().strip()
+        except OSError:
+            return ""
 
     async def connection(self) -> Connection:
         """Return what is in force now."""

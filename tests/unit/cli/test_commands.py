@@ -455,6 +455,20 @@ def test_the_namespace_comes_from_the_option_or_the_context(server: Server) -> N
     ]
 
 
+def test_in_a_pod_the_default_kubeconfig_comes_before_the_service_account(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with kubectl: a build in a pod works on the cluster that it has chosen, not on its own."""
+    (tmp_path / ".kube").mkdir()
+    server.kubeconfig.rename(tmp_path / ".kube" / "config")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    CliRunner().invoke(app, ["status", "web"])
+    assert [path for _, path, _ in server.sent] == [WEB]
+
+
 def test_another_kind_is_refused_as_wrong_usage(server: Server) -> None:
     result = server.run("status", "ds/agent")
     assert result.exit_code == 2

@@ -85,6 +85,59 @@ async def test_without_a_name_the_file_is_that_of_kubectl(
     assert credentials.configuration.host == "https://api.example:6443"
 
 
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A container's folders in namespace build of a cluster at https://10.0.0.1:443."""
+    account, home = tmp_path / "account", tmp_path / "home"
+    account.mkdir()
+    home.mkdir()
+    for name, text in (("token", "secret"), ("ca.crt", "authority"), ("namespace", "build\n")):
+        (account / name).write_text(text)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "file_first", "host"),
+    [
+        (False, True, "https://10.0.0.1:443"),
+        (False, False, "https://10.0.0.1:443"),
+        (True, True, "https://api.example:6443"),
+        (True, False, "https://10.0.0.1:443"),
+    ],
+)
+async def test_in_a_pod_the_plugin_takes_the_kubeconfig_first_and_the_operator_its_account(
+    pod: Path, kubeconfig: Path, host: str, *, file: bool, file_first: bool
+) -> None:
+    if file:
+        (pod / "home" / ".kube").mkdir()
+        kubeconfig.rename(pod / "home" / ".kube" / "config")
+    credentials = Credentials(file_first=file_first, account=pod / "account")
+    await credentials.load()
+    assert (credentials.configuration.host, credentials.namespace) == (host, "build")
+
+
+async def test_in_a_pod_the_namespace_is_that_of_the_context_or_the_environment_or_the_account(
+    pod: Path, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads(kubeconfig.read_text())
+    named = kubeconfig.with_name("named")
+    config["contexts"][0]["context"]["namespace"] = "shop"
+    named.write_text(json.dumps(config))
+    found = []
+    for environment in ("", "mine"):
+        monkeypatch.setenv("POD_NAMESPACE", environment)
+        for name in (None, str(kubeconfig), str(named)):
+            credentials = Credentials(name, account=pod / "account")
+            await credentials.load()
+            found.append(credentials.namespace)
+    assert found == ["build", "build", "shop", "mine", "mine", "shop"]
+
+
 @pytest.mark.parametrize("proxy", ["socks5://own.example:1080", "foo://x"])
 async def test_a_proxy_of_another_kind_is_refused(kubeconfig: Path, proxy: str) -> None:
     config = json.loads(kubeconfig.read_text())

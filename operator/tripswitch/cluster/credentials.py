@@ -98,8 +98,9 @@ class Credentials:
             raise UnauthorizedError(f"no usable credentials: {error}") from error
         except NOT_A_KUBECONFIG as error:
             name = self._kubeconfig or DEFAULT_KUBECONFIG
+            words = " ".join(f"{type(error).__name__}: {error}".split())
             raise UnauthorizedError(
-                f"no usable credentials: {name} cannot be understood: {type(error).__name__}: {error}"
+                f"no usable credentials: {name} cannot be understood: {words}"
             ) from error
         proxy = self.configuration.proxy or _find_proxy(self.configuration.host)
         self.configuration.proxy = _check_proxy(proxy) if proxy else None

@@ -284,6 +284,40 @@ class TestEcs:
         )
         assert list(containers(found, "initContainers")) == ["a", "b"]
 
+    @pytest.mark.parametrize("image", ["${app_image}", "{{ image }}:1", "web:<TAG>", "web:1 "])
+    def test_an_image_that_another_tool_fills_in_is_to_be_filled_in(self, image: str) -> None:
+        """Container definitions are often a template of Terraform's."""
+        found, told = convert_one(
+            json.dumps(
+                {"serviceName": "s", "containerDefinitions": [{"name": "w", "image": image}]}
+            )
+        )
+        assert containers(found)["w"]["image"] == "FILL-IN"
+        line = f"image of container w is '{image.strip()}', which is computed elsewhere: fill it in"
+        assert line in told.replace(" ',", "',")
+
+    @pytest.mark.parametrize("image", ["a/b:1.2_x-y", "r.example:5000/a@sha256:0a", "web:a--b"])
+    def test_any_other_image_is_kept(self, image: str) -> None:
+        found, told = convert_one(
+            json.dumps(
+                {"serviceName": "s", "containerDefinitions": [{"name": "w", "image": image}]}
+            )
+        )
+        assert containers(found)["w"]["image"] == image
+        assert "image of" not in told
+
+    @pytest.mark.parametrize("value", ["${db_host}", "x-{{ db }}"])
+    def test_a_variable_that_another_tool_may_fill_in_is_kept_and_told(self, value: str) -> None:
+        environment = [{"name": "A", "value": value}, {"name": "B", "value": "$HOME {x}"}]
+        definition = {"name": "w", "image": "i", "environment": environment}
+        found, told = convert_one(json.dumps([definition]))
+        assert containers(found)["w"]["env"] == environment
+        assert (
+            f"variable A of container w is {value!r}, which is kept as it is written: fill it in where "
+            "another tool, such as Terraform, replaces a part of it"
+        ) in told
+        assert "variable B" not in told
+
     @pytest.mark.parametrize("value", ["maybe", "{Ref: X}", "5"])
     def test_a_version_consistency_that_is_unknown_is_told(self, value: str) -> None:
         _, told = convert_one(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tripswitch.cli.convert.fields import Fields, Notes
-from tripswitch.cli.convert.values import EMPTY, FILL_IN, escape_dollars, to_text
+from tripswitch.cli.convert.values import EMPTY, FILL_IN, escape_dollars, show, to_text
 
 INSTEAD_OF_PORTS = {
     "hostPort": "pods have addresses of their own; make a Service",
@@ -24,6 +24,9 @@ HARMLESS = {
     "hostPort": 0,
 }
 PORT_NAME = re.compile(r"(?=.*[a-z])(?!.*--)[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
+
+PLACEHOLDER = re.compile(r"\$\{|\{\{")
+"""Where a template that was not rendered yet has a variable; it may be plain text as well."""
 
 PROTOCOLS = ("", "TCP", "UDP", "SCTP", FILL_IN)
 
@@ -68,6 +71,11 @@ def read_environment(fields: Fields, notes: Notes, container: str) -> list[dict[
         name = notes.read_text(one.name("name"), one.take("name")) or FILL_IN
         known = f"variable {name} of container {container}"
         value = notes.read_text(one.name("value") if name == FILL_IN else known, one.take("value"))
+        if PLACEHOLDER.search(value):
+            notes.tell(
+                f"{known} is {show(value)!r}, which is kept as it is written: fill it in where another tool, such as "
+                "Terraform, replaces a part of it"
+            )
         one.tell_rest({}, ANY_FIELD, {})
         found.append({"name": name, "value": escape_dollars(value)})
     return found

@@ -21,6 +21,7 @@ from tripswitch.cli.convert.fields import Fields, Notes
 from tripswitch.cli.convert.values import (
     EMPTY,
     FILL_IN,
+    Computed,
     escape_dollars,
     list_items,
     plain,
@@ -53,6 +54,8 @@ INSTEAD = {
     "systemControls": "use securityContext.sysctls of the pod",
     "user": "use securityContext.runAsUser",
 }
+IMAGE = re.compile(r"[\w.:/@+-]+")
+"""An image's name; other characters (``${image}``, ``{{ image }}``) are those of a template that is not rendered."""
 AT_ITS_END = frozenset({"COMPLETE", "SUCCESS"})
 """Conditions of ``dependsOn`` that are met when the other container has ended."""
 
@@ -199,6 +202,8 @@ class _Definition:
         fields, name = self._fields, self.name
         found: Container = {"name": name}
         image = fields.take("image")
+        if isinstance(image, str) and image and not IMAGE.fullmatch(image):
+            image = Computed("", image)
         if image in EMPTY:
             self._notes.tell(f"image of container {name} is not given: fill it in")
         found["image"] = self._notes.read_text(f"image of container {name}", image) or FILL_IN

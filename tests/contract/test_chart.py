@@ -101,6 +101,34 @@ def verbs(rights: set[Right], *resources: str) -> set[str]:
     return {right.verb for right in rights if right.resource in resources}
 
 
+def list_numbers(node: Any) -> list[int]:
+    """Return every number of a manifest."""
+    if isinstance(node, dict):
+        return [number for one in node.values() for number in list_numbers(one)]
+    if isinstance(node, list):
+        return [number for one in node for number in list_numbers(one)]
+    return [node] if isinstance(node, int) else []
+
+
+@pytest.mark.cluster
+def test_names_that_look_like_numbers_stay_text() -> None:
+    names = (
+        *("fullnameOverride", "nameOverride", "priorityClassName", "serviceAccount.name"),
+        *("watchNamespaces[0]", "imagePullSecrets[0].name", "alarms.caConfigMap.name"),
+        *("alarms.tokenSecret.name", "notifications.signingSecret.name"),
+        *("notifications.signingSecret.key", "podLabels.a", "podAnnotations.a", "nodeSelector.a"),
+    )
+    manifests = render(
+        [
+            *("--namespace=4711", "--set=alarms.url=http://a,notifications.url=http://a"),
+            "--set=metrics.serviceMonitor.enabled=true",
+            *(f"--set-string={name}=4711" for name in names),
+        ]
+    )
+    assert manifests.count("4711") > 30
+    assert 4711 not in list_numbers(list(yaml.safe_load_all(manifests)))
+
+
 @pytest.mark.cluster
 def test_guarding_off_leaves_no_right_on_workloads_and_namespaces() -> None:
     rights = rights_with("--set=guardWorkloads.enabled=false")

@@ -47,13 +47,17 @@ def guard(*, target: Reference, observe: bool, remove: bool, dry_run: bool, wher
     \b
     kubectl tripswitch guard deploy/web --observe
     kubectl tripswitch guard deploy/web
-    kubectl tripswitch guard sts/db --dry-run >> db.yaml
+    kubectl tripswitch guard sts/db --dry-run > db-breaker.yaml
     """  # noqa: D301 - the backspace is click's mark for lines that stay as they are
     if remove and (observe or dry_run):
         raise click.UsageError("--remove cannot be combined with another option")
     mode = "Observe" if observe else "Enforce"
     if dry_run:
-        emit(build_breaker(target, target.name, mode), "yaml")
+        body = build_breaker(target, target.name, mode)
+        if where.namespace:
+            body["metadata"]["namespace"] = where.namespace
+        click.echo("---")  # so that it may be appended to a manifest
+        emit(body, "yaml")
     elif remove:
         click.echo(converse(where, lambda session: _remove(session, target)))
     else:

@@ -85,6 +85,19 @@ class TestGuard:
         server.run("guard", "sts/db", "--observe")
         assert yaml.safe_load(printed) == writes(server)[0][2]
 
+    def test_what_it_prints_may_be_appended_to_a_manifest(self, server: Server) -> None:
+        """Without a separator the keys of both would be one document, and kubectl takes the last of each."""
+        manifest = "kind: StatefulSet\nmetadata: {name: db}\n"
+        printed = server.run("guard", "sts/db", "--dry-run").output
+        kinds = [one["kind"] for one in yaml.safe_load_all(manifest + printed)]
+        assert kinds == ["StatefulSet", "DeploymentCircuitBreaker"]
+
+    def test_what_it_prints_names_the_namespace_that_was_given(self, server: Server) -> None:
+        printed = server.run("guard", "sts/db", "--dry-run", "-n", "other").output
+        assert yaml.safe_load(printed)["metadata"] == {"name": "db", "namespace": "other"}
+        printed = server.run("guard", "sts/db", "--dry-run").output
+        assert yaml.safe_load(printed)["metadata"] == {"name": "db"}
+
     def test_a_breaker_of_another_kind_with_the_name_is_no_hindrance(self, server: Server) -> None:
         guards(server, breaker(kind="StatefulSet", target="web"))
         server.has(BREAKERS, breaker(), 201, "POST")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,19 @@ def _find_proxy(server: str) -> str | None:
     if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return getproxies().get(parts.scheme)
+
+
+def name_proxy_schemes(environment: MutableMapping[str, str]) -> None:
+    """Write out the scheme of proxies that have none in the environment, for clients that need one.
+
+    >>> environment = {"HTTPS_PROXY": "proxy.example:3128", "no_proxy": "example"}
+    >>> name_proxy_schemes(environment)
+    >>> environment
+    {'HTTPS_PROXY': 'http://proxy.example:3128', 'no_proxy': 'example'}
+    """
+    for name, value in environment.items():
+        if name.lower() in ("http_proxy", "https_proxy") and value and "://" not in value:
+            environment[name] = f"http://{value}"
 
 
 def _check_proxy(proxy: str) -> str:

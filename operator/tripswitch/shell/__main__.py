@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Unpack
 
 import click
+
+from tripswitch.cluster.credentials import name_proxy_schemes
 
 try:
     from tripswitch.shell.flags import Flags, operator_flags
@@ -33,6 +36,7 @@ def build_command(run: Run) -> click.Command:
     @operator_flags
     def main(**flags: Unpack[Flags]) -> None:
         """Run the Tripswitch operator: GuardedDeployments with a deployment circuit breaker."""
+        name_proxy_schemes(os.environ)
         options = read_options(flags)
         configure_logging(options.log_level, options.log_format)
         sys.exit(asyncio.run(run(options)))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
+from urllib.request import getproxies
 
 import pytest
 from aiohttp import web
@@ -63,6 +64,25 @@ def test_options_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
         check_references=False,
     )
     assert given == [wanted]
+
+
+@pytest.mark.usefixtures("logging_as_before")
+def test_a_proxy_without_a_scheme_is_an_http_proxy_for_every_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """kopf, alarms and notifications take the environment's as it is."""
+    found: list[dict[str, str]] = []
+
+    async def look(_: Options) -> int:
+        found.append(getproxies())
+        return 0
+
+    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
+    monkeypatch.setenv("HTTP_PROXY", "https://proxy.example:3128")
+    CliRunner().invoke(command.build_command(look), [])
+    (proxies,) = found
+    assert proxies["https"] == "http://proxy.example:3128"
+    assert proxies["http"] == "https://proxy.example:3128"
 
 
 @pytest.mark.parametrize("line", ["--workers 0", "--log-format xml", "--health-port 99999"])

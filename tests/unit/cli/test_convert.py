@@ -146,7 +146,7 @@ status: *m
 def test_an_anchor_that_would_be_cut_is_told_instead_of_a_broken_text() -> None:
     text = (
         "{apiVersion: apps/v1, kind: Deployment, metadata: {uid: &u x, name: *u}, "
-        "spec: {template: {}}}"
+        "spec: {selector: {}}}"
     )
     with pytest.raises(Problem, match="an anchor"):
         convert_text(text, "it")

@@ -343,7 +343,7 @@ class TestDeployments:
             f"startupProbe: {{failureThreshold: {probe}, periodSeconds: 1}}, " if probe else ""
         )
         _, notes = convert_one(
-            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {strategy: {}, "
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {selector: {}, strategy: {}, "
             f"progressDeadlineSeconds: {given}, template: {{spec: {{containers: [{{name: a, {startup}"
             "readinessProbe: {tcpSocket: {port: 1}}}]}}}}"
         )
@@ -355,7 +355,7 @@ class TestDeployments:
         self, given: int
     ) -> None:
         _, notes = convert_one(
-            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {strategy: {}, "
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: x}, spec: {selector: {}, strategy: {}, "
             f"progressDeadlineSeconds: {given}, template: {{spec: {{containers: [{{name: a}}]}}}}}}}}"
         )
         line = f"progressDeadlineSeconds {given} is refused: it must be more than the 40 s"
@@ -369,7 +369,7 @@ class TestDisruptionBudgets:
     def told(budget: str, namespace: str = "a") -> str:
         _, notes, _ = convert_text(
             "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: a}, spec: "
-            "{strategy: {}, replicas: 4, template: {metadata: {labels: {app: web}}, spec: {containers: "
+            "{selector: {}, strategy: {}, replicas: 4, template: {metadata: {labels: {app: web}}, spec: {containers: "
             "[{name: web, image: i, readinessProbe: {tcpSocket: {port: 1}}}]}}}}\n---\n"
             "{apiVersion: policy/v1, kind: PodDisruptionBudget, "
             f"metadata: {{name: b, namespace: {namespace}}}, spec: {{{budget}}}}}",

@@ -36,11 +36,11 @@ class TestNulls:
     @pytest.mark.parametrize(
         "text",
         [
-            "spec:\n  nodeSelector:\n    role/infra:\n    zone: ~ # any\n",
-            "spec:\n  nodeSelector:\n    role/infra: null\n    zone:   # any\n",
-            "spec: {nodeSelector: {role/infra, zone: }}\n",
-            'spec: {"nodeSelector": {"role/infra": null, "zone" : null}}\n',
-            "spec:\n  nodeSelector: {<<: &x {role/infra: }, zone: ~}\n",
+            "spec:\n  selector: {}\n  nodeSelector:\n    role/infra:\n    zone: ~ # any\n",
+            "spec:\n  selector: {}\n  nodeSelector:\n    role/infra: null\n    zone:   # any\n",
+            "spec: {selector: {}, nodeSelector: {role/infra, zone: }}\n",
+            'spec: {"selector": {}, "nodeSelector": {"role/infra": null, "zone" : null}}\n',
+            "spec:\n  selector: {}\n  nodeSelector: {<<: &x {role/infra: }, zone: ~}\n",
         ],
     )
     def test_a_name_without_a_value_stays_with_empty_text(self, text: str) -> None:
@@ -63,7 +63,7 @@ class TestNulls:
 
     def test_a_quantity_is_zero_and_one_that_nobody_chose_is_not_given(self) -> None:
         found, _ = convert_one(
-            f"{DEPLOYMENT}spec: {{template: {{spec: {{containers: [{{name: a, resources: {{limits: {{cpu: }}, "
+            f"{DEPLOYMENT}spec: {{selector: {{}}, template: {{spec: {{containers: [{{name: a, resources: {{limits: {{cpu: }}, "
             "requests: ~}}], volumes: [{name: v, emptyDir: {sizeLimit: ~}}]}}}"
         )
         spec = found["spec"]["template"]["spec"]
@@ -82,16 +82,43 @@ class TestNulls:
     def test_an_argument_without_a_value_is_empty_text(self, text: str) -> None:
         """As a chart renders it that has no value for it."""
         found, _ = convert_one(
-            f"{DEPLOYMENT}spec:\n  template:\n    spec:\n      containers:\n      - args: {text}"
+            f"{DEPLOYMENT}spec:\n  selector: {{}}\n  template:\n    spec:\n      containers:\n      - args: {text}"
         )
         (container,) = found["spec"]["template"]["spec"]["containers"]
         assert container["args"] == ["", "b", ""]
 
 
+class TestPatches:
+    """A part of a Deployment, as an overlay of kustomize has it, says nothing about what it does not name."""
+
+    @pytest.mark.parametrize(
+        "rest",
+        [
+            "spec:\n  replicas: 3\n",
+            "spec: {template: {spec: {containers: [{name: a, livenessProbe: null, $patch: replace}]}}}\n",
+            "spec:\n  template:\n    metadata:\n      annotations:\n        old: ~\n",
+            "$patch: delete\n",
+            "",
+        ],
+        ids=["size", "null deletes", "annotation", "delete", "name alone"],
+    )
+    def test_only_api_version_and_kind_of_a_patch_are_changed(self, rest: str) -> None:
+        converted, notes, count = convert_text(f"{DEPLOYMENT}{rest}", "it")
+        assert converted == (
+            "apiVersion: tripswitch.dev/v1alpha1\nkind: GuardedDeployment\nmetadata: {name: web}\n"
+            + rest
+        )
+        (note,) = notes
+        assert note == (
+            "Deployment/web: it has no selector, so it is a patch: only apiVersion and kind are changed"
+        )
+        assert count == 1
+
+
 class TestMergeKeys:
     def test_a_strategy_that_a_merge_key_brings_is_not_replaced(self) -> None:
         found, told = convert_one(
-            f"{DEPLOYMENT}spec:\n  template: &t {{strategy: {{type: Recreate}}}}\n  <<: *t\n"
+            f"{DEPLOYMENT}spec:\n  selector: {{}}\n  template: &t {{strategy: {{type: Recreate}}}}\n  <<: *t\n"
         )
         assert found["spec"]["strategy"] == {"type": "Recreate"}
         assert "no strategy is given" not in told
@@ -104,13 +131,16 @@ class TestRefusals:
         "text",
         [
             f"{DEPLOYMENT}kind: Deployment\nspec: {{}}\n",
-            f"{DEPLOYMENT}spec: {{paused: true, paused: ~}}\n",
-            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {uid: &u u, name: web, labels: {x: *u}}\n",
+            f"{DEPLOYMENT}spec: {{selector: {{}}, paused: true, paused: ~}}\n",
+            (
+                "apiVersion: apps/v1\nkind: Deployment\nmetadata: {uid: &u u, name: web, labels: {x: *u}}\n"
+                "spec: {selector: {}}\n"
+            ),
             (
                 "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  labels: {&u uid : x}\n"
-                "  *u : y\n"
+                "  *u : y\nspec: {selector: {}}\n"
             ),
-            f"{DEPLOYMENT}spec: {{<<: {{strategy: {{type: Recreate}}}}, strategy: ~}}\n",
+            f"{DEPLOYMENT}spec: {{selector: {{}}, <<: {{paused: true}}, paused: ~}}\n",
         ],
         ids=[
             "kind twice",
@@ -161,11 +191,11 @@ class TestSeveralFiles:
 class TestTabs:
     def test_json_that_is_indented_with_tabs_keeps_them(self) -> None:
         text = '{\n\t"kind": "Deployment",\n\t"apiVersion": "apps/v1",\n\t"spec": {\n\t\t"paused":\tnull,\n'
-        text += '\t\t"strategy":\t{}\n\t}\n}\n'
+        text += '\t\t"strategy":\t{},\n\t\t"selector":\t{}\n\t}\n}\n'
         converted, _, _ = convert_text(text, "it")
         assert converted == (
             '{\n\t"kind": "GuardedDeployment",\n\t"apiVersion": "tripswitch.dev/v1alpha1",\n\t"spec": {\n'
-            '\t\t"strategy":\t{}\n\t}\n}\n'
+            '\t\t"strategy":\t{},\n\t\t"selector":\t{}\n\t}\n}\n'
         )
 
     def test_a_task_definition_that_is_indented_with_tabs_is_read(self) -> None:
@@ -177,10 +207,10 @@ class TestTabs:
 
     def test_tabs_before_comments_and_at_the_end_of_lines_stay(self) -> None:
         converted, _, _ = convert_text(
-            f"{DEPLOYMENT}spec:\t# x\n  replicas: 3\t\n  paused: ~\t# y\n", "it"
+            f"{DEPLOYMENT}spec:\t# x\n  selector: {{}}\t\n  paused: ~\t# y\n", "it"
         )
         assert converted.endswith(
-            "spec:\t# x\n  strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}\n  replicas: 3\t\n"
+            "spec:\t# x\n  strategy: {rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}\n  selector: {}\t\n"
         )
 
 

@@ -91,7 +91,9 @@ def convert_manifests(text: str) -> Converted:
             continue
         deployment = to_value(node)
         deployments.append(deployment)
-        told = [*_convert(editor, node, deployment), *describe_differences(deployment)]
+        told = list(_convert(editor, node, deployment))
+        if not is_patch(deployment):
+            told += describe_differences(deployment)
         notes += [f"Deployment/{name}: {note}" for note in told]
     values = tuple(to_value(node) for node in objects)
     return Converted(editor.apply(), tuple(deployments), values, tuple(notes))
@@ -132,12 +134,23 @@ def _describe_bare_items(root: Node) -> Iterator[str]:
             )
 
 
+def is_patch(deployment: Any) -> bool:
+    """Return whether a manifest is a part of a Deployment, which is merged into another one.
+
+    Null deletes a field there, and what is not given is not changed. The API refuses a Deployment without a selector.
+    """
+    return field(deployment, "spec", "selector") is None
+
+
 def _convert(editor: Editor, node: MappingNode, deployment: Any) -> Iterator[str]:
     """Change one Deployment; yield notes about what was left out or added."""
     for name, value in (("apiVersion", API_VERSION), ("kind", KIND)):
         found = find(node, name)
         if isinstance(found, ScalarNode):
             editor.replace(found, value)
+    if is_patch(deployment):
+        yield "it has no selector, so it is a patch: only apiVersion and kind are changed"
+        return
     _leave_out(editor, node, frozenset({"status"}))
     metadata, spec = find(node, "metadata"), find(node, "spec")
     if isinstance(metadata, MappingNode):

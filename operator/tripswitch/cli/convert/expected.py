@@ -11,6 +11,7 @@ from tripswitch.cli.convert.deployments import (
     NULL_IN,
     OF_THE_OLD_OBJECT,
     WRITTEN_BY_THE_SERVER,
+    is_patch,
 )
 from tripswitch.cli.convert.values import Computed
 
@@ -40,8 +41,10 @@ def _object(value: Any) -> Any:
         return value
     if not str(value.get("apiVersion")).startswith("apps/"):
         return value
-    found = {name: one for name, one in value.items() if name != "status"}
-    found |= {"apiVersion": API_VERSION, "kind": KIND}
+    converted = {"apiVersion": API_VERSION, "kind": KIND}
+    if is_patch(value):
+        return value | converted
+    found = {name: one for name, one in value.items() if name != "status"} | converted
     metadata, spec = found.get("metadata"), found.get("spec")
     if isinstance(metadata, dict):
         found["metadata"] = _metadata(metadata)

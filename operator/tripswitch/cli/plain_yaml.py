@@ -35,14 +35,14 @@ class PlainLoader(yaml.SafeLoader):
 
     def scan_to_next_token(self) -> None:
         """Skip what separates tokens: also tabs, where indentation does not depend on them."""
-        super().scan_to_next_token()  # type: ignore[no-untyped-call]
+        super().scan_to_next_token()
         while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
             self.forward()
-            super().scan_to_next_token()  # type: ignore[no-untyped-call]
+            super().scan_to_next_token()
 
     def scan_flow_scalar(self, style: str) -> yaml.ScalarToken:
         """Read text in quotes; JSON writes characters such as emojis as two halves."""
-        token = super().scan_flow_scalar(style)  # type: ignore[no-untyped-call]
+        token = super().scan_flow_scalar(style)
         text: str = token.value
         token.value = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return token

@@ -21,7 +21,6 @@ from tripswitch.domain.rules.pulls import is_bare_back_off
 from tripswitch.domain.values.pods import ContainerRole, ContainerView, Ended
 from tripswitch.domain.values.time import Instant
 
-
 PULL_FAILED = frozenset({"ErrImagePull", "RegistryUnavailable"})
 """Waiting reasons whose message says why a pull failed."""
 

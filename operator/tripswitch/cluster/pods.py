@@ -138,7 +138,9 @@ def _measure_start(
     if before is not None and before.view.ready_since is not None:
         if before.ready_mark == read_text(written):
             return before.view.ready_after
-    elif before is not None and any(field(one, "startupProbe") for one in objects(spec.get("containers"))):
+    elif before is not None and any(
+        field(one, "startupProbe") for one in objects(spec.get("containers"))
+    ):
         lasting = [one for one in before.view.containers if one.role is not ContainerRole.INIT]
         if lasting and all(one.started for one in lasting):
             return 0.0

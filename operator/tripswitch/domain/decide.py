@@ -87,7 +87,7 @@ def decide(snapshot: Snapshot, now: Instant) -> Decision:
     for counts in draft.counts.values():
         draft = draft.wake(counts.next_healthy_at)
         if draft.rollout.status is RolloutStatus.IN_PROGRESS:
-            draft = draft.wake(counts.next_late_at)  # old pods are no capacity to come any more (R3)
+            draft = draft.wake(counts.next_late_at)  # R3: old pods, no longer capacity to come
     draft, inquiries = ask_evidence(draft)
     draft, retention = retain_pods(draft, plan.sizes)
     return Decision(

@@ -145,7 +145,7 @@ def test_why_pods_cannot_be_created_is_read() -> None:
 @pytest.mark.parametrize(("status", "counted"), [({}, None), ({"replicas": 3}, 3)])
 @pytest.mark.parametrize("see", [see_replica_set, see_guarded_replica_set])
 def test_how_many_live_pods_its_controller_found_is_read(
-    see: Callable[..., SeenReplicaSet], status: dict[str, int], counted: int | None
+    see: Callable[..., SeenReplicaSet], status: dict[str, Any], counted: int | None
 ) -> None:
     raw = decode(REPLICA_SETS, replica_set(**status))
     assert see(raw, None).view.counted == counted

@@ -72,9 +72,7 @@ def test_f4_only_the_first_time_that_a_pod_is_ready_tells() -> None:
 def test_f4_a_pod_that_nobody_saw_start_tells_what_its_node_wrote() -> None:
     """By our clock it was Ready as soon as it started, and the next revision would have 60 s."""
     world = started(replicas=1).settle(200.0)
-    world.become(
-        "v1", lambda name, now: pod(name, running(now), ready_since=now, ready_after=97.0)
-    )
+    world.become("v1", lambda name, now: pod(name, running(now), ready_since=now, ready_after=97.0))
     assert world.settle(10.0).record(1).ready_seconds == 97
     world.apply("v2").settle(1.0).hang("v2").settle()
     assert world.settle(290.0).breaker().failure_count == 0

@@ -183,5 +183,3 @@ def test_f10_nothing_happens_while_it_is_paused_or_scaled_to_zero() -> None:
 def test_f10_a_replica_set_that_was_deleted_cannot_be_tried_again() -> None:
     world = failed_for_config().forget_replica_set("v1").settle(1.0)
     assert world.state() is S.ROLLBACK_FAILED
-
-

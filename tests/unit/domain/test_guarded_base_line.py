@@ -42,7 +42,9 @@ def test_g2_a_new_revision_that_is_healthy_in_part_begins_with_a_base_line() -> 
     assert world.done == []
 
 
-def test_h2_a_good_rollout_in_which_each_pod_crashed_once_outlives_an_operator_that_was_away() -> None:
+def test_h2_a_good_rollout_in_which_each_pod_crashed_once_outlives_an_operator_that_was_away() -> (
+    None
+):
     """One after the other they crashed and became healthy: no more than one failure counted at a time."""
     world = completed(WorkloadKind.DEPLOYMENT, 6)
     world.roll(2, pending_pod("web-v2-0")).look()

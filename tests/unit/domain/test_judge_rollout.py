@@ -683,7 +683,9 @@ def test_p1_it_does_not_end_a_rollout_whose_pods_are_all_ready_but_not_yet_for_l
 def test_p1_a_pod_that_is_ready_and_not_again_is_late_as_soon_as_it_is_not() -> None:
     world = started(1, min_ready_seconds=300).settle(450.0).heal("v1").settle(200.0)
     assert world.state() is S.IN_PROGRESS
-    world.put(replace(world.replica_set("v1"), pods=(unready_pod("v1-1", unready_since=world.now),)))
+    world.put(
+        replace(world.replica_set("v1"), pods=(unready_pod("v1-1", unready_since=world.now),))
+    )
     assert world.settle(1.0).state() is S.FAILED
 
 

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from tests.support.builders import (
-    crashing_pod,
     START,
+    crashing_pod,
     failed_pod,
     pending_pod,
     ready_pod,

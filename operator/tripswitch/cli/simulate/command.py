@@ -182,7 +182,7 @@ def _as_stored(raw: Mapping[str, Any]) -> Any:
     spec = raw.get("spec")
     if not isinstance(spec, Mapping):
         return spec
-    default = {"strategy": {}} if raw.get("kind") == "Deployment" else {}
+    default: dict[str, Any] = {"strategy": {}} if raw.get("kind") == "Deployment" else {}
     return default | {name: one for name, one in spec.items() if one is not None}
 
 

@@ -262,17 +262,24 @@ def _check_same_rollout(
 
 def _count_overcome(snapshot: Snapshot, decision: Decision) -> int:
     """H2: the new failures of pods that became healthy in the same look came before that."""
+    memory = decision.status.memory
     before = snapshot.guarded.status.memory.circuit_breaker
-    if before.unlisted is not None:
+    if before.unlisted is not None or memory.rollout is None:
         return 0
-    known = {entry.pod: entry.best_state for entry in before.counted}
-    healthy = {
-        entry.pod
-        for entry in decision.status.memory.circuit_breaker.counted
-        if entry.best_state is BestState.HEALTHY and not entry.existed_before
-        if known.get(entry.pod) is not BestState.HEALTHY
+    pods = [pod for rs in snapshot.replica_sets for pod in rs.pods]
+    if (
+        memory.rollout.status in rollout_states.SUCCEEDED
+    ):  # its entries are gone, and all are healthy
+        healthy = {pod.uid for pod in pods if pod.live}
+    else:
+        counted = memory.circuit_breaker.counted
+        healthy = {one.pod for one in counted if one.best_state is BestState.HEALTHY}
+        healthy -= {one.pod for one in counted if one.existed_before}
+    healthy -= {
+        one.pod
+        for one in before.counted
+        if one.best_state is BestState.HEALTHY or one.existed_before
     }
-    pods = (pod for rs in snapshot.replica_sets for pod in rs.pods)
     names = {pod.name for pod in pods if pod.uid in healthy}
     return sum(failure.count for failure in decision.failures if failure.pod in names)
 

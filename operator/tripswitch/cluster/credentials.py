@@ -75,8 +75,8 @@ class Credentials:
         """Read the credentials (again): tokens of files and plugins may have changed.
 
         Raises:
-            UnauthorizedError: There are none, the file or plugin that has them failed, or the proxy is of
-                an unknown kind.
+            UnauthorizedError: There are none, the file or plugin that has them failed, they are to act as
+                somebody else, or the proxy is of an unknown kind.
         """
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ
         try:
@@ -93,6 +93,7 @@ class Credentials:
                     client_configuration=self.configuration,
                     persist_config=False,
                 )
+                _refuse_impersonation(loaded)
                 named = str(loaded.current_context["context"].get("namespace") or "")
                 self.namespace = named or (self._find_pod_namespace() if in_pod else "")
         except (kubernetes_config.ConfigException, OSError) as error:
@@ -139,6 +140,20 @@ def _find_proxy(server: str) -> str | None:
     if proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     return getproxies().get(parts.scheme)
+
+
+def _refuse_impersonation(loaded: Any) -> None:
+    """Refuse a user that acts as another one: the official client would use all rights of the first.
+
+    Raises:
+        UnauthorizedError: The kubeconfig asks for it.
+    """
+    user = loaded._user  # noqa: SLF001 - nothing public has it
+    other = None if user is None else user.safe_get("as")
+    if other:
+        raise UnauthorizedError(
+            f"no usable credentials: the kubeconfig's user acts as {other} (as), which is not supported"
+        )
 
 
 def name_proxy_schemes(environment: MutableMapping[str, str]) -> None:

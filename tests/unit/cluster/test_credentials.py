@@ -210,3 +210,13 @@ async def test_a_netrc_file_takes_no_part_in_a_request(
     async with serve(handle, token="secret") as client:
         answered = await client.request("GET", PODS.path("shop", "web-1"))
         assert answered == {"authorization": "Bearer secret"}
+
+
+async def test_a_user_that_acts_as_another_is_refused(kubeconfig: Path) -> None:
+    config = json.loads(kubeconfig.read_text())
+    config["users"][0]["user"]["as"] = "jane"
+    kubeconfig.write_text(json.dumps(config))
+    with pytest.raises(
+        UnauthorizedError, match=r"user acts as jane \(as\), which is not supported"
+    ):
+        await Credentials(str(kubeconfig)).load()

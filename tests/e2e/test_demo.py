@@ -14,6 +14,7 @@ import pytest
 
 from tools.cluster.build import ensure
 from tools.cluster.control_plane import ControlPlane
+from tools.crds import delete_crds
 from tools.demo.acts import SAMPLES
 from tools.operator_process import ROOT
 
@@ -101,7 +102,7 @@ def test_ctrl_c_leaves_only_what_was_there_before(cluster: ControlPlane, player:
     interrupt(player.start("--image=any:1"), lambda: None)
     kind = "customresourcedefinition.apiextensions.k8s.io"
     assert left(cluster) == [f"{kind}/{crd}" for crd in ALL_CRDS]
-    cluster.kubectl("delete", "crd", *ALL_CRDS)
+    delete_crds(cluster.kubectl, *ALL_CRDS)
 
 
 def test_a_crd_that_somebody_else_uses_by_now_stays(cluster: ControlPlane, player: Player) -> None:
@@ -115,7 +116,7 @@ def test_a_crd_that_somebody_else_uses_by_now_stays(cluster: ControlPlane, playe
         "stays, because somebody uses it by now: guardeddeployment.tripswitch.dev/first" in printed
     )
     assert left(cluster) == [f"customresourcedefinition.apiextensions.k8s.io/{CRD}"]
-    cluster.kubectl("delete", "crd", CRD)
+    delete_crds(cluster.kubectl, CRD)
 
 
 def test_a_cluster_elsewhere_is_not_touched_without_a_yes(

@@ -17,6 +17,7 @@ import yaml
 from tests.e2e.namespace import guarded
 from tests.support.rights import Right, read_granted
 from tools.cluster.control_plane import ClusterError, ControlPlane
+from tools.crds import delete_crds
 from tools.helm import CHART, NAMESPACE, RELEASE, Helm, HelmError
 
 VERSIONS = ("helm", "helm3")
@@ -99,7 +100,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 def clean(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """The same, and empty again afterwards."""
     yield cluster
-    cluster.kubectl("delete", *ALL_CRDS, "--ignore-not-found")
+    delete_crds(cluster.kubectl, *(crd.removeprefix("crd/") for crd in ALL_CRDS))
     for kind in ("clusterrole", "clusterrolebinding"):
         cluster.kubectl("delete", kind, f"--selector=app.kubernetes.io/name={RELEASE}")
     kinds = "deployment,service,poddisruptionbudget,serviceaccount,secret"

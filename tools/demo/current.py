@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from tools.cluster.control_plane import ClusterError
+from tools.crds import delete_crds
 from tools.demo.acts import DemoError, Place
 from tools.demo.feed import Object
 from tools.operator_process import ROOT, OperatorProcess, await_served
@@ -142,13 +143,18 @@ def _take_back(kubectl: Kubectl, crd: str) -> None:
     if used := kubectl("get", crd, "--all-namespaces", "--output=name"):
         print(f"The CRD {crd} stays, because somebody uses it by now: {used.split()[0]}")
     else:
-        _delete(kubectl, f"crd/{crd}")
+        _tell_deletion(f"crd/{crd}")
+        delete_crds(kubectl, crd)
 
 
 def _delete(kubectl: Kubectl, what: str) -> None:
     """Delete it and wait until it is gone."""
-    print(f"Deleting {what} ...", flush=True)
+    _tell_deletion(what)
     kubectl("delete", what, "--ignore-not-found", "--wait", "--timeout=120s")
+
+
+def _tell_deletion(what: str) -> None:
+    print(f"Deleting {what} ...", flush=True)
 
 
 def _run_operator(

@@ -129,8 +129,9 @@ def watch_pods(
     failures = _judge_failures(looks, policy)
     resets = spec.breaker.reset_on_healthy_task and _has_healthier(looks, breaker, known)
     start = _reset(breaker, target.revision) if resets else breaker
-    later = _leave_out_overcome(looks, breaker, known) if resets else looks
-    counting = _judge_failures(later, policy)
+    counting = failures
+    if resets:
+        counting = _judge_failures(_leave_out_overcome(looks, breaker, known), policy)
     stage, stage_wakes = _next_stage(breaker.stage, target.pods, looks, now)
     after = replace(
         counted_pods.remember(start, looks, spec),
